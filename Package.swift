@@ -1,0 +1,43 @@
+// swift-tools-version: 6.3
+import PackageDescription
+
+let settings: [SwiftSetting] = [
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .strictMemorySafety(),
+  .treatAllWarnings(as: .error),
+]
+
+/// Scripts in `examples/`, each `examples/<name>.swift` an executable of that name.
+let examples: [String] = []
+
+let package = Package(
+  name: "gensample",
+  platforms: [.macOS(.v15)],
+  products: [
+    .library(name: "Sampling", targets: ["Sampling"]),
+    .library(name: "LM", targets: ["LM"]),
+    .library(name: "SamplingLaws", targets: ["SamplingLaws"]),
+    .executable(name: "gensample", targets: ["gensample"]),
+  ],
+  targets: [
+    .target(name: "Sampling", swiftSettings: settings),
+    .target(name: "LM", dependencies: ["Sampling"], swiftSettings: settings),
+    .executableTarget(
+      name: "gensample", dependencies: ["Sampling", "LM"], swiftSettings: settings),
+    .target(
+      name: "SamplingLaws", dependencies: ["Sampling"], path: "Tests/SamplingLaws",
+      swiftSettings: settings),
+    .testTarget(
+      name: "SamplingTests", dependencies: ["Sampling", "SamplingLaws"], swiftSettings: settings),
+    .testTarget(
+      name: "LMTests", dependencies: ["Sampling", "LM", "SamplingLaws"], swiftSettings: settings),
+  ]
+    + examples.map { name in
+      .executableTarget(
+        name: name, dependencies: ["Sampling", "LM"], path: "examples",
+        sources: ["\(name).swift"], swiftSettings: settings)
+    },
+  swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,66 @@
+// Licensed under the Apache License, Version 2.0.
+
+/// A distribution over texts, one token after another, the end symbol last.
+///
+/// The model is immutable and shared by all chains; the caller owns the contexts. Equal contexts
+/// predict equally, which lets a scorer stop as soon as a changed text meets its old contexts.
+///
+/// Laws (checked by `SamplingLaws`): the vector of a context sums to one over all tokens but the
+/// start symbol; it agrees with the single call; an advanced context equals a rebuilt one.
+public protocol LanguageModel: Sendable {
+  /// What the model remembers of a text so far; equal contexts predict equally.
+  associatedtype Context: Equatable & Sendable
+
+  /// The tokens.
+  var vocabulary: Vocabulary { get }
+
+  /// The context before the first token, the start symbol seen.
+  func makeContext() -> Context
+
+  /// Appends a token to the context.
+  func advance(_ context: inout Context, by token: Token)
+
+  /// Natural log-probability of a token, or of the end symbol, in a context.
+  func logProbability(of token: Token, in context: Context) -> Double
+
+  /// Natural log-probability of the token, and the context advanced by it: one look-up for both.
+  func advance(_ context: inout Context, scoring token: Token) -> Double
+
+  /// Natural log-probabilities of all tokens, the start symbol's being minus infinity.
+  ///
+  /// - Parameters:
+  ///   - context: what stands before.
+  ///   - probabilities: `vocabulary.count` places, all overwritten.
+  func logProbabilities(in context: Context, into probabilities: inout MutableSpan<Double>)
+}
+
+extension LanguageModel {
+  /// Scores, then advances: correct for every model, twice the work for most.
+  @inlinable
+  public func advance(_ context: inout Context, scoring token: Token) -> Double {
+    let logProbability = logProbability(of: token, in: context)
+    advance(&context, by: token)
+    return logProbability
+  }
+
+  /// Asks for one token after another.
+  @inlinable
+  public func logProbabilities(
+    in context: Context, into probabilities: inout MutableSpan<Double>
+  ) {
+    for i in probabilities.indices {
+      let token = Token(i)
+      probabilities[i] =
+        token == vocabulary.start ? -.infinity : logProbability(of: token, in: context)
+    }
+  }
+
+  /// Natural log-probability of a whole text, its end included.
+  @inlinable
+  public func logProbability(of text: some Sequence<Token>) -> Double {
+    var context = makeContext()
+    var sum = 0.0
+    for token in text { sum += advance(&context, scoring: token) }
+    return sum + logProbability(of: vocabulary.end, in: context)
+  }
+}

@@ -1,0 +1,163 @@
+// Licensed under the Apache License, Version 2.0.
+
+/// The entries of a language model: token to bytes and back.
+///
+/// A text is the concatenation of its tokens' bytes. Where tokens carry their own space
+/// (``Spacing/carried``), one leading space of the whole text is dropped; where they do not
+/// (``Spacing/joined``), one space is put between neighbours; ``Spacing/none`` adds nothing.
+/// The two special entries `start` and `unknown` are never part of a sampled text; `end` closes it.
+public struct Vocabulary: Sendable {
+  /// How the bytes of neighbouring tokens meet.
+  public enum Spacing: UInt8, Sendable {
+    /// One space between neighbours: ARPA files and `--tokens whitespace`.
+    case joined = 0
+    /// Each token's bytes hold its own leading space, if it has one: `--tokens words`.
+    case carried = 1
+    /// Bytes are put together as they are: `--tokens characters`.
+    case none = 2
+  }
+
+  /// How the bytes of neighbouring tokens meet.
+  public let spacing: Spacing
+  /// The symbol before every text; never scored, never drawn.
+  public let start: Token
+  /// The symbol after every text; scored, never part of the text.
+  public let end: Token
+  /// What words outside the vocabulary are mapped to, if the model has such an entry; never drawn.
+  public let unknown: Token?
+
+  @usableFromInline let blob: [UInt8]
+  @usableFromInline let offsets: [UInt32]
+  private let index: [UInt32]
+
+  /// A vocabulary with these spellings, in token order.
+  ///
+  /// - Parameters:
+  ///   - spellings: the bytes of each token. The first of equal spellings wins look-ups.
+  ///   - spacing: how neighbours meet.
+  ///   - start: the start symbol.
+  ///   - end: the end symbol.
+  ///   - unknown: the unknown word, if there is one.
+  /// - Complexity: O(bytes).
+  public init(
+    spellings: some Sequence<some Sequence<UInt8>>, spacing: Spacing, start: Token, end: Token,
+    unknown: Token?
+  ) {
+    var blob: [UInt8] = []
+    var offsets: [UInt32] = [0]
+    for spelling in spellings {
+      blob.append(contentsOf: spelling)
+      offsets.append(UInt32(blob.count))
+    }
+    self.init(
+      blob: blob, offsets: offsets, spacing: spacing, start: start, end: end, unknown: unknown)
+  }
+
+  /// A vocabulary whose token `i` is `blob[offsets[i] ..< offsets[i + 1]]`.
+  ///
+  /// - Precondition: offsets ascend from 0 to `blob.count`; special tokens lie below the count.
+  public init(
+    blob: [UInt8], offsets: [UInt32], spacing: Spacing, start: Token, end: Token, unknown: Token?
+  ) {
+    precondition(
+      offsets.first == 0 && Int(offsets.last ?? 0) == blob.count, "offsets cover the bytes")
+    let count = offsets.count - 1
+    precondition(
+      max(start.index, end.index, unknown?.index ?? 0) < count, "special tokens are entries")
+    self.blob = blob
+    self.offsets = offsets
+    self.spacing = spacing
+    self.start = start
+    self.end = end
+    self.unknown = unknown
+    var size = 16
+    while size < count * 2 { size *= 2 }
+    var index = [UInt32](repeating: .max, count: size)
+    for i in 0..<count {
+      let range = Int(offsets[i])..<Int(offsets[i + 1])
+      var slot = Vocabulary.hash(blob[range]) & (size - 1)
+      while index[slot] != .max {
+        let other = Int(index[slot])
+        if blob[Int(offsets[other])..<Int(offsets[other + 1])] == blob[range] { break }
+        slot = (slot + 1) & (size - 1)
+      }
+      if index[slot] == .max { index[slot] = UInt32(i) }
+    }
+    self.index = index
+  }
+
+  /// How many entries there are, the special ones included.
+  @inlinable
+  public var count: Int { offsets.count - 1 }
+
+  /// The bytes of a token as the model spells it, its own space included where it carries one.
+  @inlinable
+  public func bytes(of token: Token) -> ArraySlice<UInt8> {
+    blob[Int(offsets[token.index])..<Int(offsets[token.index + 1])]
+  }
+
+  /// The entry spelled so, or `nil`.
+  ///
+  /// - Complexity: O(bytes) expected.
+  public func token(spelled bytes: some Collection<UInt8>) -> Token? {
+    let size = index.count
+    var slot = Vocabulary.hash(bytes) & (size - 1)
+    while index[slot] != .max {
+      let candidate = Token(Int(index[slot]))
+      if self.bytes(of: candidate).elementsEqual(bytes) { return candidate }
+      slot = (slot + 1) & (size - 1)
+    }
+    return nil
+  }
+
+  /// The entry spelled so, or `nil`.
+  public func token(_ spelling: String) -> Token? { token(spelled: Array(spelling.utf8)) }
+
+  /// A token's bytes as text, invalid UTF-8 repaired.
+  public func spelling(of token: Token) -> String {
+    String(decoding: bytes(of: token), as: UTF8.self)
+  }
+
+  /// Whether a sampler may put the token into a text: it is none of the three special entries.
+  @inlinable
+  public func isDrawable(_ token: Token) -> Bool {
+    token != start && token != end && token != unknown
+  }
+
+  /// The bytes of a whole text.
+  public func bytes(of tokens: some Sequence<Token>) -> [UInt8] {
+    var text: [UInt8] = []
+    for (place, token) in tokens.enumerated() {
+      appendBytes(of: token, isFirst: place == 0, to: &text)
+    }
+    return text
+  }
+
+  /// A whole text, invalid UTF-8 repaired.
+  public func text(of tokens: some Sequence<Token>) -> String {
+    String(decoding: bytes(of: tokens), as: UTF8.self)
+  }
+
+  /// Appends what a token adds to a text, as its first token or as a later one.
+  ///
+  /// This is the one place that says how tokens become text.
+  public func appendBytes(of token: Token, isFirst: Bool, to text: inout [UInt8]) {
+    let bytes = self.bytes(of: token)
+    switch spacing {
+    case .none: text.append(contentsOf: bytes)
+    case .joined:
+      if !isFirst { text.append(UInt8(ascii: " ")) }
+      text.append(contentsOf: bytes)
+    case .carried:
+      text.append(
+        contentsOf: isFirst && bytes.first == UInt8(ascii: " ") ? bytes.dropFirst() : bytes)
+    }
+  }
+
+  private static func hash(_ bytes: some Sequence<UInt8>) -> Int {
+    var h: UInt64 = 0xcbf2_9ce4_8422_2325
+    for byte in bytes { h = (h ^ UInt64(byte)) &* 0x100_0000_01b3 }
+    h ^= h >> 29
+    return Int(truncatingIfNeeded: h)
+  }
+}
