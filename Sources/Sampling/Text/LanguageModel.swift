@@ -14,6 +14,12 @@ public protocol LanguageModel: Sendable {
   /// The tokens.
   var vocabulary: Vocabulary { get }
 
+  /// How many of the last tokens a context can depend on; `Int.max` where there is no such limit.
+  var contextLimit: Int { get }
+
+  /// What no log-probability exceeds: 0, but for models that are no distributions.
+  var logProbabilityCeiling: Double { get }
+
   /// The context before the first token, the start symbol seen.
   func makeContext() -> Context
 
@@ -35,6 +41,14 @@ public protocol LanguageModel: Sendable {
 }
 
 extension LanguageModel {
+  /// No limit.
+  @inlinable
+  public var contextLimit: Int { .max }
+
+  /// Probabilities do not exceed 1.
+  @inlinable
+  public var logProbabilityCeiling: Double { 0 }
+
   /// Scores, then advances: correct for every model, twice the work for most.
   @inlinable
   public func advance(_ context: inout Context, scoring token: Token) -> Double {

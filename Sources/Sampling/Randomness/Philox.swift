@@ -1,0 +1,115 @@
+// Licensed under the Apache License, Version 2.0.
+
+/// Philox4x32-10, a counter-based generator: a value of a few words that splits into streams.
+///
+/// Reference: Salmon, Moraes, Dror and Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3".
+/// Its output is pinned by the authors' published vectors and will not change between versions.
+public struct Philox: RandomNumberGenerator, Hashable, Sendable {
+  /// Four words of 32 bits.
+  public typealias Block = SIMD4<UInt32>
+
+  /// The key: which stream this is.
+  public let key: SIMD2<UInt32>
+  /// How many 64-bit words have been taken.
+  @inlinable
+  public var position: UInt64 { taken }
+
+  @usableFromInline var taken: UInt64
+  @usableFromInline var blocks: (SIMD4<UInt64>, SIMD4<UInt64>)
+
+  /// The stream of this seed, at its beginning.
+  public init(seed: UInt64) {
+    self.init(key: SIMD2(UInt32(truncatingIfNeeded: seed), UInt32(truncatingIfNeeded: seed >> 32)))
+  }
+
+  /// The stream of this key, at its beginning or after `position` 64-bit words.
+  public init(key: SIMD2<UInt32>, position: UInt64 = 0) {
+    self.key = key
+    taken = position
+    blocks = (.zero, .zero)
+    if position & 7 != 0 { fill() }
+  }
+
+  /// An independent child stream: the same for the same index, however far this one has gone.
+  ///
+  /// Children come from counters that outputs never use, so parent and child share no block; two
+  /// of n streams share a key with probability about n^2 / 2^65.
+  public func stream(_ index: UInt64) -> Philox {
+    let word = Philox.block(
+      counter: SIMD4(
+        UInt32(truncatingIfNeeded: index), UInt32(truncatingIfNeeded: index >> 32), 0, 0x7374_7265),
+      key: key)
+    return Philox(key: SIMD2(word[0], word[1]))
+  }
+
+  /// The next 64 bits.
+  @inlinable
+  public mutating func next() -> UInt64 {
+    let place = Int(taken & 7)
+    if place == 0 { fill() }
+    taken &+= 1
+    return unsafe withUnsafeBytes(of: &blocks) {
+      unsafe $0.loadUnaligned(fromByteOffset: place &* 8, as: UInt64.self)
+    }
+  }
+
+  /// The function itself: ten rounds on one counter.
+  public static func block(counter: Block, key: SIMD2<UInt32>) -> Block {
+    var c = counter
+    var k = key
+    for round in 0..<10 {
+      if round > 0 { k = k &+ SIMD2(0x9E37_79B9, 0xBB67_AE85) }
+      let p0 = UInt64(c[0]) &* 0xD251_1F53
+      let p1 = UInt64(c[2]) &* 0xCD9E_8D57
+      c = SIMD4(
+        UInt32(truncatingIfNeeded: p1 >> 32) ^ c[1] ^ k[0], UInt32(truncatingIfNeeded: p1),
+        UInt32(truncatingIfNeeded: p0 >> 32) ^ c[3] ^ k[1], UInt32(truncatingIfNeeded: p0))
+    }
+    return c
+  }
+
+  /// Makes the four blocks that hold the word at `position`, side by side in vector lanes.
+  @usableFromInline
+  mutating func fill() {
+    let first = (taken >> 3) << 2
+    let low = SIMD4<UInt64>(repeating: 0xFFFF_FFFF)
+    let counters = SIMD4<UInt64>(first, first | 1, first | 2, first | 3)
+    var c0 = counters & low
+    var c1 = counters &>> 32
+    var c2 = SIMD4<UInt64>.zero
+    var c3 = SIMD4<UInt64>.zero
+    var k0 = UInt64(key[0])
+    var k1 = UInt64(key[1])
+    for round in 0..<10 {
+      if round > 0 {
+        k0 = (k0 &+ 0x9E37_79B9) & 0xFFFF_FFFF
+        k1 = (k1 &+ 0xBB67_AE85) & 0xFFFF_FFFF
+      }
+      let p0 = c0 &* 0xD251_1F53
+      let p1 = c2 &* 0xCD9E_8D57
+      let n0 = (p1 &>> 32) ^ c1 ^ k0
+      c1 = p1 & low
+      let n2 = (p0 &>> 32) ^ c3 ^ k1
+      c3 = p0 & low
+      c0 = n0
+      c2 = n2
+    }
+    // Word 2b is words 0 and 1 of block b, word 2b + 1 its words 2 and 3.
+    let even = c0 | (c1 &<< 32)
+    let odd = c2 | (c3 &<< 32)
+    blocks = (
+      SIMD4(even[0], odd[0], even[1], odd[1]), SIMD4(even[2], odd[2], even[3], odd[3])
+    )
+  }
+
+  /// Same key and position.
+  public static func == (a: Philox, b: Philox) -> Bool {
+    a.key == b.key && a.taken == b.taken
+  }
+
+  /// Key and position.
+  public func hash(into hasher: inout Hasher) {
+    hasher.combine(key)
+    hasher.combine(taken)
+  }
+}

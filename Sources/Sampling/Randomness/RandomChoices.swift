@@ -1,0 +1,69 @@
+// Licensed under the Apache License, Version 2.0.
+
+/// Choices played from a generator; each draw is pinned, so that seeds keep their meaning.
+public struct RandomChoices: ChoiceSource, Hashable, Sendable {
+  /// The generator; a copy of it is a checkpoint.
+  public var random: Philox
+
+  /// Choices from this generator.
+  public init(_ random: Philox) { self.random = random }
+
+  /// Choices from the stream of this seed.
+  public init(seed: UInt64) { random = Philox(seed: seed) }
+
+  /// One of 0 ..< count, equally likely without any bias.
+  ///
+  /// Reference: Lemire 2019, "Fast random integer generation in an interval".
+  @inlinable
+  public mutating func index(below count: Int) -> Int {
+    precondition(count > 0, "a choice has at least one branch")
+    let bound = UInt64(count)
+    var product = random.next().multipliedFullWidth(by: bound)
+    if product.low < bound {
+      let rest = (0 &- bound) % bound
+      while product.low < rest { product = random.next().multipliedFullWidth(by: bound) }
+    }
+    return Int(product.high)
+  }
+
+  /// True with this probability, to a resolution of 2^-53; 0 and 1 are exact.
+  @inlinable
+  public mutating func chance(_ probability: Double) -> Bool {
+    precondition(probability >= 0 && probability <= 1, "a probability lies in 0 ... 1")
+    return uniform() < probability
+  }
+
+  /// An index in proportion to its weight, by inverse cumulative weight.
+  ///
+  /// - Complexity: O(count).
+  @inlinable
+  public mutating func index(weights: borrowing Span<Double>) -> Int {
+    var total = 0.0
+    for i in weights.indices { total += weights[i] }
+    precondition(total > 0 && total < .infinity, "weights have a positive, finite sum")
+    let mark = uniform() * total
+    var sum = 0.0
+    var last = 0
+    for i in weights.indices where weights[i] > 0 {
+      sum += weights[i]
+      last = i
+      if mark < sum { return i }
+    }
+    // Rounding can leave the mark at the very total.
+    return last
+  }
+
+  /// True with probability min(1, exp(r)): the threshold is drawn first.
+  @inlinable
+  public mutating func accepts(_ logRatio: (_ threshold: Double) -> Double) -> Bool {
+    // 1 - uniform lies in 0 < u <= 1, so the logarithm is finite.
+    let threshold = LogSpace.log(1 - uniform())
+    return logRatio(threshold) >= threshold
+  }
+
+  /// A multiple of 2^-53 in 0 ..< 1.
+  @inlinable
+  mutating func uniform() -> Double {
+    Double(random.next() >> 11) * 0x1p-53
+  }
+}
