@@ -1,0 +1,79 @@
+// Licensed under the Apache License, Version 2.0.
+
+/// A growing buffer with one owner, who must destroy it: what a scorer keeps for each place.
+///
+/// An array would serve but for its uniqueness and bounds checks, which cost a third of a step.
+@usableFromInline
+@safe
+struct Lane<Element> {
+  @usableFromInline var base: UnsafeMutablePointer<Element>
+  @usableFromInline var count: Int
+  @usableFromInline var capacity: Int
+
+  @inlinable
+  init(capacity: Int) {
+    self.capacity = max(capacity, 16)
+    unsafe base = .allocate(capacity: self.capacity)
+    count = 0
+  }
+
+  @inlinable
+  func destroy() {
+    unsafe base.deinitialize(count: count)
+    unsafe base.deallocate()
+  }
+
+  @inlinable
+  subscript(place: Int) -> Element {
+    get {
+      assert(place >= 0 && place < count)
+      return unsafe base[place]
+    }
+    nonmutating set {
+      assert(place >= 0 && place < count)
+      unsafe base[place] = newValue
+    }
+  }
+
+  @inlinable
+  mutating func append(_ element: Element) {
+    if count == capacity { grow(to: count + 1) }
+    unsafe (base + count).initialize(to: element)
+    count &+= 1
+  }
+
+  @inlinable
+  mutating func removeAll() {
+    unsafe base.deinitialize(count: count)
+    count = 0
+  }
+
+  @inline(never)
+  @usableFromInline
+  mutating func grow(to minimum: Int) {
+    let larger = max(minimum, capacity * 2)
+    let moved = UnsafeMutablePointer<Element>.allocate(capacity: larger)
+    unsafe moved.moveInitialize(from: base, count: count)
+    unsafe base.deallocate()
+    unsafe base = moved
+    capacity = larger
+  }
+
+  /// Puts `other[from ..< from + length]` where `low ..< high` was.
+  @inlinable
+  mutating func replace(
+    _ low: Int, _ high: Int, with other: Lane<Element>, from: Int, length: Int
+  ) {
+    assert(0 <= low && low <= high && high <= count && from + length <= other.count)
+    let delta = length - (high - low)
+    if count + delta > capacity { grow(to: count + delta) }
+    if delta == 0 {
+      unsafe (base + low).update(from: other.base + from, count: length)
+      return
+    }
+    unsafe (base + low).deinitialize(count: high - low)
+    unsafe (base + high + delta).moveInitialize(from: base + high, count: count - high)
+    unsafe (base + low).initialize(from: other.base + from, count: length)
+    count += delta
+  }
+}

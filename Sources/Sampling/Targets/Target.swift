@@ -1,0 +1,86 @@
+// Licensed under the Apache License, Version 2.0.
+
+/// An unnormalised distribution over states: immutable, shared by all chains.
+public protocol Target<State>: Sendable {
+  /// What is sampled.
+  associatedtype State: Editable
+  /// A chain's working copy of a state.
+  associatedtype Scorer: Sampling.Scorer = RescoringScorer<Self> where Scorer.State == State
+
+  /// Natural log of the unnormalised probability, minus infinity where it is 0.
+  func logProbability(of state: State) -> Double
+
+  /// A chain's working copy at a state.
+  func makeScorer(at state: State) -> Scorer
+}
+
+/// One chain's working copy of a state, with whatever makes looking at edits fast.
+///
+/// A kernel looks at an edit, decides, then commits; a rejected edit leaves nothing to undo.
+public protocol Scorer<State> {
+  /// What is sampled.
+  associatedtype State: Editable
+
+  /// The state now.
+  var state: State { get }
+
+  /// Natural log of the target at the state now, up to the target's constant.
+  var logProbability: Double { get }
+
+  /// What the edit would add to ``logProbability``.
+  ///
+  /// - Parameters:
+  ///   - edit: a change that is possible in the state now.
+  ///   - bound: where the answer lies below it, any value below it may be returned.
+  /// - Returns: nats; minus infinity where the target forbids the edited state.
+  mutating func change(under edit: State.Edit, atLeast bound: Double) -> Double
+
+  /// Makes the edit that was looked at last, and whose change was not below its bound.
+  mutating func commit(_ edit: State.Edit)
+}
+
+extension Scorer {
+  /// What the edit would add to ``logProbability``, exactly.
+  @inlinable
+  public mutating func change(under edit: State.Edit) -> Double {
+    change(under: edit, atLeast: -.infinity)
+  }
+}
+
+/// The slow, obviously right scorer of any target: the oracle of every fast one.
+///
+/// - Complexity: a look costs one whole evaluation of the target.
+public struct RescoringScorer<Target: Sampling.Target>: Scorer {
+  /// The state now.
+  public private(set) var state: Target.State
+  /// Natural log of the target there.
+  public private(set) var logProbability: Double
+  private let target: Target
+
+  /// A scorer that evaluates the target anew at each look.
+  public init(_ target: Target, at state: Target.State) {
+    self.target = target
+    self.state = state
+    logProbability = target.logProbability(of: state)
+  }
+
+  /// Evaluates the target at the edited state and subtracts.
+  public mutating func change(under edit: Target.State.Edit, atLeast bound: Double) -> Double {
+    var edited = state
+    edited.apply(edit)
+    return target.logProbability(of: edited) - logProbability
+  }
+
+  /// Makes the edit.
+  public mutating func commit(_ edit: Target.State.Edit) {
+    state.apply(edit)
+    logProbability = target.logProbability(of: state)
+  }
+}
+
+extension Target where Scorer == RescoringScorer<Self> {
+  /// The rescoring scorer.
+  public func makeScorer(at state: State) -> RescoringScorer<Self> {
+    RescoringScorer(self, at: state)
+  }
+}

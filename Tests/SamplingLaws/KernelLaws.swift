@@ -1,0 +1,200 @@
+// Licensed under the Apache License, Version 2.0.
+
+public import Sampling
+
+/// A target on a space small enough to list: its states and their exact probabilities.
+public struct EnumeratedTarget<Target: Sampling.Target>: Sendable {
+  /// What is sampled.
+  public let target: Target
+  /// Every state of positive probability.
+  public let states: [Target.State]
+  /// Their probabilities, adding up to one.
+  public let probabilities: [Target.State: Double]
+
+  /// The target on those of the states that it allows.
+  public init(_ target: Target, among candidates: some Sequence<Target.State>) {
+    self.target = target
+    let logs = candidates.map { (state: $0, log: target.logProbability(of: $0)) }
+      .filter { $0.log > -.infinity }
+    let logTotal = LogSpace.sum(logs.map(\.log))
+    states = logs.map(\.state)
+    probabilities = Dictionary(
+      uniqueKeysWithValues: logs.map { ($0.state, LogSpace.exp($0.log - logTotal)) })
+  }
+}
+
+/// A kernel's exact transition probabilities out of each state of a space.
+public struct TransitionMatrix<State: Hashable & Sendable>: Sendable {
+  /// From state to state.
+  public let rows: [State: [State: Double]]
+
+  /// Plays every branch of one step from every state.
+  public init<Target: Sampling.Target, Kernel: TransitionKernel>(
+    of kernel: Kernel, on space: EnumeratedTarget<Target>
+  ) where Target.State == State, Kernel.Scorer == Target.Scorer {
+    rows = Dictionary(
+      uniqueKeysWithValues: space.states.map { state in
+        let row = outcomes { choices in
+          var scorer = space.target.makeScorer(at: state)
+          _ = kernel.step(&scorer, using: &choices)
+          return scorer.state
+        }
+        return (state, row)
+      })
+  }
+
+  /// How far the rows are from adding up to one.
+  public var normalisationDefect: Double {
+    rows.values.map { abs($0.values.reduce(0, +) - 1) }.max() ?? 0
+  }
+
+  /// Total variation between a distribution and what one step makes of it.
+  public func invarianceDefect(of law: [State: Double]) -> Double {
+    var next: [State: Double] = [:]
+    for (state, probability) in law {
+      for (other, chance) in rows[state] ?? [:] {
+        next[other, default: 0] += probability * chance
+      }
+    }
+    return totalVariation(law, next)
+  }
+
+  /// The largest difference between the flow one way and the flow back.
+  public func reversibilityDefect(of law: [State: Double]) -> Double {
+    var worst = 0.0
+    for (a, row) in rows {
+      for (b, chance) in row {
+        let there = (law[a] ?? 0) * chance
+        let back = (law[b] ?? 0) * (rows[b]?[a] ?? 0)
+        worst = max(worst, abs(there - back))
+      }
+    }
+    return worst
+  }
+
+  /// The number of states that cannot be reached from some other one; 0 for an irreducible kernel.
+  public var unreachableCount: Int {
+    // Strongly connected exactly when one state reaches all and all reach it.
+    guard let origin = rows.keys.first else { return 0 }
+    var back: [State: [State]] = [:]
+    for (a, row) in rows {
+      for (b, chance) in row where chance > 0 { back[b, default: []].append(a) }
+    }
+    func reached(_ neighbours: (State) -> [State]) -> Set<State> {
+      var seen: Set<State> = [origin]
+      var stack = [origin]
+      while let state = stack.popLast() {
+        for other in neighbours(state) where seen.insert(other).inserted { stack.append(other) }
+      }
+      return seen
+    }
+    let there = reached { Array((rows[$0] ?? [:]).filter { $0.value > 0 }.keys) }
+    let here = reached { back[$0] ?? [] }
+    return rows.keys.filter { !there.contains($0) || !here.contains($0) }.count
+  }
+}
+
+private struct Proposed<Edit: Hashable>: Hashable {
+  var edit: Edit?
+  var logForward: Double
+  var logBackward: Double
+}
+
+/// The largest disagreement between what moves say of their probabilities and what is played.
+///
+/// Each move's `logForward` is held against the probability of proposing its edit, its
+/// `logBackward` against that of proposing the undoing edit from the edited state.
+/// - Parameters:
+///   - proposal: what is judged.
+///   - space: where it is judged; moves out of it are not judged.
+/// - Returns: the largest relative error of a ratio of backward to forward probability.
+public func proposalDefect<Target: Sampling.Target, P: Proposal>(
+  of proposal: P, on space: EnumeratedTarget<Target>
+) -> Double where P.Scorer == Target.Scorer, Target.State.Edit: Hashable {
+  func law(at state: Target.State) -> [Proposed<Target.State.Edit>: Double] {
+    let scorer = space.target.makeScorer(at: state)
+    return outcomes { choices in
+      let move = proposal.propose(from: scorer, using: &choices)
+      return Proposed(
+        edit: move.edit, logForward: move.logForward, logBackward: move.logBackward)
+    }
+  }
+  let laws = Dictionary(uniqueKeysWithValues: space.states.map { ($0, law(at: $0)) })
+  var worst = 0.0
+  for (state, law) in laws {
+    for (move, _) in law {
+      guard let edit = move.edit else { continue }
+      var edited = state
+      let undo = edited.apply(edit)
+      guard let back = laws[edited] else { continue }
+      let forward = law.filter { $0.key.edit == edit }.values.reduce(0, +)
+      let backward = back.filter { $0.key.edit == undo }.values.reduce(0, +)
+      // Factors common to both ways may be left out of both, so ratios are held together.
+      let told = LogSpace.exp(move.logBackward - move.logForward)
+      let played = backward / forward
+      worst = max(worst, abs(told - played) / max(1, played))
+    }
+  }
+  return worst
+}
+
+/// The largest difference between a scorer's looks and its oracle's, over all edits given, and
+/// again after each of them is committed.
+public func scorerDefect<Target: Sampling.Target>(
+  of target: Target, at states: [Target.State], edits: (Target.State) -> [Target.State.Edit]
+) -> Double {
+  func difference(_ a: Double, _ b: Double) -> Double {
+    a == b ? 0 : abs(a - b)
+  }
+  var worst = 0.0
+  for state in states {
+    for edit in edits(state) {
+      var scorer = target.makeScorer(at: state)
+      var edited = state
+      edited.apply(edit)
+      let here = target.logProbability(of: state)
+      let there = target.logProbability(of: edited)
+      let change = scorer.change(under: edit)
+      worst = max(worst, difference(change, there - here))
+      // A bounded look is exact above its bound and below it otherwise.
+      for bound in [change - 1, change, change + 1] where bound > -.infinity {
+        let bounded = scorer.change(under: edit, atLeast: bound)
+        if change >= bound {
+          worst = max(worst, difference(bounded, change))
+        } else if bounded >= bound {
+          worst = max(worst, bounded - bound + 1)
+        }
+      }
+      guard there > -.infinity else { continue }
+      // Rejected looks in between must leave no trace.
+      for other in edits(state).prefix(5) { _ = scorer.change(under: other) }
+      _ = scorer.change(under: edit)
+      scorer.commit(edit)
+      if scorer.state != edited { return .infinity }
+      worst = max(worst, difference(scorer.logProbability, there))
+      for further in edits(edited) {
+        var last = edited
+        last.apply(further)
+        let expected = target.logProbability(of: last) - there
+        worst = max(worst, difference(scorer.change(under: further), expected))
+      }
+    }
+  }
+  return worst
+}
+
+/// The number of edits whose undoing does not bring the state back.
+public func undoDefect<State: Editable>(
+  at states: [State], edits: (State) -> [State.Edit]
+) -> Int {
+  var broken = 0
+  for state in states {
+    for edit in edits(state) {
+      var copy = state
+      let undo = copy.apply(edit)
+      copy.apply(undo)
+      if copy != state { broken += 1 }
+    }
+  }
+  return broken
+}
