@@ -1,0 +1,129 @@
+// Licensed under the Apache License, Version 2.0.
+
+internal import Synchronization
+
+/// A state that a chain kept.
+public struct Draw<State: Sendable>: Sendable {
+  /// The chain's number in its plan.
+  public let chain: Int
+  /// The step after which it was kept, the warm-up's among them.
+  public let step: Int
+  /// The state.
+  public let state: State
+  /// Natural log of the target there, up to its constant.
+  public let logProbability: Double
+
+  /// A kept state.
+  public init(chain: Int, step: Int, state: State, logProbability: Double) {
+    self.chain = chain
+    self.step = step
+    self.state = state
+    self.logProbability = logProbability
+  }
+}
+
+/// What one chain did.
+public struct ChainRecord<State: Sendable>: Sendable {
+  /// The chain's number in its plan.
+  public let chain: Int
+  /// The kept states in order.
+  public var draws: [Draw<State>] = []
+  /// One row of quantities at each trace interval after the warm-up.
+  public var trace: [[Double]] = []
+  /// Steps proposed after the warm-up, by kind.
+  public var proposed: [Int]
+  /// Steps accepted after the warm-up, by kind.
+  public var accepted: [Int]
+  /// Steps taken, the warm-up's among them.
+  public var steps = 0
+  /// Whether the whole plan was carried out.
+  public var isComplete = false
+
+  /// The record of a chain that has not begun.
+  public init(chain: Int, kinds: Int) {
+    self.chain = chain
+    proposed = [Int](repeating: 0, count: kinds)
+    accepted = [Int](repeating: 0, count: kinds)
+  }
+}
+
+/// Watches a run from outside: how far it is, and whether it should stop.
+public final class RunMonitor: Sendable {
+  private let taken = Atomic<Int>(0)
+  private let stopping = Atomic<Bool>(false)
+
+  /// A monitor of a run that has not begun.
+  public init() {}
+
+  /// Steps taken by all chains so far.
+  public var steps: Int { taken.load(ordering: .relaxed) }
+
+  /// Whether the run was asked to stop.
+  public var isStopping: Bool { stopping.load(ordering: .relaxed) }
+
+  /// Asks the run to stop soon; chains keep what they have.
+  public func stop() { stopping.store(true, ordering: .relaxed) }
+
+  /// Counts steps that a chain has taken.
+  public func add(_ steps: Int) { taken.wrappingAdd(steps, ordering: .relaxed) }
+}
+
+/// Runs one chain of a plan from its start to its end.
+///
+/// - Parameters:
+///   - chain: its number in the plan, which decides its stream.
+///   - plan: how long it runs and what it keeps.
+///   - target: what is sampled.
+///   - start: the first state, drawn by the chain's own choices; it must be allowed.
+///   - kernel: the steps.
+///   - quantities: appends a row of the trace for a chain's working copy.
+///   - monitor: counts steps and asks to stop.
+/// - Returns: what it kept; incomplete where it was stopped.
+@inlinable
+public func runChain<Target: Sampling.Target, Kernel: TransitionKernel>(
+  _ chain: Int, of plan: RunPlan, target: Target,
+  start: (inout RandomChoices) throws -> Target.State, kernel: Kernel,
+  quantities: (Target.Scorer) -> [Double] = { [$0.logProbability] }, monitor: RunMonitor
+) rethrows -> ChainRecord<Target.State> where Kernel.Scorer == Target.Scorer {
+  var record = ChainRecord<Target.State>(chain: chain, kinds: kernel.kinds.count)
+  let random = Philox(seed: plan.seed).stream(UInt64(chain))
+  // The start takes a stream of its own, so that another way of starting moves no later step.
+  var startChoices = RandomChoices(random.stream(0))
+  var choices = RandomChoices(random)
+  var scorer = target.makeScorer(at: try start(&startChoices))
+  precondition(scorer.logProbability > -.infinity, "a chain starts at an allowed state")
+
+  let total = plan.warmup + plan.steps(ofChain: chain)
+  let interval = plan.traceInterval
+  while record.steps < total, !monitor.isStopping {
+    // Up to the next step after which there is something to do.
+    let step = record.steps
+    let isWarm = step >= plan.warmup
+    let after = step - plan.warmup
+    var stop = isWarm ? min(total, step + 16_384) : min(plan.warmup, step + 16_384)
+    if isWarm {
+      stop = min(stop, plan.warmup + (after / plan.thin + 1) * plan.thin)
+      stop = min(stop, plan.warmup + (after / interval + 1) * interval)
+    }
+    if isWarm {
+      for _ in step..<stop {
+        let report = kernel.step(&scorer, using: &choices)
+        record.proposed[report.kind] += 1
+        if report.isAccepted { record.accepted[report.kind] += 1 }
+      }
+    } else {
+      for _ in step..<stop { _ = kernel.step(&scorer, using: &choices) }
+    }
+    record.steps = stop
+    monitor.add(stop - step)
+    let done = stop - plan.warmup
+    if done > 0 && done % interval == 0 { record.trace.append(quantities(scorer)) }
+    if done > 0 && done % plan.thin == 0 {
+      record.draws.append(
+        Draw(
+          chain: chain, step: stop, state: scorer.state, logProbability: scorer.logProbability))
+    }
+  }
+  record.isComplete = record.steps == total
+  return record
+}

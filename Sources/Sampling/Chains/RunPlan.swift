@@ -1,0 +1,66 @@
+// Licensed under the Apache License, Version 2.0.
+
+/// How many chains run for how long, and which of their states are kept.
+///
+/// Chain c takes the stream c of the seed for its steps, so what it draws depends on neither the
+/// number of threads nor on which machine it runs.
+public struct RunPlan: Hashable, Sendable {
+  /// What decides how long a chain runs after its warm-up.
+  public enum Extent: Hashable, Sendable {
+    /// So many draws in all, shared among the chains, the first ones taking the remainder.
+    case draws(Int)
+    /// So many steps of each chain.
+    case steps(Int)
+  }
+
+  /// The number of chains.
+  public var chains: Int
+  /// Steps before the first that is kept.
+  public var warmup: Int
+  /// Steps from one draw to the next.
+  public var thin: Int
+  /// How long a chain runs after its warm-up.
+  public var extent: Extent
+  /// Steps from one row of the trace to the next; `nil` for about 1,000 rows a chain.
+  public var traceEvery: Int?
+  /// What all randomness comes from.
+  public var seed: UInt64
+
+  /// A plan.
+  ///
+  /// - Precondition: all counts are positive, but for a warm-up or an extent of 0.
+  public init(
+    chains: Int = 4, warmup: Int = 100_000, thin: Int = 50_000, extent: Extent = .draws(5),
+    traceEvery: Int? = nil, seed: UInt64
+  ) {
+    precondition(chains > 0 && thin > 0 && warmup >= 0, "a plan has chains and steps")
+    precondition(traceEvery.map { $0 > 0 } ?? true, "a trace has steps between its rows")
+    self.chains = chains
+    self.warmup = warmup
+    self.thin = thin
+    self.extent = extent
+    self.traceEvery = traceEvery
+    self.seed = seed
+  }
+
+  /// How many draws a chain of the plan keeps.
+  public func draws(ofChain chain: Int) -> Int {
+    switch extent {
+    case .draws(let total): total / chains + (chain < total % chains ? 1 : 0)
+    case .steps(let steps): steps / thin
+    }
+  }
+
+  /// How many steps a chain takes after its warm-up.
+  public func steps(ofChain chain: Int) -> Int {
+    switch extent {
+    case .draws: draws(ofChain: chain) * thin
+    case .steps(let steps): steps
+    }
+  }
+
+  /// Steps from one row of the trace to the next.
+  public var traceInterval: Int {
+    traceEvery ?? max(1, (0..<chains).map { steps(ofChain: $0) }.max().map { $0 / 1000 } ?? 1)
+  }
+}
