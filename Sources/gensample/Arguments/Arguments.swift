@@ -1,0 +1,144 @@
+// Licensed under the Apache License, Version 2.0.
+
+/// A command's arguments, taken apart by its declared options.
+struct Arguments {
+  /// What is no option, in order; `-` among them.
+  var positional: [String] = []
+  private var values: [String: [String]] = [:]
+
+  /// Takes words apart: `--name value`, `--name=value`, flags, `--` ends the options.
+  ///
+  /// A value may begin with a single hyphen only where it is a number or a lone `-`.
+  init(_ words: [String], options: [Option], command: String) throws(CommandFailure) {
+    var rest = words[...]
+    while let word = rest.popFirst() {
+      if word == "--" {
+        positional += rest
+        return
+      }
+      let name: String
+      var value: String?
+      if word.hasPrefix("--") {
+        let body = word.dropFirst(2)
+        if let equals = body.firstIndex(of: "=") {
+          name = String(body[..<equals])
+          value = String(body[body.index(after: equals)...])
+        } else {
+          name = String(body)
+        }
+      } else if word.count == 2, word.first == "-", let short = word.last,
+        let long = shortNames[short]
+      {
+        name = long
+      } else if word.count > 1, word.hasPrefix("-"), Double(word) == nil {
+        throw .usage(
+          "unknown option \(word); see 'gensample \(command) --help'")
+      } else {
+        positional.append(word)
+        continue
+      }
+      guard let option = options.first(where: { $0.name == name }) else {
+        let near = nearest(to: name, among: options.map(\.name)).map { ", did you mean --\($0)?" }
+        throw .usage(
+          "'\(command)' has no option --\(name)\(near ?? "") (see 'gensample \(command) --help')")
+      }
+      if let placeholder = option.placeholder {
+        if value == nil { value = rest.popFirst() }
+        guard let value else {
+          throw .usage("--\(name) needs a value: --\(name) \(placeholder)")
+        }
+        guard option.isRepeatable || values[name] == nil else {
+          throw .usage("--\(name) is given twice; it takes one \(placeholder)")
+        }
+        values[name, default: []].append(value)
+      } else {
+        guard value == nil else { throw .usage("--\(name) takes no value") }
+        values[name] = [""]
+      }
+    }
+  }
+
+  /// Whether the option was given.
+  func has(_ name: String) -> Bool { values[name] != nil }
+
+  /// The option's value as it was given.
+  func text(_ name: String) -> String? { values[name]?.last }
+
+  /// All values of a repeatable option, in order.
+  func texts(_ name: String) -> [String] { values[name] ?? [] }
+
+  /// A whole number in a range.
+  func integer(_ name: String, in range: ClosedRange<Int>) throws(CommandFailure) -> Int? {
+    guard let text = text(name) else { return nil }
+    guard let value = Int(text), range.contains(value) else {
+      throw .usage(
+        "--\(name) takes a whole number \(description(of: range)), got '\(text)'")
+    }
+    return value
+  }
+
+  /// An unsigned number of 64 bits.
+  func seed(_ name: String) throws(CommandFailure) -> UInt64? {
+    guard let text = text(name) else { return nil }
+    guard let value = UInt64(text) else {
+      throw .usage("--\(name) takes a whole number from 0 to 2^64 - 1, got '\(text)'")
+    }
+    return value
+  }
+
+  /// One of some words.
+  func choice<Choice: RawRepresentable & CaseIterable>(
+    _ name: String, as: Choice.Type
+  ) throws(CommandFailure) -> Choice? where Choice.RawValue == String {
+    guard let text = text(name) else { return nil }
+    guard let value = Choice(rawValue: text) else {
+      let all = Choice.allCases.map(\.rawValue).joined(separator: ", ")
+      throw .usage("--\(name) takes one of \(all); got '\(text)'")
+    }
+    return value
+  }
+
+  /// A number of bytes: a whole number with an optional K, M or G (powers of 1024).
+  func bytes(_ name: String) throws(CommandFailure) -> Int? {
+    guard let text = text(name) else { return nil }
+    let factors: [Character: Int] = ["K": 1 << 10, "M": 1 << 20, "G": 1 << 30]
+    let factor = text.uppercased().last.flatMap { factors[$0] }
+    let digits = factor == nil ? text[...] : text.dropLast()
+    guard let number = Int(digits), number > 0 else {
+      throw .usage("--\(name) takes a size such as 200M or 1G, got '\(text)'")
+    }
+    let (product, overflow) = number.multipliedReportingOverflow(by: factor ?? 1)
+    guard !overflow else { throw .usage("--\(name) \(text) is more than any machine has") }
+    return product
+  }
+
+  private func description(of range: ClosedRange<Int>) -> String {
+    range.upperBound == .max
+      ? "of at least \(range.lowerBound)" : "from \(range.lowerBound) to \(range.upperBound)"
+  }
+}
+
+/// The candidate nearest in edits, if it is near enough to be meant.
+func nearest(to word: String, among candidates: [String]) -> String? {
+  let scored = candidates.map { (name: $0, distance: editDistance(word, $0)) }
+  guard let best = scored.min(by: { $0.distance < $1.distance }),
+    best.distance <= max(1, word.count / 3)
+  else { return nil }
+  return best.name
+}
+
+/// Insertions, deletions and replacements between two words.
+func editDistance(_ a: String, _ b: String) -> Int {
+  let b = Array(b)
+  var row = Array(0...b.count)
+  for (i, x) in a.enumerated() {
+    var diagonal = row[0]
+    row[0] = i + 1
+    for (j, y) in b.enumerated() {
+      let replaced = diagonal + (x == y ? 0 : 1)
+      diagonal = row[j + 1]
+      row[j + 1] = min(replaced, row[j] + 1, row[j + 1] + 1)
+    }
+  }
+  return row[b.count]
+}

@@ -1,0 +1,38 @@
+// Licensed under the Apache License, Version 2.0.
+
+import Dispatch
+import Foundation
+import Synchronization
+
+/// Ctrl-C and SIGTERM as a request to stop with what there is; a second one ends at once.
+enum Interruption {
+  private static let received = Atomic<Int32>(0)
+  // Written by the one thread that sets up a command, before any other starts.
+  private nonisolated(unsafe) static var sources: [any DispatchSourceSignal] = []
+
+  /// The signal that asked to stop, if one did.
+  static var signal: Int32? {
+    let signal = received.load(ordering: .relaxed)
+    return signal == 0 ? nil : signal
+  }
+
+  /// The exit code that tells of the signal.
+  static var exitCode: CommandFailure.Code? {
+    signal.map { $0 == SIGINT ? .interrupted : .terminated }
+  }
+
+  /// Calls `stop` when a signal asks for it.
+  static func watch(_ stop: @escaping @Sendable () -> Void) {
+    for number in [SIGINT, SIGTERM] {
+      Foundation.signal(number, SIG_IGN)
+      let source = DispatchSource.makeSignalSource(
+        signal: number, queue: DispatchQueue.global(qos: .userInteractive))
+      source.setEventHandler {
+        if received.exchange(number, ordering: .relaxed) != 0 { exit(number == SIGINT ? 130 : 143) }
+        stop()
+      }
+      source.resume()
+      unsafe sources.append(source)
+    }
+  }
+}

@@ -1,0 +1,60 @@
+// Licensed under the Apache License, Version 2.0.
+
+/// A JSON object on one line, its fields in the order in which they are added.
+struct JSONObject {
+  private var fields: [String] = []
+
+  /// A value of a field.
+  enum Value {
+    case string(String)
+    case integer(Int)
+    case unsigned(UInt64)
+    case number(Double)
+    case boolean(Bool)
+    case integers([Int])
+    case object(JSONObject)
+    case null
+  }
+
+  init() {}
+
+  mutating func add(_ name: String, _ value: Value) {
+    fields.append("\(JSONObject.quoted(name)):\(JSONObject.text(of: value))")
+  }
+
+  /// The object without a line's end.
+  var text: String { "{" + fields.joined(separator: ",") + "}" }
+
+  private static func text(of value: Value) -> String {
+    switch value {
+    case .string(let string): quoted(string)
+    case .integer(let integer): String(integer)
+    case .unsigned(let integer): String(integer)
+    // JSON has no infinities; a shortest decimal reads back as the same number.
+    case .number(let number): number.isFinite ? "\(number)" : "null"
+    case .boolean(let boolean): boolean ? "true" : "false"
+    case .integers(let integers): "[" + integers.map(String.init).joined(separator: ",") + "]"
+    case .object(let object): object.text
+    case .null: "null"
+    }
+  }
+
+  /// A JSON string.
+  static func quoted(_ string: String) -> String {
+    var out = "\""
+    for scalar in string.unicodeScalars {
+      switch scalar {
+      case "\"": out += "\\\""
+      case "\\": out += "\\\\"
+      case "\n": out += "\\n"
+      case "\r": out += "\\r"
+      case "\t": out += "\\t"
+      case _ where scalar.value < 0x20:
+        let hex = String(scalar.value, radix: 16)
+        out += "\\u" + String(repeating: "0", count: 4 - hex.count) + hex
+      default: out.unicodeScalars.append(scalar)
+      }
+    }
+    return out + "\""
+  }
+}

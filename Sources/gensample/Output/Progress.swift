@@ -1,0 +1,86 @@
+// Licensed under the Apache License, Version 2.0.
+
+import Foundation
+import Sampling
+import Synchronization
+
+/// When progress is shown.
+enum ProgressMode: String, CaseIterable {
+  case auto, always, never
+}
+
+/// A line on standard error that says how far a long work is, with rate and time left.
+final class Progress: Sendable {
+  private let isDone = Atomic<Bool>(false)
+  private let finished = DispatchSemaphore(value: 0)
+  private let isShown: Bool
+
+  /// Shows a line every fifth of a second until ``finish()``.
+  ///
+  /// - Parameters:
+  ///   - mode: `auto` shows on a terminal only.
+  ///   - unit: what is counted.
+  ///   - total: how many there will be.
+  ///   - done: how many there are.
+  init(
+    _ mode: ProgressMode, unit: String, total: Int, done: @escaping @Sendable () -> Int
+  ) {
+    let isTerminal = isatty(STDERR_FILENO) == 1
+    isShown = mode == .always || (mode == .auto && isTerminal)
+    guard isShown else { return }
+    let began = ContinuousClock.now
+    Thread.detachNewThread { [self] in
+      var isFirst = true
+      while !isDone.load(ordering: .relaxed) {
+        Thread.sleep(forTimeInterval: 0.2)
+        if isDone.load(ordering: .relaxed) { break }
+        let elapsed = began.duration(to: .now) / .seconds(1)
+        let line = Progress.line(done: done(), total: total, elapsed: elapsed, unit: unit)
+        if isTerminal {
+          write((isFirst ? "" : "\r") + line + "\u{1B}[K")
+        } else if Int(elapsed * 5) % 25 == 0 || isFirst {
+          write(line + "\n")
+        }
+        isFirst = false
+      }
+      if isTerminal && !isFirst { write("\r\u{1B}[K") }
+      finished.signal()
+    }
+  }
+
+  /// Takes the line away.
+  func finish() {
+    guard isShown, !isDone.exchange(true, ordering: .relaxed) else { return }
+    finished.wait()
+  }
+
+  static func line(done: Int, total: Int, elapsed: Double, unit: String) -> String {
+    let share = total > 0 ? min(1, Double(done) / Double(total)) : 0
+    let filled = Int(share * 24)
+    let bar = String(repeating: "█", count: filled) + String(repeating: "░", count: 24 - filled)
+    let rate = elapsed > 0 ? Double(done) / elapsed : 0
+    let left = rate > 0 ? Double(max(0, total - done)) / rate : 0
+    return String(
+      format: "%@ %3.0f %%  %@ %@/s  %@ left", bar, share * 100, short(rate), unit,
+      duration(left))
+  }
+
+  private static func short(_ rate: Double) -> String {
+    switch rate {
+    case 1e6...: String(format: "%.1f M", rate / 1e6)
+    case 1e3...: String(format: "%.1f k", rate / 1e3)
+    default: String(format: "%.0f", rate)
+    }
+  }
+
+  private static func duration(_ seconds: Double) -> String {
+    let whole = Int(min(seconds, 359_999))
+    return whole >= 3600
+      ? String(format: "%d:%02d:%02d", whole / 3600, whole / 60 % 60, whole % 60)
+      : String(format: "%d:%02d", whole / 60, whole % 60)
+  }
+
+  private func write(_ text: String) {
+    FileHandle.standardError.write(Data(text.utf8))
+  }
+}
