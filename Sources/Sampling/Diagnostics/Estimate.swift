@@ -1,0 +1,19 @@
+// Licensed under the Apache License, Version 2.0.
+
+/// A number, or the reason why there is none.
+public enum Estimate: Hashable, Sendable {
+  /// The number; an infinite R-hat is one.
+  case value(Double)
+  /// Why there is no number, as a sentence without its full stop.
+  case undefined(String)
+
+  /// The number, if there is one.
+  public var value: Double? {
+    if case .value(let value) = self { value } else { nil }
+  }
+
+  /// The reason, if there is no number.
+  public var reason: String? {
+    if case .undefined(let reason) = self { reason } else { nil }
+  }
+}
