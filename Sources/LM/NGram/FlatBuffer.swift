@@ -1,0 +1,101 @@
+// Licensed under the Apache License, Version 2.0.
+
+internal import Foundation
+
+/// A flat array on the heap or in a mapped file: one owner, read-only once made, shared by threads.
+///
+/// It outlives every pointer that is taken from it as long as somebody holds it.
+@safe
+public final class FlatBuffer<Element: BitwiseCopyable>: @unchecked Sendable {
+  /// How many elements there are.
+  public let count: Int
+  /// The first element.
+  public let pointer: UnsafeMutablePointer<Element>
+  private let mappedBytes: Int
+
+  /// Room for some elements on the heap, all bits zero.
+  public init(count: Int) {
+    precondition(count >= 0, "a buffer has no negative size")
+    self.count = count
+    let bytes = max(1, count) * MemoryLayout<Element>.stride
+    // calloc leaves fresh pages untouched until they are written.
+    guard let raw = unsafe calloc(bytes, 1) else { preconditionFailure("out of memory") }
+    unsafe pointer = raw.bindMemory(to: Element.self, capacity: max(1, count))
+    mappedBytes = 0
+  }
+
+  /// A copy of an array.
+  public convenience init(_ array: [Element]) {
+    self.init(count: array.count)
+    for i in array.indices { unsafe pointer[i] = array[i] }
+  }
+
+  /// Room for some elements in a file that has no name and is gone with the buffer.
+  ///
+  /// - Parameters:
+  ///   - count: how many elements.
+  ///   - directory: where the file lies.
+  /// - Throws: `LoadError` where the file cannot be made or the disk is full.
+  public init(temporaryFileOf count: Int, in directory: String) throws(LoadError) {
+    let (bytes, overflow) = max(1, count).multipliedReportingOverflow(
+      by: MemoryLayout<Element>.stride)
+    precondition(!overflow, "a buffer fits the address space")
+    let template = directory + "/gensample-XXXXXX"
+    var name = template.utf8CString
+    let descriptor = unsafe name.withUnsafeMutableBufferPointer { characters in
+      guard let base = characters.baseAddress else { return Int32(-1) }
+      return unsafe mkstemp(base)
+    }
+    guard descriptor >= 0 else {
+      throw LoadError(
+        .cannotWrite, path: directory, "cannot make a temporary file: \(systemErrorText())")
+    }
+    defer { close(descriptor) }
+    _ = unsafe name.withUnsafeBufferPointer { characters in
+      guard let base = characters.baseAddress else { return Int32(0) }
+      return unsafe unlink(base)
+    }
+    // Reserving the blocks now turns a full disk into an error instead of a fault at some write.
+    let reserved = posix_fallocate(descriptor, 0, off_t(bytes))
+    guard reserved == 0 else {
+      throw LoadError(
+        .cannotWrite, path: directory,
+        "cannot reserve \(bytes) bytes for temporary data: \(systemErrorText(reserved)); "
+          + "free some space or set TMPDIR to another disk")
+    }
+    guard
+      let raw = unsafe mmap(nil, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0),
+      unsafe raw != MAP_FAILED
+    else {
+      throw LoadError(
+        .cannotWrite, path: directory, "cannot map \(bytes) bytes: \(systemErrorText())")
+    }
+    self.count = count
+    unsafe pointer = raw.bindMemory(to: Element.self, capacity: max(1, count))
+    mappedBytes = bytes
+  }
+
+  deinit {
+    if mappedBytes > 0 {
+      unsafe munmap(pointer, mappedBytes)
+    } else {
+      unsafe free(pointer)
+    }
+  }
+
+  /// An element.
+  @inlinable
+  public subscript(index: Int) -> Element {
+    get {
+      precondition(index >= 0 && index < count, "an index lies in the buffer")
+      return unsafe pointer[index]
+    }
+    set {
+      precondition(index >= 0 && index < count, "an index lies in the buffer")
+      unsafe pointer[index] = newValue
+    }
+  }
+}
+
+/// What the system says of an error number.
+func systemErrorText(_ number: Int32 = errno) -> String { unsafe String(cString: strerror(number)) }
