@@ -1,0 +1,121 @@
+// Licensed under the Apache License, Version 2.0.
+
+internal import Foundation
+
+/// Bytes of a file, of standard input (`-`) or of what `gzip` makes of a `.gz` file, in pieces.
+final class ByteStream {
+  /// The path as the user gave it, for messages.
+  let path: String
+  private let descriptor: Int32
+  private let process: Process?
+  private let output: Pipe?
+
+  /// Opens a path.
+  init(path: String) throws(LoadError) {
+    self.path = path
+    if path == "-" {
+      descriptor = STDIN_FILENO
+      process = nil
+      output = nil
+      return
+    }
+    let opened = unsafe open(path, O_RDONLY | O_CLOEXEC)
+    guard opened >= 0 else {
+      throw LoadError(.cannotRead, path: path, "cannot be read: \(systemErrorText())")
+    }
+    var status = stat()
+    guard unsafe fstat(opened, &status) == 0, status.st_mode & S_IFMT != S_IFDIR else {
+      close(opened)
+      throw LoadError(.cannotRead, path: path, "is a folder, where a file is expected")
+    }
+    guard path.hasSuffix(".gz") else {
+      descriptor = opened
+      process = nil
+      output = nil
+      return
+    }
+    let process = Process()
+    let output = Pipe()
+    process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+    process.arguments = ["gzip", "-dc"]
+    process.standardInput = FileHandle(fileDescriptor: opened, closeOnDealloc: true)
+    process.standardOutput = output
+    do {
+      try process.run()
+    } catch {
+      throw LoadError(
+        .cannotRead, path: path, "needs the command 'gzip', which cannot be run: \(error)")
+    }
+    self.process = process
+    self.output = output
+    descriptor = output.fileHandleForReading.fileDescriptor
+  }
+
+  deinit {
+    if process == nil, descriptor != STDIN_FILENO { close(descriptor) }
+    if let process, process.isRunning { process.terminate() }
+  }
+
+  /// Reads up to `capacity` bytes; 0 at the end.
+  func read(into base: UnsafeMutableRawPointer, capacity: Int) throws(LoadError) -> Int {
+    while true {
+      let count = unsafe Foundation.read(descriptor, base, capacity)
+      if count > 0 { return count }
+      if count == 0 {
+        if let process {
+          process.waitUntilExit()
+          guard process.terminationStatus == 0 else {
+            throw LoadError(.badData, path: path, "is no sound gzip file: gzip cannot read it")
+          }
+        }
+        return 0
+      }
+      guard errno == EINTR else {
+        throw LoadError(.cannotRead, path: path, "cannot be read: \(systemErrorText())")
+      }
+    }
+  }
+
+  /// Hands over one line after another, without its line feed, numbered from 1.
+  ///
+  /// A last line without a line feed counts; memory is that of the longest line.
+  func forEachLine(_ body: (UnsafeRawBufferPointer, Int) throws -> Void) throws {
+    var capacity = 1 << 20
+    var buffer = UnsafeMutableRawPointer.allocate(byteCount: capacity, alignment: 16)
+    defer { unsafe buffer.deallocate() }
+    var filled = 0
+    var number = 0
+    while true {
+      if filled == capacity {
+        let larger = UnsafeMutableRawPointer.allocate(byteCount: capacity * 2, alignment: 16)
+        unsafe larger.copyMemory(from: buffer, byteCount: filled)
+        unsafe buffer.deallocate()
+        unsafe buffer = larger
+        capacity *= 2
+      }
+      let count = try unsafe read(into: buffer + filled, capacity: capacity - filled)
+      var scanned = filled
+      filled += count
+      var start = 0
+      while scanned < filled,
+        let found = unsafe memchr(buffer + scanned, 0x0A, filled - scanned)
+      {
+        let end = unsafe UnsafeRawPointer(found) - UnsafeRawPointer(buffer)
+        number += 1
+        try unsafe body(UnsafeRawBufferPointer(start: buffer + start, count: end - start), number)
+        start = end + 1
+        scanned = start
+      }
+      if count == 0 {
+        if start < filled {
+          number += 1
+          try unsafe body(
+            UnsafeRawBufferPointer(start: buffer + start, count: filled - start), number)
+        }
+        return
+      }
+      unsafe memmove(buffer, buffer + start, filled - start)
+      filled -= start
+    }
+  }
+}

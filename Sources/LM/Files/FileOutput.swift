@@ -1,0 +1,109 @@
+// Licensed under the Apache License, Version 2.0.
+
+internal import Foundation
+
+/// A file that appears whole under its name or not at all: written beside, then renamed.
+final class FileOutput {
+  let path: String
+  private let beside: String
+  private var descriptor: Int32
+  private var process: Process?
+  private var buffer: [UInt8] = []
+  private var isFinished = false
+
+  /// Opens a file beside the path; a `.gz` path goes through `gzip`.
+  init(path: String) throws(LoadError) {
+    self.path = path
+    beside = "\(path).partial-\(ProcessInfo.processInfo.processIdentifier)"
+    let file = unsafe open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+    guard file >= 0 else {
+      throw LoadError(.cannotWrite, path: path, "cannot be written: \(systemErrorText())")
+    }
+    descriptor = file
+    guard path.hasSuffix(".gz") else { return }
+    let process = Process()
+    let input = Pipe()
+    process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+    process.arguments = ["gzip", "-cn"]
+    process.standardInput = input
+    process.standardOutput = FileHandle(fileDescriptor: file, closeOnDealloc: false)
+    do {
+      try process.run()
+    } catch {
+      unsafe unlink(beside)
+      throw LoadError(
+        .cannotWrite, path: path, "needs the command 'gzip', which cannot be run: \(error)")
+    }
+    self.process = process
+    self.input = input
+  }
+
+  private var input: Pipe?
+
+  deinit {
+    guard !isFinished else { return }
+    if let process, process.isRunning { process.terminate() }
+    close(descriptor)
+    unsafe unlink(beside)
+  }
+
+  /// Appends text.
+  func write(_ text: String) throws(LoadError) {
+    buffer.append(contentsOf: text.utf8)
+    if buffer.count > 1 << 18 { try flush() }
+  }
+
+  /// Appends bytes.
+  func write(_ bytes: UnsafeRawBufferPointer) throws(LoadError) {
+    if bytes.count > 1 << 18 {
+      try flush()
+      try unsafe writeAll(bytes)
+    } else {
+      unsafe buffer.append(contentsOf: bytes)
+      if buffer.count > 1 << 18 { try flush() }
+    }
+  }
+
+  private func flush() throws(LoadError) {
+    var failure: LoadError?
+    unsafe buffer.withUnsafeBytes { bytes in
+      do throws(LoadError) { try unsafe writeAll(bytes) } catch { failure = error }
+    }
+    if let failure { throw failure }
+    buffer.removeAll(keepingCapacity: true)
+  }
+
+  private func writeAll(_ bytes: UnsafeRawBufferPointer) throws(LoadError) {
+    let target = input?.fileHandleForWriting.fileDescriptor ?? descriptor
+    var written = 0
+    while written < bytes.count, let base = bytes.baseAddress {
+      let count = unsafe Foundation.write(target, base + written, bytes.count - written)
+      if count >= 0 {
+        written += count
+      } else if errno != EINTR {
+        throw LoadError(.cannotWrite, path: path, "cannot be written: \(systemErrorText())")
+      }
+    }
+  }
+
+  /// Writes what is left, makes it durable and gives the file its name.
+  func finish() throws(LoadError) {
+    try flush()
+    if let process, let input {
+      try? input.fileHandleForWriting.close()
+      process.waitUntilExit()
+      guard process.terminationStatus == 0 else {
+        throw LoadError(.cannotWrite, path: path, "cannot be written: gzip failed")
+      }
+    }
+    guard fsync(descriptor) == 0 || errno == EINVAL, close(descriptor) == 0,
+      unsafe rename(beside, path) == 0
+    else {
+      let reason = systemErrorText()
+      unsafe unlink(beside)
+      isFinished = true
+      throw LoadError(.cannotWrite, path: path, "cannot be written: \(reason)")
+    }
+    isFinished = true
+  }
+}
