@@ -54,6 +54,12 @@ final class FileOutput {
   }
 
   /// Appends bytes.
+  func write(_ bytes: [UInt8]) throws(LoadError) {
+    buffer.append(contentsOf: bytes)
+    if buffer.count > 1 << 18 { try flush() }
+  }
+
+  /// Appends bytes.
   func write(_ bytes: UnsafeRawBufferPointer) throws(LoadError) {
     if bytes.count > 1 << 18 {
       try flush()

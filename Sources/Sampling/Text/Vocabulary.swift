@@ -110,6 +110,23 @@ public struct Vocabulary: Sendable {
     return nil
   }
 
+  /// The entry spelled so, or `nil`: the form for bytes that are read from a file.
+  public func token(spelled bytes: UnsafeRawBufferPointer) -> Token? {
+    let size = index.count
+    var slot = unsafe Vocabulary.hash(bytes) & (size - 1)
+    while index[slot] != .max {
+      let entry = Int(index[slot])
+      let start = Int(offsets[entry])
+      if Int(offsets[entry + 1]) - start == bytes.count {
+        var place = 0
+        while place < bytes.count, unsafe blob[start + place] == bytes[place] { place += 1 }
+        if place == bytes.count { return Token(entry) }
+      }
+      slot = (slot + 1) & (size - 1)
+    }
+    return nil
+  }
+
   /// The entry spelled so, or `nil`.
   public func token(_ spelling: String) -> Token? { token(spelled: Array(spelling.utf8)) }
 

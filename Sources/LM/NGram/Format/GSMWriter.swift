@@ -1,0 +1,445 @@
+// Licensed under the Apache License, Version 2.0.
+
+internal import Sampling
+
+/// A model as the bytes of a `.gsm` file, in memory: what is written, and what models read.
+struct GSMImage {
+  let bytes: FlatBuffer<UInt8>
+
+  /// Lays a model out.
+  ///
+  /// - Parameters:
+  ///   - trie: the model.
+  ///   - layout: how.
+  ///   - quantizedBits: bits a probability and a back-off weight of orders above 1, 2 to 16, in the
+  ///     small layout; 0 keeps them as they are.
+  init(_ trie: NGramTrie, layout: NGramLayout, quantizedBits: Int = 0) throws(LoadError) {
+    guard quantizedBits == 0 || (2...16).contains(quantizedBits) else {
+      throw LoadError(
+        .badArgument, "\(quantizedBits) bits a value are not possible, expected 2 to 16")
+    }
+    guard quantizedBits == 0 || layout == .small else {
+      throw LoadError(
+        .badArgument, "only the small layout is quantised; the fast one would gain nothing by it")
+    }
+    var sections = Sections()
+    let vocabulary = trie.vocabulary
+    var spellings: [UInt8] = []
+    var offsets: [UInt32] = [0]
+    for i in 0..<vocabulary.count {
+      spellings.append(contentsOf: vocabulary.bytes(of: Token(i)))
+      offsets.append(UInt32(spellings.count))
+    }
+    sections.add(.spellings, 0, spellings)
+    sections.add(.spellingOffsets, 0, offsets)
+    var description: [UInt8] = []
+    for (key, value) in trie.description {
+      description.append(contentsOf: "\(key)=\(value)\n".utf8)
+    }
+    sections.add(.description, 0, description)
+    switch layout {
+    case .fast: Self.addFast(trie, to: &sections)
+    case .small: Self.addSmall(trie, quantizedBits: quantizedBits, to: &sections)
+    }
+    var ceiling: Float = 0
+    for level in trie.levels {
+      var most: Float = 0
+      for i in 0..<level.backoffs.count { most = max(most, level.backoffs[i]) }
+      ceiling += most
+    }
+    var header = GSMHeader(
+      layout: layout, counts: trie.levels.map(\.count), quantizedBits: quantizedBits,
+      vocabulary: vocabulary, ceiling: ceiling)
+    bytes = sections.assemble(&header)
+  }
+
+  /// Writes the file, whole or not at all.
+  func write(to path: String) throws(LoadError) {
+    let output = try FileOutput(path: path)
+    try unsafe output.write(UnsafeRawBufferPointer(start: bytes.pointer, count: bytes.count))
+    try output.finish()
+  }
+
+  // MARK: The fast layout
+
+  private static func addFast(_ trie: NGramTrie, to sections: inout Sections) {
+    let order = trie.order
+    for (i, level) in trie.levels.enumerated() {
+      if i == order - 1 && order > 1 {
+        var entries: [TopEntry] = []
+        entries.reserveCapacity(level.count)
+        for n in 0..<level.count {
+          entries.append(TopEntry(word: level.words[n], probability: level.logProbabilities[n]))
+        }
+        sections.add(.entries, i, entries)
+      } else {
+        var entries: [MiddleEntry] = []
+        entries.reserveCapacity(level.count + 1)
+        let isHighest = order == 1
+        for n in 0..<level.count {
+          entries.append(
+            MiddleEntry(
+              word: level.words[n], probability: level.logProbabilities[n],
+              backoff: isHighest ? 0 : level.backoffs[n],
+              firstChild: isHighest ? 0 : level.firstChildren[n]))
+        }
+        entries.append(
+          MiddleEntry(
+            word: .max, probability: 0, backoff: 0,
+            firstChild: isHighest ? 0 : level.firstChildren[level.count]))
+        sections.add(.entries, i, entries)
+      }
+      if i > 0 {
+        addSlots(trie, i, to: &sections)
+        addPredecessors(trie, i, to: &sections)
+      }
+    }
+    if order > 1 { addFilter(trie, to: &sections) }
+  }
+
+  /// Numbers of the children of nodes that have more than a scan is good for.
+  private static func addSlots(_ trie: NGramTrie, _ level: Int, to sections: inout Sections) {
+    let parents = trie.levels[level - 1]
+    let children = trie.levels[level]
+    var hashed = 0
+    for parent in 0..<parents.count {
+      let size = Int(parents.firstChildren[parent + 1] - parents.firstChildren[parent])
+      if size > ChildHash.scanned { hashed += size }
+    }
+    let slotCount = hashed == 0 ? 1 : hashed * 10 / 7 + 8
+    let indexBits = UInt32.bitWidth - UInt32(children.count).leadingZeroBitCount
+    var slots = [UInt32](repeating: .max, count: slotCount)
+    var mostProbes = 0
+    for parent in 0..<parents.count {
+      let low = parents.firstChildren[parent]
+      let high = parents.firstChildren[parent + 1]
+      guard Int(high - low) > ChildHash.scanned else { continue }
+      for child in low..<high {
+        let hash = ChildHash.of(parent: UInt32(parent), word: children.words[Int(child)])
+        var slot = ChildHash.slot(hash, slotCount)
+        var probes = 1
+        while slots[slot] != .max {
+          slot = slot + 1 == slotCount ? 0 : slot + 1
+          probes += 1
+        }
+        slots[slot] = ChildHash.tagged(child, hash, indexBits)
+        mostProbes = max(mostProbes, probes)
+      }
+    }
+    sections.add(.slots, level, slots, parameter: UInt64(mostProbes))
+  }
+
+  private static func addPredecessors(_ trie: NGramTrie, _ level: Int, to sections: inout Sections)
+  {
+    let suffixes = NGramSuffixes(trie, level)
+    let nodes = trie.levels[level - 1].count
+    let count = trie.levels[level].count
+    var heads = [UInt32](repeating: 0, count: nodes + 1)
+    for i in 0..<count { heads[Int(suffixes.nodes[i]) + 1] += 1 }
+    for i in 0..<nodes { heads[i + 1] += heads[i] }
+    var fill = heads
+    var grams = [UInt32](repeating: 0, count: count)
+    var words = [UInt32](repeating: 0, count: count)
+    // N-grams come sorted by their first word, so each list is sorted by it too.
+    for i in 0..<count {
+      let node = Int(suffixes.nodes[i])
+      grams[Int(fill[node])] = UInt32(i)
+      words[Int(fill[node])] = suffixes.firstWords[i]
+      fill[node] += 1
+    }
+    sections.add(.predecessorHeads, level, heads)
+    sections.add(.predecessorGrams, level, grams)
+    if trie.vocabulary.count <= 1 << 16 {
+      sections.add(.predecessorWords, level, words.map { UInt16($0) }, parameter: 16)
+    } else {
+      sections.add(.predecessorWords, level, words, parameter: 32)
+    }
+  }
+
+  private static func addFilter(_ trie: NGramTrie, to sections: inout Sections) {
+    let unigrams = trie.levels[0]
+    let bigrams = trie.levels[1]
+    // Some 7 bits a 2-gram, as long as half a megabyte holds them: what a core's cache holds.
+    var words = 64
+    while words * 64 < bigrams.count * 7 && words < 1 << 16 { words *= 2 }
+    var filter = [UInt64](repeating: 0, count: words)
+    for word in 0..<unigrams.count {
+      for child in unigrams.firstChildren[word]..<unigrams.firstChildren[word + 1] {
+        let hash = ChildHash.of(parent: UInt32(word), word: bigrams.words[Int(child)])
+        filter[ChildHash.block(hash, words)] |= ChildHash.filterBits(hash)
+      }
+    }
+    sections.add(.filter, 1, filter)
+  }
+
+  // MARK: The small layout
+
+  private static func addSmall(
+    _ trie: NGramTrie, quantizedBits: Int, to sections: inout Sections
+  ) {
+    let vocabularyCount = UInt64(trie.vocabulary.count)
+    for (i, level) in trie.levels.enumerated() {
+      let isHighest = i == trie.order - 1
+      if i > 0 {
+        let parents = trie.levels[i - 1]
+        var keys: [UInt64] = []
+        keys.reserveCapacity(level.count)
+        for parent in 0..<parents.count {
+          for child in parents.firstChildren[parent]..<parents.firstChildren[parent + 1] {
+            keys.append(UInt64(parent) * vocabularyCount + UInt64(level.words[Int(child)]))
+          }
+        }
+        let code = EliasFanoParts(
+          count: level.count, universe: UInt64(parents.count) * vocabularyCount
+        ) { keys[$0] }
+        sections.add(.lowBits, i, code.low, parameter: UInt64(code.lowBitCount))
+        sections.add(.highBits, i, code.high)
+        sections.add(.zeroSamples, i, code.samples)
+      }
+      var extends = [Bool](repeating: false, count: level.count)
+      if !isHighest {
+        for n in 0..<level.count {
+          extends[n] =
+            level.backoffs[n] != 0 || level.firstChildren[n] != level.firstChildren[n + 1]
+        }
+      }
+      if quantizedBits == 0 || i == 0 {
+        var probabilities: [UInt32] = []
+        probabilities.reserveCapacity(level.count)
+        for n in 0..<level.count {
+          let bits = abs(level.logProbabilities[n]).bitPattern
+          probabilities.append(extends[n] ? bits | 1 << 31 : bits)
+        }
+        sections.add(.probabilities, i, probabilities)
+        if !isHighest {
+          sections.add(.backoffs, i, (0..<level.count).map { level.backoffs[$0] })
+        }
+      } else {
+        let probabilities = Codebook(
+          (0..<level.count).map { abs(level.logProbabilities[$0]) }, bits: quantizedBits)
+        sections.add(.probabilities, i, probabilities.values)
+        sections.add(.probabilityCodes, i, probabilities.packedCodes)
+        if !isHighest {
+          let backoffs = Codebook(
+            (0..<level.count).map { level.backoffs[$0] }, bits: quantizedBits, keepsZero: true)
+          sections.add(.backoffs, i, backoffs.values)
+          sections.add(.backoffCodes, i, backoffs.packedCodes)
+          var bits = [UInt64](repeating: 0, count: level.count / 64 + 1)
+          for n in 0..<level.count where extends[n] { bits[n >> 6] |= 1 << UInt64(n & 63) }
+          sections.add(.extends, i, bits)
+        }
+      }
+    }
+  }
+}
+
+/// A node of the fast layout below the highest order.
+@usableFromInline
+@frozen
+struct MiddleEntry {
+  @usableFromInline var word: UInt32
+  @usableFromInline var probability: Float
+  @usableFromInline var backoff: Float
+  @usableFromInline var firstChild: UInt32
+}
+
+/// An n-gram of the highest order of the fast layout.
+@usableFromInline
+@frozen
+struct TopEntry {
+  @usableFromInline var word: UInt32
+  @usableFromInline var probability: Float
+}
+
+/// How children are found in the fast layout.
+@usableFromInline
+enum ChildHash {
+  /// So many children are looked through rather than hashed: one or two lines of cache.
+  @usableFromInline static let scanned = 8
+
+  @inlinable
+  static func of(parent: UInt32, word: UInt32) -> UInt64 {
+    var h = (UInt64(parent) << 32 | UInt64(word)) &* 0x9E37_79B9_7F4A_7C15
+    h ^= h >> 32
+    return h &* 0xD6E8_FEB8_6659_FD93
+  }
+
+  @inlinable
+  static func slot(_ hash: UInt64, _ count: Int) -> Int {
+    Int(hash.multipliedFullWidth(by: UInt64(count)).high)
+  }
+
+  /// A child's number, and above it as many bits of the hash as there is room for.
+  @inlinable
+  static func tagged(_ child: UInt32, _ hash: UInt64, _ indexBits: Int) -> UInt32 {
+    indexBits >= 32 ? child : child | UInt32(truncatingIfNeeded: hash) << UInt32(indexBits)
+  }
+
+  @inlinable
+  static func block(_ hash: UInt64, _ count: Int) -> Int { Int(hash >> 40) & (count - 1) }
+
+  @inlinable
+  static func filterBits(_ hash: UInt64) -> UInt64 {
+    1 << (hash & 63) | 1 << (hash >> 6 & 63) | 1 << (hash >> 12 & 63) | 1 << (hash >> 18 & 63)
+  }
+}
+
+/// For each n-gram of a level its first word and the node of its other words.
+struct NGramSuffixes {
+  var firstWords: [UInt32]
+  var nodes: [UInt32]
+
+  /// - Complexity: O(n-grams x order), children being met in order.
+  init(_ trie: NGramTrie, _ level: Int) {
+    let count = trie.levels[level].count
+    var first = (0..<UInt32(trie.vocabulary.count)).map { $0 }
+    // At order 1 the node of no words stands for the suffix.
+    var suffix: [UInt32] = []
+    for depth in 1...level {
+      let parents = trie.levels[depth - 1]
+      let children = trie.levels[depth]
+      var nextFirst = [UInt32](repeating: 0, count: children.count)
+      var nextSuffix = [UInt32](repeating: 0, count: children.count)
+      for parent in 0..<parents.count {
+        let low = Int(parents.firstChildren[parent])
+        let high = Int(parents.firstChildren[parent + 1])
+        if low == high { continue }
+        if depth == 1 {
+          for child in low..<high {
+            nextFirst[child] = first[parent]
+            nextSuffix[child] = children.words[child]
+          }
+          continue
+        }
+        // Both child lists are sorted by word, and the suffix's holds all of the parent's.
+        let node = Int(suffix[parent])
+        let upper = trie.levels[depth - 2]
+        var place = Int(upper.firstChildren[node])
+        let stop = Int(upper.firstChildren[node + 1])
+        for child in low..<high {
+          let word = children.words[child]
+          // Gallop: the suffix's list may be far longer.
+          var step = 1
+          while place + step < stop, parents.words[place + step] <= word {
+            place += step
+            step *= 2
+          }
+          while step > 1 {
+            step /= 2
+            if place + step < stop, parents.words[place + step] <= word { place += step }
+          }
+          precondition(parents.words[place] == word, "every suffix is listed")
+          nextFirst[child] = first[parent]
+          nextSuffix[child] = UInt32(place)
+        }
+      }
+      first = nextFirst
+      suffix = nextSuffix
+    }
+    precondition(suffix.count == count, "one suffix an n-gram")
+    firstWords = first
+    nodes = suffix
+  }
+}
+
+/// Values rounded to few, each bin's mean standing for it.
+struct Codebook {
+  var values: [Float]
+  var packedCodes: [UInt64]
+
+  /// Bins of equally many values, as KenLM does it (Whittaker and Raj 2001).
+  init(_ numbers: [Float], bits: Int, keepsZero: Bool = false) {
+    let size = 1 << bits
+    let sorted = numbers.filter { !keepsZero || $0 != 0 }.sorted()
+    let binCount = keepsZero ? size - 1 : size
+    var values: [Float] = keepsZero ? [0] : []
+    var bounds: [Float] = []
+    for bin in 0..<binCount where !sorted.isEmpty {
+      let low = sorted.count * bin / binCount
+      let high = sorted.count * (bin + 1) / binCount
+      if low == high { continue }
+      let sum = sorted[low..<high].reduce(0.0) { $0 + Double($1) }
+      values.append(Float(sum / Double(high - low)))
+      bounds.append(sorted[high - 1])
+    }
+    if values.isEmpty { values = [0] }
+    let first = keepsZero ? 1 : 0
+    packedCodes = [UInt64](repeating: 0, count: (numbers.count * bits + 63) / 64 + 1)
+    for (i, number) in numbers.enumerated() {
+      var code = 0
+      if !(keepsZero && number == 0) {
+        var low = 0
+        var high = bounds.count - 1
+        while low < high {
+          let middle = (low + high) / 2
+          if bounds[middle] < number { low = middle + 1 } else { high = middle }
+        }
+        code = low + first
+      }
+      let bit = i * bits
+      let shift = UInt64(bit & 63)
+      packedCodes[bit >> 6] |= UInt64(code) << shift
+      if shift > 0 { packedCodes[bit >> 6 + 1] |= UInt64(code) >> (64 - shift) }
+    }
+    values += [Float](repeating: values[values.count - 1], count: size - values.count)
+    self.values = values
+  }
+}
+
+/// Sections on their way into one buffer.
+private struct Sections {
+  private var places: [GSMHeader.Place] = []
+  private var copies: [(FlatBuffer<UInt8>, Int) -> Void] = []
+
+  mutating func add<Element: BitwiseCopyable>(
+    _ section: GSMHeader.Section, _ level: Int, _ elements: [Element], parameter: UInt64 = 0
+  ) {
+    let bytes = elements.count * MemoryLayout<Element>.stride
+    places.append(
+      GSMHeader.Place(
+        section: section, level: level, parameter: parameter, offset: 0, bytes: bytes))
+    copies.append { target, offset in
+      unsafe elements.withUnsafeBytes { source in
+        guard let base = source.baseAddress else { return }
+        let start = unsafe UnsafeMutableRawPointer(target.pointer + offset)
+        unsafe start.copyMemory(from: base, byteCount: bytes)
+      }
+    }
+  }
+
+  func assemble(_ header: inout GSMHeader) -> FlatBuffer<UInt8> {
+    let alignment = GSMHeader.alignment
+    var offset = GSMHeader.fixedBytes + places.count * GSMHeader.sectionBytes
+    header.places = places
+    for i in places.indices {
+      offset = (offset + alignment - 1) / alignment * alignment
+      header.places[i].offset = offset
+      offset += places[i].bytes
+    }
+    header.fileBytes = offset + 8
+    let buffer = FlatBuffer<UInt8>(count: offset + 8)
+    for (i, byte) in header.encoded().enumerated() { buffer[i] = byte }
+    for (place, copy) in zip(header.places, copies) {
+      copy(buffer, place.offset)
+    }
+    let sum = unsafe GSMHeader.checksum(
+      UnsafeRawBufferPointer(start: buffer.pointer, count: offset))
+    for i in 0..<8 { buffer[offset + i] = UInt8(truncatingIfNeeded: sum >> (8 * i)) }
+    return buffer
+  }
+}
+
+extension NGramTrie {
+  /// Writes a `.gsm` file, whole or not at all.
+  ///
+  /// - Parameters:
+  ///   - path: the file.
+  ///   - layout: how it lies there.
+  ///   - quantizedBits: bits a value in the small layout, 2 to 16; 0 keeps values as they are.
+  /// - Throws: `LoadError` where the file cannot be written or the bits are not possible.
+  public func write(gsm path: String, layout: NGramLayout, quantizedBits: Int = 0)
+    throws(LoadError)
+  {
+    try GSMImage(self, layout: layout, quantizedBits: quantizedBits).write(to: path)
+  }
+}

@@ -1,0 +1,337 @@
+// Licensed under the Apache License, Version 2.0.
+
+public import Sampling
+
+/// What an n-gram model remembers: the nodes of the last words, no longer than the future depends
+/// on.
+@frozen
+public struct NGramContext: Equatable, Sendable {
+  /// Lane k - 1: the node of the last k words; lane 7: how many lengths there are. Others are 0.
+  @usableFromInline var nodes: SIMD8<UInt32>
+
+  @inlinable
+  init(nodes: SIMD8<UInt32>) { self.nodes = nodes }
+
+  /// How many of the last words are remembered.
+  @inlinable
+  public var count: Int { Int(nodes[7]) }
+
+  /// The node of the last `length` words, 1 to ``count``.
+  @inlinable
+  public func node(ofLength length: Int) -> Int { Int(nodes[length - 1]) }
+}
+
+/// A back-off n-gram model, mapped from a `.gsm` file or laid out in memory.
+///
+/// `p(w | h) = p(h w)` where the n-gram is listed, else `backoff(h) p(w | h without its first
+/// word)`. It is immutable; all chains and, where mapped, all processes share its memory.
+///
+/// ```swift
+/// let model = try NGramModel(path: "english.gsm")
+/// print(model.logProbability(of: tokens))
+/// ```
+@safe
+public struct NGramModel: LanguageModel, @unchecked Sendable {
+  /// The tokens.
+  public let vocabulary: Vocabulary
+  /// The highest order.
+  public let order: Int
+  /// How it lies in memory.
+  public let layout: NGramLayout
+  /// How it was made, for cards and `inspect`.
+  public let description: [(key: String, value: String)]
+  /// What no natural log-probability exceeds: 0 unless back-off weights exceed 1.
+  public let logProbabilityCeiling: Double
+  /// Bits a value of orders above 1, 0 where values are kept as they are.
+  public let quantizedBits: Int
+
+  let memory: GSMMemory
+  @usableFromInline let levels: UnsafePointer<NGramLevel>
+  @usableFromInline let filter: UnsafePointer<UInt64>
+  @usableFromInline let filterCount: Int
+  @usableFromInline let isFast: Bool
+
+  /// One less than the order.
+  @inlinable
+  public var contextLimit: Int { order - 1 }
+
+  init(_ memory: GSMMemory) throws(LoadError) {
+    let header = memory.header
+    self.memory = memory
+    order = header.order
+    layout = header.layout
+    isFast = header.layout == .fast
+    quantizedBits = header.quantizedBits
+    logProbabilityCeiling = Double(header.ceiling) * logOf10
+    vocabulary = try memory.makeVocabulary()
+    description = memory.makeDescription()
+    unsafe levels = UnsafePointer(memory.levels)
+    unsafe filter = memory.filter.pointer
+    filterCount = unsafe memory.filter.count
+  }
+
+  /// Lays a model out in memory.
+  ///
+  /// - Parameters:
+  ///   - trie: the model.
+  ///   - layout: how.
+  ///   - quantizedBits: bits a value in the small layout; 0 keeps values as they are.
+  /// - Throws: `LoadError` where the bits are not possible.
+  public init(_ trie: NGramTrie, layout: NGramLayout = .fast, quantizedBits: Int = 0)
+    throws(LoadError)
+  {
+    let image = try GSMImage(trie, layout: layout, quantizedBits: quantizedBits)
+    try self.init(GSMMemory(image))
+  }
+
+  /// Opens a `.gsm` file by mapping it, or reads an ARPA file (`.arpa`, `.lm`, `.gz`).
+  ///
+  /// A `.gsm` of up to 256 MB is verified whole; of a larger one only the header, and its
+  /// look-ups stay within the file whatever it holds.
+  /// - Throws: `LoadError` with the place where the file is not sound.
+  public init(path: String) throws {
+    if path.hasSuffix(".gsm") {
+      try self.init(GSMMemory(mapping: path))
+    } else {
+      try self.init(NGramTrie(arpa: path))
+    }
+  }
+
+  /// How many n-grams of each order are listed.
+  public var counts: [Int] { memory.header.counts }
+
+  /// Bytes of the file or of its image in memory.
+  public var byteCount: Int { memory.header.fileBytes }
+
+  // MARK: Scoring
+
+  /// The context after the start symbol.
+  @inlinable
+  public func makeContext() -> NGramContext {
+    guard order > 1 else { return NGramContext(nodes: .zero) }
+    var context = NGramContext(nodes: .zero)
+    context.nodes[0] = vocabulary.start.rawValue
+    context.nodes[7] = unsafe levels[0].extends(vocabulary.start.index, isFast) ? 1 : 0
+    if context.nodes[7] == 0 { context.nodes[0] = 0 }
+    return context
+  }
+
+  /// A context that remembers nothing: what follows a word that the model has no entry for.
+  public func makeEmptyContext() -> NGramContext { NGramContext(nodes: .zero) }
+
+  /// Appends a token to the context.
+  @inlinable
+  public func advance(_ context: inout NGramContext, by token: Token) {
+    _ = advance(&context, scoring: token)
+  }
+
+  /// Natural log-probability of a token, or of the end symbol, in a context.
+  @inlinable
+  public func logProbability(of token: Token, in context: NGramContext) -> Double {
+    var copy = context
+    return advance(&copy, scoring: token)
+  }
+
+  /// Natural log-probability of the token, and the context advanced by it.
+  ///
+  /// - Complexity: O(order) look-ups, most of them answered by a filter that fits the cache.
+  @inlinable
+  @inline(__always)
+  public func advance(_ context: inout NGramContext, scoring token: Token) -> Double {
+    precondition(token.index < vocabulary.count, "a token is an entry of the vocabulary")
+    return isFast ? advanceFast(&context, token.rawValue) : advanceSmall(&context, token.rawValue)
+  }
+
+  @inlinable
+  func advanceFast(_ context: inout NGramContext, _ word: UInt32) -> Double {
+    let nodes = context.nodes
+    let count = Int(nodes[7])
+    let unigram = unsafe levels[0].middle + Int(word)
+    var log10 = unsafe Double(unigram.pointee.probability)
+    if order == 1 { return log10 * logOf10 }
+    var new = SIMD8<UInt32>.zero
+    new[0] = word
+    var newCount: UInt32 =
+      unsafe unigram.pointee.backoff != 0
+      || unigram.pointee.firstChild != unigram[1].firstChild ? 1 : 0
+    var length = 1
+    while length <= count {
+      let node = nodes[length &- 1]
+      // Every suffix of a listed n-gram is listed, so the 2-gram's absence settles all.
+      if length == 1, !mayHold(node, word) { break }
+      let child = unsafe levels[length].findFast(
+        below: levels[length &- 1].middle + Int(node), parent: node, word)
+      guard child >= 0 else { break }
+      length &+= 1
+      if length == order {
+        log10 = unsafe Double(levels[length &- 1].top[child].probability)
+      } else {
+        let entry = unsafe levels[length &- 1].middle + child
+        log10 = unsafe Double(entry.pointee.probability)
+        new[length &- 1] = UInt32(truncatingIfNeeded: child)
+        if unsafe entry.pointee.backoff != 0 || entry.pointee.firstChild != entry[1].firstChild {
+          newCount = UInt32(truncatingIfNeeded: length)
+        }
+      }
+    }
+    // What was found has `length` words; longer contexts back off.
+    var k = length
+    while k <= count {
+      log10 += unsafe Double(levels[k &- 1].middle[Int(nodes[k &- 1])].backoff)
+      k &+= 1
+    }
+    new.replace(with: 0, where: laneNumbers .>= newCount)
+    new[7] = newCount
+    context.nodes = new
+    return log10 * logOf10
+  }
+
+  @inlinable
+  @inline(__always)
+  func mayHold(_ node: UInt32, _ word: UInt32) -> Bool {
+    let hash = ChildHash.of(parent: node, word: word)
+    let bits = ChildHash.filterBits(hash)
+    return unsafe filter[ChildHash.block(hash, filterCount)] & bits == bits
+  }
+
+  @usableFromInline
+  func advanceSmall(_ context: inout NGramContext, _ word: UInt32) -> Double {
+    let nodes = context.nodes
+    let count = Int(nodes[7])
+    var log10 = unsafe Double(levels[0].small.logProbability(Int(word)))
+    if order == 1 { return log10 * logOf10 }
+    var new = SIMD8<UInt32>.zero
+    new[0] = word
+    var newCount: UInt32 = unsafe levels[0].small.extends(Int(word)) ? 1 : 0
+    var length = 1
+    while length <= count {
+      let key = UInt64(nodes[length - 1]) * UInt64(vocabulary.count) + UInt64(word)
+      guard let child = unsafe levels[length].small.keys.index(of: key) else { break }
+      length += 1
+      log10 = unsafe Double(levels[length - 1].small.logProbability(child))
+      if length < order {
+        new[length - 1] = UInt32(truncatingIfNeeded: child)
+        if unsafe levels[length - 1].small.extends(child) { newCount = UInt32(length) }
+      }
+    }
+    for k in stride(from: length, through: count, by: 1) {
+      log10 += unsafe Double(levels[k - 1].small.backoff(Int(nodes[k - 1])))
+    }
+    new.replace(with: 0, where: laneNumbers .>= newCount)
+    new[7] = newCount
+    context.nodes = new
+    return log10 * logOf10
+  }
+
+  /// Natural log-probabilities of all tokens: one pass over the vocabulary, one over what each
+  /// context lists.
+  public func logProbabilities(
+    in context: NGramContext, into probabilities: inout MutableSpan<Double>
+  ) {
+    precondition(probabilities.count == vocabulary.count, "one place a token")
+    let count = context.count
+    var backoff = (0..<count).reduce(0.0) { $0 + self.backoff($1, context.node(ofLength: $1 + 1)) }
+    for i in 0..<vocabulary.count {
+      probabilities[i] = (probability(0, i) + backoff) * logOf10
+    }
+    for length in stride(from: 1, through: count, by: 1) {
+      let node = context.node(ofLength: length)
+      backoff = (length..<count).reduce(0.0) {
+        $0 + self.backoff($1, context.node(ofLength: $1 + 1))
+      }
+      forEachChild(length, of: node) { child, word in
+        probabilities[Int(word)] = (probability(length, child) + backoff) * logOf10
+      }
+    }
+    probabilities[vocabulary.start.index] = -.infinity
+  }
+
+  // MARK: Nodes
+
+  /// log10 probability of the n-gram with this number, of order level + 1.
+  @inlinable
+  func probability(_ level: Int, _ node: Int) -> Double {
+    if isFast {
+      return level == order - 1 && order > 1
+        ? unsafe Double(levels[level].top[node].probability)
+        : unsafe Double(levels[level].middle[node].probability)
+    }
+    return unsafe Double(levels[level].small.logProbability(node))
+  }
+
+  /// log10 back-off weight of the n-gram with this number, of order level + 1.
+  @inlinable
+  func backoff(_ level: Int, _ node: Int) -> Double {
+    if level == order - 1 { return 0 }
+    return isFast
+      ? unsafe Double(levels[level].middle[node].backoff)
+      : unsafe Double(levels[level].small.backoff(node))
+  }
+
+  /// The number of the n-gram that a word makes of a node of order level, of order level + 1.
+  @inlinable
+  func child(_ level: Int, of node: Int, _ word: UInt32) -> Int? {
+    if isFast {
+      let found = unsafe levels[level].findFast(
+        below: levels[level - 1].middle + node, parent: UInt32(truncatingIfNeeded: node), word)
+      return found < 0 ? nil : found
+    }
+    let key = UInt64(node) * UInt64(vocabulary.count) + UInt64(word)
+    return unsafe levels[level].small.keys.index(of: key)
+  }
+
+  /// Hands over the children of a node of order level: their numbers and last words, ascending.
+  func forEachChild(_ level: Int, of node: Int, _ body: (Int, UInt32) -> Void) {
+    if isFast {
+      let (low, high) = unsafe levels[level].children(below: levels[level - 1].middle + node)
+      for child in stride(from: low, to: high, by: 1) {
+        let word = unsafe levels[level].word(child)
+        if Int(word) < vocabulary.count { body(child, word) }
+      }
+      return
+    }
+    let size = UInt64(vocabulary.count)
+    let from = UInt64(node) * size
+    unsafe levels[level].small.keys.forEach(from: from, below: from + size) { child, key in
+      body(child, UInt32(truncatingIfNeeded: key - from))
+    }
+  }
+
+  /// The uncompressed model, for writing it in another form.
+  public func makeTrie() -> NGramTrie {
+    var made: [NGramTrie.Level] = []
+    let words = FlatBuffer((0..<UInt32(vocabulary.count)).map { $0 })
+    for level in 0..<order {
+      let count = counts[level]
+      let isHighest = level == order - 1
+      let probabilities = FlatBuffer<Float>(count: count)
+      let backoffs = FlatBuffer<Float>(count: isHighest ? 0 : count)
+      for node in 0..<count {
+        probabilities[node] = Float(probability(level, node))
+        if !isHighest { backoffs[node] = Float(backoff(level, node)) }
+      }
+      made.append(
+        NGramTrie.Level(
+          words: level == 0 ? words : FlatBuffer(count: count), logProbabilities: probabilities,
+          backoffs: backoffs, firstChildren: FlatBuffer(count: isHighest ? 0 : count + 1)))
+    }
+    for level in 1..<max(1, order) {
+      var filled = 0
+      for node in 0..<counts[level - 1] {
+        made[level - 1].firstChildren[node] = UInt32(filled)
+        forEachChild(level, of: node) { child, word in
+          guard child < counts[level] else { return }
+          made[level].words[child] = word
+          filled = child + 1
+        }
+      }
+      made[level - 1].firstChildren[counts[level - 1]] = UInt32(counts[level])
+    }
+    return NGramTrie(vocabulary: vocabulary, levels: made, description: description)
+  }
+}
+
+/// Natural logs in one log10.
+@usableFromInline let logOf10 = 2.302585092994046
+
+@usableFromInline let laneNumbers = SIMD8<UInt32>(0, 1, 2, 3, 4, 5, 6, 7)
