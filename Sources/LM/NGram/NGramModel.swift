@@ -6,7 +6,7 @@ public import Sampling
 /// on.
 @frozen
 public struct NGramContext: Equatable, Sendable {
-  /// Lane k - 1: the node of the last k words; lane 7: how many lengths there are. Others are 0.
+  // Lane k - 1: the node of the last k words; lane 7: how many lengths there are; others are 0.
   @usableFromInline var nodes: SIMD8<UInt32>
 
   @inlinable

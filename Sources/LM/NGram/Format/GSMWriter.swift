@@ -13,6 +13,7 @@ struct GSMImage {
   ///   - layout: how.
   ///   - quantizedBits: bits a probability and a back-off weight of orders above 1, 2 to 16, in the
   ///     small layout; 0 keeps them as they are.
+  /// - Throws: `LoadError` where the bits are not possible.
   init(_ trie: NGramTrie, layout: NGramLayout, quantizedBits: Int = 0) throws(LoadError) {
     guard quantizedBits == 0 || (2...16).contains(quantizedBits) else {
       throw LoadError(
