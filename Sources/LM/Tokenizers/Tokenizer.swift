@@ -1,0 +1,194 @@
+// Licensed under the Apache License, Version 2.0.
+
+public import Sampling
+
+/// How a text is cut into the words of an n-gram model.
+public enum Tokenization: String, CaseIterable, Sendable {
+  /// Words with their own leading space, punctuation apart, characters of scripts without spaces.
+  case words
+  /// Unicode scalars.
+  case characters
+  /// What stands between ASCII white space, byte for byte.
+  case whitespace
+
+  /// How tokens of this kind meet.
+  public var spacing: Vocabulary.Spacing {
+    switch self {
+    case .words: .carried
+    case .characters: .none
+    case .whitespace: .joined
+    }
+  }
+
+  /// The kind whose tokens meet so.
+  public init(_ spacing: Vocabulary.Spacing) {
+    switch spacing {
+    case .carried: self = .words
+    case .none: self = .characters
+    case .joined: self = .whitespace
+    }
+  }
+}
+
+/// Cuts lines into tokens.
+///
+/// The bytes of a line's tokens, put together as ``Vocabulary`` does it, are the line again, in
+/// NFC and with single spaces. With ``Tokenization/words`` a word that begins a line still carries
+/// a space, so that it is the same token wherever it stands; `don't`, `well-known` and `3,141.5`
+/// are one word each.
+///
+/// ```swift
+/// var tokenizer = Tokenizer(.words)
+/// tokenizer.pieces(of: "It was night.")  // " It", " was", " night", "."
+/// ```
+public struct Tokenizer {
+  /// How it cuts.
+  public let tokenization: Tokenization
+  private var scratch: [UInt8] = []
+
+  /// A tokenizer of a kind.
+  public init(_ tokenization: Tokenization) { self.tokenization = tokenization }
+
+  /// The tokens' spellings, in order.
+  public mutating func pieces(of line: String) -> [String] {
+    var pieces: [String] = []
+    let composed = tokenization == .whitespace ? line : NFC.of(line)
+    unsafe Array(composed.utf8).withUnsafeBytes { bytes in
+      unsafe cut(bytes) { piece in
+        pieces.append(unsafe String(decoding: piece, as: UTF8.self))
+      }
+    }
+    return pieces
+  }
+
+  /// The tokens of a text in a vocabulary, by how its tokens meet; `nil` for what has no entry.
+  public static func tokens(of text: String, in vocabulary: Vocabulary) -> [Token?] {
+    var tokenizer = Tokenizer(Tokenization(vocabulary.spacing))
+    return tokenizer.pieces(of: text).map { vocabulary.token($0) }
+  }
+
+  /// Hands over the bytes of each token of a line, which must be valid UTF-8 in NFC unless the
+  /// kind is ``Tokenization/whitespace``.
+  mutating func cut(_ line: UnsafeRawBufferPointer, _ emit: (UnsafeRawBufferPointer) -> Void) {
+    switch tokenization {
+    case .whitespace: unsafe cutAtWhitespace(line, emit)
+    case .characters: unsafe cutCharacters(line, emit)
+    case .words: unsafe cutWords(line, emit)
+    }
+  }
+
+  private func cutAtWhitespace(
+    _ line: UnsafeRawBufferPointer, _ emit: (UnsafeRawBufferPointer) -> Void
+  ) {
+    var place = 0
+    while true {
+      while place < line.count, unsafe isBlank(line[place]) { place += 1 }
+      guard place < line.count else { return }
+      let start = place
+      while place < line.count, unsafe !isBlank(line[place]) { place += 1 }
+      unsafe emit(UnsafeRawBufferPointer(rebasing: line[start..<place]))
+    }
+  }
+
+  private func isBlank(_ byte: UInt8) -> Bool {
+    byte == 0x20 || byte == 0x09 || byte == 0x0D || byte == 0x0A
+  }
+
+  private func cutCharacters(
+    _ line: UnsafeRawBufferPointer, _ emit: (UnsafeRawBufferPointer) -> Void
+  ) {
+    var end = line.count
+    while end > 0, unsafe line[end - 1] == 0x0D { end -= 1 }
+    var place = 0
+    while place < end {
+      let next = unsafe min(end, place + utf8Length(line[place]))
+      unsafe emit(UnsafeRawBufferPointer(rebasing: line[place..<next]))
+      place = next
+    }
+  }
+
+  private mutating func cutWords(
+    _ line: UnsafeRawBufferPointer, _ emit: (UnsafeRawBufferPointer) -> Void
+  ) {
+    // A copy with one space before the first word and single spaces elsewhere.
+    scratch.removeAll(keepingCapacity: true)
+    var isAfterSpace = true
+    var place = 0
+    while place < line.count {
+      let (scalar, next) = unsafe decode(line, place)
+      let kind = ScalarKind(scalar)
+      if kind == .space {
+        isAfterSpace = true
+      } else {
+        if isAfterSpace, !(scratch.isEmpty && kind == .spaceless) { scratch.append(0x20) }
+        isAfterSpace = false
+        for i in place..<next { scratch.append(unsafe line[i]) }
+      }
+      place = next
+    }
+    unsafe scratch.withUnsafeBytes { bytes in
+      var place = 0
+      while place < bytes.count {
+        let start = place
+        if unsafe bytes[place] == 0x20 { place += 1 }
+        place = unsafe endOfWord(bytes, place)
+        unsafe emit(UnsafeRawBufferPointer(rebasing: bytes[start..<place]))
+      }
+    }
+  }
+
+  /// Where the token ends that begins at a place, which is no space.
+  private func endOfWord(_ bytes: UnsafeRawBufferPointer, _ start: Int) -> Int {
+    let (first, afterFirst) = unsafe decode(bytes, start)
+    var place = afterFirst
+    switch ScalarKind(first) {
+    case .spaceless, .space:
+      return place
+    case .other:
+      // Dots and dashes in a row are one sign.
+      while place < bytes.count {
+        let (scalar, next) = unsafe decode(bytes, place)
+        guard scalar == first, "-.*_=~—…".unicodeScalars.contains(scalar) else { break }
+        place = next
+      }
+      return place
+    case .letter:
+      var last = first
+      while place < bytes.count {
+        let (scalar, next) = unsafe decode(bytes, place)
+        if ScalarKind(scalar) == .letter {
+          last = scalar
+          place = next
+          continue
+        }
+        guard next < bytes.count else { break }
+        let (following, _) = unsafe decode(bytes, next)
+        guard ScalarKind(following) == .letter else { break }
+        let isInWord =
+          scalar == "'" || scalar == "\u{2019}" || scalar == "-" || scalar == "\u{2010}"
+        let isInNumber =
+          (scalar == "." || scalar == ",") && ("0"..."9").contains(last)
+          && ("0"..."9").contains(following)
+        guard isInWord || isInNumber else { break }
+        place = next
+      }
+      return place
+    }
+  }
+}
+
+/// Bytes of the scalar that begins with a byte of valid UTF-8.
+private func utf8Length(_ byte: UInt8) -> Int {
+  byte < 0x80 ? 1 : byte < 0xE0 ? 2 : byte < 0xF0 ? 3 : 4
+}
+
+/// The scalar at a place of valid UTF-8, and where the next one begins.
+private func decode(_ bytes: UnsafeRawBufferPointer, _ place: Int) -> (Unicode.Scalar, Int) {
+  let first = unsafe bytes[place]
+  if first < 0x80 { return (Unicode.Scalar(first), place + 1) }
+  let length = utf8Length(first)
+  guard place + length <= bytes.count else { return ("\u{FFFD}", bytes.count) }
+  var value = UInt32(first) & (0xFF >> UInt32(length + 1))
+  for i in 1..<length { value = unsafe value << 6 | UInt32(bytes[place + i] & 0x3F) }
+  return (Unicode.Scalar(value) ?? "\u{FFFD}", place + length)
+}
