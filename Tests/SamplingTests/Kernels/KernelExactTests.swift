@@ -46,6 +46,23 @@ struct NamedKernel: Sendable, CustomTestStringConvertible {
     matrix = { TransitionMatrix(of: kernel, on: $0) }
   }
 
+  /// A kernel that is made for the space's automaton.
+  init<Kernel: TransitionKernel<SentenceScorer<Toy>>>(
+    _ name: String, make: @escaping @Sendable (TokenAutomaton) -> Kernel
+  ) {
+    testDescription = name
+    matrix = { space in
+      guard let automaton = space.target.automaton else {
+        preconditionFailure("all spaces have one")
+      }
+      return TransitionMatrix(of: make(automaton), on: space)
+    }
+  }
+
+  static func rewrite(_ automaton: TokenAutomaton) -> RewriteBlock<Toy> {
+    RewriteBlock(automaton: automaton, model: Toy.toy, weights: [0, 0, 3, 1], longest: 4)
+  }
+
   static let unigram = UnigramWords(model: Toy.toy, weights: [0, 0, 3, 1])
   static let left = LeftConditionalWords<Toy>()
   static let full = FullConditionalWords<Toy>()
@@ -68,6 +85,7 @@ struct NamedKernel: Sendable, CustomTestStringConvertible {
       Mixture(
         MetropolisHastings(SwapWords<Toy>()), edits(unigram), probabilityOfFirst: 0.25)),
     NamedKernel("cycle", Cycle(edits(unigram), edits(full))),
+    NamedKernel("rewrite") { MetropolisHastings(rewrite($0)) },
   ]
 }
 
@@ -95,6 +113,24 @@ struct NamedKernel: Sendable, CustomTestStringConvertible {
     #expect(proposalDefect(of: InsertOrDeleteWord(NamedKernel.left), on: space) < 1e-12)
     #expect(proposalDefect(of: InsertOrDeleteWord(NamedKernel.full), on: space) < 1e-12)
     #expect(proposalDefect(of: SwapWords<Toy>(), on: space) < 1e-12)
+    if let automaton = space.target.automaton {
+      #expect(proposalDefect(of: NamedKernel.rewrite(automaton), on: space) < 1e-12)
+    }
+  }
+
+  /// Texts that no single edit connects: blocks do, the other moves do not.
+  @Test func blocksConnectTemplates() {
+    let toy = Toy.toy
+    let allowed = Set(["ab", "ba", "aabb"].map { toy.text($0) })
+    let automaton = TokenAutomaton(toy, lengths: 0...4) { allowed.contains($0) ? 0 : -.infinity }
+    let space = EnumeratedTarget(
+      SentenceTarget(model: toy, automaton: automaton), among: toy.texts(ofLengths: 0...4))
+    let blocks = TransitionMatrix(
+      of: MetropolisHastings(NamedKernel.rewrite(automaton)), on: space)
+    #expect(blocks.unreachableCount == 0)
+    #expect(blocks.invarianceDefect(of: space.probabilities) < 1e-12)
+    let edits = TransitionMatrix(of: NamedKernel.edits(NamedKernel.unigram), on: space)
+    #expect(edits.unreachableCount > 0)
   }
 
   /// The figures of the reference sheet for lengths 1 to 4, to the six digits that it gives.

@@ -1,0 +1,270 @@
+// Licensed under the Apache License, Version 2.0.
+
+internal import Foundation
+internal import Sampling
+
+/// A corpus as numbers: its words, and its sentences as runs of word numbers that 0 ends.
+struct TokenizedCorpus {
+  /// A run of whole sentences, numbered by one of the interners, from 1.
+  struct Piece {
+    var interner: Int
+    var tokens: TokenStorage
+  }
+
+  var interners: [Interner]
+  var pieces: [Piece]
+  var sentenceCount: Int
+  /// Words, without the ends of sentences.
+  var tokenCount: Int
+}
+
+/// Numbers in memory, or in a temporary file.
+enum TokenStorage {
+  case memory([UInt32])
+  case file(SpillFile, offset: Int, count: Int)
+
+  var count: Int {
+    switch self {
+    case .memory(let tokens): tokens.count
+    case .file(_, _, let count): count
+    }
+  }
+
+  func load() throws(LoadError) -> [UInt32] {
+    switch self {
+    case .memory(let tokens): tokens
+    case .file(let file, let offset, let count): try file.read(count, at: offset)
+    }
+  }
+}
+
+/// Reads texts block by block, cuts and numbers their words on all threads.
+struct CorpusReader {
+  let options: NGramTrainer.Options
+
+  private struct Block {
+    var path: String
+    var firstLine: Int
+    var firstByte: Int
+    var bytes: [UInt8]
+  }
+
+  /// Reads all paths, in order.
+  func read(_ paths: [String]) throws -> TokenizedCorpus {
+    var corpus = TokenizedCorpus(
+      interners: Array(repeating: Interner(), count: options.threads), pieces: [],
+      sentenceCount: 0, tokenCount: 0)
+    var inMemory = 0
+    var spill: SpillFile?
+    var batch: [Block] = []
+    // Half of the budget is for sorting later; a quarter for the numbers, the rest for the words.
+    let memoryLimit = options.memory / 4
+    let blockBytes = max(1 << 16, min(4 << 20, options.memory / 16 / options.threads))
+
+    func process() throws {
+      if options.isCancelled() { throw LoadError(.cancelled, "stopped") }
+      let interners = corpus.interners
+      corpus.interners = []
+      let work = batch
+      batch = []
+      let results = try concurrently(work.count, threads: options.threads) { i in
+        try tokenize(work[i], with: interners[i])
+      }
+      corpus.interners = results.map(\.interner) + interners[results.count...]
+      for (i, result) in results.enumerated() {
+        corpus.sentenceCount += result.sentences
+        corpus.tokenCount += result.tokens.count - result.sentences
+        inMemory += result.tokens.count * 4
+        if inMemory > memoryLimit {
+          let file = try spill ?? SpillFile(in: options.temporaryFolder)
+          spill = file
+          let offset = try file.append(result.tokens)
+          inMemory -= result.tokens.count * 4
+          corpus.pieces.append(
+            .init(interner: i, tokens: .file(file, offset: offset, count: result.tokens.count)))
+        } else {
+          corpus.pieces.append(.init(interner: i, tokens: .memory(result.tokens)))
+        }
+      }
+      guard corpus.tokenCount < Int(UInt32.max) else {
+        throw LoadError(.badData, "the corpus has more than the 2^32 words that are supported")
+      }
+    }
+
+    for path in paths {
+      let stream = try ByteStream(path: path)
+      var line = 1
+      var byte = 0
+      var rest: [UInt8] = []
+      var isFirst = true
+      while true {
+        var bytes = rest
+        rest = []
+        let kept = bytes.count
+        let isLast = try append(from: stream, to: &bytes, atLeast: max(blockBytes, kept * 2))
+        if isFirst, options.tokenization != .whitespace, bytes.starts(with: [0xEF, 0xBB, 0xBF]) {
+          bytes.removeFirst(3)
+          byte = 3
+        }
+        isFirst = false
+        if !isLast {
+          guard let end = bytes.lastIndex(of: 0x0A) else {
+            rest = bytes
+            continue
+          }
+          rest = Array(bytes[(end + 1)...])
+          bytes.removeLast(bytes.count - end - 1)
+        }
+        if !bytes.isEmpty {
+          let block = Block(path: path, firstLine: line, firstByte: byte, bytes: bytes)
+          byte += bytes.count
+          line += unsafe bytes.withUnsafeBytes { unsafe countLineFeeds($0) }
+          batch.append(block)
+          if batch.count == options.threads { try process() }
+        }
+        if isLast { break }
+      }
+    }
+    try process()
+    return corpus
+  }
+
+  /// Reads on until there are so many bytes; true at the end of the stream.
+  private func append(
+    from stream: ByteStream, to bytes: inout [UInt8], atLeast count: Int
+  ) throws(LoadError) -> Bool {
+    var filled = bytes.count
+    bytes.append(contentsOf: [UInt8](repeating: 0, count: count - filled))
+    var failure: LoadError?
+    unsafe bytes.withUnsafeMutableBytes { buffer in
+      guard let base = buffer.baseAddress else { return }
+      do throws(LoadError) {
+        while filled < count {
+          let read = try unsafe stream.read(into: base + filled, capacity: count - filled)
+          if read == 0 { break }
+          filled += read
+        }
+      } catch {
+        failure = error
+      }
+    }
+    if let failure { throw failure }
+    bytes.removeLast(count - filled)
+    return filled < count
+  }
+
+  private func countLineFeeds(_ bytes: UnsafeRawBufferPointer) -> Int {
+    var count = 0
+    for i in 0..<bytes.count { count += unsafe bytes[i] == 0x0A ? 1 : 0 }
+    return count
+  }
+
+  private func tokenize(
+    _ block: Block, with given: Interner
+  ) throws -> (interner: Interner, tokens: [UInt32], sentences: Int) {
+    var interner = given
+    var tokenizer = Tokenizer(options.tokenization)
+    var tokens: [UInt32] = []
+    tokens.reserveCapacity(block.bytes.count / 4)
+    var sentences = 0
+    try unsafe block.bytes.withUnsafeBytes { bytes in
+      var start = 0
+      while start < bytes.count {
+        var end = start
+        var isASCII: UInt8 = 0
+        var hasAngle = false
+        while end < bytes.count {
+          let byte = unsafe bytes[end]
+          if byte == 0x0A { break }
+          isASCII |= byte
+          hasAngle = hasAngle || byte == 0x3C
+          end += 1
+        }
+        let line = unsafe UnsafeRawBufferPointer(rebasing: bytes[start..<end])
+        if hasAngle {
+          try unsafe refuseSymbols(line, block, sentences: sentences)
+        }
+        if isASCII < 0x80 {
+          unsafe tokenizer.cut(line) { tokens.append(unsafe interner.intern($0) + 1) }
+        } else {
+          try unsafe withComposed(line, block, start) { composed in
+            unsafe tokenizer.cut(composed) { tokens.append(unsafe interner.intern($0) + 1) }
+          }
+        }
+        tokens.append(0)
+        sentences += 1
+        start = end + 1
+      }
+    }
+    return (interner, tokens, sentences)
+  }
+
+  /// The line as it is where that is valid and composed, else its repaired, composed form.
+  private func withComposed(
+    _ line: UnsafeRawBufferPointer, _ block: Block, _ start: Int,
+    _ body: (UnsafeRawBufferPointer) -> Void
+  ) throws {
+    var isPlain = true
+    var place = 0
+    while place < line.count {
+      let length = unsafe validUTF8Length(line, place)
+      guard length > 0 else {
+        guard options.isLossy else {
+          let byte = unsafe line[place]
+          throw LoadError(
+            .badData, path: block.path, place: .byte(block.firstByte + start + place),
+            "found the byte 0x\(String(byte, radix: 16, uppercase: true)), which is no UTF-8 there; "
+              + "convert the text, or give --lossy to put U+FFFD in its place")
+        }
+        isPlain = false
+        break
+      }
+      if length > 1, isPlain {
+        var value = unsafe UInt32(line[place]) & (0xFF >> UInt32(length + 1))
+        for i in 1..<length { value = unsafe value << 6 | UInt32(line[place + i] & 0x3F) }
+        isPlain = NFC.isPlain(value)
+      }
+      place += length
+    }
+    if isPlain || options.tokenization == .whitespace && place == line.count {
+      unsafe body(line)
+      return
+    }
+    let text = unsafe String(decoding: line, as: UTF8.self)
+    let composed = options.tokenization == .whitespace ? text : NFC.of(text)
+    unsafe Array(composed.utf8).withUnsafeBytes { unsafe body($0) }
+  }
+
+  private func refuseSymbols(
+    _ line: UnsafeRawBufferPointer, _ block: Block, sentences: Int
+  ) throws(LoadError) {
+    let text = unsafe String(decoding: line, as: UTF8.self)
+    for symbol in ["<s>", "</s>", "<unk>"] {
+      for part in text.split(whereSeparator: { $0 == " " || $0 == "\t" || $0 == "\r" })
+      where part == symbol {
+        let column = text.distance(from: text.startIndex, to: part.startIndex) + 1
+        throw LoadError(
+          .badData, path: block.path,
+          place: .column(line: block.firstLine + sentences, column: column),
+          "found '\(symbol)', which stands for the model's own symbol; take it out of the corpus")
+      }
+    }
+  }
+}
+
+/// Bytes of the valid scalar at a place, 0 where there is none.
+private func validUTF8Length(_ bytes: UnsafeRawBufferPointer, _ place: Int) -> Int {
+  let first = unsafe bytes[place]
+  if first < 0x80 { return 1 }
+  let length = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2
+  guard first >= 0xC2, first <= 0xF4, place + length <= bytes.count else { return 0 }
+  for i in 1..<length where unsafe bytes[place + i] & 0xC0 != 0x80 { return 0 }
+  let second = unsafe bytes[place + 1]
+  switch first {
+  case 0xE0: return second >= 0xA0 ? length : 0
+  case 0xED: return second < 0xA0 ? length : 0
+  case 0xF0: return second >= 0x90 ? length : 0
+  case 0xF4: return second < 0x90 ? length : 0
+  default: return length
+  }
+}

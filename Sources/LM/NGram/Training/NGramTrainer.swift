@@ -1,0 +1,221 @@
+// Licensed under the Apache License, Version 2.0.
+
+internal import Foundation
+internal import Sampling
+
+/// Estimates n-gram models from text: interpolated modified Kneser-Ney, as KenLM's `lmplz` does it.
+///
+/// ```swift
+/// let (trie, report) = try NGramTrainer(.init(order: 3)).train(["poems.txt"])
+/// let model = try NGramModel(trie)
+/// ```
+public struct NGramTrainer: Sendable {
+  /// What is estimated, and with what.
+  public struct Options: Sendable {
+    /// The highest order, 1 to 8.
+    public var order: Int
+    /// How lines are cut.
+    public var tokenization: Tokenization
+    /// For each order from 1: n-grams that occur at most so often are left out; missing numbers
+    /// repeat the last.
+    public var prune: [Int]
+    /// Words that occur less often are the unknown word.
+    public var minimumCount: Int
+    /// Words that are not among these are the unknown word.
+    public var vocabulary: Set<String>?
+    /// Whether bytes that are no UTF-8 become U+FFFD rather than an error.
+    public var isLossy: Bool
+    /// Bytes that counting may take; what does not fit is sorted on disk.
+    public var memory: Int
+    /// How many threads count.
+    public var threads: Int
+    /// Where temporary files lie.
+    public var temporaryFolder: String
+    /// Asked now and then whether to stop.
+    public var isCancelled: @Sendable () -> Bool
+
+    /// Options of a training; all cores and the system's temporary folder unless given.
+    public init(
+      order: Int = 3, tokenization: Tokenization = .whitespace, prune: [Int] = [],
+      minimumCount: Int = 1, vocabulary: Set<String>? = nil, isLossy: Bool = false,
+      memory: Int = 1 << 30, threads: Int? = nil, temporaryFolder: String? = nil,
+      isCancelled: @escaping @Sendable () -> Bool = { false }
+    ) {
+      self.order = order
+      self.tokenization = tokenization
+      self.prune = prune
+      self.minimumCount = minimumCount
+      self.vocabulary = vocabulary
+      self.isLossy = isLossy
+      self.memory = memory
+      self.threads = threads ?? ProcessInfo.processInfo.activeProcessorCount
+      self.temporaryFolder = temporaryFolder ?? FileManager.default.temporaryDirectory.path
+      self.isCancelled = isCancelled
+    }
+
+    func threshold(ofOrder order: Int) -> Int {
+      prune.isEmpty ? 0 : prune[min(order, prune.count) - 1]
+    }
+  }
+
+  /// What is taken from counts of 1, 2, and 3 or more.
+  public struct Discounts: Hashable, Sendable {
+    /// Of n-grams of this order.
+    public var order: Int
+    /// For counts of 1, 2, and 3 or more.
+    public var amounts: [Double]
+    /// Whether the counts of counts gave none, so that .5, 1 and 1.5 were taken.
+    public var isFallback: Bool
+
+    var table: [Double] { [0] + amounts }
+  }
+
+  /// What a training found.
+  public struct Report: Sendable {
+    /// Lines.
+    public var sentenceCount: Int
+    /// Words, without the ends of sentences.
+    public var tokenCount: Int
+    /// Words that are the unknown word.
+    public var unknownCount: Int
+    /// By order.
+    public var discounts: [Discounts]
+  }
+
+  /// What is estimated, and with what.
+  public let options: Options
+
+  /// A trainer.
+  public init(_ options: Options = Options()) { self.options = options }
+
+  /// Reads texts, one sentence a line, and estimates a model.
+  ///
+  /// - Parameter paths: files, plain or `.gz`; `-` is standard input.
+  /// - Throws: `LoadError` where an option is not possible, a file cannot be read or a text is not
+  ///   sound, with its place.
+  public func train(_ paths: [String]) throws -> (trie: NGramTrie, report: Report) {
+    try check()
+    let corpus = try CorpusReader(options: options).read(paths)
+    guard corpus.sentenceCount > 0 else {
+      throw LoadError(
+        .badData, path: paths.first, "the corpus is empty; give a text with one sentence a line")
+    }
+    let (vocabulary, numbers, unknownCount) = try number(corpus)
+    let bits = UInt32.bitWidth - UInt32(vocabulary.count + 1).leadingZeroBitCount
+    let (trie, discounts) =
+      if bits * options.order <= UInt64.width {
+        try estimate(UInt64.self, corpus, vocabulary, numbers, bits)
+      } else if bits * options.order <= UInt128.width {
+        try estimate(UInt128.self, corpus, vocabulary, numbers, bits)
+      } else {
+        try estimate(WideKey.self, corpus, vocabulary, numbers, bits)
+      }
+    let report = Report(
+      sentenceCount: corpus.sentenceCount, tokenCount: corpus.tokenCount,
+      unknownCount: unknownCount, discounts: discounts)
+    var described = trie
+    described.description = describe(report)
+    return (described, report)
+  }
+
+  private func check() throws(LoadError) {
+    guard (1...NGramTrie.highestOrder).contains(options.order) else {
+      throw LoadError(
+        .badArgument,
+        "order \(options.order) is not possible, expected 1 to "
+          + "\(NGramTrie.highestOrder)")
+    }
+    guard options.threads > 0 else { throw LoadError(.badArgument, "training needs a thread") }
+    guard options.memory >= 1 << 24 else {
+      throw LoadError(
+        .badArgument, "\(options.memory) bytes are too few to count with, expected 16M or more")
+    }
+    guard options.minimumCount >= 1 else {
+      throw LoadError(.badArgument, "a least count of \(options.minimumCount) means nothing")
+    }
+    guard options.prune.allSatisfy({ $0 >= 0 }), options.prune.first ?? 0 == 0,
+      zip(options.prune, options.prune.dropFirst()).allSatisfy({ $0 <= $1 })
+    else {
+      throw LoadError(
+        .badArgument,
+        "pruning by \(options.prune.map(String.init).joined(separator: ",")) is not possible: the "
+          + "numbers begin with 0, as words are limited by a least count, and do not descend")
+    }
+    guard options.prune.count <= options.order else {
+      throw LoadError(
+        .badArgument,
+        "\(options.prune.count) numbers to prune by are more than order \(options.order) has")
+    }
+  }
+
+  /// Final numbers: the three symbols, then words from the most frequent on.
+  private func number(
+    _ corpus: TokenizedCorpus
+  ) throws -> (Vocabulary, numbers: [[UInt32]], unknownCount: Int) {
+    var all = Interner()
+    var totals: [Int] = []
+    var places: [[Int]] = []
+    for interner in corpus.interners {
+      places.append(
+        (0..<interner.count).map { i in
+          let index = unsafe Int(Array(interner.bytes(i)).withUnsafeBytes { unsafe all.intern($0) })
+          if index == totals.count { totals.append(0) }
+          totals[index] += Int(interner.counts[i])
+          return index
+        })
+    }
+    let symbols = ["<unk>", "<s>", "</s>"].map { Array($0.utf8) }
+    let allowed = options.vocabulary.map { words in Set(words.map { Array($0.utf8) }) }
+    func isListed(_ index: Int) -> Bool {
+      guard totals[index] >= options.minimumCount else { return false }
+      guard let allowed else { return true }
+      let bytes = Array(all.bytes(index))
+      // Lists hold words as they are read, which may carry a space here.
+      return allowed.contains(bytes)
+        || options.tokenization == .words && bytes.first == 0x20
+          && allowed.contains(Array(bytes.dropFirst()))
+    }
+    var listed = totals.indices.filter(isListed)
+    let names = totals.indices.map { Array(all.bytes($0)) }
+    listed.sort { a, b in
+      totals[a] != totals[b]
+        ? totals[a] > totals[b] : names[a].lexicographicallyPrecedes(names[b])
+    }
+    var final = [UInt32](repeating: 0, count: totals.count)
+    for (place, index) in listed.enumerated() { final[index] = UInt32(place + symbols.count) }
+    let unknownCount = totals.indices.reduce(0) { $0 + (final[$1] == 0 ? totals[$1] : 0) }
+    let vocabulary = Vocabulary(
+      spellings: symbols + listed.map { names[$0] }, spacing: options.tokenization.spacing,
+      start: Token(1), end: Token(2), unknown: Token(0))
+    return (vocabulary, places.map { $0.map { final[$0] } }, unknownCount)
+  }
+
+  private func estimate<Key: PackedKey>(
+    _: Key.Type, _ corpus: TokenizedCorpus, _ vocabulary: Vocabulary, _ numbers: [[UInt32]],
+    _ bits: Int
+  ) throws -> (NGramTrie, [Discounts]) {
+    let counter = NGramCounter<Key>(
+      options: options, bits: bits, start: vocabulary.start.rawValue, end: vocabulary.end.rawValue)
+    let counted = try counter.count(corpus, numbers: numbers)
+    return try KneserNey<Key>(options: options, bits: bits, vocabulary: vocabulary)
+      .estimate(counted)
+  }
+
+  private func describe(_ report: Report) -> [(key: String, value: String)] {
+    var lines = [
+      ("estimator", "interpolated modified Kneser-Ney"),
+      ("tokens", options.tokenization.rawValue),
+      ("training", "\(report.sentenceCount) sentences, \(report.tokenCount) tokens"),
+    ]
+    if report.unknownCount > 0 { lines.append(("unknown", "\(report.unknownCount) tokens")) }
+    if !options.prune.isEmpty {
+      lines.append(("prune", options.prune.map(String.init).joined(separator: ",")))
+    }
+    for discounts in report.discounts {
+      let amounts = discounts.amounts.map { String(format: "%.6g", $0) }.joined(separator: " ")
+      lines.append(
+        ("discounts \(discounts.order)", amounts + (discounts.isFallback ? " (fallback)" : "")))
+    }
+    return lines
+  }
+}

@@ -1,0 +1,132 @@
+// Licensed under the Apache License, Version 2.0.
+
+/// A few neighbouring words exchanged for a few others that the automaton allows there.
+///
+/// It connects allowed texts that no single edit connects, such as the fillings of a template of
+/// fixed words. The lengths of the old and of the new block are drawn alike, 2^-k for k words; the
+/// new words come one after another from the words without context, among those from which the
+/// rest of the text can still be reached. Lengths and places cancel; only the words count.
+public struct RewriteBlock<Model: LanguageModel>: Proposal {
+  /// The longest block.
+  public let longest: Int
+  /// Whose states say what is possible.
+  public let automaton: TokenAutomaton
+
+  private let members: [[Token]]
+  private let tables: [AliasTable?]
+  /// Weight of each class's drawable tokens, and of each token.
+  private let classWeights: [Double]
+  private let tokenWeights: [Double]
+
+  /// Exchanges of blocks in texts that an automaton reads.
+  ///
+  /// - Parameters:
+  ///   - automaton: the target's own.
+  ///   - model: whose words.
+  ///   - weights: one a token, positive and finite where the token is drawable.
+  ///   - longest: the longest block, from 1 to 16.
+  public init(
+    automaton: TokenAutomaton, model: Model, weights: [Double], longest: Int = 8
+  ) {
+    precondition((1...16).contains(longest), "a block has 1 to 16 words")
+    precondition(weights.count == model.vocabulary.count, "one weight a token")
+    self.automaton = automaton
+    self.longest = longest
+    var members = [[Token]](repeating: [], count: automaton.classCount)
+    for i in weights.indices where model.vocabulary.isDrawable(Token(i)) && weights[i] > 0 {
+      members[Int(automaton.classes[i])].append(Token(i))
+    }
+    self.members = members
+    tokenWeights = weights
+    classWeights = members.map { $0.reduce(0) { $0 + weights[$1.index] } }
+    tables = members.map { tokens in
+      tokens.isEmpty ? nil : AliasTable(weights: tokens.map { weights[$0.index] })
+    }
+  }
+
+  /// `rewrite`.
+  public var kinds: [String] { ["rewrite"] }
+
+  /// Two lengths, a place, and the new words.
+  public func propose(
+    from scorer: SentenceScorer<Model>, using choices: inout some ChoiceSource
+  ) -> Move<TokenSequence.Edit?> {
+    let oldCount = blockLength(using: &choices)
+    let newCount = blockLength(using: &choices)
+    guard oldCount <= scorer.count else { return Move(nil, logForward: 0, logBackward: 0) }
+    let low = choices.index(below: scorer.count - oldCount + 1)
+    let high = low + oldCount
+    let steps = reachable(before: high, in: scorer, steps: max(oldCount, newCount))
+    guard let first = scorer.automatonState(before: low) else {
+      preconditionFailure("the target has the automaton of its proposal")
+    }
+    var state = first
+    var logForward = 0.0
+    var words: [Token] = []
+    for left in stride(from: newCount, to: 0, by: -1) {
+      let weights = classWeights(from: state, into: steps[left - 1])
+      let total = weights.reduce(0, +)
+      guard total > 0 else { return Move(nil, logForward: 0, logBackward: 0) }
+      let chosen = choices.index(weights: weights)
+      guard let table = tables[chosen] else { preconditionFailure("a class of weight 0") }
+      let token = members[chosen][table.draw(using: &choices)]
+      logForward += LogSpace.log(tokenWeights[token.index] / total)
+      words.append(token)
+      state = automaton.next(state, token)
+    }
+    // With no words at all the rest has to follow by itself.
+    guard newCount > 0 || steps[0][Int(state)] else {
+      return Move(nil, logForward: 0, logBackward: 0)
+    }
+    var logBackward = 0.0
+    state = first
+    for place in low..<high {
+      let token = scorer.token(at: place)
+      let weights = classWeights(from: state, into: steps[high - place - 1])
+      logBackward += LogSpace.log(tokenWeights[token.index] / weights.reduce(0, +))
+      state = automaton.next(state, token)
+    }
+    return Move(.rewrite(low..<high, words), logForward: logForward, logBackward: logBackward)
+  }
+
+  /// k with probability 2^-k-1, what is left going to the longest.
+  private func blockLength(using choices: inout some ChoiceSource) -> Int {
+    var length = 0
+    while length < longest, choices.index(below: 2) == 0 { length += 1 }
+    return length
+  }
+
+  /// For 0, 1, ... words: the states from which so many can lead to the text's rest.
+  private func reachable(
+    before place: Int, in scorer: SentenceScorer<Model>, steps: Int
+  ) -> [[Bool]] {
+    var live = (0..<automaton.stateCount).map { start in
+      var state = UInt32(start)
+      for i in place..<scorer.count {
+        state = automaton.next(state, scorer.token(at: i))
+        if state == TokenAutomaton.dead { return false }
+      }
+      return automaton.finalWeights[Int(state)] > -.infinity
+    }
+    var all = [live]
+    for _ in 0..<steps {
+      live = (0..<automaton.stateCount).map { state in
+        let row = state * automaton.classCount
+        return (0..<automaton.classCount).contains { c in
+          let next = automaton.transitions[row + c]
+          return next != TokenAutomaton.dead && live[Int(next)]
+        }
+      }
+      all.append(live)
+    }
+    return all
+  }
+
+  private func classWeights(from state: TokenAutomaton.State, into live: [Bool]) -> [Double] {
+    let row = Int(state) * automaton.classCount
+    return (0..<automaton.classCount).map { c in
+      let next = automaton.transitions[row + c]
+      return next != TokenAutomaton.dead && live[Int(next)] ? classWeights[c] : 0
+    }
+  }
+}
