@@ -82,8 +82,9 @@ import Testing
     }
   }
 
-  /// Models hold floats: half a unit in the last place of a log10 in -8 ... -4 is 2.4e-7; weights
-  /// of 10^-99 are exact.
+  /// Models hold floats: half a unit in the last place of a log10 between -8 and -4 is 2.4e-7.
+  ///
+  /// Weights of 10^-99 are exact.
   static let tolerance = 2.5e-7
 
   @Test(arguments: cases) func estimatesAreThoseOfCounts(given: Case) throws {
