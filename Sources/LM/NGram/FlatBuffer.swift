@@ -2,7 +2,7 @@
 
 internal import Foundation
 
-/// A flat array on the heap or in a mapped file: one owner, read-only once made, shared by threads.
+/// A flat array in memory or in a mapped file: one owner, read-only once made, shared by threads.
 ///
 /// It outlives every pointer that is taken from it as long as somebody holds it.
 @safe
@@ -12,16 +12,32 @@ public final class FlatBuffer<Element: BitwiseCopyable>: @unchecked Sendable {
   /// The first element.
   public let pointer: UnsafeMutablePointer<Element>
   private let mappedBytes: Int
+  private let isInFile: Bool
 
-  /// Room for some elements on the heap, all bits zero.
+  /// Room for some elements in memory, all bits zero.
   public init(count: Int) {
     precondition(count >= 0, "a buffer has no negative size")
     self.count = count
-    let bytes = max(1, count) * MemoryLayout<Element>.stride
-    // calloc leaves fresh pages untouched until they are written.
+    let (bytes, overflow) = max(1, count).multipliedReportingOverflow(
+      by: MemoryLayout<Element>.stride)
+    precondition(!overflow, "a buffer fits the address space")
+    // Large buffers are pages of their own: untouched ones cost nothing, and all of them go back
+    // to the system with the buffer.
+    if bytes >= 1 << 18 {
+      guard
+        let raw = unsafe mmap(
+          nil, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
+        unsafe raw != MAP_FAILED
+      else { preconditionFailure("out of memory") }
+      unsafe pointer = raw.bindMemory(to: Element.self, capacity: count)
+      mappedBytes = bytes
+      isInFile = false
+      return
+    }
     guard let raw = unsafe calloc(bytes, 1) else { preconditionFailure("out of memory") }
     unsafe pointer = raw.bindMemory(to: Element.self, capacity: max(1, count))
     mappedBytes = 0
+    isInFile = false
   }
 
   /// A copy of an array.
@@ -73,6 +89,28 @@ public final class FlatBuffer<Element: BitwiseCopyable>: @unchecked Sendable {
     self.count = count
     unsafe pointer = raw.bindMemory(to: Element.self, capacity: max(1, count))
     mappedBytes = bytes
+    isInFile = true
+  }
+
+  /// Gives memory of elements that lie in a file back to the system; they are read again when they
+  /// are needed.
+  func release(_ range: Range<Int>) {
+    guard isInFile, !range.isEmpty else { return }
+    let page = 1 << 16
+    let stride = MemoryLayout<Element>.stride
+    let first = range.lowerBound * stride / page * page
+    let last = min(mappedBytes, range.upperBound * stride)
+    _ = unsafe madvise(UnsafeMutableRawPointer(pointer) + first, last - first, MADV_DONTNEED)
+  }
+
+  /// Gives the memory of all elements from one on back to the system; they are not needed again.
+  func discard(from count: Int) {
+    guard mappedBytes > 0 else { return }
+    let page = 1 << 16
+    let first = (count * MemoryLayout<Element>.stride + page - 1) / page * page
+    guard first < mappedBytes else { return }
+    _ = unsafe madvise(
+      UnsafeMutableRawPointer(pointer) + first, mappedBytes - first, MADV_DONTNEED)
   }
 
   deinit {

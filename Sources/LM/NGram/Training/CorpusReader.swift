@@ -8,7 +8,7 @@ struct TokenizedCorpus {
   /// A run of whole sentences, numbered by one of the interners, from 1.
   struct Piece {
     var interner: Int
-    var tokens: TokenStorage
+    var tokens: Column<UInt32>
   }
 
   var interners: [Interner]
@@ -18,29 +18,10 @@ struct TokenizedCorpus {
   var tokenCount: Int
 }
 
-/// Numbers in memory, or in a temporary file.
-enum TokenStorage {
-  case memory([UInt32])
-  case file(SpillFile, offset: Int, count: Int)
-
-  var count: Int {
-    switch self {
-    case .memory(let tokens): tokens.count
-    case .file(_, _, let count): count
-    }
-  }
-
-  func load() throws(LoadError) -> [UInt32] {
-    switch self {
-    case .memory(let tokens): tokens
-    case .file(let file, let offset, let count): try file.read(count, at: offset)
-    }
-  }
-}
-
 /// Reads texts block by block, cuts and numbers their words on all threads.
 struct CorpusReader {
   let options: NGramTrainer.Options
+  let budget: MemoryBudget
 
   private struct Block {
     var path: String
@@ -52,43 +33,39 @@ struct CorpusReader {
   /// Reads all paths, in order.
   func read(_ paths: [String]) throws -> TokenizedCorpus {
     var corpus = TokenizedCorpus(
-      interners: Array(repeating: Interner(), count: options.threads), pieces: [],
+      interners: (0..<options.threads).map { _ in Interner() }, pieces: [],
       sentenceCount: 0, tokenCount: 0)
-    var inMemory = 0
-    var spill: SpillFile?
     var batch: [Block] = []
-    // Half of the budget is for sorting later; a quarter for the numbers, the rest for the words.
-    let memoryLimit = options.memory / 4
-    let blockBytes = max(1 << 16, min(4 << 20, options.memory / 16 / options.threads))
+    let blockBytes = max(1 << 16, min(4 << 20, options.memory / 32 / options.threads))
+    var wordBytes = 0
 
     func process() throws {
       if options.isCancelled() { throw LoadError(.cancelled, "stopped") }
-      let interners = corpus.interners
-      corpus.interners = []
+      // Composing makes a text three times as long at most.
+      let blobBytes =
+        corpus.interners.reduce(0) { $0 + $1.blob.count }
+        + batch.reduce(0) { $0 + 3 * $1.bytes.count }
+      guard blobBytes < Int(UInt32.max) else {
+        throw LoadError(.badData, "the different words of the corpus take more than 4 GB")
+      }
       let work = batch
       batch = []
+      let interners = corpus.interners
       let results = try concurrently(work.count, threads: options.threads) { i in
         try tokenize(work[i], with: interners[i])
       }
-      corpus.interners = results.map(\.interner) + interners[results.count...]
       for (i, result) in results.enumerated() {
         corpus.sentenceCount += result.sentences
         corpus.tokenCount += result.tokens.count - result.sentences
-        inMemory += result.tokens.count * 4
-        if inMemory > memoryLimit {
-          let file = try spill ?? SpillFile(in: options.temporaryFolder)
-          spill = file
-          let offset = try file.append(result.tokens)
-          inMemory -= result.tokens.count * 4
-          corpus.pieces.append(
-            .init(interner: i, tokens: .file(file, offset: offset, count: result.tokens.count)))
-        } else {
-          corpus.pieces.append(.init(interner: i, tokens: .memory(result.tokens)))
-        }
+        corpus.pieces.append(.init(interner: i, tokens: result.tokens))
       }
-      guard corpus.tokenCount < Int(UInt32.max) else {
+      guard corpus.tokenCount + corpus.sentenceCount < Int(UInt32.max) else {
         throw LoadError(.badData, "the corpus has more than the 2^32 words that are supported")
       }
+      let nowBytes = corpus.interners.reduce(0) { $0 + $1.byteCount }
+      budget.take(nowBytes - wordBytes)
+      wordBytes = nowBytes
+      try budget.check(wordBytes)
     }
 
     for path in paths {
@@ -160,9 +137,8 @@ struct CorpusReader {
   }
 
   private func tokenize(
-    _ block: Block, with given: Interner
-  ) throws -> (interner: Interner, tokens: [UInt32], sentences: Int) {
-    var interner = given
+    _ block: Block, with interner: Interner
+  ) throws -> (tokens: Column<UInt32>, sentences: Int) {
     var tokenizer = Tokenizer(options.tokenization)
     var tokens: [UInt32] = []
     tokens.reserveCapacity(block.bytes.count / 4)
@@ -196,7 +172,10 @@ struct CorpusReader {
         start = end + 1
       }
     }
-    return (interner, tokens, sentences)
+    let column = try budget.column(of: UInt32.self, tokens.count)
+    for i in tokens.indices { unsafe column.pointer[i] = tokens[i] }
+    column.release(0..<tokens.count)
+    return (column, sentences)
   }
 
   /// The line as it is where that is valid and composed, else its repaired, composed form.

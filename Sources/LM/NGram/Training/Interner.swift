@@ -1,7 +1,9 @@
 // Licensed under the Apache License, Version 2.0.
 
 /// Numbers for byte strings in the order in which they are first seen, with how often.
-struct Interner {
+///
+/// One thread at a time may use it.
+final class Interner: @unchecked Sendable {
   private(set) var blob: [UInt8] = []
   private(set) var offsets: [UInt32] = [0]
   private(set) var counts: [UInt32] = []
@@ -9,13 +11,24 @@ struct Interner {
   private var slots = [UInt64](repeating: .max, count: 1 << 14)
 
   var count: Int { counts.count }
+  /// What it takes in memory.
+  var byteCount: Int {
+    blob.capacity + 4 * (offsets.capacity + counts.capacity) + 8 * slots.capacity
+  }
 
   func bytes(_ index: Int) -> ArraySlice<UInt8> {
     blob[Int(offsets[index])..<Int(offsets[index + 1])]
   }
 
+  func withBytes<Result>(_ index: Int, _ body: (UnsafeRawBufferPointer) -> Result) -> Result {
+    unsafe blob.withUnsafeBytes { own in
+      unsafe body(
+        UnsafeRawBufferPointer(rebasing: own[Int(offsets[index])..<Int(offsets[index + 1])]))
+    }
+  }
+
   /// The string's number, counted once more.
-  mutating func intern(_ bytes: UnsafeRawBufferPointer) -> UInt32 {
+  func intern(_ bytes: UnsafeRawBufferPointer) -> UInt32 {
     let hash = unsafe Interner.hash(bytes)
     let mask = slots.count - 1
     let upper = hash & 0xFFFF_FFFF_0000_0000
@@ -50,7 +63,7 @@ struct Interner {
     }
   }
 
-  private mutating func grow() {
+  private func grow() {
     slots = [UInt64](repeating: .max, count: slots.count * 2)
     let mask = slots.count - 1
     for index in counts.indices {

@@ -27,6 +27,8 @@ public struct NGramTrainer: Sendable {
     public var isLossy: Bool
     /// Bytes that counting may take; what does not fit is sorted on disk.
     public var memory: Int
+    /// What of it is for counting itself, so that tests see small texts go to disk.
+    package var workingMemory: Int?
     /// How many threads count.
     public var threads: Int
     /// Where temporary files lie.
@@ -91,31 +93,45 @@ public struct NGramTrainer: Sendable {
   /// Reads texts, one sentence a line, and estimates a model.
   ///
   /// - Parameter paths: files, plain or `.gz`; `-` is standard input.
+  /// - Returns: the model and what was found.
   /// - Throws: `LoadError` where an option is not possible, a file cannot be read or a text is not
   ///   sound, with its place.
   public func train(_ paths: [String]) throws -> (trie: NGramTrie, report: Report) {
     try check()
-    let corpus = try CorpusReader(options: options).read(paths)
+    let budget = MemoryBudget(
+      bytes: options.workingMemory ?? options.memory - MemoryBudget.ground,
+      folder: options.temporaryFolder)
+    var corpus = try CorpusReader(options: options, budget: budget).read(paths)
     guard corpus.sentenceCount > 0 else {
       throw LoadError(
         .badData, path: paths.first, "the corpus is empty; give a text with one sentence a line")
     }
-    let (vocabulary, numbers, unknownCount) = try number(corpus)
+    let (vocabulary, numbers, unknownCount) = try number(corpus, budget)
+    corpus.interners = []
+    let (sentenceCount, tokenCount) = (corpus.sentenceCount, corpus.tokenCount)
     let bits = UInt32.bitWidth - UInt32(vocabulary.count + 1).leadingZeroBitCount
-    let (trie, discounts) =
+    let counted =
       if bits * options.order <= UInt64.width {
-        try estimate(UInt64.self, corpus, vocabulary, numbers, bits)
+        try NGramCounter<UInt64>(
+          options: options, budget: budget, bits: bits, vocabulary: vocabulary
+        ).count(corpus, numbers: numbers)
       } else if bits * options.order <= UInt128.width {
-        try estimate(UInt128.self, corpus, vocabulary, numbers, bits)
+        try NGramCounter<UInt128>(
+          options: options, budget: budget, bits: bits, vocabulary: vocabulary
+        ).count(corpus, numbers: numbers)
       } else {
-        try estimate(WideKey.self, corpus, vocabulary, numbers, bits)
+        try NGramCounter<WideKey>(
+          options: options, budget: budget, bits: bits, vocabulary: vocabulary
+        ).count(corpus, numbers: numbers)
       }
+    var (trie, discounts) = try KneserNey(
+      options: options, budget: budget, vocabulary: vocabulary
+    ).estimate(counted)
     let report = Report(
-      sentenceCount: corpus.sentenceCount, tokenCount: corpus.tokenCount,
-      unknownCount: unknownCount, discounts: discounts)
-    var described = trie
-    described.description = describe(report)
-    return (described, report)
+      sentenceCount: sentenceCount, tokenCount: tokenCount, unknownCount: unknownCount,
+      discounts: discounts)
+    trie.description = describe(report)
+    return (trie, report)
   }
 
   private func check() throws(LoadError) {
@@ -126,9 +142,11 @@ public struct NGramTrainer: Sendable {
           + "\(NGramTrie.highestOrder)")
     }
     guard options.threads > 0 else { throw LoadError(.badArgument, "training needs a thread") }
-    guard options.memory >= 1 << 24 else {
+    guard options.memory >= MemoryBudget.least else {
       throw LoadError(
-        .badArgument, "\(options.memory) bytes are too few to count with, expected 16M or more")
+        .badArgument,
+        "\(options.memory) bytes of memory are too few to count with, expected "
+          + "\(MemoryBudget.least >> 20)M or more")
     }
     guard options.minimumCount >= 1 else {
       throw LoadError(.badArgument, "a least count of \(options.minimumCount) means nothing")
@@ -150,21 +168,20 @@ public struct NGramTrainer: Sendable {
 
   /// Final numbers: the three symbols, then words from the most frequent on.
   private func number(
-    _ corpus: TokenizedCorpus
+    _ corpus: TokenizedCorpus, _ budget: MemoryBudget
   ) throws -> (Vocabulary, numbers: [[UInt32]], unknownCount: Int) {
-    var all = Interner()
+    let all = Interner()
     var totals: [Int] = []
-    var places: [[Int]] = []
+    var numbers: [[UInt32]] = []
     for interner in corpus.interners {
-      places.append(
+      numbers.append(
         (0..<interner.count).map { i in
-          let index = unsafe Int(Array(interner.bytes(i)).withUnsafeBytes { unsafe all.intern($0) })
-          if index == totals.count { totals.append(0) }
-          totals[index] += Int(interner.counts[i])
+          let index = unsafe interner.withBytes(i) { unsafe all.intern($0) }
+          if Int(index) == totals.count { totals.append(0) }
+          totals[Int(index)] += Int(interner.counts[i])
           return index
         })
     }
-    let symbols = ["<unk>", "<s>", "</s>"].map { Array($0.utf8) }
     let allowed = options.vocabulary.map { words in Set(words.map { Array($0.utf8) }) }
     func isListed(_ index: Int) -> Bool {
       guard totals[index] >= options.minimumCount else { return false }
@@ -176,29 +193,26 @@ public struct NGramTrainer: Sendable {
           && allowed.contains(Array(bytes.dropFirst()))
     }
     var listed = totals.indices.filter(isListed)
-    let names = totals.indices.map { Array(all.bytes($0)) }
     listed.sort { a, b in
       totals[a] != totals[b]
-        ? totals[a] > totals[b] : names[a].lexicographicallyPrecedes(names[b])
+        ? totals[a] > totals[b] : all.bytes(a).lexicographicallyPrecedes(all.bytes(b))
     }
+    var blob = Array("<unk><s></s>".utf8)
+    var offsets: [UInt32] = [0, 5, 8, 12]
     var final = [UInt32](repeating: 0, count: totals.count)
-    for (place, index) in listed.enumerated() { final[index] = UInt32(place + symbols.count) }
+    for index in listed {
+      final[index] = UInt32(offsets.count - 1)
+      blob.append(contentsOf: all.bytes(index))
+      offsets.append(UInt32(blob.count))
+    }
     let unknownCount = totals.indices.reduce(0) { $0 + (final[$1] == 0 ? totals[$1] : 0) }
+    for i in numbers.indices {
+      for k in numbers[i].indices { numbers[i][k] = final[Int(numbers[i][k])] }
+    }
     let vocabulary = Vocabulary(
-      spellings: symbols + listed.map { names[$0] }, spacing: options.tokenization.spacing,
+      blob: blob, offsets: offsets, spacing: options.tokenization.spacing,
       start: Token(1), end: Token(2), unknown: Token(0))
-    return (vocabulary, places.map { $0.map { final[$0] } }, unknownCount)
-  }
-
-  private func estimate<Key: PackedKey>(
-    _: Key.Type, _ corpus: TokenizedCorpus, _ vocabulary: Vocabulary, _ numbers: [[UInt32]],
-    _ bits: Int
-  ) throws -> (NGramTrie, [Discounts]) {
-    let counter = NGramCounter<Key>(
-      options: options, bits: bits, start: vocabulary.start.rawValue, end: vocabulary.end.rawValue)
-    let counted = try counter.count(corpus, numbers: numbers)
-    return try KneserNey<Key>(options: options, bits: bits, vocabulary: vocabulary)
-      .estimate(counted)
+    return (vocabulary, numbers, unknownCount)
   }
 
   private func describe(_ report: Report) -> [(key: String, value: String)] {
