@@ -96,7 +96,7 @@ public struct RewriteBlock<Model: LanguageModel>: Proposal {
     return length
   }
 
-  /// For 0, 1, ... words: the states from which so many can lead to the text's rest.
+  /// The states from which the text's rest can be reached with 0 words, 1 word and so on.
   private func reachable(
     before place: Int, in scorer: SentenceScorer<Model>, steps: Int
   ) -> [[Bool]] {

@@ -1,7 +1,7 @@
 // Licensed under the Apache License, Version 2.0.
 
 /// What a scalar is to word boundaries.
-public enum ScalarKind: UInt8, Sendable {
+public enum ScalarKind: UInt8, CaseIterable, Sendable {
   /// White space.
   case space
   /// A letter, digit or mark of a script that puts spaces between words.

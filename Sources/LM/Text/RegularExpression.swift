@@ -1,0 +1,401 @@
+// Licensed under the Apache License, Version 2.0.
+
+public import Sampling
+
+/// Reads regular expressions as constraint files hold them.
+///
+/// Literals, `.`, classes, `\d \w \s \p{L} \p{Han}` and their opposites, groups, alternation,
+/// `* + ? {m,n}`, `^ $ \b \B`. What no automaton can do is refused by name.
+public struct RegularExpression {
+  /// Why it could not be read, and at which scalar of it, from 0.
+  public struct Failure: Error, Hashable, Sendable {
+    /// The scalar's index.
+    public let offset: Int
+    /// What was found and what was expected.
+    public let reason: String
+  }
+
+  private let scalars: [Unicode.Scalar]
+  private var place = 0
+  private var depth = 0
+
+  private init(_ text: String) { scalars = Array(text.unicodeScalars) }
+
+  /// The expression that a text writes down.
+  public static func parse(_ text: String) throws(Failure) -> Expression {
+    var parser = RegularExpression(text)
+    let expression = try parser.alternation()
+    if let rest = parser.peek {
+      throw parser.failure("found '\(rest)' without its '('")
+    }
+    return expression
+  }
+
+  private var peek: Unicode.Scalar? { place < scalars.count ? scalars[place] : nil }
+
+  private func failure(_ reason: String, at offset: Int? = nil) -> Failure {
+    Failure(offset: offset ?? place, reason: reason)
+  }
+
+  private mutating func take(_ scalar: Unicode.Scalar) -> Bool {
+    guard peek == scalar else { return false }
+    place += 1
+    return true
+  }
+
+  private func looksAt(_ text: String) -> Bool {
+    scalars[place...].starts(with: text.unicodeScalars)
+  }
+
+  private mutating func alternation() throws(Failure) -> Expression {
+    depth += 1
+    defer { depth -= 1 }
+    guard depth <= 100 else { throw failure("groups are nested deeper than 100") }
+    var branches = [try sequence()]
+    while take("|") { branches.append(try sequence()) }
+    return branches.count == 1 ? branches[0] : .anyOf(branches)
+  }
+
+  private mutating func sequence() throws(Failure) -> Expression {
+    var parts: [Expression] = []
+    while let next = peek, next != "|", next != ")" {
+      let start = place
+      let atom = try atom()
+      parts.append(try quantified(atom, from: start))
+    }
+    return parts.count == 1 ? parts[0] : .sequence(parts)
+  }
+
+  private mutating func quantified(
+    _ atom: Expression, from start: Int
+  ) throws(Failure) -> Expression {
+    guard let next = peek else { return atom }
+    let sign = place
+    var bounds: (Int, Int?)
+    switch next {
+    case "*": bounds = (0, nil)
+    case "+": bounds = (1, nil)
+    case "?": bounds = (0, 1)
+    case "{":
+      guard let found = try counts() else { return atom }
+      bounds = found
+      place -= 1
+    default: return atom
+    }
+    place += 1
+    if peek == "?" {
+      throw failure(
+        "found a lazy quantifier; whether a text matches does not depend on it, so leave the '?' "
+          + "away")
+    }
+    if peek == "+" { throw failure("found a possessive quantifier, which no automaton has") }
+    if peek == "*" { throw failure("found two quantifiers in a row; put the first into a group") }
+    if case .place = atom {
+      throw failure("found a quantifier behind an anchor, which repeats nothing", at: sign)
+    }
+    return .repeated(atom, from: bounds.0, to: bounds.1)
+  }
+
+  /// `{m}`, `{m,}`, `{m,n}` or `{,n}`.
+  private mutating func counts() throws(Failure) -> (Int, Int?)? {
+    let start = place
+    place += 1
+    func number() throws(Failure) -> Int? {
+      var digits = ""
+      while let digit = peek, ("0"..."9").contains(digit) {
+        digits.unicodeScalars.append(digit)
+        place += 1
+      }
+      if digits.isEmpty { return nil }
+      guard let value = Int(digits), value <= 10_000 else {
+        throw failure("found the count \(digits), expected at most 10000", at: start)
+      }
+      return value
+    }
+    let low = try number()
+    var high = low
+    if take(",") { high = try number() }
+    guard take("}"), low != nil || high != nil else {
+      throw failure(
+        "found '{', expected counts such as {2,5} behind it, or \\{ for the sign", at: start)
+    }
+    if let low, let high, low > high {
+      throw failure("found {\(low),\(high)}, whose first count is the larger one", at: start)
+    }
+    return (low ?? 0, high)
+  }
+
+  private mutating func atom() throws(Failure) -> Expression {
+    let start = place
+    let scalar = scalars[place]
+    place += 1
+    switch scalar {
+    case "(":
+      for (opening, name) in [
+        ("?=", "look-ahead"), ("?!", "negative look-ahead"), ("?<=", "look-behind"),
+        ("?<!", "negative look-behind"), ("?>", "an atomic group"), ("?#", "a comment"),
+      ] where looksAt(opening) {
+        throw failure(
+          "found \(name) '(\(opening)', which is not supported: expressions are compiled to "
+            + "automata", at: start)
+      }
+      if looksAt("?:") {
+        place += 2
+      } else if looksAt("?<") || looksAt("?P<") {
+        while let next = peek, next != ">" {
+          guard next != ")" else { break }
+          place += 1
+        }
+        guard take(">") else { throw failure("found a group's name without its '>'", at: start) }
+      } else if looksAt("?") {
+        throw failure("found the flags '(?', which are not supported", at: start)
+      }
+      let inner = try alternation()
+      guard take(")") else { throw failure("found '(' without its ')'", at: start) }
+      return inner
+    case "[": return .scalar(try scalarClass(from: start))
+    case ".": return .scalar(ScalarSet(["\n" as Unicode.Scalar]).complement)
+    case "^": return .beginning
+    case "$": return .end
+    case "*", "+", "?":
+      throw failure("found '\(scalar)' with nothing before it to repeat", at: start)
+    case "{":
+      throw failure("found '{' with nothing before it to repeat; \\{ is the sign", at: start)
+    case "\\": return try escape(from: start)
+    default: return .scalar(ScalarSet([scalar]))
+    }
+  }
+
+  private mutating func escape(from start: Int) throws(Failure) -> Expression {
+    guard let scalar = peek else { throw failure("found '\\' at the end", at: start) }
+    switch scalar {
+    case "b", "B":
+      place += 1
+      let word: Set<ScalarKind> = [.letter, .spaceless]
+      let other: Set<ScalarKind> = [.space, .other]
+      typealias Neighbours = Expression.Neighbours
+      return scalar == "b"
+        ? .anyOf([
+          .place(Neighbours(before: (word, false), after: (other, true))),
+          .place(Neighbours(before: (other, true), after: (word, false))),
+        ])
+        : .anyOf([
+          .place(Neighbours(before: (word, false), after: (word, false))),
+          .place(Neighbours(before: (other, true), after: (other, true))),
+        ])
+    case "A", "z", "Z":
+      place += 1
+      return scalar == "A" ? .beginning : .end
+    case "1"..."9", "k":
+      throw failure(
+        "found the back-reference '\\\(scalar)', which is not supported: expressions are compiled "
+          + "to automata", at: start)
+    default: return .scalar(try escapedSet(from: start))
+    }
+  }
+
+  /// A set behind a backslash that was read.
+  private mutating func escapedSet(from start: Int) throws(Failure) -> ScalarSet {
+    guard let scalar = peek else { throw failure("found '\\' at the end", at: start) }
+    place += 1
+    switch scalar {
+    case "d": return ScalarProperties.digits
+    case "D": return ScalarProperties.digits.complement
+    case "w": return ScalarProperties.word
+    case "W": return ScalarProperties.word.complement
+    case "s": return .kind(.space)
+    case "S": return ScalarSet.kind(.space).complement
+    case "t": return ScalarSet(["\t"])
+    case "n": return ScalarSet(["\n"])
+    case "r": return ScalarSet(["\r"])
+    case "f": return ScalarSet([Unicode.Scalar(0x0C)])
+    case "v": return ScalarSet([Unicode.Scalar(0x0B)])
+    case "0": return ScalarSet([Unicode.Scalar(0)])
+    case "x": return ScalarSet([try hexadecimal(2, from: start)])
+    case "u":
+      return ScalarSet([try hexadecimal(4, from: start)])
+    case "p", "P":
+      let name = try propertyName(from: start)
+      guard let set = ScalarProperties.named(name) else {
+        throw failure(
+          "found \\\(scalar){\(name)}, expected a general category such as L or Lu, or a script "
+            + "such as Han", at: start)
+      }
+      return scalar == "p" ? set : set.complement
+    default:
+      guard !scalar.properties.isAlphabetic else {
+        throw failure(
+          "found '\\\(scalar)', which means nothing here; \\\\ is a backslash", at: start)
+      }
+      return ScalarSet([scalar])
+    }
+  }
+
+  private mutating func hexadecimal(_ count: Int, from start: Int) throws(Failure) -> Unicode.Scalar
+  {
+    var digits = ""
+    if take("{") {
+      while let next = peek, next != "}" {
+        digits.unicodeScalars.append(next)
+        place += 1
+      }
+      place += 1
+    } else {
+      while digits.count < count, let next = peek {
+        digits.unicodeScalars.append(next)
+        place += 1
+      }
+      if digits.count < count { digits = "" }
+    }
+    guard !digits.isEmpty, let value = UInt32(digits, radix: 16), let scalar = Unicode.Scalar(value)
+    else { throw failure("found '\\' without the hexadecimal number of a scalar", at: start) }
+    return scalar
+  }
+
+  private mutating func propertyName(from start: Int) throws(Failure) -> String {
+    guard take("{") else {
+      guard let letter = peek else { throw failure("found '\\p' at the end", at: start) }
+      place += 1
+      return String(letter)
+    }
+    var name = ""
+    while let next = peek, next != "}" {
+      name.unicodeScalars.append(next)
+      place += 1
+    }
+    guard take("}") else { throw failure("found '\\p{' without its '}'", at: start) }
+    return name
+  }
+
+  private mutating func scalarClass(from start: Int) throws(Failure) -> ScalarSet {
+    let isNegated = take("^")
+    var ranges: [ClosedRange<UInt32>] = []
+    var isFirst = true
+    while true {
+      guard let scalar = peek else { throw failure("found '[' without its ']'", at: start) }
+      if scalar == "]", !isFirst {
+        place += 1
+        break
+      }
+      isFirst = false
+      let from = place
+      if looksAt("[:") {
+        throw failure("found a POSIX class '[:'; write \\p{...} instead", at: from)
+      }
+      let low = try member()
+      guard case .some(let first) = low.single, peek == "-", place + 1 < scalars.count,
+        scalars[place + 1] != "]"
+      else {
+        ranges += low.set.ranges
+        continue
+      }
+      place += 1
+      let high = try member()
+      guard let last = high.single else {
+        throw failure("found a range that ends in a class", at: from)
+      }
+      guard first <= last else {
+        throw failure(
+          "found the range '\(first)-\(last)', whose first scalar comes later", at: from)
+      }
+      ranges.append(first.value...last.value)
+    }
+    let set = ScalarSet(ranges)
+    return isNegated ? set.complement : set
+  }
+
+  private mutating func member() throws(Failure) -> (set: ScalarSet, single: Unicode.Scalar?) {
+    let start = place
+    let scalar = scalars[place]
+    place += 1
+    guard scalar == "\\" else { return (ScalarSet([scalar]), scalar) }
+    if peek == "b" {
+      place += 1
+      return (ScalarSet([Unicode.Scalar(8)]), Unicode.Scalar(8))
+    }
+    let set = try escapedSet(from: start)
+    if let range = set.ranges.first, set.ranges.count == 1, range.count == 1 {
+      return (set, Unicode.Scalar(range.lowerBound))
+    }
+    return (set, nil)
+  }
+}
+
+/// Sets of scalars by the names that Unicode gives them.
+enum ScalarProperties {
+  static let digits = ScalarSet { $0.properties.generalCategory == .decimalNumber }
+
+  static let word = ScalarSet { scalar in
+    if scalar.properties.isAlphabetic { return true }
+    switch scalar.properties.generalCategory {
+    case .nonspacingMark, .spacingMark, .enclosingMark, .decimalNumber, .connectorPunctuation:
+      return true
+    default: return scalar.properties.isJoinControl
+    }
+  }
+
+  /// A general category or group of them, a script, or `Any`.
+  static func named(_ name: String) -> ScalarSet? {
+    let plain = name.filter { $0 != "_" && $0 != " " && $0 != "-" }.lowercased()
+    if plain == "any" { return .all }
+    for prefix in ["script=", "sc=", "scx=", "scriptextensions="] where plain.hasPrefix(prefix) {
+      return script(String(name.drop { $0 != "=" }.dropFirst()))
+    }
+    for prefix in ["gc=", "generalcategory="] where plain.hasPrefix(prefix) {
+      return category(String(plain.drop { $0 != "=" }.dropFirst()))
+    }
+    return category(plain) ?? script(name)
+  }
+
+  private static func category(_ plain: String) -> ScalarSet? {
+    guard let wanted = categories[plain] else { return nil }
+    return ScalarSet { wanted.contains($0.properties.generalCategory) }
+  }
+
+  private typealias Category = Unicode.GeneralCategory
+
+  private static let categories: [String: Set<Unicode.GeneralCategory>] = {
+    let single: [(String, String, Category)] = [
+      ("lu", "uppercaseletter", .uppercaseLetter), ("ll", "lowercaseletter", .lowercaseLetter),
+      ("lt", "titlecaseletter", .titlecaseLetter), ("lm", "modifierletter", .modifierLetter),
+      ("lo", "otherletter", .otherLetter), ("mn", "nonspacingmark", .nonspacingMark),
+      ("mc", "spacingmark", .spacingMark), ("me", "enclosingmark", .enclosingMark),
+      ("nd", "decimalnumber", .decimalNumber), ("nl", "letternumber", .letterNumber),
+      ("no", "othernumber", .otherNumber), ("pc", "connectorpunctuation", .connectorPunctuation),
+      ("pd", "dashpunctuation", .dashPunctuation), ("ps", "openpunctuation", .openPunctuation),
+      ("pe", "closepunctuation", .closePunctuation),
+      ("pi", "initialpunctuation", .initialPunctuation),
+      ("pf", "finalpunctuation", .finalPunctuation), ("po", "otherpunctuation", .otherPunctuation),
+      ("sm", "mathsymbol", .mathSymbol), ("sc", "currencysymbol", .currencySymbol),
+      ("sk", "modifiersymbol", .modifierSymbol), ("so", "othersymbol", .otherSymbol),
+      ("zs", "spaceseparator", .spaceSeparator), ("zl", "lineseparator", .lineSeparator),
+      ("zp", "paragraphseparator", .paragraphSeparator), ("cc", "control", .control),
+      ("cf", "format", .format), ("co", "privateuse", .privateUse),
+      ("cn", "unassigned", .unassigned),
+    ]
+    var table: [String: Set<Category>] = [:]
+    for (short, long, category) in single {
+      table[short] = [category]
+      table[long] = [category]
+      table[String(short.prefix(1)), default: []].insert(category)
+    }
+    for (long, short) in [
+      ("letter", "l"), ("mark", "m"), ("number", "n"), ("punctuation", "p"), ("symbol", "s"),
+      ("separator", "z"), ("other", "c"),
+    ] { table[long] = table[short] }
+    return table
+  }()
+
+  /// The standard library knows scripts only through its own expressions, which are asked scalar
+  /// by scalar.
+  private static func script(_ name: String) -> ScalarSet? {
+    guard !name.isEmpty,
+      name.unicodeScalars.allSatisfy({ $0.properties.isAlphabetic || $0 == "_" }),
+      let expression = try? Regex("\\p{Script=\(name)}")
+    else { return nil }
+    return ScalarSet { scalar in
+      scalar.properties.generalCategory != .unassigned
+        && (try? expression.wholeMatch(in: String(Character(scalar)))) != nil
+    }
+  }
+}

@@ -1,0 +1,193 @@
+// Licensed under the Apache License, Version 2.0.
+
+/// A set of Unicode scalars, as ascending ranges that do not touch.
+public struct ScalarSet: Hashable, Sendable {
+  /// Ascending, with gaps between.
+  public private(set) var ranges: [ClosedRange<UInt32>]
+
+  /// The scalars of some ranges, in any order.
+  public init(_ ranges: some Sequence<ClosedRange<UInt32>> = []) {
+    self.ranges = []
+    for range in ranges.sorted(by: { $0.lowerBound < $1.lowerBound }) {
+      if let last = self.ranges.last, range.lowerBound <= last.upperBound &+ 1 {
+        self.ranges[self.ranges.count - 1] =
+          last.lowerBound...max(last.upperBound, range.upperBound)
+      } else {
+        self.ranges.append(range)
+      }
+    }
+  }
+
+  /// Some scalars.
+  public init(_ scalars: some Sequence<Unicode.Scalar>) {
+    self.init(scalars.map { $0.value...$0.value })
+  }
+
+  /// The scalars for which a property holds.
+  ///
+  /// - Complexity: every assigned plane is asked, some tens of milliseconds.
+  public init(where holds: (Unicode.Scalar) -> Bool) {
+    var ranges: [ClosedRange<UInt32>] = []
+    for value in UInt32(0)...0x10FFFF {
+      // Planes 4 to 13 hold nothing, 15 and 16 are private.
+      if value >= 0x40000 && value < 0xE0000 { continue }
+      if value >= 0xE0200 { break }
+      guard let scalar = Unicode.Scalar(value), holds(scalar) else { continue }
+      if let last = ranges.last, last.upperBound + 1 == value {
+        ranges[ranges.count - 1] = last.lowerBound...value
+      } else {
+        ranges.append(value...value)
+      }
+    }
+    self.ranges = ranges
+  }
+
+  /// Every scalar.
+  public static let all = ScalarSet([0...0x10FFFF])
+
+  /// The scalars of a kind.
+  public static func kind(_ kind: ScalarKind) -> ScalarSet { kinds[Int(kind.rawValue)] }
+
+  private static let kinds: [ScalarSet] = {
+    var sets = [[ClosedRange<UInt32>]](repeating: [], count: ScalarKind.allCases.count)
+    func add(_ range: ClosedRange<UInt32>, _ kind: ScalarKind) {
+      let place = Int(kind.rawValue)
+      if let last = sets[place].last, last.upperBound + 1 == range.lowerBound {
+        sets[place][sets[place].count - 1] = last.lowerBound...range.upperBound
+      } else {
+        sets[place].append(range)
+      }
+    }
+    // Beyond plane 1, whole planes are of one kind as far as they are assigned.
+    for value in UInt32(0)..<0x20000 {
+      let scalar = Unicode.Scalar(value)
+      add(value...value, scalar.map { ScalarKind($0) } ?? .other)
+    }
+    add(0x20000...0x3FFFF, .spaceless)
+    add(0x40000...0x10FFFF, .other)
+    return sets.map { ScalarSet($0) }
+  }()
+
+  /// Whether there is none.
+  public var isEmpty: Bool { ranges.isEmpty }
+
+  /// Whether a scalar is among them.
+  public func contains(_ value: UInt32) -> Bool {
+    var low = 0
+    var high = ranges.count
+    while low < high {
+      let middle = (low + high) / 2
+      if ranges[middle].upperBound < value { low = middle + 1 } else { high = middle }
+    }
+    return low < ranges.count && ranges[low].lowerBound <= value
+  }
+
+  /// The scalars of both.
+  public func union(_ other: ScalarSet) -> ScalarSet { ScalarSet(ranges + other.ranges) }
+
+  /// All others.
+  public var complement: ScalarSet {
+    var rest: [ClosedRange<UInt32>] = []
+    var next: UInt32 = 0
+    for range in ranges {
+      if range.lowerBound > next { rest.append(next...range.lowerBound - 1) }
+      next = range.upperBound + 1
+    }
+    if next <= 0x10FFFF { rest.append(next...0x10FFFF) }
+    return ScalarSet(rest)
+  }
+
+  /// The scalars that are in each.
+  public func intersection(_ other: ScalarSet) -> ScalarSet {
+    complement.union(other.complement).complement
+  }
+}
+
+/// A partition of the scalars into classes that an automaton treats alike.
+struct ScalarClasses: Sendable {
+  /// Ascending lower bounds from 0, each with its class.
+  private var bounds: [UInt32]
+  private var classes: [UInt32]
+  /// How many classes there are.
+  let count: Int
+  /// What kind the scalars of each class are.
+  let kinds: [ScalarKind]
+  /// How many bytes of UTF-8 they take.
+  let byteCounts: [Int]
+
+  /// The coarsest partition that does not cut through any of the sets, through any kind of scalar
+  /// or through any number of bytes.
+  init(separating sets: some Sequence<ScalarSet>) {
+    let lengths: [ClosedRange<UInt32>] = [
+      0...0x7F, 0x80...0x7FF, 0x800...0xFFFF, 0x10000...0x10FFFF,
+    ]
+    let all =
+      Array(Set(sets)) + ScalarKind.allCases.map { ScalarSet.kind($0) }
+      + lengths.map { ScalarSet([$0]) }
+    var edges: [(place: UInt32, set: Int)] = []
+    for (i, set) in all.enumerated() {
+      for range in set.ranges {
+        edges.append((range.lowerBound, i))
+        if range.upperBound < 0x10FFFF { edges.append((range.upperBound + 1, i)) }
+      }
+    }
+    edges.sort { $0.place < $1.place }
+    var members = [UInt64](repeating: 0, count: (all.count + 63) / 64)
+    var index: [[UInt64]: UInt32] = [:]
+    var bounds: [UInt32] = []
+    var classes: [UInt32] = []
+    var kinds: [ScalarKind] = []
+    var byteCounts: [Int] = []
+    var i = 0
+    while i < edges.count {
+      let place = edges[i].place
+      while i < edges.count, edges[i].place == place {
+        members[edges[i].set >> 6] ^= 1 << UInt64(edges[i].set & 63)
+        i += 1
+      }
+      let number = index[members] ?? UInt32(index.count)
+      if index[members] == nil {
+        index[members] = number
+        kinds.append(
+          ScalarKind.allCases.first { ScalarSet.kind($0).contains(place) } ?? .other)
+        byteCounts.append((lengths.firstIndex { $0.contains(place) } ?? 0) + 1)
+      }
+      bounds.append(place)
+      classes.append(number)
+    }
+    self.bounds = bounds
+    self.classes = classes
+    self.kinds = kinds
+    self.byteCounts = byteCounts
+    count = index.count
+  }
+
+  /// The class of a scalar.
+  func index(of value: UInt32) -> UInt32 { classes[interval(of: value)] }
+
+  /// Whether all scalars of a range are of one class: that class.
+  func index(of range: ClosedRange<UInt32>) -> UInt32? {
+    let first = interval(of: range.lowerBound)
+    let last = interval(of: range.upperBound)
+    return (first...last).allSatisfy { classes[$0] == classes[first] } ? classes[first] : nil
+  }
+
+  /// The classes whose scalars are in a set that the partition separates.
+  func members(of set: ScalarSet) -> [Bool] {
+    var members = [Bool](repeating: false, count: count)
+    for (bound, number) in zip(bounds, classes) where set.contains(bound) {
+      members[Int(number)] = true
+    }
+    return members
+  }
+
+  private func interval(of value: UInt32) -> Int {
+    var low = 0
+    var high = bounds.count
+    while low < high {
+      let middle = (low + high) / 2
+      if bounds[middle] <= value { low = middle + 1 } else { high = middle }
+    }
+    return low - 1
+  }
+}
