@@ -23,7 +23,8 @@ let package = Package(
   ],
   targets: [
     .target(name: "Sampling", swiftSettings: settings),
-    .target(name: "LM", dependencies: ["Sampling"], swiftSettings: settings),
+    .target(name: "CKernels", exclude: ["models"]),
+    .target(name: "LM", dependencies: ["Sampling", "CKernels"], swiftSettings: settings),
     .executableTarget(
       name: "gensample", dependencies: ["Sampling", "LM"], swiftSettings: settings),
     .target(

@@ -1,12 +1,17 @@
 // Licensed under the Apache License, Version 2.0.
 
 import Foundation
+import LM
 
 @main
 enum Gensample {
   static let version = "0.1.0"
 
-  static var groups: [(title: String, commands: [any Command.Type])] { [] }
+  static var groups: [(title: String, commands: [any Command.Type])] {
+    [
+      ("models", [Train.self, Score.self, Convert.self, Inspect.self, Models.self])
+    ]
+  }
 
   static var commands: [any Command.Type] { groups.flatMap(\.commands) }
 
@@ -35,9 +40,23 @@ enum Gensample {
     } catch let failure as CommandFailure {
       report("gensample: \(failure.message)")
       exit(failure.code.rawValue)
+    } catch let error as LoadError {
+      report("gensample: \(error)")
+      exit(exitCode(error.kind).rawValue)
     } catch {
       report("gensample: \(error)")
       exit(CommandFailure.Code.failed.rawValue)
+    }
+  }
+
+  private static func exitCode(_ kind: LoadError.Kind) -> CommandFailure.Code {
+    switch kind {
+    case .cannotRead: .unreadable
+    case .cannotWrite: .unwritable
+    case .badData: .data
+    case .badArgument: .usage
+    case .cancelled: Interruption.exitCode ?? .interrupted
+    default: .failed
     }
   }
 

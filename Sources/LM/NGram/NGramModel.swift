@@ -335,3 +335,10 @@ public struct NGramModel: LanguageModel, @unchecked Sendable {
 @usableFromInline let logOf10 = 2.302585092994046
 
 @usableFromInline let laneNumbers = SIMD8<UInt32>(0, 1, 2, 3, 4, 5, 6, 7)
+
+extension NGramModel {
+  /// Checks the whole file, whatever its size.
+  ///
+  /// - Throws: `LoadError` that names the fault.
+  public func verify() throws(LoadError) { try memory.verify() }
+}

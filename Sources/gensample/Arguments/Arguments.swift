@@ -1,5 +1,7 @@
 // Licensed under the Apache License, Version 2.0.
 
+import LM
+
 /// A command's arguments, taken apart by its declared options.
 struct Arguments {
   /// What is no option, in order; `-` among them.
@@ -120,25 +122,9 @@ struct Arguments {
 
 /// The candidate nearest in edits, if it is near enough to be meant.
 func nearest(to word: String, among candidates: [String]) -> String? {
-  let scored = candidates.map { (name: $0, distance: editDistance(word, $0)) }
+  let scored = candidates.map { (name: $0, distance: NearWords.distance(word, $0)) }
   guard let best = scored.min(by: { $0.distance < $1.distance }),
     best.distance <= max(1, word.count / 3)
   else { return nil }
   return best.name
-}
-
-/// Insertions, deletions and replacements between two words.
-func editDistance(_ a: String, _ b: String) -> Int {
-  let b = Array(b)
-  var row = Array(0...b.count)
-  for (i, x) in a.enumerated() {
-    var diagonal = row[0]
-    row[0] = i + 1
-    for (j, y) in b.enumerated() {
-      let replaced = diagonal + (x == y ? 0 : 1)
-      diagonal = row[j + 1]
-      row[j + 1] = min(replaced, row[j] + 1, row[j + 1] + 1)
-    }
-  }
-  return row[b.count]
 }

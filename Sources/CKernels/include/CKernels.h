@@ -1,0 +1,26 @@
+// Licensed under the Apache License, Version 2.0.
+
+#ifndef CKERNELS_H
+#define CKERNELS_H
+
+#include <stddef.h>
+
+/// Bytes of the built-in models, which live as long as the program.
+struct gensample_bytes {
+  const void *_Nonnull base;
+  size_t count;
+};
+
+/// The English n-gram model.
+struct gensample_bytes gensample_model_english(void);
+
+/// Its card, UTF-8.
+struct gensample_bytes gensample_card_english(void);
+
+/// The n-gram model of Tang poems.
+struct gensample_bytes gensample_model_tang(void);
+
+/// Its card, UTF-8.
+struct gensample_bytes gensample_card_tang(void);
+
+#endif

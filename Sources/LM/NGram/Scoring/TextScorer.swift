@@ -1,0 +1,117 @@
+// Licensed under the Apache License, Version 2.0.
+
+internal import Sampling
+
+/// Log-probabilities of texts under an n-gram model, line by line.
+public struct TextScorer {
+  /// What was found of one line, or of many added up.
+  public struct Score: Hashable, Sendable {
+    /// Natural log-probability, the end of sentence included.
+    public var logProbability = 0.0
+    /// The part of it that unknown words have.
+    public var logProbabilityOfUnknown = 0.0
+    /// Words and ends of sentences.
+    public var tokenCount = 0
+    /// Words that the model has no entry for.
+    public var unknownCount = 0
+
+    /// Nothing.
+    public init() {}
+
+    /// Another one more.
+    public mutating func add(_ other: Score) {
+      logProbability += other.logProbability
+      logProbabilityOfUnknown += other.logProbabilityOfUnknown
+      tokenCount += other.tokenCount
+      unknownCount += other.unknownCount
+    }
+
+    /// exp(- mean log-probability), unknown words included; `nil` of nothing.
+    public var perplexity: Double? {
+      tokenCount > 0 ? LogSpace.exp(-logProbability / Double(tokenCount)) : nil
+    }
+
+    /// The same with unknown words left out of sum and count, the ends of sentences kept.
+    public var perplexityOfKnown: Double? {
+      let known = tokenCount - unknownCount
+      return known > 0
+        ? LogSpace.exp(-(logProbability - logProbabilityOfUnknown) / Double(known)) : nil
+    }
+  }
+
+  /// What an unknown word has under a model without an entry for it, in log10; as KenLM has it.
+  public static let logProbabilityOfUnlisted = -100 * logOf10
+
+  private let model: NGramModel
+  private var tokenizer: Tokenizer
+
+  /// A scorer of texts that are cut as the model's were.
+  public init(_ model: NGramModel) {
+    self.model = model
+    tokenizer = Tokenizer(Tokenization(model.vocabulary.spacing))
+  }
+
+  /// The score of one line.
+  public mutating func score(_ line: String) -> Score {
+    let composed = model.vocabulary.spacing == .joined ? line : NFC.of(line)
+    return unsafe Array(composed.utf8).withUnsafeBytes { unsafe score($0) }
+  }
+
+  /// Scores all lines of a file and hands each over; `-` is standard input.
+  ///
+  /// - Throws: `LoadError` where the file cannot be read or is no valid UTF-8, or what `body`
+  ///   throws.
+  public mutating func score(
+    path: String, isLossy: Bool = false, _ body: (String, Score) throws -> Void
+  ) throws {
+    let stream = try ByteStream(path: path)
+    var offset = 0
+    var scorer = self
+    try unsafe stream.forEachLine { bytes, number in
+      var isASCII: UInt8 = 0
+      for i in 0..<bytes.count { isASCII |= unsafe bytes[i] }
+      let text = unsafe String(decoding: bytes, as: UTF8.self)
+      if isASCII >= 0x80, !isLossy, unsafe String(validating: bytes, as: UTF8.self) == nil {
+        throw LoadError(
+          .badData, path: path, place: .line(number),
+          "the line, which begins at byte \(offset), is no valid UTF-8; convert the text, or give "
+            + "--lossy to put U+FFFD in place of what is not")
+      }
+      offset += bytes.count + 1
+      if isASCII < 0x80 {
+        try body(text, unsafe scorer.score(bytes))
+      } else {
+        try body(text, scorer.score(text))
+      }
+    }
+  }
+
+  /// The score of a line of valid UTF-8 in NFC.
+  mutating func score(_ line: UnsafeRawBufferPointer) -> Score {
+    var score = Score()
+    var context = model.makeContext()
+    let model = self.model
+    unsafe tokenizer.cut(line) { piece in
+      score.tokenCount += 1
+      if let token = unsafe model.vocabulary.token(spelled: piece),
+        token != model.vocabulary.unknown
+      {
+        score.logProbability += model.advance(&context, scoring: token)
+        return
+      }
+      score.unknownCount += 1
+      let logProbability: Double
+      if let unknown = model.vocabulary.unknown {
+        logProbability = model.advance(&context, scoring: unknown)
+      } else {
+        logProbability = Self.logProbabilityOfUnlisted
+        context = model.makeEmptyContext()
+      }
+      score.logProbability += logProbability
+      score.logProbabilityOfUnknown += logProbability
+    }
+    score.logProbability += model.logProbability(of: model.vocabulary.end, in: context)
+    score.tokenCount += 1
+    return score
+  }
+}

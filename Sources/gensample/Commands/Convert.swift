@@ -1,0 +1,39 @@
+// Licensed under the Apache License, Version 2.0.
+
+import LM
+
+enum Convert: Command {
+  static let name = "convert"
+  static let summary = "write a model in another form"
+  static let usage = "IN OUT [options]"
+  static let discussion = """
+    Reads a built-in model, a .gsm or an ARPA file and writes OUT by its suffix: .gsm, .arpa or
+    .arpa.gz. Numbers stay the same to the last bit unless --quantize rounds them.
+
+        gensample convert model.arpa.gz model.gsm --layout small
+    """
+  static let options = [
+    Option("quantize", "BITS", "bits a value in the small layout, 2 to 16"),
+    Option(
+      "layout", "LAYOUT",
+      "small: the least memory; fast: the most speed (default fast, small with --quantize)"),
+    OutputOptions.quiet,
+  ]
+
+  static func run(_ arguments: Arguments) throws {
+    guard arguments.positional.count == 2 else {
+      throw CommandFailure.usage("convert takes two files: gensample convert \(usage)")
+    }
+    let (input, output) = (arguments.positional[0], arguments.positional[1])
+    let form = try ModelForm(output)
+    let quantized = try arguments.integer("quantize", in: 2...16)
+    let layout = try arguments.choice("layout", as: NGramLayout.self)
+    try form.check(layout: layout, quantized: quantized)
+    let trie =
+      input.hasSuffix(".gsm") || BuiltInModel(rawValue: input) != nil
+      ? try loadModel(input).makeTrie() : try NGramTrie(arpa: input)
+    try form.write(
+      trie, to: output, layout: layout ?? (quantized == nil ? .fast : .small),
+      quantized: quantized)
+  }
+}

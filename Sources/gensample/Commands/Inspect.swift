@@ -1,0 +1,76 @@
+// Licensed under the Apache License, Version 2.0.
+
+import Foundation
+import LM
+import Sampling
+
+enum Inspect: Command {
+  static let name = "inspect"
+  static let summary = "what a model file holds, and whether it is sound"
+  static let usage = "FILE... [options]"
+  static let discussion = """
+    Prints kind, order, sizes, vocabulary and how the model was made. The whole file is verified;
+    where it is not sound the fault goes to standard error, and the exit code is 65.
+
+        gensample inspect model.gsm
+    """
+  static let options = OutputOptions.report
+
+  static func run(_ arguments: Arguments) throws {
+    guard !arguments.positional.isEmpty else {
+      throw CommandFailure.usage("inspect needs a file: gensample inspect \(usage)")
+    }
+    let format = try OutputOptions.format(arguments)
+    let stream = try ResultStream(path: nil)
+    for name in arguments.positional {
+      let model = try loadModel(name)
+      try model.verify()
+      let kind = name.hasSuffix(".gsm") || BuiltInModel(rawValue: name) != nil ? "gsm" : "arpa"
+      let size =
+        FileManager.default.contents(atPath: name) == nil ? model.byteCount : fileSize(name)
+      let vocabulary = model.vocabulary
+      switch format {
+      case .jsonl:
+        var object = JSONObject()
+        object.add("type", .string("model"))
+        object.add("path", .string(name))
+        object.add("kind", .string(kind))
+        object.add("order", .integer(model.order))
+        object.add("counts", .integers(model.counts))
+        object.add("bytes", .integer(size))
+        if kind == "gsm" {
+          object.add("layout", .string(model.layout.rawValue))
+          object.add("quantized_bits", .integer(model.quantizedBits))
+        }
+        object.add("tokens", .string(Tokenization(vocabulary.spacing).rawValue))
+        object.add("has_unknown", .boolean(vocabulary.unknown != nil))
+        var made = JSONObject()
+        for (key, value) in model.description { made.add(key, .string(value)) }
+        object.add("made", .object(made))
+        object.add("sound", .boolean(true))
+        try stream.writeLine(object.text)
+      case .text:
+        let bits = model.quantizedBits > 0 ? ", \(model.quantizedBits) bits a value" : ""
+        let form = kind == "gsm" ? ".gsm, \(model.layout.rawValue) layout\(bits)" : "ARPA"
+        var lines = [
+          "\(name): n-gram model (\(form)), sound",
+          "  order       \(model.order)",
+          "  n-grams     \(model.counts.map(String.init).joined(separator: " / "))",
+          "  bytes       \(size)",
+          "  vocabulary  \(vocabulary.count) entries, \(Tokenization(vocabulary.spacing).rawValue)"
+            + (vocabulary.unknown == nil ? ", no unknown word" : ""),
+        ]
+        for (key, value) in model.description {
+          lines.append("  \(key.padding(toLength: 11, withPad: " ", startingAt: 0)) \(value)")
+        }
+        try stream.writeLine(lines.joined(separator: "\n"))
+      }
+    }
+    try stream.finish()
+  }
+
+  private static func fileSize(_ path: String) -> Int {
+    let attributes = try? FileManager.default.attributesOfItem(atPath: path)
+    return (attributes?[.size] as? Int) ?? 0
+  }
+}

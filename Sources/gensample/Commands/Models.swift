@@ -1,0 +1,71 @@
+// Licensed under the Apache License, Version 2.0.
+
+import Foundation
+import LM
+
+enum Models: Command {
+  static let name = "models"
+  static let summary = "the built-in models"
+  static let usage = "[NAME]"
+  static let discussion = """
+    Lists the models that need no file, or prints one's card: its sources, how it was made and its
+    perplexity on text that it has not seen.
+    """
+  static let options = OutputOptions.report
+
+  static func run(_ arguments: Arguments) throws {
+    guard arguments.positional.count <= 1 else {
+      throw CommandFailure.usage("models takes one name at most")
+    }
+    let stream = try ResultStream(path: nil)
+    let format = try OutputOptions.format(arguments)
+    if let name = arguments.positional.first {
+      guard let model = BuiltInModel(rawValue: name) else {
+        throw CommandFailure.usage(
+          "there is no built-in model '\(name)'; there are "
+            + BuiltInModel.allCases.map(\.rawValue).joined(separator: " and "))
+      }
+      if format == .jsonl {
+        try stream.writeLine(object(model).text)
+      } else {
+        try stream.writeLine(model.card)
+      }
+    } else {
+      for model in BuiltInModel.allCases {
+        switch format {
+        case .jsonl: try stream.writeLine(object(model).text)
+        case .text:
+          try stream.writeLine(
+            model.rawValue.padding(toLength: 10, withPad: " ", startingAt: 0) + model.summary)
+        }
+      }
+    }
+    try stream.finish()
+  }
+
+  private static func object(_ model: BuiltInModel) -> JSONObject {
+    var object = JSONObject()
+    object.add("type", .string("model"))
+    object.add("name", .string(model.rawValue))
+    object.add("summary", .string(model.summary))
+    object.add("card", .string(model.card))
+    return object
+  }
+}
+
+/// A built-in model by its name, or the model in a file.
+func loadModel(_ name: String) throws -> NGramModel {
+  if let builtIn = BuiltInModel(rawValue: name) { return try builtIn.load() }
+  do {
+    return try NGramModel(path: name)
+  } catch let error as LoadError where error.kind == .cannotRead {
+    let isName = !name.contains("/") && !name.contains(".")
+    guard isName else { throw error }
+    let names = BuiltInModel.allCases.map(\.rawValue)
+    let near = nearest(to: name, among: names).map { ", did you mean '\($0)'?" } ?? ";"
+    throw CommandFailure(
+      .unreadable,
+      "there is no model '\(name)'\(near) built in are \(names.joined(separator: ", ")), else give "
+        + "a file")
+  }
+}

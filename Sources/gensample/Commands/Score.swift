@@ -1,0 +1,99 @@
+// Licensed under the Apache License, Version 2.0.
+
+import Foundation
+import LM
+
+enum Score: Command {
+  static let name = "score"
+  static let summary = "log-probability of each line, and perplexity"
+  static let usage = "MODEL TEXT... [options]"
+  static let discussion = """
+    Prints each line's natural log-probability, the end of sentence included, its tokens and its
+    unknown words; then the perplexity with and without the unknown ones. MODEL is a built-in
+    model's name or a file; TEXT is a file or - for standard input.
+
+        echo "It was a dark night." | gensample score english -
+    """
+  static let options = [
+    Option(flag: "summary", "print the perplexities alone"),
+    Option(flag: "lossy", "put U+FFFD in place of bytes that are no UTF-8"),
+    OutputOptions.format, OutputOptions.output, OutputOptions.quiet,
+  ]
+
+  static func run(_ arguments: Arguments) throws {
+    guard arguments.positional.count >= 2 else {
+      throw CommandFailure.usage("score needs a model and a text: gensample score \(usage)")
+    }
+    let format = try OutputOptions.format(arguments)
+    let name = arguments.positional[0]
+    let model = try loadModel(name)
+    Interruption.watch {}
+    var scorer = TextScorer(model)
+    var total = TextScorer.Score()
+    var lines = 0
+    let isSummary = arguments.has("summary")
+    let stream = try ResultStream(path: arguments.text("output"))
+    let began = ContinuousClock.now
+    do {
+      if format == .text && !isSummary {
+        try stream.writeLine("log-probability\ttokens\tunknown\ttext")
+      }
+      for path in arguments.positional.dropFirst() {
+        try scorer.score(path: path, isLossy: arguments.has("lossy")) { text, score in
+          if Interruption.signal != nil { throw LoadError(.cancelled, "stopped") }
+          total.add(score)
+          lines += 1
+          if isSummary { return }
+          switch format {
+          case .text:
+            try stream.writeLine(
+              "\(String(format: "%.6f", score.logProbability))\t\(score.tokenCount)\t"
+                + "\(score.unknownCount)\t\(text)")
+          case .jsonl:
+            var object = JSONObject()
+            object.add("type", .string("score"))
+            object.add("text", .string(text))
+            object.add("log_probability", .number(score.logProbability))
+            object.add("token_count", .integer(score.tokenCount))
+            object.add("unknown", .integer(score.unknownCount))
+            try stream.writeLine(object.text)
+          }
+          if stream.isClosedByReader { throw LoadError(.cancelled, "closed") }
+        }
+      }
+    } catch let error as LoadError where error.kind == .cancelled {
+      // What was scored so far is kept and summed up.
+    } catch {
+      stream.abandon()
+      throw error
+    }
+    let seconds = began.duration(to: .now) / .seconds(1)
+    switch format {
+    case .text:
+      func text(_ number: Double?) -> String { number.map { "\($0)" } ?? "undefined" }
+      try stream.writeLine(
+        """
+        lines: \(lines)  tokens: \(total.tokenCount)  unknown: \(total.unknownCount)
+        log-probability: \(total.logProbability)
+        perplexity with unknown words: \(text(total.perplexity))
+        perplexity without: \(text(total.perplexityOfKnown))
+        """)
+    case .jsonl:
+      var object = JSONObject()
+      object.add("type", .string("summary"))
+      object.add("command", .string(Self.name))
+      object.add("model", .string(name))
+      object.add("seconds", .number(seconds))
+      object.add("lines", .integer(lines))
+      object.add("log_probability", .number(total.logProbability))
+      object.add("token_count", .integer(total.tokenCount))
+      object.add("unknown", .integer(total.unknownCount))
+      object.add("perplexity", total.perplexity.map { .number($0) } ?? .null)
+      object.add("perplexity_known", total.perplexityOfKnown.map { .number($0) } ?? .null)
+      if total.tokenCount == 0 { object.add("reason", .string("there was no line")) }
+      try stream.writeLine(object.text)
+    }
+    try stream.finish()
+    if let code = Interruption.exitCode { throw CommandFailure(code, "stopped") }
+  }
+}
