@@ -280,6 +280,40 @@ public struct NGramModel: LanguageModel, @unchecked Sendable {
     return unsafe levels[level].small.keys.index(of: key)
   }
 
+  /// The places of a node's children in their level; of the fast layout.
+  @inlinable
+  func children(_ level: Int, of node: Int) -> (low: Int, high: Int) {
+    unsafe levels[level].children(below: levels[level - 1].middle + node)
+  }
+
+  /// The last word of an n-gram; of the fast layout.
+  @inlinable
+  func word(_ level: Int, _ node: Int) -> UInt32 {
+    let word = unsafe levels[level].word(node)
+    return Int(word) < vocabulary.count ? word : 0
+  }
+
+  /// For each n-gram of a level, the number of the one without its first word; of the fast layout.
+  func suffixes(ofLevel level: Int) -> [UInt32] {
+    var suffixes = [UInt32](repeating: 0, count: counts[level])
+    for suffix in 0..<counts[level - 1] {
+      let (low, high) = predecessors(level, of: suffix)
+      for place in low..<high {
+        let gram = unsafe Int(levels[level].predecessorGrams[place])
+        if gram < suffixes.count { suffixes[gram] = UInt32(suffix) }
+      }
+    }
+    return suffixes
+  }
+
+  /// The places of the n-grams that end in a shorter one; of the fast layout.
+  @inlinable
+  func predecessors(_ level: Int, of suffix: Int) -> (low: Int, high: Int) {
+    let heads = unsafe levels[level].predecessorHeads
+    let high = unsafe min(Int(heads[suffix + 1]), levels[level].count)
+    return unsafe (min(Int(heads[suffix]), high), high)
+  }
+
   /// Hands over the children of a node of order level: their numbers and last words, ascending.
   func forEachChild(_ level: Int, of node: Int, _ body: (Int, UInt32) -> Void) {
     if isFast {

@@ -17,28 +17,10 @@ public struct AliasTable: Sendable {
     precondition(total > 0 && total < .infinity, "weights have a positive, finite sum")
     precondition(weights.allSatisfy { $0 >= 0 }, "weights are not negative")
     let count = weights.count
-    var scaled = weights.map { $0 / total * Double(count) }
     var thresholds = [Double](repeating: 1, count: count)
-    var aliases = (0..<count).map { UInt32($0) }
-    var small = (0..<count).filter { scaled[$0] < 1 }
-    var large = (0..<count).filter { scaled[$0] >= 1 }
-    while let less = small.popLast() {
-      guard let more = large.last else {
-        // Rounding alone leaves a small one over. One of weight zero must still never be drawn.
-        if weights[less] == 0 {
-          thresholds[less] = 0
-          aliases[less] = UInt32(weights.indices.max { weights[$0] < weights[$1] } ?? 0)
-        }
-        continue
-      }
-      thresholds[less] = scaled[less]
-      aliases[less] = UInt32(more)
-      scaled[more] -= 1 - scaled[less]
-      if scaled[more] < 1 {
-        large.removeLast()
-        small.append(more)
-      }
-    }
+    var aliases = [UInt32](repeating: 0, count: count)
+    var filler = AliasFiller()
+    filler.fill(weights, sum: total, from: 0, &thresholds, &aliases)
     self.thresholds = thresholds
     self.aliases = aliases
   }
@@ -51,5 +33,57 @@ public struct AliasTable: Sendable {
   public func draw(using choices: inout some ChoiceSource) -> Int {
     let place = choices.index(below: thresholds.count)
     return choices.chance(thresholds[place]) ? place : Int(aliases[place])
+  }
+}
+
+/// Fills alias tables that lie one behind the other in long arrays.
+package struct AliasFiller {
+  private var small: [Int] = []
+  private var large: [Int] = []
+  private var scaled: [Double] = []
+
+  package init() {}
+
+  /// Fills the table of some weights with a positive sum.
+  ///
+  /// - Parameters:
+  ///   - weights: not negative.
+  ///   - sum: theirs.
+  ///   - base: the place of the first one's entry; aliases are places too.
+  ///   - thresholds: how likely an entry is itself.
+  ///   - aliases: who else it is.
+  package mutating func fill(
+    _ weights: [Double], sum: Double, from base: Int, _ thresholds: inout [Double],
+    _ aliases: inout [UInt32]
+  ) {
+    small.removeAll(keepingCapacity: true)
+    large.removeAll(keepingCapacity: true)
+    scaled.removeAll(keepingCapacity: true)
+    let scale = Double(weights.count) / sum
+    var heaviest = 0
+    for (i, weight) in weights.enumerated() {
+      scaled.append(weight * scale)
+      thresholds[base + i] = 1
+      aliases[base + i] = UInt32(base + i)
+      if scaled[i] < 1 { small.append(i) } else { large.append(i) }
+      if weight > weights[heaviest] { heaviest = i }
+    }
+    while let less = small.popLast() {
+      guard let more = large.last else {
+        // Rounding alone leaves one over; of weight zero it must still never be drawn.
+        if weights[less] == 0 {
+          thresholds[base + less] = 0
+          aliases[base + less] = UInt32(base + heaviest)
+        }
+        continue
+      }
+      thresholds[base + less] = scaled[less]
+      aliases[base + less] = UInt32(base + more)
+      scaled[more] -= 1 - scaled[less]
+      if scaled[more] < 1 {
+        large.removeLast()
+        small.append(more)
+      }
+    }
   }
 }

@@ -1,0 +1,215 @@
+// Licensed under the Apache License, Version 2.0.
+
+public import Sampling
+
+/// Words by an n-gram model's conditional given what stands left, drawn by descending the back-off
+/// levels: the fast form of `LeftConditionalWords`.
+///
+/// A context's conditional is a mixture of its own corrections `p(w | h) - backoff(h) p(w | h')`
+/// and of what it backs off to. Each context's corrections lie in an alias table, so a draw costs
+/// O(order) whatever the vocabulary. Where a correction is negative (quantised, pruned or foreign
+/// models) it counts as 0 and the word is accepted with what that added taken off; after
+/// ``attempts`` rejections the draw is made from the whole vector, so that the law is exact and
+/// no model makes it loop.
+///
+/// Twelve bytes an n-gram and seventeen a context, made once for all chains.
+public struct NGramLeftWords: WordProposal {
+  /// What a context backs off from, by levels: level k holds the n-grams of k + 1 words.
+  @usableFromInline
+  struct Level: Sendable {
+    /// For each n-gram: how likely its place in its context's alias table is itself, and who else
+    /// it is.
+    @usableFromInline var thresholds: [Double] = []
+    @usableFromInline var aliases: [UInt32] = []
+    /// For each context of k words: the share of its own corrections in its mixture; the log of
+    /// the drawable words' sum; whether some correction on its way down is negative.
+    @usableFromInline var shares: [Double] = []
+    @usableFromInline var logSums: [Double] = []
+    @usableFromInline var hasNegative: [Bool] = []
+  }
+
+  @usableFromInline
+  final class Tables: Sendable {
+    @usableFromInline let levels: [Level]
+    @usableFromInline let unigrams: AliasTable
+    @usableFromInline let logSum: Double
+
+    init(levels: [Level], unigrams: AliasTable, logSum: Double) {
+      self.levels = levels
+      self.unigrams = unigrams
+      self.logSum = logSum
+    }
+  }
+
+  /// Whose words; in the fast layout.
+  public let model: NGramModel
+  /// How often a word may be rejected before the whole vector is asked.
+  public let attempts: Int
+  @usableFromInline let tables: Tables
+
+  /// Lays out the tables of a model.
+  ///
+  /// - Parameters:
+  ///   - model: whose words.
+  ///   - attempts: how often a word may be rejected before the whole vector is asked.
+  /// - Precondition: the model is in the fast layout.
+  /// - Complexity: O(n-grams).
+  public init(_ model: NGramModel, attempts: Int = 64) {
+    precondition(model.layout == .fast, "the fast layout holds what the tables are made from")
+    self.model = model
+    self.attempts = attempts
+    let vocabulary = model.vocabulary
+    func isDrawable(_ word: UInt32) -> Bool { vocabulary.isDrawable(Token(rawValue: word)) }
+    let first = (0..<vocabulary.count).map { word in
+      isDrawable(UInt32(word)) ? LogSpace.exp(model.probability(0, word) * logOf10) : 0
+    }
+    let sum = first.reduce(0, +)
+    // Of each context of the level: the mixture's sum and the drawable words' own sum.
+    var mixtures: [Double] = []
+    var sums: [Double] = []
+    var negative: [Bool] = []
+    var levels = [Level()]
+    for k in 1..<max(1, model.order) {
+      let suffixes = model.suffixes(ofLevel: k)
+      let contextSuffixes = k > 1 ? model.suffixes(ofLevel: k - 1) : []
+      let contexts = model.counts[k - 1]
+      var level = Level()
+      level.thresholds = [Double](repeating: 1, count: model.counts[k])
+      level.aliases = [UInt32](repeating: 0, count: model.counts[k])
+      level.shares = [Double](repeating: 0, count: contexts)
+      level.logSums = [Double](repeating: 0, count: contexts)
+      level.hasNegative = [Bool](repeating: false, count: contexts)
+      var nextMixtures = [Double](repeating: 0, count: contexts)
+      var nextSums = [Double](repeating: 0, count: contexts)
+      var corrections: [Double] = []
+      var filler = AliasFiller()
+      for context in 0..<contexts {
+        let backoff = LogSpace.exp(model.backoff(k - 1, context) * logOf10)
+        let (low, high) = model.children(k, of: context)
+        corrections.removeAll(keepingCapacity: true)
+        var plus = 0.0
+        var minus = 0.0
+        for node in low..<high {
+          let word = model.word(k, node)
+          var correction = 0.0
+          if isDrawable(word) {
+            let suffix = Int(suffixes[node])
+            let below =
+              k == 1 ? first[suffix] : LogSpace.exp(model.probability(k - 1, suffix) * logOf10)
+            correction = LogSpace.exp(model.probability(k, node) * logOf10) - backoff * below
+          }
+          if correction < 0 { minus -= correction }
+          corrections.append(max(0, correction))
+          plus += max(0, correction)
+        }
+        let shorter = k > 1 ? Int(contextSuffixes[context]) : 0
+        let mixture = plus + backoff * (k > 1 ? mixtures[shorter] : sum)
+        let own = plus - minus + backoff * (k > 1 ? sums[shorter] : sum)
+        nextMixtures[context] = mixture
+        nextSums[context] = own
+        level.shares[context] = mixture > 0 ? min(1, plus / mixture) : 0
+        level.logSums[context] = LogSpace.log(max(own, 0))
+        level.hasNegative[context] = minus > 0 || k > 1 && negative[shorter]
+        if plus > 0 {
+          filler.fill(
+            corrections, sum: plus, from: low, &level.thresholds, &level.aliases)
+        }
+      }
+      mixtures = nextMixtures
+      sums = nextSums
+      negative = level.hasNegative
+      levels.append(level)
+    }
+    tables = Tables(
+      levels: levels, unigrams: AliasTable(weights: first), logSum: LogSpace.log(sum))
+  }
+
+  /// A word by its probability, given that it is drawable.
+  @inlinable
+  public func draw(
+    for gap: Gap, in scorer: SentenceScorer<NGramModel>, using choices: inout some ChoiceSource
+  ) -> (token: Token, logProbability: Double)? {
+    draw(in: scorer.context(before: gap.low), using: &choices)
+  }
+
+  /// The log of the word's probability, given that it is drawable.
+  @inlinable
+  public func logProbability(
+    of token: Token, for gap: Gap, in scorer: SentenceScorer<NGramModel>
+  ) -> Double {
+    let context = scorer.context(before: gap.low)
+    return model.logProbability(of: token, in: context) - logSum(of: context)
+  }
+
+  /// A word by its probability in a context, given that it is drawable.
+  @inlinable
+  public func draw(
+    in context: NGramContext, using choices: inout some ChoiceSource
+  ) -> (token: Token, logProbability: Double) {
+    let count = context.count
+    let isMixed = count > 0 && tables.levels[count].hasNegative[context.node(ofLength: count)]
+    for _ in 0..<max(1, attempts) {
+      var k = count
+      while k > 0, !choices.chance(tables.levels[k].shares[context.node(ofLength: k)]) { k &-= 1 }
+      let word: UInt32
+      if k == 0 {
+        word = UInt32(truncatingIfNeeded: tables.unigrams.draw(using: &choices))
+      } else {
+        let (low, high) = model.children(k, of: context.node(ofLength: k))
+        let place = low &+ choices.index(below: high &- low)
+        let node =
+          choices.chance(tables.levels[k].thresholds[place])
+          ? place : Int(tables.levels[k].aliases[place])
+        word = model.word(k, node)
+      }
+      let token = Token(rawValue: word)
+      let logProbability = model.logProbability(of: token, in: context)
+      if !isMixed || choices.chance(acceptance(of: word, in: context)) {
+        return (token, logProbability - logSum(of: context))
+      }
+    }
+    return drawFromVector(in: context, using: &choices)
+  }
+
+  @inlinable
+  func logSum(of context: NGramContext) -> Double {
+    let count = context.count
+    return count == 0
+      ? tables.logSum : tables.levels[count].logSums[context.node(ofLength: count)]
+  }
+
+  /// The word's probability over its share in the mixture.
+  @usableFromInline
+  func acceptance(of word: UInt32, in context: NGramContext) -> Double {
+    var probability = LogSpace.exp(model.probability(0, Int(word)) * logOf10)
+    var mixture = probability
+    for k in stride(from: 1, through: context.count, by: 1) {
+      let node = context.node(ofLength: k)
+      let backoff = LogSpace.exp(model.backoff(k - 1, node) * logOf10)
+      probability *= backoff
+      mixture *= backoff
+      if let child = model.child(k, of: node, word) {
+        let listed = LogSpace.exp(model.probability(k, child) * logOf10)
+        mixture += max(0, listed - probability)
+        probability = listed
+      }
+    }
+    return min(1, probability / mixture)
+  }
+
+  /// The slow way, right for every model.
+  @usableFromInline
+  func drawFromVector(
+    in context: NGramContext, using choices: inout some ChoiceSource
+  ) -> (token: Token, logProbability: Double) {
+    let vocabulary = model.vocabulary
+    var weights = [Double](repeating: 0, count: vocabulary.count)
+    var span = weights.mutableSpan
+    model.logProbabilities(in: context, into: &span)
+    for i in weights.indices {
+      weights[i] = vocabulary.isDrawable(Token(i)) ? LogSpace.exp(weights[i]) : 0
+    }
+    let token = Token(choices.index(weights: weights))
+    return (token, model.logProbability(of: token, in: context) - logSum(of: context))
+  }
+}
