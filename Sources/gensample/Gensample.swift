@@ -9,7 +9,9 @@ enum Gensample {
 
   static var groups: [(title: String, commands: [any Command.Type])] {
     [
-      ("models", [Train.self, Score.self, Convert.self, Inspect.self, Models.self])
+      ("sample from a target", [MH.self]),
+      ("models", [Train.self, Score.self, Convert.self, Inspect.self, Models.self]),
+      ("study", [Check.self]),
     ]
   }
 

@@ -127,3 +127,36 @@ public func runChain<Target: Sampling.Target, Kernel: TransitionKernel>(
   record.isComplete = record.steps == total
   return record
 }
+
+/// Runs chains of a plan side by side.
+///
+/// ```swift
+/// let records = try runChains(of: plan, target: target, kernel: kernel) { choices in
+///   try start(&choices)
+/// }
+/// ```
+/// - Parameters:
+///   - chains: which of the plan's chains; `nil` for all.
+///   - plan: how long they run and what they keep.
+///   - target: what is sampled.
+///   - kernel: the steps.
+///   - quantities: appends a row of the trace for a chain's working copy.
+///   - threads: how many run at once; the results do not depend on it.
+///   - monitor: counts steps and asks to stop.
+///   - start: a chain's first state, drawn by its own choices; it must be allowed.
+/// - Returns: what each chain kept, in order.
+/// - Throws: what `start` throws.
+@inlinable
+public func runChains<Target: Sampling.Target, Kernel: TransitionKernel>(
+  _ chains: ClosedRange<Int>? = nil, of plan: RunPlan, target: Target, kernel: Kernel,
+  quantities: @Sendable (Target.Scorer) -> [Double] = { [$0.logProbability] }, threads: Int,
+  monitor: RunMonitor = RunMonitor(),
+  start: @Sendable (inout RandomChoices) throws -> Target.State
+) throws -> [ChainRecord<Target.State>] where Kernel.Scorer == Target.Scorer {
+  let range = chains ?? 0...plan.chains - 1
+  return try concurrently(range.count, threads: threads) { i in
+    try runChain(
+      range.lowerBound + i, of: plan, target: target, start: start, kernel: kernel,
+      quantities: quantities, monitor: monitor)
+  }
+}

@@ -12,6 +12,7 @@ struct JSONObject {
     case number(Double)
     case boolean(Bool)
     case integers([Int])
+    case strings([String])
     case object(JSONObject)
     case null
   }
@@ -34,6 +35,7 @@ struct JSONObject {
     case .number(let number): number.isFinite ? "\(number)" : "null"
     case .boolean(let boolean): boolean ? "true" : "false"
     case .integers(let integers): "[" + integers.map(String.init).joined(separator: ",") + "]"
+    case .strings(let strings): "[" + strings.map(quoted).joined(separator: ",") + "]"
     case .object(let object): object.text
     case .null: "null"
     }

@@ -1,0 +1,101 @@
+// Licensed under the Apache License, Version 2.0.
+
+public import Sampling
+
+/// The mixture of moves that serves most targets on an n-gram model: words replaced, inserted and
+/// deleted by the left conditional, sometimes by the unigram; words swapped; blocks rewritten.
+///
+/// **Keeps** the target of its scorer. **Assumes**, to reach every allowed text, that the model
+/// gives every word a positive probability and that neighbouring allowed texts differ in one word
+/// or in a block of at most eight.
+public struct NGramMoves: TransitionKernel {
+  /// How often each kind of move is proposed, in 64ths.
+  public struct Shares: Hashable, Sendable {
+    /// Replacement by the left conditional.
+    public var replace = 22
+    /// Insertion by the left conditional, or deletion.
+    public var insertOrDelete = 24
+    /// Replacement by the unigram.
+    public var replaceByUnigram = 5
+    /// Exchange of two words.
+    public var swap = 12
+
+    /// The shares that did best over several targets; what is left is for rewriting blocks.
+    public init() {}
+
+    @usableFromInline var total: Int { replace + insertOrDelete + replaceByUnigram + swap }
+  }
+
+  /// How often each kind is proposed.
+  public let shares: Shares
+  @usableFromInline let replace: MetropolisHastings<ReplaceWord<NGramLeftWords>>
+  @usableFromInline let insertOrDelete: MetropolisHastings<InsertOrDeleteWord<NGramLeftWords>>
+  @usableFromInline
+  let replaceByUnigram: MetropolisHastings<ReplaceWord<UnigramWords<NGramModel>>>
+  @usableFromInline let swap: MetropolisHastings<SwapWords<NGramModel>>
+  @usableFromInline let rewrite: MetropolisHastings<RewriteBlock<NGramModel>>?
+
+  /// The moves for a target.
+  ///
+  /// - Parameters:
+  ///   - target: whose texts; its model is in the fast layout.
+  ///   - words: the model's left conditional, where it was made already.
+  ///   - shares: how often each kind is proposed.
+  /// - Precondition: the shares are not negative and add up to at most 64.
+  /// - Complexity: O(n-grams) where the left conditional is not given, else O(vocabulary).
+  public init(
+    for target: SentenceTarget<NGramModel>, words: NGramLeftWords? = nil, shares: Shares = Shares()
+  ) {
+    precondition((1...64).contains(shares.total), "shares are 64ths")
+    let model = target.model
+    let left = words ?? NGramLeftWords(model)
+    let weights = model.unigramWeights
+    self.shares = shares
+    replace = MetropolisHastings(ReplaceWord(left))
+    insertOrDelete = MetropolisHastings(InsertOrDeleteWord(left))
+    replaceByUnigram = MetropolisHastings(
+      ReplaceWord(UnigramWords(model: model, weights: weights)))
+    swap = MetropolisHastings(SwapWords())
+    rewrite = target.automaton.map { automaton in
+      MetropolisHastings(RewriteBlock(automaton: automaton, model: model, weights: weights))
+    }
+  }
+
+  /// `replace`, `insert`, `delete`, `replace-by-unigram`, `swap` and, under constraints,
+  /// `rewrite`.
+  public var kinds: [String] {
+    ["replace", "insert", "delete", "replace-by-unigram", "swap"] + (rewrite?.kinds ?? [])
+  }
+
+  /// Draws a kind of move and makes it.
+  @inlinable
+  public func step(
+    _ scorer: inout SentenceScorer<NGramModel>, using choices: inout some ChoiceSource
+  ) -> StepReport {
+    var rest = choices.index(below: rewrite == nil ? shares.total : 64)
+    if rest < shares.replace { return replace.step(&scorer, using: &choices) }
+    rest -= shares.replace
+    if rest < shares.insertOrDelete {
+      let report = insertOrDelete.step(&scorer, using: &choices)
+      return StepReport(isAccepted: report.isAccepted, kind: report.kind + 1)
+    }
+    rest -= shares.insertOrDelete
+    if rest < shares.replaceByUnigram {
+      return StepReport(
+        isAccepted: replaceByUnigram.step(&scorer, using: &choices).isAccepted, kind: 3)
+    }
+    rest -= shares.replaceByUnigram
+    if rest < shares.swap || rewrite == nil {
+      return StepReport(isAccepted: swap.step(&scorer, using: &choices).isAccepted, kind: 4)
+    }
+    let report = rewrite?.step(&scorer, using: &choices)
+    return StepReport(isAccepted: report?.isAccepted ?? false, kind: 5)
+  }
+}
+
+extension NGramModel {
+  /// The model's probability of each token without context, linear; by token.
+  public var unigramWeights: [Double] {
+    (0..<vocabulary.count).map { LogSpace.exp(probability(0, $0) * logOf10) }
+  }
+}

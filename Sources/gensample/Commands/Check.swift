@@ -1,0 +1,128 @@
+// Licensed under the Apache License, Version 2.0.
+
+import Foundation
+import LM
+import Sampling
+
+enum Check: Command {
+  static let name = "check"
+  static let summary = "can a constraint file be met, and which statement fails where"
+  static let usage = "FILE [TEXT...] [options]"
+  static let discussion = """
+    Says whether some text of the model meets all statements of a constraint file, and shows one;
+    where none does, a smallest set of statements that contradict each other is named. With TEXT
+    (files, or - for standard input) each line is judged: which statement it does not meet, and
+    from which character on that is settled.
+
+        gensample check examples/constraints/sea.txt
+        echo "The sea was calm." | gensample check examples/constraints/sea.txt -
+    """
+  static let options = [
+    Option("model", "NAME|PATH", "a built-in model or a model's file (default english)"),
+    Option("seed", "N", "of the text that is shown (default 0)"),
+    OutputOptions.format, OutputOptions.quiet,
+  ]
+
+  static func run(_ arguments: Arguments) throws {
+    guard let path = arguments.positional.first else {
+      throw CommandFailure.usage("check needs a constraint file: gensample check \(usage)")
+    }
+    let format = try OutputOptions.format(arguments)
+    let seed = try arguments.seed("seed") ?? 0
+    let model = try loadModel(arguments.text("model") ?? BuiltInModel.english.rawValue)
+    let constraints = try ConstraintFile.parse(readText(path), path: path)
+    let tree = VocabularyTree(model.vocabulary)
+    let target = try CompiledTarget(constraints, model: model, tree: tree)
+    let texts = arguments.positional.dropFirst()
+    let stream = try ResultStream(path: nil)
+    if texts.isEmpty {
+      try show(target, path, seed: seed, format, stream)
+    } else {
+      let unmet = try texts.reduce(0) { try $0 + judge($1, target, format, stream) }
+      if unmet > 0 {
+        try stream.finish()
+        throw CommandFailure(.failed, "\(unmet) line\(unmet == 1 ? " does" : "s do") not meet it")
+      }
+    }
+    try stream.finish()
+  }
+
+  private static func show(
+    _ target: CompiledTarget, _ path: String, seed: UInt64, _ format: OutputFormat,
+    _ stream: ResultStream
+  ) throws {
+    var choices = RandomChoices(seed: seed)
+    guard let text = target.target.randomStart(using: &choices) else {
+      throw CommandFailure(.data, "'\(path)': the model gives no allowed text any probability")
+    }
+    let example = target.target.model.vocabulary.text(of: text)
+    let shortest = target.target.automaton.map { Int($0.distances[Int($0.start)]) } ?? 0
+    let states = target.target.automaton?.stateCount ?? 1
+    switch format {
+    case .text:
+      try stream.writeLine(
+        """
+        '\(path)' can be met, for example by: \(example)
+        statements: \(target.compiled.parts.count)  states: \(states)  \
+        tokens of the shortest text: \(shortest)
+        """)
+    case .jsonl:
+      var object = JSONObject()
+      object.add("type", .string("check"))
+      object.add("satisfiable", .boolean(true))
+      object.add("example", .string(example))
+      object.add("statements", .integer(target.compiled.parts.count))
+      object.add("states", .integer(states))
+      object.add("shortest", .integer(shortest))
+      try stream.writeLine(object.text)
+    }
+  }
+
+  /// Judges each line of a file; the number of those that do not meet all statements.
+  private static func judge(
+    _ path: String, _ target: CompiledTarget, _ format: OutputFormat, _ stream: ResultStream
+  ) throws -> Int {
+    let vocabulary = target.target.model.vocabulary
+    var unmet = 0
+    for line in try readText(path).split(whereSeparator: \.isNewline) {
+      let text = NFC.of(String(line))
+      let tokens = Tokenizer.tokens(of: text, in: vocabulary)
+      var reason: String?
+      var statement: String?
+      var column: Int?
+      if let place = tokens.firstIndex(of: nil) {
+        let known = vocabulary.text(of: tokens[..<place].compactMap { $0 })
+        column = known.unicodeScalars.count + 1
+        reason = "a word that is outside the model's vocabulary"
+      } else {
+        let known = tokens.compactMap { $0 }
+        if let fault = target.firstUnmet(by: TokenSequence(known)) {
+          statement = fault.constraint.text
+          if fault.after == known.count {
+            reason = "not met by the whole text"
+          } else {
+            column = vocabulary.text(of: known[..<fault.after]).unicodeScalars.count + 1
+            reason = "can no longer be met"
+          }
+        }
+      }
+      if reason != nil { unmet += 1 }
+      switch format {
+      case .text:
+        let said = [statement, reason].compactMap { $0 }.joined(separator: ": ")
+        let place = column.map { " from character \($0) on" } ?? ""
+        try stream.writeLine(reason == nil ? "met\t\(text)" : "unmet\t\(text)\t\(said)\(place)")
+      case .jsonl:
+        var object = JSONObject()
+        object.add("type", .string("check"))
+        object.add("text", .string(text))
+        object.add("satisfied", .boolean(reason == nil))
+        if let statement { object.add("statement", .string(statement)) }
+        if let reason { object.add("reason", .string(reason)) }
+        if let column { object.add("character", .integer(column)) }
+        try stream.writeLine(object.text)
+      }
+    }
+    return unmet
+  }
+}

@@ -1,0 +1,162 @@
+// Licensed under the Apache License, Version 2.0.
+
+import Foundation
+import LM
+import Sampling
+
+/// What a chain sampler traces, draws and sums up, on its way to the user.
+struct ChainResults {
+  typealias Record = ChainRecord<TokenSequence>
+
+  /// A traced number of the text.
+  struct Quantity: Sendable {
+    var name: String
+    var part: CompiledConstraints.Part?
+  }
+
+  /// `log_probability`, `length` and each statement.
+  static func quantities(_ target: CompiledTarget) -> [Quantity] {
+    [Quantity(name: "log_probability"), Quantity(name: "length")]
+      + target.compiled.parts.map { Quantity(name: $0.constraint.text, part: $0) }
+  }
+
+  /// A row of the trace: soft statements as the nats that they add, hard ones as 1 or 0.
+  static func row(
+    _ quantities: [Quantity], _ scorer: SentenceScorer<NGramModel>
+  ) -> [Double] {
+    var row = [scorer.logProbability, Double(scorer.count)]
+    guard quantities.count > 2 else { return row }
+    let text = scorer.state
+    for quantity in quantities.dropFirst(2) {
+      guard let part = quantity.part else { continue }
+      let weight = part.automaton.logWeight(of: text)
+      row.append(part.constraint.isSoft ? weight : weight > -.infinity ? 1 : 0)
+    }
+    return row
+  }
+
+  /// A result as one JSON object.
+  static func object(
+    _ draw: Draw<TokenSequence>, _ target: CompiledTarget, number: Int?
+  ) -> JSONObject {
+    let model = target.target.model
+    var object = JSONObject()
+    object.add("type", .string("sample"))
+    object.add("text", .string(model.vocabulary.text(of: draw.state)))
+    object.add("tokens", .integers(draw.state.map(\.index)))
+    object.add("log_probability", .number(draw.logProbability))
+    object.add("log_model", .number(model.logProbability(of: draw.state)))
+    object.add("satisfied", .boolean(target.firstUnmet(by: draw.state) == nil))
+    object.add("chain", .integer(draw.chain))
+    object.add("step", .integer(draw.step))
+    if let number { object.add("target", .integer(number)) }
+    return object
+  }
+
+  /// All chains' draws, the first of each, then the second of each, and so on.
+  static func draws(_ records: [Record]) -> [Draw<TokenSequence>] {
+    let most = records.map(\.draws.count).max() ?? 0
+    return (0..<most).flatMap { i in
+      records.compactMap { i < $0.draws.count ? $0.draws[i] : nil }
+    }
+  }
+
+  /// The most probable texts of some, each once.
+  static func best(_ draws: [Draw<TokenSequence>], _ count: Int) -> [Draw<TokenSequence>] {
+    let sorted = draws.enumerated().sorted {
+      ($1.element.logProbability, $0.offset) < ($0.element.logProbability, $1.offset)
+    }
+    return Array(unique(sorted.map(\.element)).prefix(count))
+  }
+
+  /// Each text once, where it was first.
+  static func unique(_ draws: [Draw<TokenSequence>]) -> [Draw<TokenSequence>] {
+    var seen: Set<TokenSequence> = []
+    return draws.filter { seen.insert($0.state).inserted }
+  }
+
+  /// Steps, acceptance and what is known of each quantity, for the summary's object.
+  static func add(
+    to object: inout JSONObject, _ records: [Record], kinds: [String], quantities: [Quantity]
+  ) {
+    let proposed = total(records.map(\.proposed))
+    let accepted = total(records.map(\.accepted))
+    object.add("acceptance_rate", rate(accepted.reduce(0, +), proposed.reduce(0, +)))
+    var moves = JSONObject()
+    for (i, kind) in kinds.enumerated() {
+      var move = JSONObject()
+      move.add("proposed", .integer(i < proposed.count ? proposed[i] : 0))
+      move.add("accepted", .integer(i < accepted.count ? accepted[i] : 0))
+      moves.add(kind, .object(move))
+    }
+    object.add("moves", .object(moves))
+    var all = JSONObject()
+    for (i, quantity) in quantities.enumerated() {
+      let traces = ChainTraces(records.map { $0.trace.map { $0[i] } })
+      var one = JSONObject()
+      var reasons: [String] = []
+      for (name, estimate) in [
+        ("mean", traces.mean), ("mcse", traces.meanError), ("ess_bulk", traces.bulkEffectiveSize),
+        ("ess_tail", traces.tailEffectiveSize), ("r_hat", traces.rHat),
+      ] {
+        switch estimate {
+        case .value(let value) where value.isFinite: one.add(name, .number(value))
+        case .value:
+          one.add(name, .null)
+          reasons.append("\(name) is infinite: each chain stays where it is, and they differ")
+        case .undefined(let reason):
+          one.add(name, .null)
+          if !reasons.contains(reason) { reasons.append(reason) }
+        }
+      }
+      if !reasons.isEmpty { one.add("reason", .string(reasons.joined(separator: "; "))) }
+      all.add(quantity.name, .object(one))
+    }
+    object.add("quantities", .object(all))
+  }
+
+  private static func total(_ rows: [[Int]]) -> [Int] {
+    guard let first = rows.first else { return [] }
+    return first.indices.map { i in rows.reduce(0) { $0 + $1[i] } }
+  }
+
+  private static func rate(_ part: Int, _ whole: Int) -> JSONObject.Value {
+    whole > 0 ? .number(Double(part) / Double(whole)) : .null
+  }
+
+  /// The same for people, some lines for standard error.
+  static func summary(
+    _ records: [Record], kinds: [String], quantities: [Quantity]
+  ) -> String {
+    let proposed = total(records.map(\.proposed))
+    let accepted = total(records.map(\.accepted))
+    let moves = zip(kinds, zip(accepted, proposed)).compactMap { kind, counts in
+      counts.1 > 0 ? "\(kind) \(percent(Double(counts.0) / Double(counts.1)))" : nil
+    }
+    var lines = ["  accepted: " + moves.joined(separator: ", ")]
+    for (i, quantity) in quantities.enumerated() where quantity.part?.constraint.isSoft ?? true {
+      let traces = ChainTraces(records.map { $0.trace.map { $0[i] } })
+      guard let mean = traces.mean.value else { continue }
+      var line = "  \(quantity.name): mean \(String(format: "%.2f", mean))"
+      if let error = traces.meanError.value {
+        line += " ± \(String(format: "%.2f", error))"
+      }
+      if let size = traces.bulkEffectiveSize.value {
+        line += ", effective draws \(String(format: "%.0f", size))"
+      }
+      switch traces.rHat {
+      case .value(let value) where value.isFinite:
+        line += ", R-hat \(String(format: "%.3f", value))"
+        if value > 1.01 { line += " (above 1.01: the chains have not met; take more --warmup)" }
+      case .value: line += ", R-hat infinite: the chains have not met; take more --warmup"
+      case .undefined(let reason): line += ", no R-hat: \(reason)"
+      }
+      lines.append(line)
+    }
+    return lines.joined(separator: "\n")
+  }
+
+  static func percent(_ share: Double) -> String {
+    String(format: share < 0.0995 ? "%.1f %%" : "%.0f %%", share * 100)
+  }
+}

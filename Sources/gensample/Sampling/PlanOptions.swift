@@ -1,0 +1,55 @@
+// Licensed under the Apache License, Version 2.0.
+
+import Foundation
+import Sampling
+
+/// Options of a chain run, and how results are shown.
+enum PlanOptions {
+  static let defaults = RunPlan(seed: 0)
+
+  static let all = [
+    Option("samples", "N", "how many results in all (default 5)"),
+    Option("steps", "N", "how long each chain runs after its warm-up, instead of --samples"),
+    Option("chains", "N", "independent chains (default \(defaults.chains))"),
+    Option("warmup", "N", "steps before the first result (default \(defaults.warmup))"),
+    Option("thin", "N", "steps between a chain's results (default \(defaults.thin))"),
+    Option("trace-every", "N", "steps between rows of the trace (default: 1000 rows a chain)"),
+    Option("chain-range", "A..B", "only these chains of the plan, from 0, both ends included"),
+    Option("seed", "N", "the same seed gives the same results (default: a random one, printed)"),
+    Option("threads", "N", "how many chains run at once (default: all cores)"),
+  ]
+
+  static func plan(_ arguments: Arguments) throws(CommandFailure) -> RunPlan {
+    guard !arguments.has("samples") || !arguments.has("steps") else {
+      throw .usage("--samples says how many results there are, --steps how long; give one of them")
+    }
+    let chains = try arguments.integer("chains", in: 1...1_000_000) ?? defaults.chains
+    let samples = try arguments.integer("samples", in: 0...1_000_000_000) ?? 5
+    let steps = try arguments.integer("steps", in: 0...1 << 50)
+    let thin = try arguments.integer("thin", in: 1...1 << 40) ?? defaults.thin
+    return RunPlan(
+      chains: chains,
+      warmup: try arguments.integer("warmup", in: 0...1 << 50) ?? defaults.warmup,
+      thin: thin, extent: steps.map { .steps($0) } ?? .draws(samples),
+      traceEvery: try arguments.integer("trace-every", in: 1...1 << 50),
+      seed: try arguments.seed("seed") ?? UInt64.random(in: 0...UInt64.max))
+  }
+
+  static func chainRange(
+    _ arguments: Arguments, _ plan: RunPlan
+  ) throws(CommandFailure) -> ClosedRange<Int> {
+    guard let text = arguments.text("chain-range") else { return 0...plan.chains - 1 }
+    let ends = text.split(separator: ".", omittingEmptySubsequences: false)
+    guard ends.count == 3, ends[1].isEmpty, let low = Int(ends[0]), let high = Int(ends[2]),
+      low >= 0, low <= high, high < plan.chains
+    else {
+      throw .usage(
+        "--chain-range takes two of the plan's chains such as 0..\(plan.chains - 1), got '\(text)'")
+    }
+    return low...high
+  }
+
+  static func threads(_ arguments: Arguments) throws(CommandFailure) -> Int {
+    try arguments.integer("threads", in: 1...4096) ?? ProcessInfo.processInfo.activeProcessorCount
+  }
+}

@@ -1,0 +1,173 @@
+// Licensed under the Apache License, Version 2.0.
+
+import Foundation
+import LM
+import Sampling
+
+/// Options that say what is sampled: the model and what is said of its texts.
+enum TargetOptions {
+  static let all = [
+    Option("model", "NAME|PATH", "a built-in model or a model's file (default english)"),
+    Option("constraints", "FILE", isRepeatable: true, "a constraint file, or - ; all of them hold"),
+    Option("include", "WORD", isRepeatable: true, "the text holds this word"),
+    Option("exclude", "WORD", isRepeatable: true, "the text does not hold this word"),
+    Option("length", "A..B", "how many words it has"),
+    Option("match", "REGEX", isRepeatable: true, "the whole text matches"),
+    Option("prompt", "TEXT", "what every result begins with"),
+    Option("each", "FILE", "words to include, one set a line: every line is its own target"),
+  ]
+
+  /// What is said by files and options together.
+  static func constraints(_ arguments: Arguments) throws -> [Constraint] {
+    var constraints: [Constraint] = []
+    let files = arguments.texts("constraints")
+    guard files.filter({ $0 == "-" }).count <= 1 else {
+      throw CommandFailure.usage("standard input can be read only once")
+    }
+    for file in files { constraints += try ConstraintFile.parse(readText(file), path: file) }
+    func add(_ option: String, _ statement: (String) throws -> String) throws {
+      for value in arguments.texts(option) {
+        constraints += try ConstraintFile.parse(statement(value), path: "--\(option)").map {
+          Constraint($0.kind, text: $0.text, origin: "--\(option)")
+        }
+      }
+    }
+    func quoted(_ statement: String) -> (String) -> String {
+      { "\(statement) \(JSONObject.quoted($0))" }
+    }
+    try add("include", quoted("include"))
+    try add("exclude", quoted("exclude"))
+    try add("prompt", quoted("begin"))
+    try add("length") { value in
+      if case .failure(let fault) = ConstraintRange.parse(value) {
+        throw CommandFailure.usage("--length \(value): \(fault)")
+      }
+      return "length \(value) words"
+    }
+    try add("match") { "match /\(escapingSlashes($0))/" }
+    return constraints
+  }
+
+  /// An expression that stands without slashes, as it stands between them.
+  private static func escapingSlashes(_ expression: String) -> String {
+    var escaped = ""
+    var isEscaped = false
+    for character in expression {
+      if character == "/" && !isEscaped { escaped += "\\" }
+      isEscaped = character == "\\" && !isEscaped
+      escaped.append(character)
+    }
+    return escaped
+  }
+
+  /// The keyword sets of a file with their lines' numbers; empty lines are none.
+  static func keywordSets(_ path: String) throws -> [(line: Int, constraint: Constraint)] {
+    var sets: [(line: Int, constraint: Constraint)] = []
+    let lines = try readText(path).split(separator: "\n", omittingEmptySubsequences: false)
+    for (i, line) in lines.enumerated() {
+      let words = line.split(whereSeparator: \.isWhitespace).map { JSONObject.quoted(String($0)) }
+      guard !words.isEmpty else { continue }
+      let parsed = try ConstraintFile.parse(
+        "include " + words.joined(separator: " "), path: path)
+      for constraint in parsed {
+        sets.append(
+          (i + 1, Constraint(constraint.kind, text: constraint.text, origin: "\(path):\(i + 1)")))
+      }
+    }
+    guard !sets.isEmpty else {
+      throw CommandFailure(.data, "'\(path)' holds no words; one set a line is expected")
+    }
+    return sets
+  }
+}
+
+/// Statements compiled for a model, with messages where that cannot be done.
+struct CompiledTarget {
+  let target: SentenceTarget<NGramModel>
+  let compiled: CompiledConstraints
+
+  init(_ constraints: [Constraint], model: NGramModel, tree: VocabularyTree) throws {
+    do throws(CompiledConstraints.Fault) {
+      compiled = try CompiledConstraints(constraints, for: tree)
+    } catch {
+      throw CommandFailure(.data, Self.message(error, model: model, tree: tree))
+    }
+    target = SentenceTarget(
+      model: model, automaton: compiled.automaton, fluency: compiled.fluency)
+  }
+
+  private static func place(_ constraint: Constraint) -> String {
+    constraint.origin.isEmpty ? constraint.text : "\(constraint.origin): \(constraint.text)"
+  }
+
+  private static func message(
+    _ fault: CompiledConstraints.Fault, model: NGramModel, tree: VocabularyTree
+  ) -> String {
+    switch fault {
+    case .impossible(let constraint, let error): return "\(place(constraint)): \(error)"
+    case .tooLarge(let error):
+      return "the constraints together are too large: \(error); say fewer or simpler things"
+    case .divergent(let constraint):
+      return "\(place(constraint)): the weights of longer and longer texts add up without end; "
+        + "bound the length, for example with 'length ..30 words'"
+    case .clash(let constraints):
+      // A word that the model cannot write explains more than the statement that asks for it.
+      if constraints.count == 1, let message = unwritable(constraints[0], model, tree) {
+        return message
+      }
+      return constraints.count == 1
+        ? "\(place(constraints[0])): no text of this model does that"
+        : "no text of this model meets all of these, and each of them is needed for that:\n"
+          + constraints.map { "  \(place($0))" }.joined(separator: "\n")
+    }
+  }
+
+  private static func unwritable(
+    _ constraint: Constraint, _ model: NGramModel, _ tree: VocabularyTree
+  ) -> String? {
+    let missing = constraint.neededWords.filter { word in
+      let alone = Constraint(
+        .include([.expression(.text(word))]), text: "include", origin: constraint.origin)
+      guard let automaton = try? alone.automaton(for: tree) else { return false }
+      return !automaton.isSatisfiable
+    }
+    guard let word = missing.first else { return nil }
+    let near = NearWords.of(word, in: model.vocabulary)
+    return "\(place(constraint)): '\(word)' is outside the model's vocabulary"
+      + (near.isEmpty
+        ? "; take another word, or a model with --model that knows it"
+        : "; near words within are " + near.map { "'\($0)'" }.joined(separator: ", "))
+  }
+
+  /// A text's tokens, with a message where the model has no entry for a part of it.
+  static func tokens(of text: String, model: NGramModel, option: String) throws -> TokenSequence {
+    let tokens = Tokenizer.tokens(of: text, in: model.vocabulary)
+    guard let unknown = tokens.firstIndex(of: nil) else {
+      return TokenSequence(tokens.compactMap { $0 })
+    }
+    var tokenizer = Tokenizer(Tokenization(model.vocabulary.spacing))
+    let pieces = tokenizer.pieces(of: text)
+    let piece = unknown < pieces.count ? pieces[unknown] : text
+    let near = NearWords.of(piece.trimmingCharacters(in: .whitespaces), in: model.vocabulary)
+    throw CommandFailure(
+      .data,
+      "\(option): '\(piece.trimmingCharacters(in: .whitespaces))' is outside the model's vocabulary"
+        + (near.isEmpty ? "" : "; near words are " + near.joined(separator: ", ")))
+  }
+
+  /// The first statement that a text does not meet, and the number of tokens after which that is
+  /// settled; `nil` where all are met.
+  func firstUnmet(by text: TokenSequence) -> (constraint: Constraint, after: Int)? {
+    for part in compiled.parts {
+      var state = part.automaton.start
+      for (place, token) in text.enumerated() {
+        state = part.automaton.next(state, token)
+        if state == TokenAutomaton.dead { return (part.constraint, place) }
+      }
+      if part.automaton.finalWeights[Int(state)] == -.infinity {
+        return (part.constraint, text.count)
+      }
+    }
+    return nil
+  }
+}
