@@ -6,19 +6,79 @@ public import Sampling
 /// on.
 @frozen
 public struct NGramContext: Equatable, Sendable {
-  // Lane k - 1: the node of the last k words; lane 7: how many lengths there are; others are 0.
-  @usableFromInline var nodes: SIMD8<UInt32>
+  // The node of the last k words is number k; those beyond the count are 0. Plain fields: a vector's
+  // lanes by a computed index pass through memory at a cost beyond that of the look-ups.
+  @usableFromInline var node1: UInt32 = 0
+  @usableFromInline var node2: UInt32 = 0
+  @usableFromInline var node3: UInt32 = 0
+  @usableFromInline var node4: UInt32 = 0
+  @usableFromInline var node5: UInt32 = 0
+  @usableFromInline var node6: UInt32 = 0
+  @usableFromInline var node7: UInt32 = 0
+  @usableFromInline var length: UInt32 = 0
 
   @inlinable
-  init(nodes: SIMD8<UInt32>) { self.nodes = nodes }
+  init() {}
 
   /// How many of the last words are remembered.
   @inlinable
-  public var count: Int { Int(nodes[7]) }
+  public var count: Int { Int(length) }
 
   /// The node of the last `length` words, 1 to ``count``.
   @inlinable
-  public func node(ofLength length: Int) -> Int { Int(nodes[length - 1]) }
+  public func node(ofLength length: Int) -> Int { Int(self[length]) }
+
+  @inlinable
+  subscript(length: Int) -> UInt32 {
+    get {
+      switch length {
+      case 1: node1
+      case 2: node2
+      case 3: node3
+      case 4: node4
+      case 5: node5
+      case 6: node6
+      default: node7
+      }
+    }
+    set {
+      switch length {
+      case 1: node1 = newValue
+      case 2: node2 = newValue
+      case 3: node3 = newValue
+      case 4: node4 = newValue
+      case 5: node5 = newValue
+      case 6: node6 = newValue
+      default: node7 = newValue
+      }
+    }
+  }
+
+  /// Forgets all but the last words.
+  @inlinable
+  mutating func shorten(to count: UInt32) {
+    length = count
+    if count < 1 { node1 = 0 }
+    if count < 2 { node2 = 0 }
+    if count < 3 { node3 = 0 }
+    if count < 4 { node4 = 0 }
+    if count < 5 { node5 = 0 }
+    if count < 6 { node6 = 0 }
+    if count < 7 { node7 = 0 }
+  }
+
+  /// Whether both remember the same.
+  @inlinable
+  public static func == (a: NGramContext, b: NGramContext) -> Bool {
+    guard a.node1 == b.node1, a.length == b.length, a.node2 == b.node2 else { return false }
+    return a.length <= 2 || a.hasSameLongNodes(as: b)
+  }
+
+  @inlinable
+  func hasSameLongNodes(as other: NGramContext) -> Bool {
+    node3 == other.node3 && node4 == other.node4 && node5 == other.node5 && node6 == other.node6
+      && node7 == other.node7
+  }
 }
 
 /// A back-off n-gram model, mapped from a `.gsm` file or laid out in memory.
@@ -108,16 +168,17 @@ public struct NGramModel: LanguageModel, @unchecked Sendable {
   /// The context after the start symbol.
   @inlinable
   public func makeContext() -> NGramContext {
-    guard order > 1 else { return NGramContext(nodes: .zero) }
-    var context = NGramContext(nodes: .zero)
-    context.nodes[0] = vocabulary.start.rawValue
-    context.nodes[7] = unsafe levels[0].extends(vocabulary.start.index, isFast) ? 1 : 0
-    if context.nodes[7] == 0 { context.nodes[0] = 0 }
+    var context = NGramContext()
+    guard order > 1, unsafe levels[0].extends(vocabulary.start.index, isFast) else {
+      return context
+    }
+    context.node1 = vocabulary.start.rawValue
+    context.length = 1
     return context
   }
 
   /// A context that remembers nothing: what follows a word that the model has no entry for.
-  public func makeEmptyContext() -> NGramContext { NGramContext(nodes: .zero) }
+  public func makeEmptyContext() -> NGramContext { NGramContext() }
 
   /// Appends a token to the context.
   @inlinable
@@ -144,46 +205,97 @@ public struct NGramModel: LanguageModel, @unchecked Sendable {
 
   @inlinable
   func advanceFast(_ context: inout NGramContext, _ word: UInt32) -> Double {
-    let nodes = context.nodes
-    let count = Int(nodes[7])
+    let count = context.length
     let unigram = unsafe levels[0].middle + Int(word)
-    var log10 = unsafe Double(unigram.pointee.probability)
-    if order == 1 { return log10 * logOf10 }
-    var new = SIMD8<UInt32>.zero
-    new[0] = word
-    var newCount: UInt32 =
-      unsafe unigram.pointee.backoff != 0
-      || unigram.pointee.firstChild != unigram[1].firstChild ? 1 : 0
-    var length = 1
-    while length <= count {
-      let node = nodes[length &- 1]
-      // Every suffix of a listed n-gram is listed, so the 2-gram's absence settles all.
-      if length == 1, !mayHold(node, word) { break }
-      let child = unsafe levels[length].findFast(
-        below: levels[length &- 1].middle + Int(node), parent: node, word)
-      guard child >= 0 else { break }
-      length &+= 1
-      if length == order {
-        log10 = unsafe Double(levels[length &- 1].top[child].probability)
+    if order == 1 { return unsafe Double(unigram.pointee.probability) * logOf10 }
+    if order > 3 { return advanceLong(&context, word) }
+    let node1 = context.node1
+    let node2 = context.node2
+    var log10: Double
+    var new1 = word
+    var new2: UInt32 = 0
+    var newCount: UInt32 = 0
+    // Every suffix of a listed n-gram is listed, so the 2-gram's absence settles all.
+    let child =
+      count > 0 && mayHold(node1, word)
+      ? unsafe levels[1].findFast(
+        below: levels[0].middle + Int(node1), parent: node1, word) : -1
+    if child < 0 {
+      log10 = unsafe Double(unigram.pointee.probability)
+      if count > 0 { log10 += unsafe Double(levels[0].middle[Int(node1)].backoff) }
+      if count > 1 { log10 += unsafe Double(levels[1].middle[Int(node2)].backoff) }
+      if unsafe extends(unigram) { newCount = 1 } else { new1 = 0 }
+    } else if order == 2 {
+      log10 = unsafe Double(levels[1].top[child].probability)
+      if unsafe extends(unigram) { newCount = 1 } else { new1 = 0 }
+    } else {
+      let entry = unsafe levels[1].middle + child
+      log10 = unsafe Double(entry.pointee.probability)
+      if unsafe extends(entry) {
+        newCount = 2
+        new2 = UInt32(truncatingIfNeeded: child)
+      } else if unsafe extends(unigram) {
+        newCount = 1
       } else {
-        let entry = unsafe levels[length &- 1].middle + child
-        log10 = unsafe Double(entry.pointee.probability)
-        new[length &- 1] = UInt32(truncatingIfNeeded: child)
-        if unsafe entry.pointee.backoff != 0 || entry.pointee.firstChild != entry[1].firstChild {
-          newCount = UInt32(truncatingIfNeeded: length)
+        new1 = 0
+      }
+      if count > 1 {
+        let last = unsafe levels[2].findFast(
+          below: levels[1].middle + Int(node2), parent: node2, word)
+        if last >= 0 {
+          log10 = unsafe Double(levels[2].top[last].probability)
+        } else {
+          log10 += unsafe Double(levels[1].middle[Int(node2)].backoff)
         }
       }
     }
-    // What was found has `length` words; longer contexts back off.
-    var k = length
+    context.node1 = new1
+    context.node2 = new2
+    context.length = newCount
+    return log10 * logOf10
+  }
+
+  /// The same for any order.
+  @usableFromInline
+  func advanceLong(_ context: inout NGramContext, _ word: UInt32) -> Double {
+    let count = context.count
+    let unigram = unsafe levels[0].middle + Int(word)
+    var log10 = unsafe Double(unigram.pointee.probability)
+    var new = NGramContext()
+    new.node1 = word
+    var newCount = unsafe extends(unigram) ? 1 : 0
+    var found = 1
+    while found <= count {
+      let node = context[found]
+      if found == 1, !mayHold(node, word) { break }
+      let child = unsafe levels[found].findFast(
+        below: levels[found &- 1].middle + Int(node), parent: node, word)
+      guard child >= 0 else { break }
+      found &+= 1
+      if found == order {
+        log10 = unsafe Double(levels[found &- 1].top[child].probability)
+      } else {
+        let entry = unsafe levels[found &- 1].middle + child
+        log10 = unsafe Double(entry.pointee.probability)
+        new[found] = UInt32(truncatingIfNeeded: child)
+        if unsafe extends(entry) { newCount = found }
+      }
+    }
+    // Contexts as long as what was found, and longer ones, back off.
+    var k = found
     while k <= count {
-      log10 += unsafe Double(levels[k &- 1].middle[Int(nodes[k &- 1])].backoff)
+      log10 += unsafe Double(levels[k &- 1].middle[Int(context[k])].backoff)
       k &+= 1
     }
-    new.replace(with: 0, where: laneNumbers .>= newCount)
-    new[7] = newCount
-    context.nodes = new
+    new.shorten(to: UInt32(truncatingIfNeeded: newCount))
+    context = new
     return log10 * logOf10
+  }
+
+  @inlinable
+  @inline(__always)
+  func extends(_ entry: UnsafePointer<MiddleEntry>) -> Bool {
+    unsafe entry.pointee.backoff != 0 || entry.pointee.firstChild != entry[1].firstChild
   }
 
   @inlinable
@@ -196,30 +308,28 @@ public struct NGramModel: LanguageModel, @unchecked Sendable {
 
   @usableFromInline
   func advanceSmall(_ context: inout NGramContext, _ word: UInt32) -> Double {
-    let nodes = context.nodes
-    let count = Int(nodes[7])
+    let count = context.count
     var log10 = unsafe Double(levels[0].small.logProbability(Int(word)))
     if order == 1 { return log10 * logOf10 }
-    var new = SIMD8<UInt32>.zero
-    new[0] = word
+    var new = NGramContext()
+    new.node1 = word
     var newCount: UInt32 = unsafe levels[0].small.extends(Int(word)) ? 1 : 0
-    var length = 1
-    while length <= count {
-      let key = UInt64(nodes[length - 1]) * UInt64(vocabulary.count) + UInt64(word)
-      guard let child = unsafe levels[length].small.keys.index(of: key) else { break }
-      length += 1
-      log10 = unsafe Double(levels[length - 1].small.logProbability(child))
-      if length < order {
-        new[length - 1] = UInt32(truncatingIfNeeded: child)
-        if unsafe levels[length - 1].small.extends(child) { newCount = UInt32(length) }
+    var found = 1
+    while found <= count {
+      let key = UInt64(context[found]) * UInt64(vocabulary.count) + UInt64(word)
+      guard let child = unsafe levels[found].small.keys.index(of: key) else { break }
+      found += 1
+      log10 = unsafe Double(levels[found - 1].small.logProbability(child))
+      if found < order {
+        new[found] = UInt32(truncatingIfNeeded: child)
+        if unsafe levels[found - 1].small.extends(child) { newCount = UInt32(found) }
       }
     }
-    for k in stride(from: length, through: count, by: 1) {
-      log10 += unsafe Double(levels[k - 1].small.backoff(Int(nodes[k - 1])))
+    for k in stride(from: found, through: count, by: 1) {
+      log10 += unsafe Double(levels[k - 1].small.backoff(Int(context[k])))
     }
-    new.replace(with: 0, where: laneNumbers .>= newCount)
-    new[7] = newCount
-    context.nodes = new
+    new.shorten(to: newCount)
+    context = new
     return log10 * logOf10
   }
 
@@ -367,8 +477,6 @@ public struct NGramModel: LanguageModel, @unchecked Sendable {
 
 /// Natural logs in one log10.
 @usableFromInline let logOf10 = 2.302585092994046
-
-@usableFromInline let laneNumbers = SIMD8<UInt32>(0, 1, 2, 3, 4, 5, 6, 7)
 
 extension NGramModel {
   /// Checks the whole file, whatever its size.

@@ -68,37 +68,51 @@ public struct Philox: RandomNumberGenerator, Hashable, Sendable {
     return c
   }
 
-  /// Makes the four blocks that hold the word at `position`, side by side in vector lanes.
+  /// Makes the four blocks that hold the word at `position`, two at a time: the multiplications of
+  /// one fill the waits of the other, which baseline vectors have no instruction for.
   @usableFromInline
   mutating func fill() {
     let first = (taken >> 3) << 2
-    let low = SIMD4<UInt64>(repeating: 0xFFFF_FFFF)
-    let counters = SIMD4<UInt64>(first, first | 1, first | 2, first | 3)
-    var c0 = counters & low
-    var c1 = counters &>> 32
-    var c2 = SIMD4<UInt64>.zero
-    var c3 = SIMD4<UInt64>.zero
-    var k0 = UInt64(key[0])
-    var k1 = UInt64(key[1])
+    let (a, b) = pair(first)
+    let (c, d) = pair(first &+ 2)
+    blocks = (SIMD4(a.0, a.1, b.0, b.1), SIMD4(c.0, c.1, d.0, d.1))
+  }
+
+  /// Two blocks in a row, each as two words.
+  @inline(__always)
+  private func pair(_ counter: UInt64) -> ((UInt64, UInt64), (UInt64, UInt64)) {
+    let other = counter | 1
+    var a0 = UInt32(truncatingIfNeeded: counter)
+    var a1 = UInt32(truncatingIfNeeded: counter >> 32)
+    var a2: UInt32 = 0
+    var a3: UInt32 = 0
+    var b0 = UInt32(truncatingIfNeeded: other)
+    var b1 = UInt32(truncatingIfNeeded: other >> 32)
+    var b2: UInt32 = 0
+    var b3: UInt32 = 0
+    var k0 = key[0]
+    var k1 = key[1]
     for round in 0..<10 {
       if round > 0 {
-        k0 = (k0 &+ 0x9E37_79B9) & 0xFFFF_FFFF
-        k1 = (k1 &+ 0xBB67_AE85) & 0xFFFF_FFFF
+        k0 &+= 0x9E37_79B9
+        k1 &+= 0xBB67_AE85
       }
-      let p0 = c0 &* 0xD251_1F53
-      let p1 = c2 &* 0xCD9E_8D57
-      let n0 = (p1 &>> 32) ^ c1 ^ k0
-      c1 = p1 & low
-      let n2 = (p0 &>> 32) ^ c3 ^ k1
-      c3 = p0 & low
-      c0 = n0
-      c2 = n2
+      let p = UInt64(a0) &* 0xD251_1F53
+      let q = UInt64(a2) &* 0xCD9E_8D57
+      let r = UInt64(b0) &* 0xD251_1F53
+      let s = UInt64(b2) &* 0xCD9E_8D57
+      a0 = UInt32(truncatingIfNeeded: q >> 32) ^ a1 ^ k0
+      a1 = UInt32(truncatingIfNeeded: q)
+      a2 = UInt32(truncatingIfNeeded: p >> 32) ^ a3 ^ k1
+      a3 = UInt32(truncatingIfNeeded: p)
+      b0 = UInt32(truncatingIfNeeded: s >> 32) ^ b1 ^ k0
+      b1 = UInt32(truncatingIfNeeded: s)
+      b2 = UInt32(truncatingIfNeeded: r >> 32) ^ b3 ^ k1
+      b3 = UInt32(truncatingIfNeeded: r)
     }
-    // Word 2b is words 0 and 1 of block b, word 2b + 1 its words 2 and 3.
-    let even = c0 | (c1 &<< 32)
-    let odd = c2 | (c3 &<< 32)
-    blocks = (
-      SIMD4(even[0], odd[0], even[1], odd[1]), SIMD4(even[2], odd[2], even[3], odd[3])
+    return (
+      (UInt64(a1) << 32 | UInt64(a0), UInt64(a3) << 32 | UInt64(a2)),
+      (UInt64(b1) << 32 | UInt64(b0), UInt64(b3) << 32 | UInt64(b2))
     )
   }
 

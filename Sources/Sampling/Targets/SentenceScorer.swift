@@ -10,368 +10,59 @@
 ///   a commit costs O(count) moves of a few words where the length changes. Neither allocates once
 ///   the buffers have grown to the longest text.
 public final class SentenceScorer<Model: LanguageModel>: Scorer {
-  /// Context before a place and natural log-probability of what stands there.
-  @usableFromInline
-  struct Entry {
-    @usableFromInline var context: Model.Context
-    @usableFromInline var logProbability: Double
-
-    @inlinable
-    init(context: Model.Context, logProbability: Double) {
-      self.context = context
-      self.logProbability = logProbability
-    }
-  }
-
-  /// State before a place and nats added by reading what stands there.
-  @usableFromInline
-  struct Reading {
-    @usableFromInline var state: TokenAutomaton.State
-    @usableFromInline var weight: Double
-
-    @inlinable
-    init(state: TokenAutomaton.State, weight: Double) {
-      self.state = state
-      self.weight = weight
-    }
-  }
-
-  /// A stretch of old places and what takes their place.
-  @usableFromInline
-  struct Piece {
-    @usableFromInline var low: Int
-    @usableFromInline var high: Int
-    @usableFromInline var from: Int
-    @usableFromInline var length: Int
-
-    @inlinable
-    init(low: Int, high: Int, from: Int, length: Int) {
-      self.low = low
-      self.high = high
-      self.from = from
-      self.length = length
-    }
-  }
-
   /// What is sampled from.
   public let target: SentenceTarget<Model>
 
-  @usableFromInline let end: Token
-  @usableFromInline let reach: Int
-  @usableFromInline let isBounded: Bool
-
-  // Place by place; entries and readings have one more for the end.
-  @usableFromInline var tokens: Lane<Token>
-  @usableFromInline var entries: Lane<Entry>
-  @usableFromInline var readings: Lane<Reading>
-
-  // The edit that was looked at last: at most two segments, its new tokens side by side.
-  @usableFromInline var segments: Lane<Piece>
-  @usableFromInline var newTokens: Lane<Token>
-  @usableFromInline var entryPieces: Lane<Piece>
-  @usableFromInline var newEntries: Lane<Entry>
-  @usableFromInline var readingPieces: Lane<Piece>
-  @usableFromInline var newReadings: Lane<Reading>
+  // Each method is one access and calls no other's code but the model's, which cannot reach it.
+  @exclusivity(unchecked) @usableFromInline var core: SentenceScorerCore<Model>
 
   /// A working copy of a text.
   public init(target: SentenceTarget<Model>, at text: TokenSequence) {
     self.target = target
-    let model = target.model
-    end = model.vocabulary.end
-    reach = model.contextLimit
-    // The bound on a change leans on log-probabilities that are not positive.
-    isBounded = model.contextLimit < 1 << 16 && model.logProbabilityCeiling <= 0
-    tokens = Lane(capacity: text.count * 2 + 32)
-    entries = Lane(capacity: text.count * 2 + 32)
-    readings = Lane(capacity: text.count * 2 + 32)
-    segments = Lane(capacity: 2)
-    newTokens = Lane(capacity: 64)
-    entryPieces = Lane(capacity: 2)
-    newEntries = Lane(capacity: 64)
-    readingPieces = Lane(capacity: 2)
-    newReadings = Lane(capacity: 64)
-    var context = model.makeContext()
-    for token in text {
-      tokens.append(token)
-      let before = context
-      let logProbability = model.advance(&context, scoring: token)
-      entries.append(Entry(context: before, logProbability: logProbability))
-    }
-    entries.append(
-      Entry(context: context, logProbability: model.logProbability(of: end, in: context)))
-    if let automaton = target.automaton {
-      var state = automaton.start
-      for token in text {
-        let dead = state == TokenAutomaton.dead
-        readings.append(
-          Reading(state: state, weight: dead ? 0 : automaton.weight(state, token)))
-        if !dead { state = automaton.next(state, token) }
-      }
-      readings.append(Reading(state: state, weight: 0))
-    }
+    unsafe core = SentenceScorerCore(target: target, at: text)
   }
 
-  deinit {
-    tokens.destroy()
-    entries.destroy()
-    readings.destroy()
-    segments.destroy()
-    newTokens.destroy()
-    entryPieces.destroy()
-    newEntries.destroy()
-    readingPieces.destroy()
-    newReadings.destroy()
-  }
+  deinit { unsafe core.destroy() }
 
   /// The number of tokens.
   @inlinable
-  public var count: Int { tokens.count }
+  public var count: Int { unsafe core.count }
 
   /// The token at a place in 0 ..< count.
   @inlinable
-  public func token(at place: Int) -> Token {
-    precondition(place >= 0 && place < tokens.count, "a place lies in the text")
-    return tokens[place]
-  }
+  public func token(at place: Int) -> Token { unsafe core.token(at: place) }
 
   /// The model's context before a place, from 0 to the end.
   @inlinable
-  public func context(before place: Int) -> Model.Context {
-    precondition(place >= 0 && place < entries.count, "a place lies in the text or at its end")
-    return entries[place].context
-  }
+  public func context(before place: Int) -> Model.Context { unsafe core.context(before: place) }
 
   /// The automaton's state before a place, from 0 to the end; `nil` without an automaton.
   @inlinable
   public func automatonState(before place: Int) -> TokenAutomaton.State? {
-    guard target.automaton != nil else { return nil }
-    precondition(place >= 0 && place < readings.count, "a place lies in the text or at its end")
-    return readings[place].state
+    unsafe core.automatonState(before: place)
   }
 
   /// The model's natural log-probability of what stands at a place, the last being the end symbol.
   @inlinable
-  public func logProbability(at place: Int) -> Double {
-    precondition(place >= 0 && place < entries.count, "a place lies in the text or at its end")
-    return entries[place].logProbability
-  }
+  public func logProbability(at place: Int) -> Double { unsafe core.logProbability(at: place) }
 
   /// The text now.
-  public var state: TokenSequence {
-    TokenSequence((0..<tokens.count).map { tokens[$0] })
-  }
+  public var state: TokenSequence { unsafe core.state }
 
   /// The model's natural log-probability of the text now, its end included.
-  public var logModel: Double {
-    var sum = 0.0
-    for place in 0..<entries.count { sum += entries[place].logProbability }
-    return sum
-  }
+  public var logModel: Double { unsafe core.logModel }
 
   /// The log of the target at the text now, added up from its places, so that it does not drift.
-  public var logProbability: Double {
-    guard let automaton = target.automaton else { return target.fluency * logModel }
-    let last = readings[readings.count - 1].state
-    guard last != TokenAutomaton.dead else { return -.infinity }
-    var soft = automaton.finalWeights[Int(last)]
-    for place in 0..<readings.count { soft += readings[place].weight }
-    return target.fluency * logModel + soft
-  }
+  public var logProbability: Double { unsafe core.logProbability(target) }
 
   /// What the edit would add to ``logProbability``; minus infinity as soon as that is forbidden or
   /// known to lie below the bound.
   @inlinable
   public func change(under edit: TokenSequence.Edit, atLeast bound: Double) -> Double {
-    prepare(edit)
-    let soft = changeOfAutomaton()
-    if soft == -.infinity { return soft }
-    return changeOfModel(soft: soft, atLeast: bound)
-  }
-
-  /// Takes the edit apart into segments of old places and their new tokens.
-  @inlinable
-  @inline(__always)
-  func prepare(_ edit: TokenSequence.Edit) {
-    segments.removeAll()
-    newTokens.removeAll()
-    switch edit {
-    case .replace(let place, let token):
-      precondition(place >= 0 && place < tokens.count, "a replaced place lies in the text")
-      segments.append(Piece(low: place, high: place &+ 1, from: 0, length: 1))
-      newTokens.append(token)
-    case .insert(let place, let token):
-      precondition(place >= 0 && place <= tokens.count, "an insertion lies in 0 ... count")
-      segments.append(Piece(low: place, high: place, from: 0, length: 1))
-      newTokens.append(token)
-    case .delete(let place):
-      precondition(place >= 0 && place < tokens.count, "a deleted place lies in the text")
-      segments.append(Piece(low: place, high: place &+ 1, from: 0, length: 0))
-    case .swap(let a, let b):
-      let low = min(a, b)
-      let high = max(a, b)
-      precondition(low >= 0 && high < tokens.count, "swapped places lie in the text")
-      if low == high {
-        segments.append(Piece(low: low, high: low, from: 0, length: 0))
-      } else {
-        segments.append(Piece(low: low, high: low &+ 1, from: 0, length: 1))
-        segments.append(Piece(low: high, high: high &+ 1, from: 1, length: 1))
-        newTokens.append(tokens[high])
-        newTokens.append(tokens[low])
-      }
-    case .rewrite(let range, let replacement):
-      precondition(
-        range.lowerBound >= 0 && range.upperBound <= tokens.count, "a range lies in the text")
-      segments.append(
-        Piece(low: range.lowerBound, high: range.upperBound, from: 0, length: replacement.count))
-      for token in replacement { newTokens.append(token) }
-    }
-  }
-
-  /// Nats that the automaton adds to the edited text more than to the old one.
-  @inlinable
-  @inline(__always)
-  func changeOfAutomaton() -> Double {
-    readingPieces.removeAll()
-    newReadings.removeAll()
-    guard let automaton = target.automaton else { return 0 }
-    let count = tokens.count
-    let isWeighted = !automaton.weights.isEmpty
-    var change = 0.0
-    var segment = 0
-    var low = segments[0].low
-    var from = 0
-    var state = readings[low].state
-    outer: while true {
-      let piece = segments[segment]
-      for i in piece.from..<piece.from &+ piece.length {
-        let token = newTokens[i]
-        let weight = isWeighted ? automaton.weight(state, token) : 0
-        newReadings.append(Reading(state: state, weight: weight))
-        change += weight
-        state = automaton.next(state, token)
-        if state == TokenAutomaton.dead { return -.infinity }
-      }
-      if isWeighted {
-        for place in piece.low..<piece.high { change -= readings[place].weight }
-      }
-      var place = piece.high
-      segment &+= 1
-      while true {
-        if segment < segments.count, place == segments[segment].low { continue outer }
-        if state == readings[place].state {
-          readingPieces.append(
-            Piece(low: low, high: place, from: from, length: newReadings.count &- from))
-          guard segment < segments.count else { return change }
-          low = segments[segment].low
-          from = newReadings.count
-          state = readings[low].state
-          continue outer
-        }
-        if place == count {
-          let final = automaton.finalWeights[Int(state)]
-          if final == -.infinity { return final }
-          change += final - automaton.finalWeights[Int(readings[count].state)]
-          newReadings.append(Reading(state: state, weight: 0))
-          readingPieces.append(
-            Piece(low: low, high: count &+ 1, from: from, length: newReadings.count &- from))
-          return change
-        }
-        let token = tokens[place]
-        let weight = isWeighted ? automaton.weight(state, token) : 0
-        newReadings.append(Reading(state: state, weight: weight))
-        change += weight - readings[place].weight
-        state = automaton.next(state, token)
-        if state == TokenAutomaton.dead { return -.infinity }
-        place &+= 1
-      }
-    }
-  }
-
-  /// `soft` and what the model adds to the edited text more than to the old one.
-  @inlinable
-  @inline(__always)
-  func changeOfModel(soft: Double, atLeast bound: Double) -> Double {
-    entryPieces.removeAll()
-    newEntries.removeAll()
-    let model = target.model
-    let fluency = target.fluency
-    let count = tokens.count
-    // At most this is gained by no longer paying for the old places; new ones only take away.
-    var most = Double.infinity
-    if isBounded && bound > -.infinity {
-      most = 0
-      for s in 0..<segments.count {
-        let stop = min(segments[s].high &+ reach, count &+ 1)
-        for place in segments[s].low..<stop { most -= entries[place].logProbability }
-      }
-      // The slack outweighs the rounding of a few hundred terms, each below a few hundred nats.
-      most += (soft - bound) / fluency + 1e-9
-    }
-    var change = 0.0
-    var segment = 0
-    var low = segments[0].low
-    var from = 0
-    var context = entries[low].context
-    outer: while true {
-      let piece = segments[segment]
-      for i in piece.from..<piece.from &+ piece.length {
-        let before = context
-        let logProbability = model.advance(&context, scoring: newTokens[i])
-        newEntries.append(Entry(context: before, logProbability: logProbability))
-        change += logProbability
-        most += logProbability
-        if most < 0 { return -.infinity }
-      }
-      for place in piece.low..<piece.high { change -= entries[place].logProbability }
-      var place = piece.high
-      segment &+= 1
-      while true {
-        if segment < segments.count, place == segments[segment].low { continue outer }
-        if context == entries[place].context {
-          entryPieces.append(
-            Piece(low: low, high: place, from: from, length: newEntries.count &- from))
-          guard segment < segments.count else { return soft + fluency * change }
-          low = segments[segment].low
-          from = newEntries.count
-          context = entries[low].context
-          continue outer
-        }
-        let before = context
-        let logProbability =
-          place == count
-          ? model.logProbability(of: end, in: context)
-          : model.advance(&context, scoring: tokens[place])
-        newEntries.append(Entry(context: before, logProbability: logProbability))
-        change += logProbability - entries[place].logProbability
-        most += logProbability
-        if most < 0 { return -.infinity }
-        if place == count {
-          entryPieces.append(
-            Piece(low: low, high: count &+ 1, from: from, length: newEntries.count &- from))
-          return soft + fluency * change
-        }
-        place &+= 1
-      }
-    }
+    unsafe core.change(under: edit, atLeast: bound, target)
   }
 
   /// Makes the edit that was looked at last.
   @inlinable
-  public func commit(_ edit: TokenSequence.Edit) {
-    for i in stride(from: entryPieces.count - 1, through: 0, by: -1) {
-      let piece = entryPieces[i]
-      entries.replace(
-        piece.low, piece.high, with: newEntries, from: piece.from, length: piece.length)
-    }
-    for i in stride(from: readingPieces.count - 1, through: 0, by: -1) {
-      let piece = readingPieces[i]
-      readings.replace(
-        piece.low, piece.high, with: newReadings, from: piece.from, length: piece.length)
-    }
-    for i in stride(from: segments.count - 1, through: 0, by: -1) {
-      let piece = segments[i]
-      tokens.replace(
-        piece.low, piece.high, with: newTokens, from: piece.from, length: piece.length)
-    }
-  }
+  public func commit(_ edit: TokenSequence.Edit) { unsafe core.commit(edit) }
 }

@@ -1,0 +1,74 @@
+// Licensed under the Apache License, Version 2.0.
+
+import Foundation
+
+/// What is measured: `swift run -c release --package-path Benchmarks benchmarks NAME [options]`.
+@main
+enum Benchmarks {
+  static let all: [(name: String, says: String, run: @Sendable (Setting) throws -> Void)] = [
+    (
+      "steps", "Metropolis-Hastings steps a second, by the way of choosing words",
+      { try StepsBenchmark.run($0) }
+    )
+  ]
+
+  static func main() throws {
+    var words = Array(CommandLine.arguments.dropFirst())
+    let setting = try Setting(&words)
+    guard let name = words.first, let benchmark = all.first(where: { $0.name == name }) else {
+      print("usage: benchmarks NAME [--data DIR] [--peers DIR] [--steps N]\n")
+      for benchmark in all { print("  \(benchmark.name)  \(benchmark.says)") }
+      print("\n--data holds corpora/en/wikitext2; --peers is an environment made by tools/peers")
+      exit(words.isEmpty ? 0 : 64)
+    }
+    try benchmark.run(setting)
+  }
+}
+
+/// Where data and peers are, and how long to measure.
+struct Setting {
+  var data = "../shared/data"
+  var peers: String?
+  var steps: Int?
+
+  init(_ words: inout [String]) throws {
+    func take(_ name: String) -> String? {
+      guard let i = words.firstIndex(of: name), i + 1 < words.count else { return nil }
+      defer { words.removeSubrange(i...i + 1) }
+      return words[i + 1]
+    }
+    data = take("--data") ?? data
+    peers = take("--peers")
+    steps = take("--steps").flatMap { Int($0) }
+  }
+
+  /// A file of the data folder, or an end with a message.
+  func file(_ name: String) -> String {
+    let path = data + "/" + name
+    guard FileManager.default.fileExists(atPath: path) else {
+      print("'\(path)' is not there; say with --data where the data is")
+      exit(66)
+    }
+    return path
+  }
+}
+
+/// Seconds of the fastest of several runs.
+func fastest(of runs: Int = 5, _ work: () throws -> Void) rethrows -> Double {
+  var best = Double.infinity
+  for _ in 0..<runs {
+    let began = ContinuousClock.now
+    try work()
+    best = min(best, began.duration(to: .now) / .seconds(1))
+  }
+  return best
+}
+
+/// A number with its thousands, millions or milliseconds.
+func short(_ number: Double) -> String {
+  switch number {
+  case 1e6...: String(format: "%.2f M", number / 1e6)
+  case 1e3...: String(format: "%.1f k", number / 1e3)
+  default: String(format: "%.3g", number)
+  }
+}

@@ -1,0 +1,79 @@
+// Licensed under the Apache License, Version 2.0.
+
+import Foundation
+import LM
+import Sampling
+
+/// Steps on the WikiText-2 trigram under three keywords, one thread.
+enum StepsBenchmark {
+  static func run(_ setting: Setting) throws {
+    let model = try wikiText(setting)
+    let target = try keywordTarget(model, ["war", "river", "album"])
+    let weights = model.unigramWeights
+    let unigram = UnigramWords(model: model, weights: weights)
+    let left = NGramLeftWords(model)
+    print("WikiText-2 trigram, keywords war, river, album, up to 20 words; one thread\n")
+    measure("unigram words", edits(unigram), target, setting.steps ?? 4_000_000)
+    measure("left-conditional words", edits(left), target, setting.steps ?? 2_000_000)
+    measure("replace, left", MetropolisHastings(ReplaceWord(left)), target, 1_000_000)
+    measure(
+      "insert or delete, left", MetropolisHastings(InsertOrDeleteWord(left)), target, 1_000_000)
+    measure("swap", MetropolisHastings(SwapWords()), target, 1_000_000)
+    if let automaton = target.automaton {
+      measure(
+        "rewrite blocks",
+        MetropolisHastings(RewriteBlock(automaton: automaton, model: model, weights: weights)),
+        target, 50_000)
+    }
+    measure("default mixture", NGramMoves(for: target, words: left), target, 1_000_000)
+  }
+
+  /// Replacement, insertion and deletion, a third each.
+  static func edits<Words: WordProposal<NGramModel>>(
+    _ words: Words
+  ) -> Mixture<
+    MetropolisHastings<ReplaceWord<Words>>, MetropolisHastings<InsertOrDeleteWord<Words>>
+  > {
+    Mixture(
+      MetropolisHastings(ReplaceWord(words)), MetropolisHastings(InsertOrDeleteWord(words)),
+      probabilityOfFirst: 1.0 / 3)
+  }
+
+  static func measure<Kernel: TransitionKernel>(
+    _ name: String, _ kernel: Kernel, _ target: SentenceTarget<NGramModel>, _ steps: Int
+  ) where Kernel.Scorer == SentenceScorer<NGramModel> {
+    var choices = RandomChoices(seed: 1)
+    guard let start = target.randomStart(using: &choices) else { return }
+    var scorer = target.makeScorer(at: start)
+    for _ in 0..<steps / 4 { _ = kernel.step(&scorer, using: &choices) }
+    var accepted = 0
+    let seconds = fastest {
+      for _ in 0..<steps where kernel.step(&scorer, using: &choices).isAccepted { accepted += 1 }
+    }
+    let share = Double(accepted) / Double(steps * 5) * 100
+    print(
+      name.padding(toLength: 26, withPad: " ", startingAt: 0)
+        + "\(short(Double(steps) / seconds)) steps/s, \(String(format: "%.1f", share)) % accepted")
+  }
+}
+
+/// The trigram of the WikiText-2 training text, in the fast layout.
+func wikiText(_ setting: Setting, order: Int = 3) throws -> NGramModel {
+  var options = NGramTrainer.Options()
+  options.order = order
+  let (trie, _) = try NGramTrainer(options).train([
+    setting.file("corpora/en/wikitext2/train.txt")
+  ])
+  return try NGramModel(trie, layout: .fast)
+}
+
+/// Texts of up to 20 words that hold some keywords in any order.
+func keywordTarget(
+  _ model: NGramModel, _ words: [String]
+) throws -> SentenceTarget<NGramModel> {
+  let statement =
+    "include " + words.map { "\"\($0)\"" }.joined(separator: " ") + "\nlength ..20 tokens"
+  let compiled = try CompiledConstraints(
+    ConstraintFile.parse(statement, path: "benchmark"), for: VocabularyTree(model.vocabulary))
+  return SentenceTarget(model: model, automaton: compiled.automaton)
+}
