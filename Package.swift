@@ -10,7 +10,7 @@ let settings: [SwiftSetting] = [
 ]
 
 /// Scripts in `examples/`, each `examples/<name>.swift` an executable of that name.
-let examples: [String] = []
+let examples = ["sentences", "keywords", "poem", "kernel"]
 
 let package = Package(
   name: "gensample",
@@ -34,10 +34,12 @@ let package = Package(
       name: "SamplingTests", dependencies: ["Sampling", "SamplingLaws"], swiftSettings: settings),
     .testTarget(
       name: "LMTests", dependencies: ["Sampling", "LM", "SamplingLaws"], swiftSettings: settings),
+    .testTarget(name: "ExampleTests", swiftSettings: settings),
   ]
     + examples.map { name in
       .executableTarget(
-        name: name, dependencies: ["Sampling", "LM"], path: "examples",
+        name: name, dependencies: ["Sampling", "LM", "SamplingLaws"], path: "examples",
+        exclude: ["constraints"] + examples.filter { $0 != name }.map { "\($0).swift" },
         sources: ["\(name).swift"], swiftSettings: settings)
     },
   swiftLanguageModes: [.v6]

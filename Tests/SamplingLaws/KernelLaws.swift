@@ -74,23 +74,18 @@ public struct TransitionMatrix<State: Hashable & Sendable>: Sendable {
 
   /// The number of states that cannot be reached from some other one; 0 for an irreducible kernel.
   public var unreachableCount: Int {
-    // Strongly connected exactly when one state reaches all and all reach it.
-    guard let origin = rows.keys.first else { return 0 }
-    var back: [State: [State]] = [:]
-    for (a, row) in rows {
-      for (b, chance) in row where chance > 0 { back[b, default: []].append(a) }
-    }
-    func reached(_ neighbours: (State) -> [State]) -> Set<State> {
+    var unreachable: Set<State> = []
+    for origin in rows.keys {
       var seen: Set<State> = [origin]
       var stack = [origin]
       while let state = stack.popLast() {
-        for other in neighbours(state) where seen.insert(other).inserted { stack.append(other) }
+        for (other, chance) in rows[state] ?? [:] where chance > 0 {
+          if seen.insert(other).inserted { stack.append(other) }
+        }
       }
-      return seen
+      unreachable.formUnion(rows.keys.filter { !seen.contains($0) })
     }
-    let there = reached { Array((rows[$0] ?? [:]).filter { $0.value > 0 }.keys) }
-    let here = reached { back[$0] ?? [] }
-    return rows.keys.filter { !there.contains($0) || !here.contains($0) }.count
+    return unreachable.count
   }
 }
 

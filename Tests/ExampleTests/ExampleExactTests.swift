@@ -1,0 +1,64 @@
+// Licensed under the Apache License, Version 2.0.
+
+import Foundation
+import Testing
+
+/// The package's folder.
+private let root = URL(filePath: #filePath)
+  .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+
+/// Where the executables that were built with these tests are.
+private var products: URL {
+  #if os(macOS)
+    final class Marker {}
+    return Bundle(for: Marker.self).bundleURL.deletingLastPathComponent()
+  #else
+    return Bundle.main.bundleURL
+  #endif
+}
+
+private func text(_ path: String) throws -> String {
+  try String(contentsOf: root.appending(path: path), encoding: .utf8)
+}
+
+/// What an executable prints.
+private func output(of name: String) throws -> (lines: [String], status: Int32) {
+  let process = Process()
+  process.executableURL = products.appending(path: name)
+  let pipe = Pipe()
+  process.standardOutput = pipe
+  try process.run()
+  let data = try pipe.fileHandleForReading.readToEnd() ?? Data()
+  process.waitUntilExit()
+  let lines = String(decoding: data, as: UTF8.self).split(
+    separator: "\n", omittingEmptySubsequences: false)
+  return (lines.dropLast().map(String.init), process.terminationStatus)
+}
+
+@Suite struct ExampleExactTests {
+  static let names = ["sentences", "keywords", "poem", "kernel"]
+
+  /// Examples quote what they print behind `//>`, so that prose and numbers cannot drift.
+  @Test(arguments: names)
+  func printsWhatItQuotes(name: String) throws {
+    let quoted = try text("examples/\(name).swift").split(separator: "\n")
+      .filter { $0.hasPrefix("//>") }.map { String($0.dropFirst(4)) }
+    let (lines, status) = try output(of: name)
+    #expect(status == 0)
+    #expect(lines == quoted)
+  }
+
+  @Test(arguments: names)
+  func staysShort(name: String) throws {
+    #expect(try text("examples/\(name).swift").components(separatedBy: "\n").count <= 150)
+  }
+
+  /// What the README shows of the library is part of an example.
+  @Test func readmeShowsExamples() throws {
+    let blocks = try text("README.md").components(separatedBy: "```swift\n").dropFirst()
+      .map { $0.components(separatedBy: "```")[0] }
+    let examples = try Self.names.map { try text("examples/\($0).swift") }
+    #expect(!blocks.isEmpty)
+    for block in blocks { #expect(examples.contains { $0.contains(block) }) }
+  }
+}

@@ -1,0 +1,23 @@
+// Licensed under the Apache License, Version 2.0.
+
+// %%
+import LM
+import Sampling
+
+let model = try BuiltInModel.english.load(layout: .fast)
+let wanted = #"""
+  include "night" "heart"
+  length 5..10 words
+  match /[A-Z][a-z, ]+\./
+  """#
+let target = try SentenceTarget(
+  model: model, constraints: ConstraintFile.parse(wanted, path: "wanted"))
+let plan = RunPlan(warmup: 10_000, thin: 5_000, extent: .draws(6), seed: 1)
+let records = try runChains(of: plan, target: target, kernel: NGramMoves(for: target), threads: 2)
+for draw in records.flatMap(\.draws) { print(model.vocabulary.text(of: draw.state)) }
+//> The night was pollen heart was.
+//> Another, a poor, unpleasant night the certain that my heart.
+//> The night, and ont toujours raison wrapped heart.
+//> I have no heart, a majority of the night.
+//> The night was of excellent heart independently of the forest.
+//> Suddenly her own heart were ribbons night.
