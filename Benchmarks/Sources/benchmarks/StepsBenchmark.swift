@@ -18,6 +18,8 @@ enum StepsBenchmark {
     measure("replace, left", MetropolisHastings(ReplaceWord(left)), target, 1_000_000)
     measure(
       "insert or delete, left", MetropolisHastings(InsertOrDeleteWord(left)), target, 1_000_000)
+    let full = NGramFullWords(model)
+    measure("full-conditional words", edits(full), target, setting.steps ?? 100_000)
     measure("swap", MetropolisHastings(SwapWords()), target, 1_000_000)
     if let automaton = target.automaton {
       measure(

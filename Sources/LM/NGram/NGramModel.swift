@@ -424,6 +424,31 @@ public struct NGramModel: LanguageModel, @unchecked Sendable {
     return unsafe (min(Int(heads[suffix]), high), high)
   }
 
+  /// The word before the shorter n-gram, by its place in the level's list; of the fast layout.
+  @inlinable
+  func predecessorWord(_ level: Int, _ place: Int) -> UInt32 {
+    let words = unsafe levels[level].predecessorWords
+    let word =
+      unsafe levels[level].hasShortPredecessorWords
+      ? UInt32((words + place &* 2).loadUnaligned(as: UInt16.self))
+      : (words + place &* 4).loadUnaligned(as: UInt32.self)
+    return Int(word) < vocabulary.count ? word : 0
+  }
+
+  /// The n-gram that a word before a shorter one makes; of the fast layout.
+  @inlinable
+  func predecessorGram(_ level: Int, _ place: Int) -> Int {
+    unsafe min(Int(levels[level].predecessorGrams[place]), max(0, levels[level].count - 1))
+  }
+
+  /// The number of a 2-gram or -1; of the fast layout and an order above 1.
+  @inlinable
+  func listedPair(_ first: UInt32, _ second: UInt32) -> Int {
+    mayHold(first, second)
+      ? unsafe levels[1].findFast(
+        below: levels[0].middle + Int(first), parent: first, second) : -1
+  }
+
   /// Hands over the children of a node of order level: their numbers and last words, ascending.
   func forEachChild(_ level: Int, of node: Int, _ body: (Int, UInt32) -> Void) {
     if isFast {

@@ -16,6 +16,9 @@ public final class SentenceScorer<Model: LanguageModel>: Scorer {
   // Each method is one access and calls no other's code but the model's, which cannot reach it.
   @exclusivity(unchecked) @usableFromInline var core: SentenceScorerCore<Model>
 
+  /// What proposals keep between steps to save work; nothing that is drawn depends on it.
+  @exclusivity(unchecked) public var memory: AnyObject?
+
   /// A working copy of a text.
   public init(target: SentenceTarget<Model>, at text: TokenSequence) {
     self.target = target

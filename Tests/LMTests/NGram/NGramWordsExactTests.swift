@@ -34,6 +34,25 @@ import Testing
     #expect(defect < 1e-12)
   }
 
+  @Test(arguments: [1, 2, 3, 5], [1, 2])
+  func fullWordsAreTheConditional(order: Int, attempts: Int) throws {
+    let model = try Self.model(order: order)
+    let defect = wordDefect(
+      of: NGramFullWords(model, attempts: attempts), against: FullConditionalWords(),
+      under: SentenceTarget(model: model), at: Self.texts(model))
+    // Differences of sums of some dozens of terms, the smallest a thousandth of the largest.
+    #expect(defect < 1e-10)
+  }
+
+  /// A mutant: words that know what stands left alone.
+  @Test func theRightSideLeftOutIsCaught() throws {
+    let model = try Self.model(order: 3)
+    let defect = wordDefect(
+      of: NGramLeftWords(model, attempts: 1), against: FullConditionalWords(),
+      under: SentenceTarget(model: model), at: Self.texts(model))
+    #expect(defect > 1e-3)
+  }
+
   /// A mutant: the words of the shortest context alone.
   @Test func aLevelLeftOutIsCaught() throws {
     let model = try Self.model(order: 2)
