@@ -35,6 +35,9 @@ let package = Package(
     .testTarget(
       name: "LMTests", dependencies: ["Sampling", "LM", "SamplingLaws"], swiftSettings: settings),
     .testTarget(name: "ExampleTests", swiftSettings: settings),
+    .testTarget(
+      name: "gensampleTests", dependencies: ["gensample", "Sampling", "LM"],
+      swiftSettings: settings),
   ]
     + examples.map { name in
       .executableTarget(

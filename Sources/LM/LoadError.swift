@@ -48,7 +48,7 @@ public struct LoadError: Error, Hashable, Sendable, CustomStringConvertible {
 
   /// `file:line: reason`.
   public var description: String {
-    var text = path.map { "\($0)" } ?? ""
+    var text = path == "-" ? "standard input" : path ?? ""
     switch place {
     case .line(let line): text += ":\(line)"
     case .column(let line, let column): text += ":\(line):\(column)"

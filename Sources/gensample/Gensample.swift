@@ -39,15 +39,22 @@ enum Gensample {
     signal(SIGPIPE, SIG_IGN)
     do {
       try run(Array(CommandLine.arguments.dropFirst()))
-    } catch let failure as CommandFailure {
-      report("gensample: \(failure.message)")
-      exit(failure.code.rawValue)
-    } catch let error as LoadError {
-      report("gensample: \(error)")
-      exit(exitCode(error.kind).rawValue)
     } catch {
-      report("gensample: \(error)")
-      exit(CommandFailure.Code.failed.rawValue)
+      tell(error)
+      exit(code(error).rawValue)
+    }
+  }
+
+  /// Says an error on standard error.
+  static func tell(_ error: any Error) {
+    report("gensample: \((error as? CommandFailure)?.message ?? "\(error)")")
+  }
+
+  private static func code(_ error: any Error) -> CommandFailure.Code {
+    switch error {
+    case let failure as CommandFailure: failure.code
+    case let error as LoadError: exitCode(error.kind)
+    default: .failed
     }
   }
 
@@ -65,23 +72,34 @@ enum Gensample {
   static func run(_ words: [String]) throws {
     switch words.first {
     case nil, "--help", "-h":
-      print(help, terminator: "")
+      try show(help)
     case "help" where words.count == 1:
-      print(help, terminator: "")
+      try show(help)
     case "--version":
-      print("gensample \(version)")
+      try show("gensample \(version)\n")
     case "help":
-      print(try command(words[1]).help, terminator: "")
+      try show(command(words[1]).help)
     case let name?:
       let command = try command(name)
       let rest = Array(words.dropFirst())
-      if rest.prefix(while: { $0 != "--" }).contains(where: { $0 == "--help" || $0 == "-h" }) {
-        print(command.help, terminator: "")
+      let options = rest.prefix { $0 != "--" }
+      if options.contains(where: { $0 == "--help" || $0 == "-h" }) {
+        try show(command.help)
+        return
+      }
+      if options.contains("--version") {
+        try show("gensample \(version)\n")
         return
       }
       try command.run(
         Arguments(rest, options: command.options, command: command.name))
     }
+  }
+
+  private static func show(_ page: String) throws(CommandFailure) {
+    let stream = try ResultStream(path: nil)
+    try stream.writeLine(String(page.dropLast()))
+    try stream.finish()
   }
 
   private static func command(_ name: String) throws(CommandFailure) -> any Command.Type {

@@ -2,9 +2,24 @@
 
 internal import Foundation
 
+/// The names of a file that is written beside its place and takes its name at the end.
+package struct OutputNames {
+  /// What the path leads to: a link goes on pointing there.
+  package let destination: String
+  /// Where it is written.
+  package let beside: String
+
+  package init(_ path: String) {
+    let isLink = (try? FileManager.default.destinationOfSymbolicLink(atPath: path)) != nil
+    destination = isLink ? URL(fileURLWithPath: path).resolvingSymlinksInPath().path : path
+    beside = "\(destination).partial-\(ProcessInfo.processInfo.processIdentifier)"
+  }
+}
+
 /// A file that appears whole under its name or not at all: written beside, then renamed.
 final class FileOutput {
   let path: String
+  private let destination: String
   private let beside: String
   private var descriptor: Int32
   private var process: Process?
@@ -14,7 +29,9 @@ final class FileOutput {
   /// Opens a file beside the path; a `.gz` path goes through `gzip`.
   init(path: String) throws(LoadError) {
     self.path = path
-    beside = "\(path).partial-\(ProcessInfo.processInfo.processIdentifier)"
+    let names = OutputNames(path)
+    destination = names.destination
+    beside = names.beside
     let file = unsafe open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
     guard file >= 0 else {
       throw LoadError(.cannotWrite, path: path, "cannot be written: \(systemErrorText())")
@@ -103,7 +120,7 @@ final class FileOutput {
       }
     }
     guard fsync(descriptor) == 0 || errno == EINVAL, close(descriptor) == 0,
-      unsafe rename(beside, path) == 0
+      unsafe rename(beside, destination) == 0
     else {
       let reason = systemErrorText()
       unsafe unlink(beside)

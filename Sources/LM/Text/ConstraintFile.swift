@@ -20,7 +20,8 @@ public enum ConstraintFile {
   public static func parse(_ text: String, path: String) throws(LoadError) -> [Constraint] {
     var constraints: [Constraint] = []
     var number = 0
-    for line in text.split(separator: "\n", omittingEmptySubsequences: false) {
+    // Scalar by scalar: as a character a carriage return and its line feed are one.
+    for line in text.unicodeScalars.split(separator: "\n", omittingEmptySubsequences: false) {
       number += 1
       var body = NFC.of(String(line))
       if number == 1, body.unicodeScalars.first == "\u{FEFF}" { body.unicodeScalars.removeFirst() }
@@ -97,7 +98,7 @@ private struct StatementParser {
       let near = ConstraintFile.names.map { (name: $0, distance: NearWords.distance($0, name)) }
         .min { $0.distance < $1.distance }
       let hint =
-        near.flatMap { $0.distance <= max(1, name.count / 3) ? $0.name : nil }
+        near.flatMap { $0.distance <= max(1, (name.count + 1) / 3) ? $0.name : nil }
         .map { "did you mean '\($0)'?" }
         ?? "expected one of \(ConstraintFile.names.joined(separator: ", "))"
       throw error("found \(shown(at: start)), which is no statement; \(hint)", at: start)

@@ -90,7 +90,12 @@ public struct RegularExpression {
     }
     if peek == "+" { throw failure("found a possessive quantifier, which no automaton has") }
     if peek == "*" { throw failure("found two quantifiers in a row; put the first into a group") }
-    if case .place = atom {
+    // \b and \B are choices of places.
+    let isBoundary =
+      scalars[start] == "\\" && ["b", "B"].contains(scalars[start + 1]) && sign == start + 2
+    var isPlace = isBoundary
+    if case .place = atom { isPlace = true }
+    if isPlace {
       throw failure("found a quantifier behind an anchor, which repeats nothing", at: sign)
     }
     return .repeated(atom, from: bounds.0, to: bounds.1)
@@ -239,7 +244,7 @@ public struct RegularExpression {
         digits.unicodeScalars.append(next)
         place += 1
       }
-      place += 1
+      if !take("}") { digits = "" }
     } else {
       while digits.count < count, let next = peek {
         digits.unicodeScalars.append(next)

@@ -10,7 +10,7 @@ struct Arguments {
 
   /// Takes words apart: `--name value`, `--name=value`, flags, `--` ends the options.
   ///
-  /// A value may begin with a single hyphen only where it is a number or a lone `-`.
+  /// A value that begins with two hyphens is written behind an equals sign.
   init(_ words: [String], options: [Option], command: String) throws(CommandFailure) {
     var rest = words[...]
     while let word = rest.popFirst() {
@@ -45,7 +45,14 @@ struct Arguments {
           "'\(command)' has no option --\(name)\(near ?? "") (see 'gensample \(command) --help')")
       }
       if let placeholder = option.placeholder {
-        if value == nil { value = rest.popFirst() }
+        if value == nil {
+          if let next = rest.first, next.hasPrefix("--") {
+            throw .usage(
+              "--\(name) needs a value, got the option \(next); if that is the value, write "
+                + "--\(name)=\(next)")
+          }
+          value = rest.popFirst()
+        }
         guard let value else {
           throw .usage("--\(name) needs a value: --\(name) \(placeholder)")
         }
@@ -124,7 +131,7 @@ struct Arguments {
 func nearest(to word: String, among candidates: [String]) -> String? {
   let scored = candidates.map { (name: $0, distance: NearWords.distance(word, $0)) }
   guard let best = scored.min(by: { $0.distance < $1.distance }),
-    best.distance <= max(1, word.count / 3)
+    best.distance <= max(1, (word.count + 1) / 3)
   else { return nil }
   return best.name
 }

@@ -30,7 +30,11 @@ enum Check: Command {
     let format = try OutputOptions.format(arguments)
     let seed = try arguments.seed("seed") ?? 0
     let model = try loadModel(arguments.text("model") ?? BuiltInModel.english.rawValue)
-    let constraints = try ConstraintFile.parse(readText(path), path: path)
+    guard arguments.positional.filter({ $0 == "-" }).count <= 1 else {
+      throw CommandFailure.usage("standard input can be read only once")
+    }
+    let constraints = try ConstraintFile.parse(
+      TextInput.text(path), path: TargetOptions.shown(path))
     let tree = VocabularyTree(model.vocabulary)
     let target = try CompiledTarget(constraints, model: model, tree: tree)
     let texts = arguments.positional.dropFirst()
@@ -53,7 +57,8 @@ enum Check: Command {
   ) throws {
     var choices = RandomChoices(seed: seed)
     guard let text = target.target.randomStart(using: &choices) else {
-      throw CommandFailure(.data, "'\(path)': the model gives no allowed text any probability")
+      throw CommandFailure(
+        .data, "\(TargetOptions.shown(path)): the model gives no allowed text any probability")
     }
     let example = target.target.model.vocabulary.text(of: text)
     let shortest = target.target.automaton.map { Int($0.distances[Int($0.start)]) } ?? 0
@@ -62,7 +67,7 @@ enum Check: Command {
     case .text:
       try stream.writeLine(
         """
-        '\(path)' can be met, for example by: \(example)
+        \(TargetOptions.shown(path)) can be met, for example by: \(example)
         statements: \(target.compiled.parts.count)  states: \(states)  \
         tokens of the shortest text: \(shortest)
         """)
@@ -84,8 +89,8 @@ enum Check: Command {
   ) throws -> Int {
     let vocabulary = target.target.model.vocabulary
     var unmet = 0
-    for line in try readText(path).split(whereSeparator: \.isNewline) {
-      let text = NFC.of(String(line))
+    for line in try TextInput.lines(path) {
+      let text = NFC.of(line)
       let tokens = Tokenizer.tokens(of: text, in: vocabulary)
       var reason: String?
       var statement: String?

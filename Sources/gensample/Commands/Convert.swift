@@ -29,6 +29,9 @@ enum Convert: Command {
     let quantized = try arguments.integer("quantize", in: 2...16)
     let layout = try arguments.choice("layout", as: NGramLayout.self)
     try form.check(layout: layout, quantized: quantized)
+    Interruption.watch {}
+    try Interruption.beginIndivisible()
+    try form.checkPlace(output)
     let trie =
       input.hasSuffix(".gsm") || BuiltInModel(rawValue: input) != nil
       ? try loadModel(input).makeTrie() : try NGramTrie(arpa: input)

@@ -22,12 +22,19 @@ enum Inspect: Command {
     }
     let format = try OutputOptions.format(arguments)
     let stream = try ResultStream(path: nil)
+    var last: (any Error)?
     for name in arguments.positional {
-      let model = try loadModel(name)
-      try model.verify()
+      let model: NGramModel
+      do {
+        model = try loadModel(name)
+        try model.verify()
+      } catch {
+        if let last { Gensample.tell(last) }
+        last = error
+        continue
+      }
       let kind = name.hasSuffix(".gsm") || BuiltInModel(rawValue: name) != nil ? "gsm" : "arpa"
-      let size =
-        FileManager.default.contents(atPath: name) == nil ? model.byteCount : fileSize(name)
+      let size = BuiltInModel(rawValue: name) == nil ? fileSize(name) : model.byteCount
       let vocabulary = model.vocabulary
       switch format {
       case .jsonl:
@@ -67,6 +74,7 @@ enum Inspect: Command {
       }
     }
     try stream.finish()
+    if let last { throw last }
   }
 
   private static func fileSize(_ path: String) -> Int {

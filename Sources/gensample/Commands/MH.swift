@@ -141,8 +141,6 @@ enum MH: Command {
       }
     } catch {
       progress.finish()
-      stream.abandon()
-      samples?.abandon()
       throw error
     }
     progress.finish()

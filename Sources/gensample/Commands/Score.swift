@@ -63,9 +63,6 @@ enum Score: Command {
       }
     } catch let error as LoadError where error.kind == .cancelled {
       // What was scored so far is kept and summed up.
-    } catch {
-      stream.abandon()
-      throw error
     }
     let seconds = began.duration(to: .now) / .seconds(1)
     switch format {

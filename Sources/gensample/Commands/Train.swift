@@ -67,7 +67,7 @@ enum Train: Command {
         throw CommandFailure.usage("--min-count and --vocabulary both limit the words; give one")
       }
       options.vocabulary = Set(
-        try readText(list).split(whereSeparator: \.isNewline).map(String.init))
+        try TextInput.lines(list).filter { !$0.isEmpty })
     }
     options.minimumCount = try arguments.integer("min-count", in: 1...Int(UInt32.max)) ?? 1
     options.memory = try arguments.bytes("memory") ?? 1 << 30
@@ -75,6 +75,8 @@ enum Train: Command {
     if let threads = try arguments.integer("threads", in: 1...1024) { options.threads = threads }
     options.isCancelled = { Interruption.signal != nil }
     Interruption.watch {}
+    // Said now and not after hours of counting.
+    try form.checkPlace(path)
 
     let began = ContinuousClock.now
     let isQuiet = arguments.has("quiet")
@@ -86,6 +88,7 @@ enum Train: Command {
         "gensample: the counts of order \(discounts.order) are too few to estimate discounts; "
           + "took .5, 1 and 1.5")
     }
+    try Interruption.beginIndivisible()
     try form.write(
       trie, to: path, layout: layout ?? (quantized == nil ? .fast : .small), quantized: quantized)
     let seconds = began.duration(to: .now) / .seconds(1)
@@ -133,27 +136,30 @@ enum ModelForm: Equatable {
     }
   }
 
+  /// Whether a file can be made there.
+  func checkPlace(_ path: String) throws(CommandFailure) {
+    let names = OutputNames(path)
+    Interruption.removeAtEnd(names.beside)
+    var isFolder: ObjCBool = false
+    if unsafe FileManager.default.fileExists(atPath: path, isDirectory: &isFolder),
+      isFolder.boolValue
+    {
+      throw CommandFailure(.unwritable, "cannot write '\(path)': it is a folder")
+    }
+    let descriptor = unsafe open(names.beside, O_WRONLY | O_CREAT | O_CLOEXEC, 0o644)
+    guard descriptor >= 0 else {
+      throw CommandFailure(.unwritable, "cannot write '\(path)': \(systemMessage())")
+    }
+    close(descriptor)
+    unsafe unlink(names.beside)
+  }
+
   func write(_ trie: NGramTrie, to path: String, layout: NGramLayout, quantized: Int?) throws {
     switch self {
     case .gsm: try trie.write(gsm: path, layout: layout, quantizedBits: quantized ?? 0)
     case .arpa: try trie.write(arpa: path)
     }
   }
-}
-
-/// A whole text file.
-func readText(_ path: String) throws(CommandFailure) -> String {
-  let data =
-    path == "-"
-    ? FileHandle.standardInput.readDataToEndOfFile()
-    : FileManager.default.contents(atPath: path)
-  guard let data else {
-    throw CommandFailure(.unreadable, "cannot read '\(path)': \(systemMessage())")
-  }
-  guard let text = String(validating: data, as: UTF8.self) else {
-    throw CommandFailure(.data, "'\(path)' is no valid UTF-8")
-  }
-  return text
 }
 
 /// Does work whose own cancellation is a signal's doing.

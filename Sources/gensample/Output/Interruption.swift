@@ -21,6 +21,26 @@ enum Interruption {
     signal.map { $0 == SIGINT ? .interrupted : .terminated }
   }
 
+  /// Has a file taken away where the program ends at once.
+  static func removeAtEnd(_ path: String) { temporaries.withLock { $0.append(path) } }
+
+  private static let temporaries = Mutex<[String]>([])
+
+  /// From here on the first signal ends the program: the work cannot be kept in part.
+  static func beginIndivisible() throws(CommandFailure) {
+    isIndivisible.store(true, ordering: .sequentiallyConsistent)
+    if let code = exitCode { throw CommandFailure(code, "stopped; nothing was written") }
+  }
+
+  private static let isIndivisible = Atomic<Bool>(false)
+
+  private static func endAtOnce(_ number: Int32) -> Never {
+    for path in temporaries.withLock({ $0 }) { unsafe unlink(path) }
+    report("gensample: stopped")
+    // Exit handlers would run beside threads that are still at work.
+    _exit(number == SIGINT ? 130 : 143)
+  }
+
   /// Calls `stop` when a signal asks for it.
   static func watch(_ stop: @escaping @Sendable () -> Void) {
     for number in [SIGINT, SIGTERM] {
@@ -28,7 +48,11 @@ enum Interruption {
       let source = DispatchSource.makeSignalSource(
         signal: number, queue: DispatchQueue.global(qos: .userInteractive))
       source.setEventHandler {
-        if received.exchange(number, ordering: .relaxed) != 0 { exit(number == SIGINT ? 130 : 143) }
+        if received.exchange(number, ordering: .sequentiallyConsistent) != 0
+          || isIndivisible.load(ordering: .sequentiallyConsistent)
+        {
+          endAtOnce(number)
+        }
         stop()
       }
       source.resume()

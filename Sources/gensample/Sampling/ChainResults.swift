@@ -16,8 +16,13 @@ struct ChainResults {
 
   /// `log_probability`, `length` and each statement.
   static func quantities(_ target: CompiledTarget) -> [Quantity] {
-    [Quantity(name: "log_probability"), Quantity(name: "length")]
-      + target.compiled.parts.map { Quantity(name: $0.constraint.text, part: $0) }
+    var seen: Set<String> = []
+    return [Quantity(name: "log_probability"), Quantity(name: "length")]
+      // A statement that is made twice is one quantity, as names of fields stand once.
+      + target.compiled.parts.compactMap {
+        seen.insert($0.constraint.text).inserted
+          ? Quantity(name: $0.constraint.text, part: $0) : nil
+      }
   }
 
   /// A row of the trace: soft statements as the nats that they add, hard ones as 1 or 0.

@@ -38,6 +38,15 @@ enum PlanOptions {
   static func chainRange(
     _ arguments: Arguments, _ plan: RunPlan
   ) throws(CommandFailure) -> ClosedRange<Int> {
+    let range = try wholeChainRange(arguments, plan)
+    // A chain whose share of the draws is nothing would warm up for nothing.
+    let last = range.last { plan.steps(ofChain: $0) > 0 } ?? range.lowerBound
+    return range.lowerBound...last
+  }
+
+  private static func wholeChainRange(
+    _ arguments: Arguments, _ plan: RunPlan
+  ) throws(CommandFailure) -> ClosedRange<Int> {
     guard let text = arguments.text("chain-range") else { return 0...plan.chains - 1 }
     let ends = text.split(separator: ".", omittingEmptySubsequences: false)
     guard ends.count == 3, ends[1].isEmpty, let low = Int(ends[0]), let high = Int(ends[2]),

@@ -21,31 +21,55 @@ enum TargetOptions {
   static func constraints(_ arguments: Arguments) throws -> [Constraint] {
     var constraints: [Constraint] = []
     let files = arguments.texts("constraints")
-    guard files.filter({ $0 == "-" }).count <= 1 else {
+    guard (files + arguments.texts("each")).filter({ $0 == "-" }).count <= 1 else {
       throw CommandFailure.usage("standard input can be read only once")
     }
-    for file in files { constraints += try ConstraintFile.parse(readText(file), path: file) }
-    func add(_ option: String, _ statement: (String) throws -> String) throws {
+    for file in files {
+      constraints += try ConstraintFile.parse(TextInput.text(file), path: shown(file))
+    }
+    func add(
+      _ option: String, _ statement: String,
+      _ kind: (String) throws(CommandFailure) -> Constraint.Kind
+    ) throws(CommandFailure) {
       for value in arguments.texts(option) {
-        constraints += try ConstraintFile.parse(statement(value), path: "--\(option)").map {
-          Constraint($0.kind, text: $0.text, origin: "--\(option)")
+        guard !value.isEmpty else {
+          throw .usage("--\(option) is given an empty text, expected a word")
         }
+        constraints.append(
+          Constraint(
+            try kind(NFC.of(value)), text: "\(statement) \(JSONObject.quoted(NFC.of(value)))",
+            origin: "--\(option)"))
       }
     }
-    func quoted(_ statement: String) -> (String) -> String {
-      { "\(statement) \(JSONObject.quoted($0))" }
-    }
-    try add("include", quoted("include"))
-    try add("exclude", quoted("exclude"))
-    try add("prompt", quoted("begin"))
-    try add("length") { value in
-      if case .failure(let fault) = ConstraintRange.parse(value) {
-        throw CommandFailure.usage("--length \(value): \(fault)")
+    try add("include", "include") { .include([.word($0)]) }
+    try add("exclude", "exclude") { .exclude([.word($0)]) }
+    try add("prompt", "begin") { .begin($0, ignoringCase: false) }
+    if let value = arguments.text("length") {
+      switch ConstraintRange.parse(value) {
+      case .failure(let fault): throw CommandFailure.usage("--length \(value): \(fault)")
+      case .success(let range):
+        constraints.append(
+          Constraint(.length(range, .words), text: "length \(value) words", origin: "--length"))
       }
-      return "length \(value) words"
     }
-    try add("match") { "match /\(escapingSlashes($0))/" }
+    for value in arguments.texts("match") {
+      constraints.append(
+        Constraint(
+          .match(try expression(NFC.of(value))), text: "match /\(escapingSlashes(value))/",
+          origin: "--match"))
+    }
     return constraints
+  }
+
+  /// A file's name as messages have it.
+  static func shown(_ path: String) -> String { path == "-" ? "standard input" : path }
+
+  private static func expression(_ text: String) throws(CommandFailure) -> Sampling.Expression {
+    do throws(RegularExpression.Failure) {
+      return try RegularExpression.parse(text)
+    } catch {
+      throw .usage("--match '\(text)': at character \(error.offset + 1) \(error.reason)")
+    }
   }
 
   /// An expression that stands without slashes, as it stands between them.
@@ -63,19 +87,20 @@ enum TargetOptions {
   /// The keyword sets of a file with their lines' numbers; empty lines are none.
   static func keywordSets(_ path: String) throws -> [(line: Int, constraint: Constraint)] {
     var sets: [(line: Int, constraint: Constraint)] = []
-    let lines = try readText(path).split(separator: "\n", omittingEmptySubsequences: false)
-    for (i, line) in lines.enumerated() {
-      let words = line.split(whereSeparator: \.isWhitespace).map { JSONObject.quoted(String($0)) }
+    for (i, line) in try TextInput.lines(path).enumerated() {
+      let words = NFC.of(line).split(whereSeparator: \.isWhitespace).map(String.init)
       guard !words.isEmpty else { continue }
-      let parsed = try ConstraintFile.parse(
-        "include " + words.joined(separator: " "), path: path)
-      for constraint in parsed {
-        sets.append(
-          (i + 1, Constraint(constraint.kind, text: constraint.text, origin: "\(path):\(i + 1)")))
-      }
+      sets.append(
+        (
+          i + 1,
+          Constraint(
+            .include(words.map { .word($0) }),
+            text: "include " + words.map(JSONObject.quoted).joined(separator: " "),
+            origin: "\(shown(path)):\(i + 1)")
+        ))
     }
     guard !sets.isEmpty else {
-      throw CommandFailure(.data, "'\(path)' holds no words; one set a line is expected")
+      throw CommandFailure(.data, "\(shown(path)) holds no words; one set a line is expected")
     }
     return sets
   }
@@ -131,7 +156,13 @@ struct CompiledTarget {
       guard let automaton = try? alone.automaton(for: tree) else { return false }
       return !automaton.isSatisfiable
     }
-    guard let word = missing.first else { return nil }
+    guard let whole = missing.first else { return nil }
+    // Of several words, the one that is missing.
+    let word =
+      whole.split(separator: " ").map(String.init).first { part in
+        let alone = Constraint(.include([.expression(.text(part))]), text: "include")
+        return (try? alone.automaton(for: tree))?.isSatisfiable == false
+      } ?? whole
     let near = NearWords.of(word, in: model.vocabulary)
     return "\(place(constraint)): '\(word)' is outside the model's vocabulary"
       + (near.isEmpty
