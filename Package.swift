@@ -34,7 +34,7 @@ let package = Package(
       name: "SamplingTests", dependencies: ["Sampling", "SamplingLaws"], swiftSettings: settings),
     .testTarget(
       name: "LMTests", dependencies: ["Sampling", "LM", "SamplingLaws"], swiftSettings: settings),
-    .testTarget(name: "ExampleTests", swiftSettings: settings),
+    .testTarget(name: "ExampleTests", dependencies: ["LM"], swiftSettings: settings),
     .testTarget(
       name: "gensampleTests", dependencies: ["gensample", "Sampling", "LM"],
       swiftSettings: settings),

@@ -1,6 +1,7 @@
 // Licensed under the Apache License, Version 2.0.
 
 import Foundation
+import LM
 import Testing
 
 /// The package's folder.
@@ -60,5 +61,20 @@ private func output(of name: String) throws -> (lines: [String], status: Int32) 
     let examples = try Self.names.map { try text("examples/\($0).swift") }
     #expect(!blocks.isEmpty)
     for block in blocks { #expect(examples.contains { $0.contains(block) }) }
+  }
+
+  /// The statements of the README's table are such, and the constraint files can be read.
+  @Test func statementsAreUnderstood() throws {
+    let statements = try text("README.md").components(separatedBy: "\n")
+      .filter { $0.hasPrefix("| `") }.map { $0.components(separatedBy: "`")[1] }
+    #expect(statements.count > 10)
+    for statement in statements {
+      #expect(try ConstraintFile.parse(statement, path: "README.md").count == 1)
+    }
+    let folder = root.appending(path: "examples/constraints")
+    for name in try FileManager.default.contentsOfDirectory(atPath: folder.path) {
+      let path = "examples/constraints/\(name)"
+      #expect(try !ConstraintFile.parse(text(path), path: path).isEmpty)
+    }
   }
 }
