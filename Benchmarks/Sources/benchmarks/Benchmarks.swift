@@ -16,7 +16,8 @@ enum Benchmarks {
     var words = Array(CommandLine.arguments.dropFirst())
     let setting = try Setting(&words)
     guard let name = words.first, let benchmark = all.first(where: { $0.name == name }) else {
-      print("usage: benchmarks NAME [--data DIR] [--peers DIR] [--steps N]\n")
+      print(
+        "usage: benchmarks NAME [--data DIR] [--peers DIR] [--steps N] [--only PART OF A LINE]\n")
       for benchmark in all { print("  \(benchmark.name)  \(benchmark.says)") }
       print("\n--data holds corpora/en/wikitext2; --peers is an environment made by tools/peers")
       exit(words.isEmpty ? 0 : 64)
@@ -30,6 +31,7 @@ struct Setting {
   var data = "../shared/data"
   var peers: String?
   var steps: Int?
+  var only: String?
 
   init(_ words: inout [String]) throws {
     func take(_ name: String) -> String? {
@@ -40,6 +42,7 @@ struct Setting {
     data = take("--data") ?? data
     peers = take("--peers")
     steps = take("--steps").flatMap { Int($0) }
+    only = take("--only")
   }
 
   /// A file of the data folder, or an end with a message.

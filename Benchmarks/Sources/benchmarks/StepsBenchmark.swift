@@ -13,6 +13,14 @@ enum StepsBenchmark {
     let unigram = UnigramWords(model: model, weights: weights)
     let left = NGramLeftWords(model)
     print("WikiText-2 trigram, keywords war, river, album, up to 20 words; one thread\n")
+    let wanted = setting.only
+    func measure<Kernel: TransitionKernel>(
+      _ name: String, _ kernel: @autoclosure () -> Kernel,
+      _ target: SentenceTarget<NGramModel>, _ steps: Int
+    ) where Kernel.Scorer == SentenceScorer<NGramModel> {
+      guard wanted == nil || name.contains(wanted ?? "") else { return }
+      Self.measure(name, kernel(), target, steps)
+    }
     measure("unigram words", edits(unigram), target, setting.steps ?? 4_000_000)
     measure("left-conditional words", edits(left), target, setting.steps ?? 2_000_000)
     measure("replace, left", MetropolisHastings(ReplaceWord(left)), target, 1_000_000)

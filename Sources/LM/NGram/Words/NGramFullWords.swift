@@ -44,29 +44,18 @@ public struct NGramFullWords: WordProposal {
   public func draw(
     for gap: Gap, in scorer: SentenceScorer<NGramModel>, using choices: inout some ChoiceSource
   ) -> (token: Token, logProbability: Double)? {
-    let place = place(for: gap, in: scorer)
-    guard place.isSound else {
+    let memory = memory(of: scorer)
+    let slot = memory.slot(key(for: gap, in: scorer), model)
+    guard unsafe memory.places[slot].isSound else {
       return FullConditionalWords().draw(for: gap, in: scorer, using: &choices)
     }
-    let kind = choices.index(weights: place.masses.span)
-    if kind == 0 {
-      let chosen = choices.index(weights: place.bothWeights.span)
-      return (
-        Token(rawValue: place.bothWords[chosen]),
-        LogSpace.log(place.bothWeights[chosen]) - place.logSum
-      )
-    }
-    for _ in 0..<max(1, attempts) {
-      if let word = draw(kind, of: place, using: &choices) {
-        return (Token(rawValue: word), place.logWeight(of: word, model) - place.logSum)
-      }
-    }
-    let (words, weights) = tables.members(ofClass: kind, at: place, model)
-    guard weights.contains(where: { $0 > 0 }) else {
+    guard let word = unsafe draw(from: memory.places[slot], using: &choices) else {
       return FullConditionalWords().draw(for: gap, in: scorer, using: &choices)
     }
-    let word = words[choices.index(weights: weights)]
-    return (Token(rawValue: word), place.logWeight(of: word, model) - place.logSum)
+    return unsafe (
+      Token(rawValue: word),
+      memory.places[slot].logWeight(of: word, model) - memory.places[slot].logSum
+    )
   }
 
   /// The log of the word's conditional probability.
@@ -74,69 +63,93 @@ public struct NGramFullWords: WordProposal {
   public func logProbability(
     of token: Token, for gap: Gap, in scorer: SentenceScorer<NGramModel>
   ) -> Double {
-    let place = place(for: gap, in: scorer)
-    guard place.isSound else {
+    let memory = memory(of: scorer)
+    let slot = memory.slot(key(for: gap, in: scorer), model)
+    guard unsafe memory.places[slot].isSound else {
       return FullConditionalWords().logProbability(of: token, for: gap, in: scorer)
     }
     guard model.vocabulary.isDrawable(token) else { return -.infinity }
-    return place.logWeight(of: token.rawValue, model) - place.logSum
+    return unsafe memory.places[slot].logWeight(of: token.rawValue, model)
+      - memory.places[slot].logSum
+  }
+
+  /// A word of a place; `nil` where rounding alone gave its class a mass.
+  @inlinable
+  func draw(from place: borrowing NGramPlace, using choices: inout some ChoiceSource) -> UInt32? {
+    let kind = choices.index(weights: place.masses.span)
+    if kind == 0 {
+      return place.specialWords[choices.index(weights: place.specialWeights.span)]
+    }
+    for _ in 0..<max(1, attempts) {
+      if let word = draw(kind, of: place, using: &choices) { return word }
+    }
+    let (words, weights) = tables.members(ofClass: kind, at: place, model)
+    guard weights.contains(where: { $0 > 0 }) else { return nil }
+    return words[choices.index(weights: weights)]
   }
 
   /// A word of a class by the class's table; `nil` where it belongs to another one.
   @inlinable
   func draw(
-    _ kind: Int, of place: NGramPlace, using choices: inout some ChoiceSource
+    _ kind: Int, of place: borrowing NGramPlace, using choices: inout some ChoiceSource
   ) -> UInt32? {
-    let lefts = place.context.count
     if kind == 1 {
+      let word = place.pair.draw(using: &choices)
+      return place.isSpecial(word, model) ? nil : word
+    }
+    if kind == 2 {
       let word = UInt32(truncatingIfNeeded: tables.unigrams.draw(using: &choices))
       return place.isListedLeft(word, model) || place.isListedRight(word, model) ? nil : word
     }
-    if kind <= 1 + lefts {
-      let k = kind &- 1
-      let (low, high) = model.children(k, of: place.context.node(ofLength: k))
+    let lefts = place.lefts
+    if kind <= 2 &+ lefts {
+      let k = kind &- 2
+      let (low, high) = model.children(k, of: place.key.context.node(ofLength: k))
       let gram = tables.levels[k].left.draw(low, high, using: &choices)
       let word = model.word(k, gram)
       if k < lefts,
-        model.child(k &+ 1, of: place.context.node(ofLength: k &+ 1), word) != nil
+        model.child(k &+ 1, of: place.key.context.node(ofLength: k &+ 1), word) != nil
       {
         return nil
       }
       return place.isListedRight(word, model) ? nil : word
     }
-    let j = kind &- 1 &- lefts
+    let j = kind &- 2 &- lefts
     let (low, high) = model.predecessors(j, of: place.rightNodes[j &- 1])
     let entry = tables.levels[j].right.draw(low, high, using: &choices)
     let word = model.predecessorWord(j, entry)
     if j < place.rightNodes.count,
-      model.child(j &+ 1, of: model.predecessorGram(j, entry), place.right[j]) != nil
+      model.child(j &+ 1, of: model.predecessorGram(j, entry), place.key.right[j]) != nil
     {
       return nil
     }
     return place.isListedLeft(word, model) ? nil : word
   }
 
-  /// What is known of a place, from the chain's memory where it was met before.
+  /// The chain's memory of places.
   @inlinable
-  func place(for gap: Gap, in scorer: SentenceScorer<NGramModel>) -> NGramPlace {
-    let memory: NGramPlaceMemory
+  func memory(of scorer: SentenceScorer<NGramModel>) -> NGramPlaceMemory {
     if let known = scorer.memory as? NGramPlaceMemory, known.tables === tables {
-      memory = known
-    } else {
-      memory = NGramPlaceMemory(tables)
-      scorer.memory = memory
+      return known
     }
+    let memory = NGramPlaceMemory(tables)
+    scorer.memory = memory
+    return memory
+  }
+
+  @inlinable
+  func key(for gap: Gap, in scorer: SentenceScorer<NGramModel>) -> NGramPlaceKey {
     var key = NGramPlaceKey(context: scorer.context(before: gap.low))
-    var low = gap.high
+    var place = gap.high
     while key.count < model.order &- 1 {
-      if low == scorer.count {
+      if place == scorer.count {
         key.append(model.vocabulary.end.rawValue)
         break
       }
-      key.append(scorer.token(at: low).rawValue)
-      low &+= 1
+      key.append(scorer.token(at: place).rawValue)
+      place &+= 1
     }
-    return memory.place(key, model)
+    return key
   }
 }
 
@@ -168,69 +181,144 @@ struct NGramPlaceKey: Equatable {
   }
 }
 
-/// The places that a chain met, the newer one staying where two share a slot.
+/// The places and pairs of neighbours that a chain met, the newer one staying where two share a
+/// slot.
 @usableFromInline
+@safe
 final class NGramPlaceMemory {
+  private static let placeCount = 1024
+  private static let pairCount = 2048
+
   @usableFromInline let tables: NGramPlaceTables
-  private var places: [NGramPlace?]
-  private var keys: [NGramPlaceKey?]
+  @usableFromInline let places: UnsafeMutablePointer<NGramPlace>
+  private let pairs: UnsafeMutablePointer<NGramPair>
 
   @usableFromInline
   init(_ tables: NGramPlaceTables) {
     self.tables = tables
-    places = [NGramPlace?](repeating: nil, count: 512)
-    keys = [NGramPlaceKey?](repeating: nil, count: 512)
+    unsafe places = .allocate(capacity: Self.placeCount)
+    unsafe places.initialize(repeating: NGramPlace(), count: Self.placeCount)
+    unsafe pairs = .allocate(capacity: Self.pairCount)
+    unsafe pairs.initialize(repeating: NGramPair(), count: Self.pairCount)
   }
 
+  deinit {
+    unsafe places.deinitialize(count: Self.placeCount)
+    unsafe places.deallocate()
+    unsafe pairs.deinitialize(count: Self.pairCount)
+    unsafe pairs.deallocate()
+  }
+
+  /// Where in `places` a place is, filled in if it is new.
   @usableFromInline
-  func place(_ key: NGramPlaceKey, _ model: NGramModel) -> NGramPlace {
-    let slot = Int(truncatingIfNeeded: key.hash >> 20) & 511
-    if let known = places[slot], keys[slot] == key { return known }
-    // The object is used again: its arrays have grown to what places need.
-    let place = places[slot] ?? NGramPlace()
-    tables.fill(place, key, model)
-    places[slot] = place
-    keys[slot] = key
-    return place
+  func slot(_ key: NGramPlaceKey, _ model: NGramModel) -> Int {
+    let slot = Int(truncatingIfNeeded: key.hash >> 20) & (Self.placeCount - 1)
+    if unsafe places[slot].isFilled && places[slot].key == key { return slot }
+    if key.context.count > 0 && key.count > 0 {
+      // Arrays are used again: they have grown to what places need.
+      let pair = pairSlot(key.context.node1, key.right[0], model)
+      unsafe tables.fill(&places[slot], key, pairs[pair], model)
+      unsafe places[slot].pair = pairs[pair]
+    } else {
+      unsafe tables.fill(&places[slot], key, NGramPair(), model)
+    }
+    return slot
+  }
+
+  private func pairSlot(_ left: UInt32, _ right: UInt32, _ model: NGramModel) -> Int {
+    var hash = (UInt64(left) << 32 | UInt64(right)) &* 0x9E37_79B9_7F4A_7C15
+    hash ^= hash >> 29
+    let slot = Int(truncatingIfNeeded: hash >> 16) & (Self.pairCount - 1)
+    if unsafe !pairs[slot].isFilled || pairs[slot].left != left || pairs[slot].right != right {
+      unsafe tables.fill(&pairs[slot], left, right, model)
+    }
+    return slot
   }
 }
 
-/// What is known of a place: the masses of its classes, and the words listed on both sides.
+/// The words listed both behind one word and before another, and their weights where no longer
+/// n-gram says more.
 @usableFromInline
-final class NGramPlace {
-  @usableFromInline var context = NGramContext()
-  /// The words to the right, the end symbol last where it is near.
-  @usableFromInline var right: [UInt32] = []
+struct NGramPair {
+  var left: UInt32 = 0
+  var right: UInt32 = 0
+  var isFilled = false
+  /// Ascending, the drawable ones.
+  @usableFromInline var words: [UInt32] = []
+  @usableFromInline var weights: [Double] = []
+  /// Their n-grams of two words on either side.
+  var leftGrams: [UInt32] = []
+  var rightGrams: [UInt32] = []
+  /// Sums of blocks of weights, for draws in two short scans.
+  @usableFromInline var blocks: [Double] = []
+  var sum = 0.0
+  /// What these words add to the sums of the other classes.
+  var unigramSum = 0.0
+  var leftSum = 0.0
+  var rightSum = 0.0
+
+  @usableFromInline static let blockSize = 32
+
+  init() {}
+
+  @inlinable
+  func draw(using choices: inout some ChoiceSource) -> UInt32 {
+    let block = choices.index(weights: blocks.span)
+    let low = block &* Self.blockSize
+    let high = min(low &+ Self.blockSize, weights.count)
+    return words[low &+ choices.index(weights: weights.span.extracting(low..<high))]
+  }
+}
+
+/// What is known of a place: the masses of its classes, and the words of which longer n-grams say
+/// more.
+@usableFromInline
+struct NGramPlace {
+  @usableFromInline var key = NGramPlaceKey(context: NGramContext())
+  var isFilled = false
   /// The nodes of the first word to the right, of the first two and so on, as long as they are
   /// listed.
   @usableFromInline var rightNodes: [Int] = []
-  /// Words listed on both sides; on neither; behind the left context of 1, 2, ... words but no
-  /// longer one; before 1, 2, ... words but not more.
+  /// By class: words listed on both sides that a longer n-gram knows too; other words listed on
+  /// both sides; words on neither; behind the context of so many words but no longer one; before
+  /// so many words but not more.
   @usableFromInline var masses: [Double] = []
-  @usableFromInline var bothWords: [UInt32] = []
-  @usableFromInline var bothWeights: [Double] = []
+  @usableFromInline var specialWords: [UInt32] = []
+  @usableFromInline var specialWeights: [Double] = []
+  @usableFromInline var pair = NGramPair()
   @usableFromInline var logSum = 0.0
   /// Whether the masses are far from where numbers underflow.
   @usableFromInline var isSound = false
 
   init() {}
 
+  @inlinable var lefts: Int { key.context.count }
+
   @inlinable
   func isListedLeft(_ word: UInt32, _ model: NGramModel) -> Bool {
-    context.count > 0 && model.listedPair(context.node1, word) >= 0
+    lefts > 0 && model.listedPair(key.context.node1, word) >= 0
   }
 
   @inlinable
   func isListedRight(_ word: UInt32, _ model: NGramModel) -> Bool {
-    !right.isEmpty && model.listedPair(word, right[0]) >= 0
+    key.count > 0 && model.listedPair(word, key.right[0]) >= 0
+  }
+
+  /// Whether a word that is listed on both sides is in a longer n-gram there.
+  @inlinable
+  func isSpecial(_ word: UInt32, _ model: NGramModel) -> Bool {
+    if lefts > 1, model.child(2, of: key.context.node(ofLength: 2), word) != nil { return true }
+    guard rightNodes.count > 1 else { return false }
+    let gram = model.listedPair(word, key.right[0])
+    return gram >= 0 && model.child(2, of: gram, key.right[1]) != nil
   }
 
   /// Log-probability of the word and of what follows it as far as that depends on it.
   @inlinable
   func logWeight(of word: UInt32, _ model: NGramModel) -> Double {
-    var next = context
+    var next = key.context
     var sum = model.advance(&next, scoring: Token(rawValue: word))
-    for follower in right { sum += model.advance(&next, scoring: Token(rawValue: follower)) }
+    for i in 0..<key.count { sum += model.advance(&next, scoring: Token(rawValue: key.right[i])) }
     return sum
   }
 }
@@ -371,20 +459,80 @@ final class NGramPlaceTables: Sendable {
     unigramSum = first.reduce(0, +)
   }
 
+  /// Fills in the words listed between two others.
+  ///
+  /// - Complexity: O(what is listed beside either).
+  func fill(_ pair: inout NGramPair, _ left: UInt32, _ right: UInt32, _ model: NGramModel) {
+    pair.left = left
+    pair.right = right
+    pair.isFilled = true
+    pair.words.removeAll(keepingCapacity: true)
+    pair.weights.removeAll(keepingCapacity: true)
+    pair.leftGrams.removeAll(keepingCapacity: true)
+    pair.rightGrams.removeAll(keepingCapacity: true)
+    pair.blocks.removeAll(keepingCapacity: true)
+    (pair.sum, pair.unigramSum, pair.leftSum, pair.rightSum) = (0, 0, 0, 0)
+    let order = model.order
+    guard order > 1 else { return }
+    let (a, aEnd) = model.children(1, of: Int(left))
+    let (b, bEnd) = model.predecessors(1, of: Int(right))
+    let isEnd = right == model.vocabulary.end.rawValue
+    var block = 0.0
+    Self.forEachShared(
+      a, aEnd, { model.word(1, $0) }, b, bEnd, { model.predecessorWord(1, $0) }
+    ) { leftGram, entry in
+      let word = model.word(1, leftGram)
+      let rightGram = model.predecessorGram(1, entry)
+      let unigram = unigramWeights[Int(word)]
+      guard unigram > 0 else { return }
+      let leftWeight = levels[1].leftWeights[leftGram]
+      let rightWeight = levels[1].rightWeights[rightGram]
+      var weight = leftWeight * rightWeight / unigram
+      if order > 2, let middle = model.child(2, of: leftGram, right) {
+        // The n-gram of all three in place of a back-off from the left to the right one.
+        let own = order > 3 && !isEnd ? model.backoff(2, middle) : 0
+        let log10 =
+          model.probability(1, leftGram) + model.probability(2, middle) + own
+          + (isEnd || order == 2 ? 0 : model.backoff(1, rightGram))
+        weight = LogSpace.exp(log10 * logOf10)
+      }
+      pair.words.append(word)
+      pair.weights.append(weight)
+      pair.leftGrams.append(UInt32(truncatingIfNeeded: leftGram))
+      pair.rightGrams.append(UInt32(truncatingIfNeeded: rightGram))
+      pair.unigramSum += unigram
+      pair.leftSum += leftWeight
+      pair.rightSum += rightWeight
+      pair.sum += weight
+      block += weight
+      if pair.words.count % NGramPair.blockSize == 0 {
+        pair.blocks.append(block)
+        block = 0
+      }
+    }
+    if pair.words.count % NGramPair.blockSize != 0 { pair.blocks.append(block) }
+  }
+
   /// Fills in what is known of a place.
-  func fill(_ place: NGramPlace, _ key: NGramPlaceKey, _ model: NGramModel) {
+  ///
+  /// - Complexity: O(order + what is listed behind two words on the left or before two on the
+  ///   right).
+  func fill(
+    _ place: inout NGramPlace, _ key: NGramPlaceKey, _ pair: borrowing NGramPair,
+    _ model: NGramModel
+  ) {
     func exp10(_ value: Double) -> Double { LogSpace.exp(value * logOf10) }
+    place.key = key
+    place.isFilled = true
     let context = key.context
-    place.context = context
-    place.right.removeAll(keepingCapacity: true)
-    for i in 0..<key.count { place.right.append(key.right[i]) }
+    let lefts = context.count
     // Behind a word before which it is not listed, what follows no longer depends on the place.
     place.rightNodes.removeAll(keepingCapacity: true)
-    var rests = [Double](repeating: 0, count: key.count + 1)
     var follower = model.makeEmptyContext()
-    var logs: [Double] = []
-    for (i, word) in place.right.enumerated() {
-      logs.append(model.advance(&follower, scoring: Token(rawValue: word)))
+    var logs = SIMD8<Double>.zero
+    for i in 0..<key.count {
+      let word = key.right[i]
+      logs[i] = model.advance(&follower, scoring: Token(rawValue: word))
       if i == 0 {
         place.rightNodes.append(Int(word))
       } else if place.rightNodes.count == i,
@@ -393,58 +541,49 @@ final class NGramPlaceTables: Sendable {
         place.rightNodes.append(node)
       }
     }
-    for j in stride(from: key.count - 1, through: 0, by: -1) { rests[j] = rests[j + 1] + logs[j] }
-    let outside = LogSpace.exp(rests[0])
-    // Back-off weights of the contexts longer than k words.
-    let lefts = context.count
-    var longer = [Double](repeating: 1, count: lefts + 1)
+    let rights = place.rightNodes.count
+    // Probability of what follows the first j words, and back-off weights of the contexts longer
+    // than k words.
+    var rests = SIMD8<Double>(repeating: 1)
+    var rest = 0.0
+    for j in stride(from: key.count - 1, through: 0, by: -1) {
+      rest += logs[j]
+      rests[j] = LogSpace.exp(rest)
+    }
+    var longer = SIMD8<Double>(repeating: 1)
     for k in stride(from: lefts, through: 1, by: -1) {
       longer[k - 1] = longer[k] * exp10(model.backoff(k - 1, context.node(ofLength: k)))
     }
+    let hasPair = lefts > 0 && rights > 0
     place.masses.removeAll(keepingCapacity: true)
     place.masses.append(0)
+    place.masses.append(hasPair ? pair.sum : 0)
     var neither = unigramSum
     if lefts > 0 { neither -= levels[1].leftSumsBelow[context.node(ofLength: 1)] }
-    let rights = place.rightNodes.count
     if rights > 0 { neither -= levels[1].rightSumsBelow[place.rightNodes[0]] }
-    place.masses.append(neither * longer[0] * outside)
+    place.masses.append(neither + (hasPair ? pair.unigramSum : 0))
     for k in stride(from: 1, through: lefts, by: 1) {
       var mass = levels[k].leftSums[context.node(ofLength: k)]
       if k < lefts { mass -= levels[k + 1].leftSumsBelow[context.node(ofLength: k + 1)] }
-      place.masses.append(mass * longer[k] * outside)
+      place.masses.append(mass - (hasPair && k == 1 ? pair.leftSum : 0))
     }
     for j in stride(from: 1, through: rights, by: 1) {
       var mass = levels[j].rightSums[place.rightNodes[j - 1]]
       if j < rights { mass -= levels[j + 1].rightSumsBelow[place.rightNodes[j]] }
-      place.masses.append(mass * longer[0] * LogSpace.exp(rests[j]))
+      place.masses.append(mass - (hasPair && j == 1 ? pair.rightSum : 0))
     }
-    place.bothWords.removeAll(keepingCapacity: true)
-    place.bothWeights.removeAll(keepingCapacity: true)
-    if lefts > 0 && rights > 0 {
-      forEachShared(place, model) { word, leftGram, rightGram in
-        guard model.vocabulary.isDrawable(Token(rawValue: word)) else { return }
-        // What the class sums counted too.
-        place.masses[1] += unigramWeights[Int(word)] * longer[0] * outside
-        var k = 1
-        var gram = leftGram
-        while k < lefts, let deeper = model.child(k + 1, of: context.node(ofLength: k + 1), word) {
-          k += 1
-          gram = deeper
-        }
-        place.masses[1 + k] -= levels[k].leftWeights[gram] * longer[k] * outside
-        var j = 1
-        gram = rightGram
-        while j < rights, let deeper = model.child(j + 1, of: gram, place.right[j]) {
-          j += 1
-          gram = deeper
-        }
-        place.masses[1 + lefts + j] -=
-          levels[j].rightWeights[gram] * longer[0] * LogSpace.exp(rests[j])
-        let weight = LogSpace.exp(place.logWeight(of: word, model))
-        place.bothWords.append(word)
-        place.bothWeights.append(weight)
-        place.masses[0] += weight
-      }
+    place.specialWords.removeAll(keepingCapacity: true)
+    place.specialWeights.removeAll(keepingCapacity: true)
+    if hasPair {
+      addSpecials(to: &place, pair, longer[1], rests, model)
+    }
+    place.masses[1] *= longer[min(1, lefts)] * rests[min(1, key.count)]
+    place.masses[2] *= longer[0] * rests[0]
+    for k in stride(from: 1, through: lefts, by: 1) {
+      place.masses[2 + k] *= longer[k] * rests[0]
+    }
+    for j in stride(from: 1, through: rights, by: 1) {
+      place.masses[2 + lefts + j] *= longer[0] * rests[j]
     }
     var sum = 0.0
     for i in place.masses.indices {
@@ -455,72 +594,193 @@ final class NGramPlaceTables: Sendable {
     place.logSum = place.isSound ? LogSpace.log(sum) : 0
   }
 
-  /// Hands over the words listed on both sides, with their n-grams of two words.
-  private func forEachShared(
-    _ place: NGramPlace, _ model: NGramModel, _ body: (UInt32, Int, Int) -> Void
+  /// Moves the words of the pair that longer n-grams know from the class sums to a list.
+  private func addSpecials(
+    to place: inout NGramPlace, _ pair: borrowing NGramPair, _ longer: Double,
+    _ rests: SIMD8<Double>, _ model: NGramModel
   ) {
-    var (left, leftEnd) = model.children(1, of: place.context.node(ofLength: 1))
-    var (right, rightEnd) = model.predecessors(1, of: place.rightNodes[0])
-    while left < leftEnd && right < rightEnd {
-      let a = model.word(1, left)
-      let b = model.predecessorWord(1, right)
-      if a == b {
-        body(a, left, model.predecessorGram(1, right))
-        left += 1
-        right += 1
-      } else if a < b {
-        left += 1
-      } else {
-        right += 1
+    // By their place in the pair, with the n-grams of three words.
+    var lefts: [(found: Int, gram: Int)] = []
+    var rights: [(found: Int, gram: Int)] = []
+    if place.lefts > 1 {
+      let (from, to) = model.children(2, of: place.key.context.node(ofLength: 2))
+      Self.forEachShared(
+        0, pair.words.count, { pair.words[$0] }, from, to, { model.word(2, $0) }
+      ) { lefts.append(($0, $1)) }
+    }
+    if place.rightNodes.count > 1 {
+      let (from, to) = model.predecessors(2, of: place.rightNodes[1])
+      Self.forEachShared(
+        0, pair.words.count, { pair.words[$0] }, from, to, { model.predecessorWord(2, $0) }
+      ) { rights.append(($0, model.predecessorGram(2, $1))) }
+    }
+    var i = 0
+    var j = 0
+    while i < lefts.count || j < rights.count {
+      let left = i < lefts.count ? lefts[i].found : .max
+      let right = j < rights.count ? rights[j].found : .max
+      let found = min(left, right)
+      addSpecial(
+        found, left == found ? lefts[i].gram : nil, right == found ? rights[j].gram : nil,
+        to: &place, pair, longer, rests, model)
+      if left == found { i += 1 }
+      if right == found { j += 1 }
+    }
+  }
+
+  private func addSpecial(
+    _ found: Int, _ leftGram: Int?, _ rightGram: Int?, to place: inout NGramPlace,
+    _ pair: borrowing NGramPair, _ longer: Double, _ rests: SIMD8<Double>, _ model: NGramModel
+  ) {
+    let word = pair.words[found]
+    place.masses[1] -= pair.weights[found]
+    // The class sums of one word on each side were told of all words of the pair.
+    let leftWeight = levels[1].leftWeights[Int(pair.leftGrams[found])]
+    let rightWeight = levels[1].rightWeights[Int(pair.rightGrams[found])]
+    let lefts = place.lefts
+    if var gram = leftGram {
+      var k = 2
+      while k < lefts,
+        let deeper = model.child(k + 1, of: place.key.context.node(ofLength: k + 1), word)
+      {
+        k += 1
+        gram = deeper
+      }
+      place.masses[3] += leftWeight
+      place.masses[2 + k] -= levels[k].leftWeights[gram]
+    }
+    if var gram = rightGram {
+      var j = 2
+      while j < place.rightNodes.count,
+        let deeper = model.child(j + 1, of: gram, place.key.right[j])
+      {
+        j += 1
+        gram = deeper
+      }
+      place.masses[3 + lefts] += rightWeight
+      place.masses[2 + lefts + j] -= levels[j].rightWeights[gram]
+    }
+    let weight: Double
+    if model.order == 3 {
+      // What the n-grams of three words put in place of a back-off, on the left and on the right.
+      weight =
+        pair.weights[found]
+        * (leftGram.map { levels[2].leftWeights[$0] / leftWeight } ?? longer)
+        * (rightGram.map { levels[2].rightWeights[$0] / rightWeight * rests[2] } ?? rests[1])
+    } else {
+      weight = LogSpace.exp(place.logWeight(of: word, model))
+    }
+    place.specialWords.append(word)
+    place.specialWeights.append(weight)
+    place.masses[0] += weight
+  }
+
+  /// What two ascending lists of different numbers share, by its places in both.
+  @inline(__always)
+  private static func forEachShared(
+    _ low: Int, _ high: Int, _ first: (Int) -> UInt32, _ from: Int, _ to: Int,
+    _ second: (Int) -> UInt32, _ body: (Int, Int) -> Void
+  ) {
+    if (high - low) * 12 < to - from {
+      forEachFound(low, high, first, from, to, second) { body($0, $1) }
+    } else if (to - from) * 12 < high - low {
+      forEachFound(from, to, second, low, high, first) { body($1, $0) }
+    } else {
+      // A merge without branches that cannot be foreseen.
+      let most = min(high - low, to - from)
+      unsafe withUnsafeTemporaryAllocation(of: (UInt32, UInt32).self, capacity: most + 1) {
+        shared in
+        var count = 0
+        var i = low
+        var j = from
+        while i < high && j < to {
+          let a = first(i)
+          let b = second(j)
+          unsafe shared[count] = (
+            UInt32(truncatingIfNeeded: i), UInt32(truncatingIfNeeded: j)
+          )
+          count &+= a == b ? 1 : 0
+          i &+= a <= b ? 1 : 0
+          j &+= b <= a ? 1 : 0
+        }
+        for k in 0..<count { unsafe body(Int(shared[k].0), Int(shared[k].1)) }
       }
     }
-    (leftEnd, rightEnd) = (left, right)
+  }
+
+  /// The same where the first list is much shorter.
+  @inline(__always)
+  private static func forEachFound(
+    _ low: Int, _ high: Int, _ first: (Int) -> UInt32, _ from: Int, _ to: Int,
+    _ second: (Int) -> UInt32, _ body: (Int, Int) -> Void
+  ) {
+    var j = from
+    for i in low..<high {
+      let a = first(i)
+      // Gallop, then halve.
+      var step = 1
+      while j + step < to, second(j + step) < a { step *= 2 }
+      var end = min(j + step + 1, to)
+      j += step / 2
+      while j < end {
+        let middle = (j + end) / 2
+        if second(middle) < a { j = middle + 1 } else { end = middle }
+      }
+      guard j < to else { return }
+      if second(j) == a { body(i, j) }
+    }
   }
 
   /// The words of a class and their weights, one by one.
   @usableFromInline
   func members(
-    ofClass kind: Int, at place: NGramPlace, _ model: NGramModel
+    ofClass kind: Int, at place: borrowing NGramPlace, _ model: NGramModel
   ) -> (words: [UInt32], weights: [Double]) {
-    let lefts = place.context.count
+    let lefts = place.lefts
     var words: [UInt32] = []
     if kind == 1 {
+      words = place.pair.words
+    } else if kind == 2 {
       words = (0..<UInt32(model.vocabulary.count)).map { $0 }
-    } else if kind <= 1 + lefts {
-      let (low, high) = model.children(kind - 1, of: place.context.node(ofLength: kind - 1))
-      words = (low..<high).map { model.word(kind - 1, $0) }
+    } else if kind <= 2 + lefts {
+      let (low, high) = model.children(kind - 2, of: place.key.context.node(ofLength: kind - 2))
+      for gram in low..<high { words.append(model.word(kind - 2, gram)) }
     } else {
-      let j = kind - 1 - lefts
+      let j = kind - 2 - lefts
       let (low, high) = model.predecessors(j, of: place.rightNodes[j - 1])
-      words = (low..<high).map { model.predecessorWord(j, $0) }
+      for entry in low..<high { words.append(model.predecessorWord(j, entry)) }
     }
-    let weights = words.map { word in
-      guard model.vocabulary.isDrawable(Token(rawValue: word)), isMember(word, kind, place, model)
-      else { return 0.0 }
-      return LogSpace.exp(place.logWeight(of: word, model) - place.logSum)
+    var weights: [Double] = []
+    for word in words {
+      let belongs =
+        model.vocabulary.isDrawable(Token(rawValue: word)) && isMember(word, kind, place, model)
+      weights.append(
+        belongs ? LogSpace.exp(place.logWeight(of: word, model) - place.logSum) : 0)
     }
     return (words, weights)
   }
 
   private func isMember(
-    _ word: UInt32, _ kind: Int, _ place: NGramPlace, _ model: NGramModel
+    _ word: UInt32, _ kind: Int, _ place: borrowing NGramPlace, _ model: NGramModel
   ) -> Bool {
-    let lefts = place.context.count
+    if kind == 1 { return !place.isSpecial(word, model) }
+    let lefts = place.lefts
     let isLeft = place.isListedLeft(word, model)
     let isRight = place.isListedRight(word, model)
-    if kind == 1 { return !isLeft && !isRight }
-    if kind <= 1 + lefts {
-      let k = kind - 1
-      return !isRight
-        && (k == lefts || model.child(k + 1, of: place.context.node(ofLength: k + 1), word) == nil)
+    if kind == 2 { return !isLeft && !isRight }
+    if kind <= 2 + lefts {
+      let k = kind - 2
+      if isRight { return false }
+      return k == lefts
+        || model.child(k + 1, of: place.key.context.node(ofLength: k + 1), word) == nil
     }
-    let j = kind - 1 - lefts
+    let j = kind - 2 - lefts
     guard !isLeft, j < place.rightNodes.count else { return !isLeft }
     var gram = Int(word)
     for i in 0..<j {
-      guard let next = model.child(i + 1, of: gram, place.right[i]) else { return false }
+      guard let next = model.child(i + 1, of: gram, place.key.right[i]) else { return false }
       gram = next
     }
-    return model.child(j + 1, of: gram, place.right[j]) == nil
+    return model.child(j + 1, of: gram, place.key.right[j]) == nil
   }
 }
