@@ -9,7 +9,7 @@ enum Benchmarks {
     (
       "steps", "Metropolis-Hastings steps a second, by the way of choosing words",
       { try StepsBenchmark.run($0) }
-    )
+    ), ("effective", "effective samples a second, by kernel", { try EffectiveBenchmark.run($0) }),
   ]
 
   static func main() throws {

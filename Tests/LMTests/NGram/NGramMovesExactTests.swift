@@ -1,0 +1,112 @@
+// Licensed under the Apache License, Version 2.0.
+
+import LM
+import Sampling
+import SamplingLaws
+import Testing
+
+/// The kernels of n-gram models, by every branch of a step from every text of small spaces.
+@Suite struct NGramMovesExactTests {
+  enum Space: String, CaseIterable, Sendable {
+    case lengths = "length 0..3 tokens"
+    case keyword = "length ..3 tokens\ninclude \"w4\"\nprefer \"w3\" 0.7"
+    case fluent = "length 1..3 tokens\nfluency 1.5"
+    /// No single edit leads from one text to another.
+    case fixed = "match /w3 w3|w4 w4/"
+
+    func target(_ model: NGramModel) throws -> EnumeratedTarget<SentenceTarget<NGramModel>> {
+      let compiled = try CompiledConstraints(
+        ConstraintFile.parse(rawValue, path: "test"), for: VocabularyTree(model.vocabulary))
+      let words = [Token(3), Token(4)]
+      var texts: [[Token]] = [[]]
+      var layer: [[Token]] = [[]]
+      for _ in 0..<3 {
+        layer = layer.flatMap { text in words.map { text + [$0] } }
+        texts += layer
+      }
+      return EnumeratedTarget(
+        SentenceTarget(
+          model: model, automaton: compiled.automaton, fluency: compiled.fluency),
+        among: texts.map { TokenSequence($0) })
+    }
+  }
+
+  /// Right words, and what it says of them is another model's.
+  struct Mistold: WordProposal {
+    var words: NGramLeftWords
+    var told: UnigramWords<NGramModel>
+
+    func draw(
+      for gap: Gap, in scorer: SentenceScorer<NGramModel>, using choices: inout some ChoiceSource
+    ) -> (token: Token, logProbability: Double)? {
+      words.draw(for: gap, in: scorer, using: &choices)
+    }
+
+    func logProbability(
+      of token: Token, for gap: Gap, in scorer: SentenceScorer<NGramModel>
+    ) -> Double {
+      told.logProbability(of: token, for: gap, in: scorer)
+    }
+  }
+
+  @Test(arguments: Space.allCases, [2, 3])
+  func movesKeepTheTarget(space: Space, order: Int) throws {
+    let model = try NGramWordsExactTests.model(order: order, vocabulary: 5)
+    let enumerated = try space.target(model)
+    let kernel = NGramMoves(for: enumerated.target, words: NGramLeftWords(model, attempts: 1))
+    let matrix = TransitionMatrix(of: kernel, on: enumerated)
+    #expect(enumerated.states.count > 1)
+    // Probabilities of a step are sums of some thousand branches.
+    #expect(matrix.normalisationDefect < 1e-12)
+    #expect(matrix.invarianceDefect(of: enumerated.probabilities) < 1e-12)
+    #expect(matrix.unreachableCount == 0)
+  }
+
+  @Test(arguments: [Space.lengths, .keyword, .fluent], [2, 3])
+  func fullWordsKeepTheTarget(space: Space, order: Int) throws {
+    let model = try NGramWordsExactTests.model(order: order, vocabulary: 5)
+    let enumerated = try space.target(model)
+    let words = NGramFullWords(model, attempts: 1)
+    let kernel = Mixture(
+      MetropolisHastings(ReplaceWord(words)), MetropolisHastings(InsertOrDeleteWord(words)),
+      probabilityOfFirst: 0.5)
+    let matrix = TransitionMatrix(of: kernel, on: enumerated)
+    #expect(matrix.normalisationDefect < 1e-12)
+    #expect(matrix.invarianceDefect(of: enumerated.probabilities) < 1e-12)
+    #expect(matrix.unreachableCount == 0)
+  }
+
+  @Test func anotherModelsProbabilitiesAreCaught() throws {
+    let model = try NGramWordsExactTests.model(order: 3, vocabulary: 5)
+    let enumerated = try Space.lengths.target(model)
+    let words = Mistold(
+      words: NGramLeftWords(model, attempts: 1),
+      told: UnigramWords(model: model, weights: [1, 1, 1, 1, 20]))
+    let matrix = TransitionMatrix(
+      of: MetropolisHastings(ReplaceWord(words)), on: enumerated)
+    #expect(matrix.invarianceDefect(of: enumerated.probabilities) > 1e-3)
+  }
+
+  /// Starts are allowed and differ from chain to chain, also where luck would not find one.
+  @Test func startsAreSearchedFor() throws {
+    let model = try BuiltInModel.english.load()
+    let compiled = try CompiledConstraints(
+      ConstraintFile.parse(
+        "include \"sea\" \"war\" \"Holmes\"\nlength 3..9 words\nend \"?\"", path: "test"),
+      for: VocabularyTree(model.vocabulary))
+    let target = SentenceTarget(model: model, automaton: compiled.automaton)
+    let starts = try (UInt64(0)..<4).map { chain in
+      var choices = RandomChoices(Philox(seed: 1).stream(chain))
+      return try #require(target.randomStart(using: &choices))
+    }
+    #expect(Set(starts).count == 4)
+    #expect(starts.allSatisfy { target.logProbability(of: $0) > -.infinity })
+    var choices = RandomChoices(seed: 1)
+    let nothing = SentenceTarget(
+      model: model,
+      automaton: TokenAutomaton(
+        start: 0, classes: [UInt32](repeating: 0, count: model.vocabulary.count), classCount: 1,
+        transitions: [0], finalWeights: [-.infinity]))
+    #expect(nothing.randomStart(using: &choices) == nil)
+  }
+}
