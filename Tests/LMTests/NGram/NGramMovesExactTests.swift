@@ -11,6 +11,7 @@ import Testing
     case lengths = "length 0..3 tokens"
     case keyword = "length ..3 tokens\ninclude \"w4\"\nprefer \"w3\" 0.7"
     case fluent = "length 1..3 tokens\nfluency 1.5"
+    case pairs = "length 2..2 tokens"
     /// No single edit leads from one text to another.
     case fixed = "match /w3 w3|w4 w4/"
 
@@ -78,7 +79,7 @@ import Testing
 
   @Test func anotherModelsProbabilitiesAreCaught() throws {
     let model = try NGramWordsExactTests.model(order: 3, vocabulary: 5)
-    let enumerated = try Space.lengths.target(model)
+    let enumerated = try Space.pairs.target(model)
     let words = Mistold(
       words: NGramLeftWords(model, attempts: 1),
       told: UnigramWords(model: model, weights: [1, 1, 1, 1, 20]))
