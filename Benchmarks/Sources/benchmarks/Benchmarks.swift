@@ -10,16 +10,20 @@ enum Benchmarks {
       "steps", "Metropolis-Hastings steps a second, by the way of choosing words",
       { try StepsBenchmark.run($0) }
     ), ("effective", "effective samples a second, by kernel", { try EffectiveBenchmark.run($0) }),
+    ("models", "estimating, sizes, opening, scoring, drawing", { try ModelsBenchmark.run($0) }),
   ]
 
   static func main() throws {
     var words = Array(CommandLine.arguments.dropFirst())
+    if words.first == "train-once" {
+      return try ModelsBenchmark.trainOnce(Array(words.dropFirst()))
+    }
     let setting = try Setting(&words)
     guard let name = words.first, let benchmark = all.first(where: { $0.name == name }) else {
-      print(
+      say(
         "usage: benchmarks NAME [--data DIR] [--peers DIR] [--steps N] [--only PART OF A LINE]\n")
-      for benchmark in all { print("  \(benchmark.name)  \(benchmark.says)") }
-      print("\n--data holds corpora/en/wikitext2; --peers is an environment made by tools/peers")
+      for benchmark in all { say("  \(benchmark.name)  \(benchmark.says)") }
+      say("\n--data holds corpora/en/wikitext2; --peers is an environment made by tools/peers")
       exit(words.isEmpty ? 0 : 64)
     }
     try benchmark.run(setting)
@@ -49,7 +53,7 @@ struct Setting {
   func file(_ name: String) -> String {
     let path = data + "/" + name
     guard FileManager.default.fileExists(atPath: path) else {
-      print("'\(path)' is not there; say with --data where the data is")
+      say("'\(path)' is not there; say with --data where the data is")
       exit(66)
     }
     return path
@@ -74,4 +78,10 @@ func short(_ number: Double) -> String {
   case 1e3...: String(format: "%.1f k", number / 1e3)
   default: String(format: "%.3g", number)
   }
+}
+
+/// Prints a line that is seen at once, also through a pipe.
+func say(_ line: String) {
+  print(line)
+  fflush(nil)
 }

@@ -31,7 +31,7 @@ enum EffectiveBenchmark {
     ) throws where Kernel.Scorer == SentenceScorer<NGramModel> {
       guard setting.only.map({ name.contains($0) }) ?? true else { return }
       all.append(try means(name, kernel(), target, setting.steps ?? steps, model))
-      print("  \(name) done: mean \(all[all.count - 1].means[0].reduce(0, +) / Double(chains))")
+      say("  \(name) done: mean \(all[all.count - 1].means[0].reduce(0, +) / Double(chains))")
     }
     try measure("unigram", StepsBenchmark.edits(unigram), 2_000_000)
     try measure(
@@ -52,14 +52,14 @@ enum EffectiveBenchmark {
           probabilityOfFirst: share), 400_000)
     }
     // Each kernel's mean of means is unbiased, so the most precise ones say where the truth is.
-    print("\neffective samples a second, one thread; \(chains) chains each\n")
-    print("kernel                     log-probability   word before 'war'   mean")
+    say("\neffective samples a second, one thread; \(chains) chains each\n")
+    say("kernel                     log-probability   word before 'war'   mean")
     let truths = (0..<2).map { truth(all, $0) }
     for one in all {
       let rates = (0..<2).map { q in
         one.variances[q] / spread(one.means[q], around: truths[q]) / one.seconds
       }
-      print(
+      say(
         one.name.padding(toLength: 27, withPad: " ", startingAt: 0)
           + short(rates[0]).padding(toLength: 18, withPad: " ", startingAt: 0)
           + short(rates[1]).padding(toLength: 20, withPad: " ", startingAt: 0)

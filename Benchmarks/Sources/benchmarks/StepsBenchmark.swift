@@ -12,7 +12,7 @@ enum StepsBenchmark {
     let weights = model.unigramWeights
     let unigram = UnigramWords(model: model, weights: weights)
     let left = NGramLeftWords(model)
-    print("WikiText-2 trigram, keywords war, river, album, up to 20 words; one thread\n")
+    say("WikiText-2 trigram, keywords war, river, album, up to 20 words; one thread\n")
     let wanted = setting.only
     func measure<Kernel: TransitionKernel>(
       _ name: String, _ kernel: @autoclosure () -> Kernel,
@@ -61,7 +61,7 @@ enum StepsBenchmark {
       for _ in 0..<steps where kernel.step(&scorer, using: &choices).isAccepted { accepted += 1 }
     }
     let share = Double(accepted) / Double(steps * 5) * 100
-    print(
+    say(
       name.padding(toLength: 26, withPad: " ", startingAt: 0)
         + "\(short(Double(steps) / seconds)) steps/s, \(String(format: "%.1f", share)) % accepted")
   }

@@ -9,21 +9,34 @@ public import Sampling
 /// gives every word a positive probability and that neighbouring allowed texts differ in one word
 /// or in a block of at most eight.
 public struct NGramMoves: TransitionKernel {
-  /// How often each kind of move is proposed, in 64ths.
+  /// How often each kind of move is proposed, relative to the others.
   public struct Shares: Hashable, Sendable {
     /// Replacement by the left conditional.
-    public var replace = 22
+    public var replace = 60
     /// Insertion by the left conditional, or deletion.
-    public var insertOrDelete = 24
+    public var insertOrDelete = 120
     /// Replacement by the unigram.
-    public var replaceByUnigram = 5
+    public var replaceByUnigram = 6
     /// Exchange of two words.
-    public var swap = 12
+    public var swap = 66
+    /// Rewriting of a block of words, where an automaton says which blocks fit.
+    public var rewrite = 4
 
-    /// The shares that did best over several targets; what is left is for rewriting blocks.
+    /// The shares that did best over several targets.
     public init() {}
 
-    @usableFromInline var total: Int { replace + insertOrDelete + replaceByUnigram + swap }
+    /// The shares for texts of one length, where insertions and deletions would all be refused.
+    public static var fixedLength: Shares {
+      var shares = Shares()
+      shares.replace += 100
+      shares.insertOrDelete = 0
+      shares.rewrite += 20
+      return shares
+    }
+
+    @usableFromInline var total: Int {
+      replace + insertOrDelete + replaceByUnigram + swap + rewrite
+    }
   }
 
   /// How often each kind is proposed.
@@ -40,13 +53,18 @@ public struct NGramMoves: TransitionKernel {
   /// - Parameters:
   ///   - target: whose texts; its model is in the fast layout.
   ///   - words: the model's left conditional, where it was made already.
-  ///   - shares: how often each kind is proposed.
-  /// - Precondition: the shares are not negative and add up to at most 64.
+  ///   - shares: how often each kind is proposed; `nil` for what suits the target.
+  /// - Precondition: the shares are not negative, and one is positive.
   /// - Complexity: O(n-grams) where the left conditional is not given, else O(vocabulary).
   public init(
-    for target: SentenceTarget<NGramModel>, words: NGramLeftWords? = nil, shares: Shares = Shares()
+    for target: SentenceTarget<NGramModel>, words: NGramLeftWords? = nil, shares: Shares? = nil
   ) {
-    precondition((1...64).contains(shares.total), "shares are 64ths")
+    let hasOneLength = target.automaton?.fixedLength != nil
+    var shares = shares ?? (hasOneLength ? .fixedLength : Shares())
+    if target.automaton == nil { shares.rewrite = 0 }
+    precondition(
+      min(shares.replace, shares.insertOrDelete, shares.replaceByUnigram) >= 0
+        && min(shares.swap, shares.rewrite) >= 0 && shares.total > 0, "shares are not negative")
     let model = target.model
     let left = words ?? NGramLeftWords(model)
     let weights = model.unigramWeights
@@ -72,7 +90,7 @@ public struct NGramMoves: TransitionKernel {
   public func step(
     _ scorer: inout SentenceScorer<NGramModel>, using choices: inout some ChoiceSource
   ) -> StepReport {
-    var rest = choices.index(below: rewrite == nil ? shares.total : 64)
+    var rest = choices.index(below: shares.total)
     if rest < shares.replace { return replace.step(&scorer, using: &choices) }
     rest -= shares.replace
     if rest < shares.insertOrDelete {
@@ -85,7 +103,7 @@ public struct NGramMoves: TransitionKernel {
         isAccepted: replaceByUnigram.step(&scorer, using: &choices).isAccepted, kind: 3)
     }
     rest -= shares.replaceByUnigram
-    if rest < shares.swap || rewrite == nil {
+    if rest < shares.swap {
       return StepReport(isAccepted: swap.step(&scorer, using: &choices).isAccepted, kind: 4)
     }
     let report = rewrite?.step(&scorer, using: &choices)

@@ -235,3 +235,22 @@ extension TokenAutomaton {
     return false
   }
 }
+
+extension TokenAutomaton {
+  /// The number of tokens that every allowed text has; `nil` where they differ or there is none.
+  public var fixedLength: Int? {
+    guard isSatisfiable else { return nil }
+    // No shorter text is allowed, and no further token at its end.
+    let shortest = Int(distances[Int(start)])
+    var layer: Set<State> = [start]
+    func following(_ state: State) -> [State] {
+      let row = Int(state) * classCount
+      return transitions[row..<row + classCount].filter { $0 != Self.dead }
+    }
+    for _ in 0..<shortest { layer = Set(layer.flatMap(following)) }
+    let allEnd = layer.allSatisfy {
+      finalWeights[Int($0)] > -.infinity && following($0).isEmpty
+    }
+    return allEnd ? shortest : nil
+  }
+}

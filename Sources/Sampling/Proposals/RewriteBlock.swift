@@ -56,7 +56,7 @@ public struct RewriteBlock<Model: LanguageModel>: Proposal {
     guard oldCount <= scorer.count else { return Move(nil, logForward: 0, logBackward: 0) }
     let low = choices.index(below: scorer.count - oldCount + 1)
     let high = low + oldCount
-    let steps = reachable(before: high, in: scorer, steps: max(oldCount, newCount))
+    var ahead = Ahead(automaton, from: high, steps: max(oldCount, newCount))
     guard let first = scorer.automatonState(before: low) else {
       preconditionFailure("the target has the automaton of its proposal")
     }
@@ -64,7 +64,7 @@ public struct RewriteBlock<Model: LanguageModel>: Proposal {
     var logForward = 0.0
     var words: [Token] = []
     for left in stride(from: newCount, to: 0, by: -1) {
-      let weights = classWeights(from: state, into: steps[left - 1])
+      let weights = classWeights(from: state, left: left - 1, &ahead, scorer)
       let total = weights.reduce(0, +)
       guard total > 0 else { return Move(nil, logForward: 0, logBackward: 0) }
       let chosen = choices.index(weights: weights)
@@ -75,14 +75,14 @@ public struct RewriteBlock<Model: LanguageModel>: Proposal {
       state = automaton.next(state, token)
     }
     // With no words at all the rest has to follow by itself.
-    guard newCount > 0 || steps[0][Int(state)] else {
+    guard newCount > 0 || ahead.isLive(0, state, scorer) else {
       return Move(nil, logForward: 0, logBackward: 0)
     }
     var logBackward = 0.0
     state = first
     for place in low..<high {
       let token = scorer.token(at: place)
-      let weights = classWeights(from: state, into: steps[high - place - 1])
+      let weights = classWeights(from: state, left: high - place - 1, &ahead, scorer)
       logBackward += LogSpace.log(tokenWeights[token.index] / weights.reduce(0, +))
       state = automaton.next(state, token)
     }
@@ -96,37 +96,59 @@ public struct RewriteBlock<Model: LanguageModel>: Proposal {
     return length
   }
 
-  /// The states from which the text's rest can be reached with 0 words, 1 word and so on.
-  private func reachable(
-    before place: Int, in scorer: SentenceScorer<Model>, steps: Int
-  ) -> [[Bool]] {
-    var live = (0..<automaton.stateCount).map { start in
-      var state = UInt32(start)
+  private func classWeights(
+    from state: TokenAutomaton.State, left: Int, _ ahead: inout Ahead,
+    _ scorer: SentenceScorer<Model>
+  ) -> [Double] {
+    let row = Int(state) * automaton.classCount
+    return (0..<automaton.classCount).map { c in
+      let next = automaton.transitions[row + c]
+      let isLive =
+        classWeights[c] > 0 && next != TokenAutomaton.dead && ahead.isLive(left, next, scorer)
+      return isLive ? classWeights[c] : 0
+    }
+  }
+
+  /// From which states the text's rest can be reached with so many words; each is asked once.
+  private struct Ahead {
+    private let automaton: TokenAutomaton
+    private let place: Int
+    /// 0 where it is not known yet, 1 for no, 2 for yes.
+    private var known: [UInt8]
+
+    init(_ automaton: TokenAutomaton, from place: Int, steps: Int) {
+      self.automaton = automaton
+      self.place = place
+      known = [UInt8](repeating: 0, count: (steps + 1) * automaton.stateCount)
+    }
+
+    mutating func isLive(
+      _ words: Int, _ state: TokenAutomaton.State, _ scorer: SentenceScorer<Model>
+    ) -> Bool {
+      let entry = words * automaton.stateCount + Int(state)
+      if known[entry] == 0 { known[entry] = find(words, state, scorer) ? 2 : 1 }
+      return known[entry] == 2
+    }
+
+    private mutating func find(
+      _ words: Int, _ state: TokenAutomaton.State, _ scorer: SentenceScorer<Model>
+    ) -> Bool {
+      if words > 0 {
+        let row = Int(state) * automaton.classCount
+        for c in 0..<automaton.classCount {
+          let next = automaton.transitions[row + c]
+          if next != TokenAutomaton.dead, isLive(words - 1, next, scorer) { return true }
+        }
+        return false
+      }
+      var state = state
       for i in place..<scorer.count {
+        // From where the text itself is, its rest is allowed.
+        if state == scorer.automatonState(before: i) { return true }
         state = automaton.next(state, scorer.token(at: i))
         if state == TokenAutomaton.dead { return false }
       }
       return automaton.finalWeights[Int(state)] > -.infinity
-    }
-    var all = [live]
-    for _ in 0..<steps {
-      live = (0..<automaton.stateCount).map { state in
-        let row = state * automaton.classCount
-        return (0..<automaton.classCount).contains { c in
-          let next = automaton.transitions[row + c]
-          return next != TokenAutomaton.dead && live[Int(next)]
-        }
-      }
-      all.append(live)
-    }
-    return all
-  }
-
-  private func classWeights(from state: TokenAutomaton.State, into live: [Bool]) -> [Double] {
-    let row = Int(state) * automaton.classCount
-    return (0..<automaton.classCount).map { c in
-      let next = automaton.transitions[row + c]
-      return next != TokenAutomaton.dead && live[Int(next)] ? classWeights[c] : 0
     }
   }
 }

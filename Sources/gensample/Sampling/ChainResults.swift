@@ -152,8 +152,10 @@ struct ChainResults {
       switch traces.rHat {
       case .value(let value) where value.isFinite:
         line += ", R-hat \(String(format: "%.3f", value))"
-        if value > 1.01 { line += " (above 1.01: the chains have not met; take more --warmup)" }
-      case .value: line += ", R-hat infinite: the chains have not met; take more --warmup"
+        if value > 1.01 {
+          line += " (above 1.01: the chains have not met; run longer: --warmup, --thin)"
+        }
+      case .value: line += ", R-hat infinite: the chains have not met; run longer: --warmup, --thin"
       case .undefined(let reason): line += ", no R-hat: \(reason)"
       }
       lines.append(line)
