@@ -127,19 +127,29 @@ import Testing
     ("match /(?<name/", 8, "found a group's name without its '>'"),
     (#"match /\xg1/"#, 8, #"found '\' without the hexadecimal number of a scalar"#),
     (#"prefer "sea""#, 13, "found the end of the line, expected a weight in nats such as 1.5"),
-    (#"prefer "sea" inf"#, 14, "found 'inf', expected a finite number of nats"),
-    (#"prefer "sea" nan"#, 14, "found 'nan', expected a finite number of nats"),
-    (#"prefer "sea" much"#, 14, "found 'much', expected a finite number of nats"),
-    ("fluency 0", 9, "found '0', expected a finite exponent above 0"),
-    ("fluency -1", 9, "found '-1', expected a finite exponent above 0"),
-    ("fluency nan", 9, "found 'nan', expected a finite exponent above 0"),
-    ("fluency inf", 9, "found 'inf', expected a finite exponent above 0"),
+    (#"prefer "sea" inf"#, 14, Self.nats("inf")),
+    (#"prefer "sea" nan"#, 14, Self.nats("nan")),
+    (#"prefer "sea" much"#, 14, Self.nats("much")),
+    (#"prefer "sea" -1e308"#, 14, Self.nats("-1e308")),
+    ("fluency 0", 9, Self.exponent("0")),
+    ("fluency -1", 9, Self.exponent("-1")),
+    ("fluency nan", 9, Self.exponent("nan")),
+    ("fluency inf", 9, Self.exponent("inf")),
+    ("fluency 1e308", 9, Self.exponent("1e308")),
     ("fluency", 8, "found the end of the line, expected an exponent such as 0.8"),
   ]
 
   private static func hole(_ text: String) -> String {
     "found '{\(text)}', expected any, 2 words, 1..2 words, 3 characters, one of \"a\" \"b\" or "
       + "/an expression/"
+  }
+
+  private static func nats(_ text: String) -> String {
+    "found '\(text)', expected a number of nats from -1e100 to 1e100"
+  }
+
+  private static func exponent(_ text: String) -> String {
+    "found '\(text)', expected an exponent above 0 and up to 1e100"
   }
 
   private static func unsupported(_ what: String) -> String {

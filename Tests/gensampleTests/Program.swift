@@ -35,13 +35,24 @@ enum Program {
     return folder + "/gensample"
   }()
 
+  /// Whether a process takes signals into its own hands by now.
+  private static func isWatching(_ process: Int32) -> Bool {
+    guard let status = try? String(contentsOfFile: "/proc/\(process)/status", encoding: .utf8)
+    else { return !FileManager.default.fileExists(atPath: "/proc/self/status") }
+    guard let mask = status.firstMatch(of: #/SigCgt:\s*([0-9a-f]+)/#),
+      let bits = UInt64(mask.1, radix: 16)
+    else { return false }
+    return bits & (1 << UInt64(SIGTERM - 1)) != 0
+  }
+
   /// Runs the program to its end, in a folder, with a text as its standard input.
   ///
   /// `shell` is a line of `sh` in which `"$@"` is the program and its arguments; `interrupt` is a
-  /// signal and the condition at which it is sent; after `limit` seconds the program is killed.
+  /// signal for it once it listens and has printed what the condition asks for; after `limit`
+  /// seconds it is killed.
   static func run(
     _ arguments: [String], input: String? = nil, in folder: String? = nil, shell: String? = nil,
-    interrupt: (signal: Int32, when: @Sendable () -> Bool)? = nil, limit: TimeInterval = 60
+    interrupt: (signal: Int32, when: @Sendable (String) -> Bool)? = nil, limit: TimeInterval = 60
   ) throws -> Outcome {
     let process = Process()
     if let shell {
@@ -64,8 +75,14 @@ enum Program {
     try process.run()
     let deadline = Date(timeIntervalSinceNow: limit)
     var isSent = false
+    var sendAt: Date?
     while process.isRunning {
-      if let interrupt, !isSent, interrupt.when() {
+      if let interrupt, sendAt == nil, isWatching(process.processIdentifier),
+        interrupt.when(try scratch.read("stdout"))
+      {
+        sendAt = Date(timeIntervalSinceNow: 0.2)
+      }
+      if let interrupt, !isSent, let sendAt, Date() > sendAt {
         kill(process.processIdentifier, interrupt.signal)
         isSent = true
       }

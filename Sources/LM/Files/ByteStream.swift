@@ -9,10 +9,14 @@ final class ByteStream {
   private let descriptor: Int32
   private let process: Process?
   private let output: Pipe?
+  private let isCancelled: @Sendable () -> Bool
 
-  /// Opens a path.
-  init(path: String) throws(LoadError) {
+  /// Opens a path; what waits for a pipe or a terminal is given up when `isCancelled` says so.
+  init(
+    path: String, isCancelled: @escaping @Sendable () -> Bool = { false }
+  ) throws(LoadError) {
     self.path = path
+    self.isCancelled = isCancelled
     if path == "-" {
       descriptor = STDIN_FILENO
       process = nil
@@ -40,6 +44,8 @@ final class ByteStream {
     process.arguments = ["gzip", "-dc"]
     process.standardInput = FileHandle(fileDescriptor: opened, closeOnDealloc: true)
     process.standardOutput = output
+    // What it would say there, the error says with the file's name.
+    process.standardError = FileHandle.nullDevice
     do {
       try process.run()
     } catch {
@@ -59,6 +65,7 @@ final class ByteStream {
   /// Reads up to `capacity` bytes; 0 at the end.
   func read(into base: UnsafeMutableRawPointer, capacity: Int) throws(LoadError) -> Int {
     while true {
+      try waitForBytes()
       let count = unsafe Foundation.read(descriptor, base, capacity)
       if count > 0 { return count }
       if count == 0 {
@@ -73,6 +80,16 @@ final class ByteStream {
       guard errno == EINTR else {
         throw LoadError(.cannotRead, path: path, "cannot be read: \(systemErrorText())")
       }
+    }
+  }
+
+  /// A read that has begun could not be given up.
+  private func waitForBytes() throws(LoadError) {
+    var waiting = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+    while true {
+      let ready = unsafe poll(&waiting, 1, 100)
+      guard ready == 0 || (ready < 0 && errno == EINTR) else { return }
+      if isCancelled() { throw LoadError(.cancelled, path: path, "stopped") }
     }
   }
 

@@ -51,6 +51,9 @@ private struct StatementParser {
   private let line: Int
   private var place = 0
 
+  // Sums over the tokens of a text stay finite with these.
+  private static let largest = 1e100
+
   init(_ text: String, path: String, line: Int) {
     scalars = Array(text.unicodeScalars)
     self.path = path
@@ -171,15 +174,18 @@ private struct StatementParser {
     case "prefer":
       let pattern = try pattern(name, ignoringCase)
       let weight = try number("a weight in nats such as 1.5")
-      guard let nats = Double(weight.text), nats.isFinite else {
-        throw error("found '\(weight.text)', expected a finite number of nats", at: weight.start)
+      guard let nats = Double(weight.text), abs(nats) <= Self.largest else {
+        throw error(
+          "found '\(weight.text)', expected a number of nats from -1e100 to 1e100",
+          at: weight.start)
       }
       return .prefer(pattern, nats)
     default:
       let exponent = try number("an exponent such as 0.8")
-      guard let value = Double(exponent.text), value.isFinite, value > 0 else {
+      guard let value = Double(exponent.text), value > 0, value <= Self.largest else {
         throw error(
-          "found '\(exponent.text)', expected a finite exponent above 0", at: exponent.start)
+          "found '\(exponent.text)', expected an exponent above 0 and up to 1e100",
+          at: exponent.start)
       }
       return .fluency(value)
     }

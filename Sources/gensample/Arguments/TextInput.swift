@@ -5,6 +5,13 @@ import LM
 
 /// Texts that are read whole: constraints, keyword sets, lists of words.
 enum TextInput {
+  /// Refuses files that name standard input twice: the second one would be empty.
+  static func checkOnce(_ paths: some Sequence<String>) throws(CommandFailure) {
+    guard paths.count(where: { $0 == "-" }) <= 1 else {
+      throw .usage("standard input can be read only once")
+    }
+  }
+
   /// A whole file's text; `-` is standard input, pipes and devices are read as they are.
   static func text(_ path: String) throws(LoadError) -> String {
     let descriptor = path == "-" ? STDIN_FILENO : unsafe open(path, O_RDONLY | O_CLOEXEC)

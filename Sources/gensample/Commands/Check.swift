@@ -30,9 +30,7 @@ enum Check: Command {
     let format = try OutputOptions.format(arguments)
     let seed = try arguments.seed("seed") ?? 0
     let model = try loadModel(arguments.text("model") ?? BuiltInModel.english.rawValue)
-    guard arguments.positional.filter({ $0 == "-" }).count <= 1 else {
-      throw CommandFailure.usage("standard input can be read only once")
-    }
+    try TextInput.checkOnce(arguments.positional)
     let constraints = try ConstraintFile.parse(
       TextInput.text(path), path: TargetOptions.shown(path))
     let tree = VocabularyTree(model.vocabulary)
@@ -83,6 +81,12 @@ enum Check: Command {
     }
   }
 
+  /// The place, from 1, of the first visible scalar behind so many.
+  private static func column(of offset: Int, in text: String) -> Int {
+    let blanks = text.unicodeScalars.dropFirst(offset).prefix { $0.properties.isWhitespace }
+    return offset + blanks.count + 1
+  }
+
   /// Judges each line of a file; the number of those that do not meet all statements.
   private static func judge(
     _ path: String, _ target: CompiledTarget, _ format: OutputFormat, _ stream: ResultStream
@@ -97,7 +101,7 @@ enum Check: Command {
       var column: Int?
       if let place = tokens.firstIndex(of: nil) {
         let known = vocabulary.text(of: tokens[..<place].compactMap { $0 })
-        column = known.unicodeScalars.count + 1
+        column = Self.column(of: known.unicodeScalars.count, in: text)
         reason = "a word that is outside the model's vocabulary"
       } else {
         let known = tokens.compactMap { $0 }
@@ -106,7 +110,8 @@ enum Check: Command {
           if fault.after == known.count {
             reason = "not met by the whole text"
           } else {
-            column = vocabulary.text(of: known[..<fault.after]).unicodeScalars.count + 1
+            column = Self.column(
+              of: vocabulary.text(of: known[..<fault.after]).unicodeScalars.count, in: text)
             reason = "can no longer be met"
           }
         }

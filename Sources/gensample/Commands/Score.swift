@@ -24,6 +24,7 @@ enum Score: Command {
     guard arguments.positional.count >= 2 else {
       throw CommandFailure.usage("score needs a model and a text: gensample score \(usage)")
     }
+    try TextInput.checkOnce(arguments.positional.dropFirst())
     let format = try OutputOptions.format(arguments)
     let name = arguments.positional[0]
     let model = try loadModel(name)
@@ -39,7 +40,10 @@ enum Score: Command {
         try stream.writeLine("log-probability\ttokens\tunknown\ttext")
       }
       for path in arguments.positional.dropFirst() {
-        try scorer.score(path: path, isLossy: arguments.has("lossy")) { text, score in
+        try scorer.score(
+          path: path, isLossy: arguments.has("lossy"),
+          isCancelled: { Interruption.signal != nil }
+        ) { text, score in
           if Interruption.signal != nil { throw LoadError(.cancelled, "stopped") }
           total.add(score)
           lines += 1

@@ -47,6 +47,8 @@ enum Train: Command {
     guard !arguments.positional.isEmpty else {
       throw CommandFailure.usage("train needs a text: gensample train \(usage)")
     }
+    try TextInput.checkOnce(
+      arguments.positional + arguments.texts("vocabulary"))
     let quantized = try arguments.integer("quantize", in: 2...16)
     let layout = try arguments.choice("layout", as: NGramLayout.self)
     try form.check(layout: layout, quantized: quantized)

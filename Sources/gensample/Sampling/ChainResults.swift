@@ -142,9 +142,9 @@ struct ChainResults {
     for (i, quantity) in quantities.enumerated() where quantity.part?.constraint.isSoft ?? true {
       let traces = ChainTraces(records.map { $0.trace.map { $0[i] } })
       guard let mean = traces.mean.value else { continue }
-      var line = "  \(quantity.name): mean \(String(format: "%.2f", mean))"
+      var line = "  \(quantity.name): mean \(short(mean))"
       if let error = traces.meanError.value {
-        line += " ± \(String(format: "%.2f", error))"
+        line += " ± \(short(error))"
       }
       if let size = traces.bulkEffectiveSize.value {
         line += ", effective draws \(String(format: "%.0f", size))"
@@ -161,6 +161,10 @@ struct ChainResults {
       lines.append(line)
     }
     return lines.joined(separator: "\n")
+  }
+
+  private static func short(_ number: Double) -> String {
+    String(format: abs(number) < 1e9 ? "%.2f" : "%.3g", number)
   }
 
   static func percent(_ share: Double) -> String {

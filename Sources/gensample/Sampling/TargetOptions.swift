@@ -21,9 +21,7 @@ enum TargetOptions {
   static func constraints(_ arguments: Arguments) throws -> [Constraint] {
     var constraints: [Constraint] = []
     let files = arguments.texts("constraints")
-    guard (files + arguments.texts("each")).filter({ $0 == "-" }).count <= 1 else {
-      throw CommandFailure.usage("standard input can be read only once")
-    }
+    try TextInput.checkOnce(files + arguments.texts("each"))
     for file in files {
       constraints += try ConstraintFile.parse(TextInput.text(file), path: shown(file))
     }

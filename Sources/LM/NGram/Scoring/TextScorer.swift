@@ -59,12 +59,19 @@ public struct TextScorer {
 
   /// Scores all lines of a file and hands each over; `-` is standard input.
   ///
-  /// - Throws: `LoadError` where the file cannot be read or is no valid UTF-8, or what `body`
-  ///   throws.
+  /// - Parameters:
+  ///   - path: the file.
+  ///   - isLossy: whether U+FFFD is put in place of what is no UTF-8.
+  ///   - isCancelled: asked while there is nothing to read yet.
+  ///   - body: takes a line and its score.
+  /// - Throws: `LoadError` where the file cannot be read, is no valid UTF-8 or reading was
+  ///   cancelled, or what `body` throws.
   public mutating func score(
-    path: String, isLossy: Bool = false, _ body: (String, Score) throws -> Void
+    path: String, isLossy: Bool = false,
+    isCancelled: @escaping @Sendable () -> Bool = { false },
+    _ body: (String, Score) throws -> Void
   ) throws {
-    let stream = try ByteStream(path: path)
+    let stream = try ByteStream(path: path, isCancelled: isCancelled)
     var offset = 0
     var scorer = self
     try unsafe stream.forEachLine { bytes, number in

@@ -69,7 +69,7 @@ struct CorpusReader {
     }
 
     for path in paths {
-      let stream = try ByteStream(path: path)
+      let stream = try ByteStream(path: path, isCancelled: options.isCancelled)
       var line = 1
       var byte = 0
       var rest: [UInt8] = []
