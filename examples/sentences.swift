@@ -15,9 +15,9 @@ let target = try SentenceTarget(
 let plan = RunPlan(warmup: 10_000, thin: 5_000, extent: .draws(6), seed: 1)
 let records = try runChains(of: plan, target: target, kernel: NGramMoves(for: target), threads: 2)
 for draw in records.flatMap(\.draws) { print(model.vocabulary.text(of: draw.state)) }
-//> The night was pollen heart was.
-//> Another, a poor, unpleasant night the certain that my heart.
-//> The night, and ont toujours raison wrapped heart.
-//> I have no heart, a majority of the night.
-//> The night was of excellent heart independently of the forest.
-//> Suddenly her own heart were ribbons night.
+//> A pretext knowledge reforms heart mind that night, leaning escape.
+//> As to the heart that night.
+//> He was carried out night sewn from her heart.
+//> The night, and with his heart.
+//> Just heart, you must night.
+//> The night and to break her heart, a or person.
