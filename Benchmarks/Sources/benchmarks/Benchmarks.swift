@@ -15,6 +15,7 @@ enum Benchmarks {
 
   static func main() throws {
     var words = Array(CommandLine.arguments.dropFirst())
+    if words.first == "loop" { return try LoopBenchmark.run(Array(words.dropFirst())) }
     if words.first == "train-once" {
       return try ModelsBenchmark.trainOnce(Array(words.dropFirst()))
     }

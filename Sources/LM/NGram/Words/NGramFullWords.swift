@@ -186,12 +186,15 @@ struct NGramPlaceKey: Equatable {
 @usableFromInline
 @safe
 final class NGramPlaceMemory {
-  private static let placeCount = 1024
-  private static let pairCount = 2048
+  private static let placeCount = 4096
+  private static let pairCount = 8192
+  /// Words that all pairs together may hold: some 50 MB.
+  private static let mostWords = 1 << 21
 
   @usableFromInline let tables: NGramPlaceTables
   @usableFromInline let places: UnsafeMutablePointer<NGramPlace>
   private let pairs: UnsafeMutablePointer<NGramPair>
+  private var heldWords = 0
 
   @usableFromInline
   init(_ tables: NGramPlaceTables) {
@@ -230,7 +233,13 @@ final class NGramPlaceMemory {
     hash ^= hash >> 29
     let slot = Int(truncatingIfNeeded: hash >> 16) & (Self.pairCount - 1)
     if unsafe !pairs[slot].isFilled || pairs[slot].left != left || pairs[slot].right != right {
+      if heldWords > Self.mostWords {
+        heldWords = 0
+        for i in 0..<Self.pairCount { unsafe pairs[i] = NGramPair() }
+      }
+      heldWords -= unsafe pairs[slot].words.count
       unsafe tables.fill(&pairs[slot], left, right, model)
+      heldWords += unsafe pairs[slot].words.count
     }
     return slot
   }

@@ -146,6 +146,16 @@ public struct NGramLeftWords: WordProposal {
   public func draw(
     in context: NGramContext, using choices: inout some ChoiceSource
   ) -> (token: Token, logProbability: Double) {
+    var copy = context
+    return draw(advancing: &copy, using: &choices)
+  }
+
+  /// A word by its probability in a context, given that it is drawable, and the context advanced by
+  /// it: one look-up for both.
+  @inlinable
+  public func draw(
+    advancing context: inout NGramContext, using choices: inout some ChoiceSource
+  ) -> (token: Token, logProbability: Double) {
     let count = context.count
     let isMixed = count > 0 && tables.levels[count].hasNegative[context.node(ofLength: count)]
     for _ in 0..<max(1, attempts) {
@@ -162,13 +172,15 @@ public struct NGramLeftWords: WordProposal {
           ? place : Int(tables.levels[k].aliases[place])
         word = model.word(k, node)
       }
-      let token = Token(rawValue: word)
-      let logProbability = model.logProbability(of: token, in: context)
       if !isMixed || choices.chance(acceptance(of: word, in: context)) {
-        return (token, logProbability - logSum(of: context))
+        let logSum = logSum(of: context)
+        let token = Token(rawValue: word)
+        return (token, model.advance(&context, scoring: token) - logSum)
       }
     }
-    return drawFromVector(in: context, using: &choices)
+    let drawn = drawFromVector(in: context, using: &choices)
+    model.advance(&context, by: drawn.token)
+    return drawn
   }
 
   @inlinable
