@@ -279,6 +279,26 @@ import Testing
     #expect(outcome.output == "")
   }
 
+  @Test func exponentsMultiplyWithinBounds() throws {
+    let outcome = try Program.run(
+      SmallModel.mh("--constraints", "-"),
+      input: String(repeating: "fluency 1e100\n", count: 4) + "length 3 words\n")
+    #expect(
+      outcome.errors
+        == "gensample: the 'fluency' statements multiply to inf, expected 1e-100 to 1e100\n")
+    #expect(outcome.code == 65)
+  }
+
+  /// Counted lengths are compiled in time that grows with the length and not with its square,
+  /// which would take minutes here.
+  @Test(arguments: ["length 5000 words", "length ..5000 words", "length 5000 bytes"])
+  func longLengthsAreCompiledInLinearTime(statement: String) throws {
+    let outcome = try Program.run(
+      ["check", "-", "--model", SmallModel.path], input: statement, limit: 20)
+    #expect(outcome.code == 0 && outcome.errors == "")
+    #expect(outcome.output.contains("  states: "))
+  }
+
   @Test(arguments: ["fluency 0.5", #"prefer "sea" 2"#])
   func divergentTargetIsRefusedWithAdvice(statement: String) throws {
     let outcome = try Program.run(SmallModel.mh("--constraints", "-"), input: statement)

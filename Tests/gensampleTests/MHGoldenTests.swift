@@ -208,6 +208,7 @@ import Testing
     #expect(plan["type"] as? String == "run")
     #expect(plan["seed"] as? Int == 1)
     #expect(plan["samples"] as? Int == 8)
+    #expect(plan["chain_range"] as? [Int] == [0, 3])
     #expect(plan["constraints"] as? [String] == ["length 3..8 words"])
     let samples = try folder.read("run/samples.jsonl").split(separator: "\n")
     #expect(samples.count == 9)

@@ -96,6 +96,18 @@ import Testing
     #expect(try outcome.objects().compactMap { $0["type"] as? String } == ["score", "summary"])
   }
 
+  /// A model that cannot be kept in part is given up at the first signal.
+  @Test(arguments: [(SIGINT, 130), (SIGTERM, 143)] as [(Int32, Int32)])
+  func convertStoppedLeavesNothing(signal: Int32, code: Int32) throws {
+    let folder = try Folder()
+    let outcome = try Program.run(
+      ["convert", "in.arpa", "out.gsm"], in: folder.path,
+      shell: #"mkfifo in.arpa; exec 3<>in.arpa; exec "$@""#, interrupt: (signal, { _ in true }))
+    #expect(outcome.code == code)
+    #expect(outcome.errors == "gensample: stopped\n")
+    #expect(try folder.names() == ["in.arpa"])
+  }
+
   /// Numbers, vocabulary and how texts are put together survive a way around.
   @Test func formsHoldTheSame() throws {
     let folder = try Folder()

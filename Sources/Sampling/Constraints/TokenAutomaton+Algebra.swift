@@ -85,6 +85,45 @@ extension TokenAutomaton {
     ).minimized()
   }
 
+  /// For each of the states: the most further tokens to an end, `UInt32.max` without bound.
+  private func longestCompletions(_ live: [Int]) -> [UInt32] {
+    var heads = [Int](repeating: 0, count: stateCount + 1)
+    var open = [Int](repeating: 0, count: stateCount)
+    for state in live {
+      for next in transitions[state * classCount..<(state + 1) * classCount]
+      where next != Self.dead {
+        heads[Int(next) + 1] += 1
+        open[state] += 1
+      }
+    }
+    for i in 0..<stateCount { heads[i + 1] += heads[i] }
+    var predecessors = [State](repeating: 0, count: heads[stateCount])
+    var fill = heads
+    for state in live {
+      for next in transitions[state * classCount..<(state + 1) * classCount]
+      where next != Self.dead {
+        predecessors[fill[Int(next)]] = State(state)
+        fill[Int(next)] += 1
+      }
+    }
+    var longest = [UInt32](repeating: 0, count: stateCount)
+    var queue = live.filter { open[$0] == 0 }
+    var head = 0
+    while head < queue.count {
+      let state = queue[head]
+      head += 1
+      for i in heads[state]..<heads[state + 1] {
+        let p = Int(predecessors[i])
+        longest[p] = max(longest[p], longest[state] + 1)
+        open[p] -= 1
+        if open[p] == 0 { queue.append(p) }
+      }
+    }
+    // What is still open lies on a cycle or leads to one.
+    for state in live where open[state] > 0 { longest[state] = .max }
+    return longest
+  }
+
   /// The same texts and weights with the fewest states and classes.
   ///
   /// States that cannot be reached or completed go; states with equal futures become one, by
@@ -120,9 +159,12 @@ extension TokenAutomaton {
       block = next
       return hasGrown
     }
+    // States with equal futures have equal shortest and longest ones. Where lengths are counted,
+    // these tell all states apart at once, which refinement would do one state a round.
+    let longest = longestCompletions(live)
     // A weight on a transition that no text uses tells nothing.
     _ = refine { state in
-      [finalWeights[state].bitPattern]
+      [finalWeights[state].bitPattern, UInt64(distances[state]), UInt64(longest[state])]
         + (weights.isEmpty
           ? []
           : (0..<classCount).map { c in

@@ -59,7 +59,9 @@ enum MH: Command {
         throw CommandFailure.usage("--run keeps one target; give --each or --run")
       }
       let folder = try RunFolder(path)
-      try folder.write(plan: plan, command: name, model: modelName, constraints: constraints)
+      try folder.write(
+        plan: plan, chains: chains, command: name, model: modelName, constraints: constraints,
+        start: arguments.text("start"))
       return folder
     }
     let monitor = RunMonitor()

@@ -27,9 +27,10 @@ struct RunFolder {
   }
 
   /// Writes what the run is, before it begins.
-  func write(plan: RunPlan, command: String, model: String, constraints: [Constraint])
-    throws(CommandFailure)
-  {
+  func write(
+    plan: RunPlan, chains: ClosedRange<Int>, command: String, model: String,
+    constraints: [Constraint], start: String?
+  ) throws(CommandFailure) {
     var object = JSONObject()
     object.add("type", .string("run"))
     object.add("format", .integer(1))
@@ -38,6 +39,8 @@ struct RunFolder {
     object.add("model", .string(model))
     object.add("constraints", .strings(constraints.map(\.text)))
     object.add("chains", .integer(plan.chains))
+    object.add("chain_range", .integers([chains.lowerBound, chains.upperBound]))
+    if let start { object.add("start", .string(start)) }
     object.add("warmup", .integer(plan.warmup))
     object.add("thin", .integer(plan.thin))
     switch plan.extent {

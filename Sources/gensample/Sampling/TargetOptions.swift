@@ -115,6 +115,11 @@ struct CompiledTarget {
     } catch {
       throw CommandFailure(.data, Self.message(error, model: model, tree: tree))
     }
+    guard (1e-100...1e100).contains(compiled.fluency) else {
+      throw CommandFailure(
+        .data,
+        "the 'fluency' statements multiply to \(compiled.fluency), expected 1e-100 to 1e100")
+    }
     target = SentenceTarget(
       model: model, automaton: compiled.automaton, fluency: compiled.fluency)
   }
