@@ -33,6 +33,7 @@ public struct TokenAutomaton: Sendable {
   public let finalWeights: [Double]
   /// For each state: the fewest further tokens to an allowed end, 0 where the text may end.
   public let distances: [UInt32]
+  @usableFromInline let tables: AutomatonTables
 
   /// An automaton given by its tables; the shortest completions are computed here and every
   /// transition to a state that has none becomes ``dead``.
@@ -89,6 +90,8 @@ public struct TokenAutomaton: Sendable {
     self.weights = weights.allSatisfy { $0 == 0 } ? [] : weights
     self.finalWeights = finalWeights
     self.distances = distances
+    tables = AutomatonTables(
+      classes: classes, transitions: live, weights: self.weights, finalWeights: finalWeights)
   }
 
   /// Whether any text is allowed.
@@ -116,5 +119,37 @@ public struct TokenAutomaton: Sendable {
       if state == Self.dead { return -.infinity }
     }
     return sum + finalWeights[Int(state)]
+  }
+}
+
+/// An automaton's tables where chains can read them without counting references.
+@usableFromInline
+@safe
+final class AutomatonTables: @unchecked Sendable {
+  @usableFromInline let classes: UnsafeMutablePointer<UInt32>
+  @usableFromInline let transitions: UnsafeMutablePointer<TokenAutomaton.State>
+  @usableFromInline let weights: UnsafeMutablePointer<Double>
+  @usableFromInline let finalWeights: UnsafeMutablePointer<Double>
+
+  init(
+    classes: [UInt32], transitions: [TokenAutomaton.State], weights: [Double],
+    finalWeights: [Double]
+  ) {
+    func copy<Element>(_ array: [Element]) -> UnsafeMutablePointer<Element> {
+      let pointer = UnsafeMutablePointer<Element>.allocate(capacity: max(1, array.count))
+      for (i, element) in array.enumerated() { unsafe (pointer + i).initialize(to: element) }
+      return unsafe pointer
+    }
+    unsafe self.classes = copy(classes)
+    unsafe self.transitions = copy(transitions)
+    unsafe self.weights = copy(weights)
+    unsafe self.finalWeights = copy(finalWeights)
+  }
+
+  deinit {
+    unsafe classes.deallocate()
+    unsafe transitions.deallocate()
+    unsafe weights.deallocate()
+    unsafe finalWeights.deallocate()
   }
 }

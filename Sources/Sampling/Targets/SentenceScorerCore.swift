@@ -3,6 +3,7 @@
 /// What a ``SentenceScorer`` keeps and does: a structure, so that the compiler and not each access
 /// settles who may change it.
 @usableFromInline
+@safe
 struct SentenceScorerCore<Model: LanguageModel> {
   /// Context before a place and natural log-probability of what stands there.
   @usableFromInline
@@ -51,6 +52,12 @@ struct SentenceScorerCore<Model: LanguageModel> {
   @usableFromInline let reach: Int
   @usableFromInline let isBounded: Bool
   @usableFromInline let hasAutomaton: Bool
+  // The automaton's tables, which the target keeps alive.
+  @usableFromInline let classes: UnsafeMutablePointer<UInt32>?
+  @usableFromInline let transitions: UnsafeMutablePointer<TokenAutomaton.State>?
+  @usableFromInline let weights: UnsafeMutablePointer<Double>?
+  @usableFromInline let finalWeights: UnsafeMutablePointer<Double>?
+  @usableFromInline let classCount: Int
 
   // Place by place; entries and readings have one more for the end.
   @usableFromInline var tokens: Lane<Token>
@@ -75,6 +82,12 @@ struct SentenceScorerCore<Model: LanguageModel> {
     reach = model.contextLimit
     // The bound on a change leans on log-probabilities that are not positive.
     hasAutomaton = target.automaton != nil
+    unsafe classes = target.automaton?.tables.classes
+    unsafe transitions = target.automaton?.tables.transitions
+    unsafe weights =
+      target.automaton?.weights.isEmpty == false ? target.automaton?.tables.weights : nil
+    unsafe finalWeights = target.automaton?.tables.finalWeights
+    classCount = target.automaton?.classCount ?? 0
     isBounded = model.contextLimit < 1 << 16 && model.logProbabilityCeiling <= 0
     tokens = Lane(capacity: text.count * 2 + 32)
     entries = Lane(capacity: text.count * 2 + 32)
@@ -184,10 +197,110 @@ struct SentenceScorerCore<Model: LanguageModel> {
     if case .delete(let place) = edit {
       return changeUnderDeletion(of: place, atLeast: bound, target)
     }
+    switch edit {
+    case .replace(let place, let token):
+      precondition(place >= 0 && place < tokens.count, "a replaced place lies in the text")
+      return changeOfOne(place, place &+ 1, token, 1, atLeast: bound, target)
+    case .insert(let place, let token):
+      precondition(place >= 0 && place <= tokens.count, "an insertion lies in 0 ... count")
+      return changeOfOne(place, place, token, 1, atLeast: bound, target)
+    default: break
+    }
     prepare(edit)
     let soft = changeOfAutomaton(target)
     if soft == -.infinity { return soft }
     return changeOfModel(soft: soft, atLeast: bound, target)
+  }
+
+  /// The change where at most one token takes the places from `low` to `high`: what most steps
+  /// look at.
+  @inlinable
+  @inline(__always)
+  mutating func changeOfOne(
+    _ low: Int, _ high: Int, _ token: Token, _ length: Int, atLeast bound: Double,
+    _ target: SentenceTarget<Model>
+  ) -> Double {
+    let count = tokens.count
+    segments.removeAll()
+    segments.append(Piece(low: low, high: high, from: 0, length: length))
+    newTokens.removeAll()
+    if length == 1 { newTokens.append(token) }
+    var soft = 0.0
+    readingPieces.removeAll()
+    newReadings.removeAll()
+    if let classes = unsafe classes, let transitions = unsafe transitions,
+      let finalWeights = unsafe finalWeights
+    {
+      var state = readings[low].state
+      var place = high
+      if length == 1 {
+        let cell = unsafe Int(state) &* classCount &+ Int(classes[token.index])
+        let weight = unsafe weights.map { unsafe $0[cell] } ?? 0
+        newReadings.append(Reading(state: state, weight: weight))
+        soft += weight
+        state = unsafe transitions[cell]
+        if state == TokenAutomaton.dead { return -.infinity }
+      }
+      if low < high { soft -= readings[low].weight }
+      while state != readings[place].state {
+        if place == count {
+          let final = unsafe finalWeights[Int(state)]
+          if final == -.infinity { return final }
+          soft += unsafe final - finalWeights[Int(readings[count].state)]
+          newReadings.append(Reading(state: state, weight: 0))
+          place &+= 1
+          break
+        }
+        let cell = unsafe Int(state) &* classCount &+ Int(classes[tokens[place].index])
+        let weight = unsafe weights.map { unsafe $0[cell] } ?? 0
+        newReadings.append(Reading(state: state, weight: weight))
+        soft += weight - readings[place].weight
+        state = unsafe transitions[cell]
+        if state == TokenAutomaton.dead { return -.infinity }
+        place &+= 1
+      }
+      readingPieces.append(Piece(low: low, high: place, from: 0, length: newReadings.count))
+    }
+
+    entryPieces.removeAll()
+    newEntries.removeAll()
+    let fluency = target.fluency
+    // At most this is gained by no longer paying for the old places; new ones only take away.
+    var most = Double.infinity
+    if isBounded && bound > -.infinity {
+      most = 0
+      let stop = min(high &+ reach, count &+ 1)
+      for place in low..<stop { most -= entries[place].logProbability }
+      // The slack outweighs the rounding of a few hundred terms, each below a few hundred nats.
+      most += (soft - bound) / fluency + 1e-9
+    }
+    var change = 0.0
+    var context = entries[low].context
+    if length == 1 {
+      let before = context
+      let logProbability = target.model.advance(&context, scoring: token)
+      change += logProbability
+      most += logProbability
+      if most < 0 { return -.infinity }
+      newEntries.append(Entry(context: before, logProbability: logProbability))
+    }
+    if low < high { change -= entries[low].logProbability }
+    var place = high
+    while !(context == entries[place].context) {
+      let before = context
+      let logProbability =
+        place == count
+        ? target.model.logProbability(of: end, in: context)
+        : target.model.advance(&context, scoring: tokens[place])
+      change += logProbability - entries[place].logProbability
+      most += logProbability
+      if most < 0 { return -.infinity }
+      newEntries.append(Entry(context: before, logProbability: logProbability))
+      place &+= 1
+      if place > count { break }
+    }
+    entryPieces.append(Piece(low: low, high: place, from: 0, length: newEntries.count))
+    return soft + fluency * change
   }
 
   /// The same for a deletion, whose change is kept.
@@ -198,15 +311,10 @@ struct SentenceScorerCore<Model: LanguageModel> {
   ) -> Double {
     precondition(place >= 0 && place < tokens.count, "a deleted place lies in the text")
     let known = deletions[place]
-    let isWeighted = hasAutomaton && target.automaton?.weights.isEmpty == false
     // An unweighted automaton changes a text's weight by nothing or to 0.
-    if !isWeighted, target.fluency * known < bound { return -.infinity }
-    prepare(.delete(place))
-    let soft = changeOfAutomaton(target)
-    if soft == -.infinity { return soft }
-    if soft + target.fluency * known < bound { return -.infinity }
-    let change = changeOfModel(soft: soft, atLeast: -.infinity, target)
-    deletions[place] = (change - soft) / target.fluency
+    if unsafe weights == nil, target.fluency * known < bound { return -.infinity }
+    let change = changeOfOne(place, place &+ 1, end, 0, atLeast: -.infinity, target)
+    if unsafe weights == nil, change > -.infinity { deletions[place] = change / target.fluency }
     return change
   }
 
