@@ -77,14 +77,9 @@ import Testing
   }
 
   @Test func quietSaysNothingOfDiscounts() throws {
+    let folder = try Folder()
     let outcome = try Program.run(
-      ["train", "-", "-o", "/tmp/gensample-quiet-\(UUID().uuidString).gsm", "--quiet"],
-      input: "hello")
-    defer {
-      if let path = outcome.output.split(separator: ":").first.map(String.init) {
-        try? FileManager.default.removeItem(atPath: path)
-      }
-    }
+      ["train", "-", "-o", "m.gsm", "--quiet"], input: "hello", in: folder.path)
     #expect(outcome.code == 0)
     #expect(outcome.errors == "")
   }
