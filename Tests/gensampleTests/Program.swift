@@ -173,9 +173,15 @@ enum SmallModel {
     URL(fileURLWithPath: path).deletingLastPathComponent().path + "/corpus.txt"
   }
 
-  // A static folder is never deallocated, so the last test process leaves it to the system.
   private static let folder: Folder = {
-    do { return try Folder() } catch { fatalError("no folder: \(error)") }
+    do {
+      let folder = try Folder()
+      // Nothing ends the life of a static folder but the process.
+      atexit { try? FileManager.default.removeItem(atPath: SmallModel.folder.path) }
+      return folder
+    } catch {
+      fatalError("no folder: \(error)")
+    }
   }()
 
   /// A short `mh` run on it.
