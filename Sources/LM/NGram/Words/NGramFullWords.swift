@@ -373,6 +373,9 @@ final class NGramPlaceTables: Sendable {
   }
 
   @usableFromInline let levels: [Level]
+  /// Of each n-gram of two words a bit for each word that is listed behind it, so that most of those
+  /// that are not are known without looking.
+  let signatures: [UInt64]
   /// Words that nothing is listed of: `p(w)` times the back-off weight of w.
   @usableFromInline let unigrams: AliasTable
   let unigramWeights: [Double]
@@ -463,9 +466,22 @@ final class NGramPlaceTables: Sendable {
       levels.append(level)
     }
     self.levels = levels
+    var signatures: [UInt64] = []
+    if order > 2 {
+      signatures = [UInt64](repeating: 0, count: model.counts[1])
+      for gram in signatures.indices {
+        let (low, high) = model.children(2, of: gram)
+        for child in low..<high { signatures[gram] |= Self.bit(model.word(2, child)) }
+      }
+    }
+    self.signatures = signatures
     unigrams = AliasTable(weights: first)
     unigramWeights = first
     unigramSum = first.reduce(0, +)
+  }
+
+  private static func bit(_ word: UInt32) -> UInt64 {
+    1 << (UInt64(word &* 0x9E37_79B9) >> 26)
   }
 
   /// Fills in the words listed between two others.
@@ -486,6 +502,7 @@ final class NGramPlaceTables: Sendable {
     let (a, aEnd) = model.children(1, of: Int(left))
     let (b, bEnd) = model.predecessors(1, of: Int(right))
     let isEnd = right == model.vocabulary.end.rawValue
+    let bit = Self.bit(right)
     var block = 0.0
     Self.forEachShared(
       a, aEnd, { model.word(1, $0) }, b, bEnd, { model.predecessorWord(1, $0) }
@@ -497,7 +514,9 @@ final class NGramPlaceTables: Sendable {
       let leftWeight = levels[1].leftWeights[leftGram]
       let rightWeight = levels[1].rightWeights[rightGram]
       var weight = leftWeight * rightWeight / unigram
-      if order > 2, let middle = model.child(2, of: leftGram, right) {
+      if order > 2, signatures[leftGram] & bit != 0,
+        let middle = model.child(2, of: leftGram, right)
+      {
         // The n-gram of all three in place of a back-off from the left to the right one.
         let own = order > 3 && !isEnd ? model.backoff(2, middle) : 0
         let log10 =
