@@ -44,6 +44,18 @@ import Testing
     #expect(defect < 1e-10)
   }
 
+  /// Long lists are shared by maps of bits, others by a merge or a search: here all of them, with a
+  /// vocabulary in which lists differ in length.
+  @Test(arguments: [2, 3, 4], [1, 8, 1000])
+  func listsAreSharedAlike(order: Int, longList: Int) throws {
+    let model = try Self.model(order: order, vocabulary: 50)
+    let texts = Self.texts(model).suffix(1) + [[Token(3), Token(7)], [Token(9)]]
+    let defect = wordDefect(
+      of: NGramFullWords(model, attempts: 1, longList: longList), against: FullConditionalWords(),
+      under: SentenceTarget(model: model), at: Array(texts))
+    #expect(defect < 1e-10)
+  }
+
   /// A mutant: words that know what stands left alone.
   @Test func theRightSideLeftOutIsCaught() throws {
     let model = try Self.model(order: 3)

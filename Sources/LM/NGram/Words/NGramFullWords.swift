@@ -30,10 +30,15 @@ public struct NGramFullWords: WordProposal {
   /// - Precondition: the model is in the fast layout.
   /// - Complexity: O(n-grams).
   public init(_ model: NGramModel, attempts: Int = 64) {
+    self.init(model, attempts: attempts, longList: 256)
+  }
+
+  /// The same where lists from a given length on get maps of bits.
+  package init(_ model: NGramModel, attempts: Int, longList: Int) {
     precondition(model.layout == .fast, "the fast layout holds what the tables are made from")
     self.model = model
     self.attempts = attempts
-    tables = NGramPlaceTables(model)
+    tables = NGramPlaceTables(model, longList: longList)
   }
 
   /// A word by its conditional probability.
@@ -258,6 +263,8 @@ struct NGramPair {
   /// Their n-grams of two words on either side.
   var leftGrams: [UInt32] = []
   var rightGrams: [UInt32] = []
+  /// Where a word stands among them, if they are many.
+  var map = RankMap()
   /// Sums of blocks of weights, for draws in two short scans.
   @usableFromInline var blocks: [Double] = []
   var sum = 0.0
@@ -279,6 +286,48 @@ struct NGramPair {
   }
 }
 
+/// Words of a pair that an n-gram of three words holds too: their places in the pair, and it.
+typealias SharedWords = [(found: Int, gram: Int)]
+
+/// A set of words as bits, with how many stand before each block: the place of a word in a long
+/// ascending list without a search, and what two such lists share without a merge.
+struct RankMap: Sendable {
+  var bits: [UInt64] = []
+  var ranks: [UInt32] = []
+
+  var isEmpty: Bool { bits.isEmpty }
+
+  mutating func removeAll() {
+    bits.removeAll(keepingCapacity: true)
+    ranks.removeAll(keepingCapacity: true)
+  }
+
+  /// The map of an ascending list of words below a count.
+  mutating func fill(_ list: Range<Int>, wordCount: Int, _ word: (Int) -> UInt32) {
+    let blocks = (wordCount + 63) / 64
+    removeAll()
+    bits.append(contentsOf: repeatElement(0, count: blocks))
+    for i in list {
+      let word = word(i)
+      bits[Int(word >> 6)] |= 1 << UInt64(word & 63)
+    }
+    var rank: UInt32 = 0
+    for block in 0..<blocks {
+      ranks.append(rank)
+      rank += UInt32(bits[block].nonzeroBitCount)
+    }
+  }
+
+  /// The word's place in the list, or -1.
+  @inline(__always)
+  func place(of word: UInt32) -> Int {
+    let block = Int(word >> 6)
+    let bit: UInt64 = 1 << UInt64(word & 63)
+    guard bits[block] & bit != 0 else { return -1 }
+    return Int(ranks[block]) + (bits[block] & (bit &- 1)).nonzeroBitCount
+  }
+}
+
 /// What is known of a place: the masses of its classes, and the words of which longer n-grams say
 /// more.
 @usableFromInline
@@ -295,6 +344,8 @@ struct NGramPlace {
   @usableFromInline var specialWords: [UInt32] = []
   @usableFromInline var specialWeights: [Double] = []
   @usableFromInline var pair = NGramPair()
+  var leftShared = SharedWords()
+  var rightShared = SharedWords()
   @usableFromInline var logSum = 0.0
   /// Whether the masses are far from where numbers underflow.
   @usableFromInline var isSound = false
@@ -370,6 +421,18 @@ final class NGramPlaceTables: Sendable {
     /// less.
     var rightSums: [Double] = []
     var rightSumsBelow: [Double] = []
+    /// Of each context, and of each x, where its map is among the maps; -1 for short lists.
+    var leftMaps: [Int32] = []
+    var rightMaps: [Int32] = []
+    var maps: [RankMap] = []
+
+    func leftMap(_ context: Int) -> RankMap? {
+      leftMaps.isEmpty || leftMaps[context] < 0 ? nil : maps[Int(leftMaps[context])]
+    }
+
+    func rightMap(_ suffix: Int) -> RankMap? {
+      rightMaps.isEmpty || rightMaps[suffix] < 0 ? nil : maps[Int(rightMaps[suffix])]
+    }
   }
 
   @usableFromInline let levels: [Level]
@@ -380,8 +443,9 @@ final class NGramPlaceTables: Sendable {
   @usableFromInline let unigrams: AliasTable
   let unigramWeights: [Double]
   let unigramSum: Double
+  let longList: Int
 
-  init(_ model: NGramModel) {
+  init(_ model: NGramModel, longList: Int) {
     let vocabulary = model.vocabulary
     func exp10(_ value: Double) -> Double { LogSpace.exp(value * logOf10) }
     func isDrawable(_ word: UInt32) -> Bool { vocabulary.isDrawable(Token(rawValue: word)) }
@@ -461,11 +525,13 @@ final class NGramPlaceTables: Sendable {
             &level.right.aliases)
         }
       }
+      if k <= 2 { Self.addMaps(to: &level, k, model, longList) }
       backoffs = newBackoffs
       products = newProducts
       levels.append(level)
     }
     self.levels = levels
+    self.longList = longList
     var signatures: [UInt64] = []
     if order > 2 {
       signatures = [UInt64](repeating: 0, count: model.counts[1])
@@ -478,6 +544,30 @@ final class NGramPlaceTables: Sendable {
     unigrams = AliasTable(weights: first)
     unigramWeights = first
     unigramSum = first.reduce(0, +)
+  }
+
+  private static func addMaps(
+    to level: inout Level, _ k: Int, _ model: NGramModel, _ longList: Int
+  ) {
+    let contexts = model.counts[k - 1]
+    level.leftMaps = [Int32](repeating: -1, count: contexts)
+    level.rightMaps = [Int32](repeating: -1, count: contexts)
+    for context in 0..<contexts {
+      let (low, high) = model.children(k, of: context)
+      if high - low >= longList {
+        level.leftMaps[context] = Int32(level.maps.count)
+        var map = RankMap()
+        map.fill(low..<high, wordCount: model.vocabulary.count) { model.word(k, $0) }
+        level.maps.append(map)
+      }
+      let (from, to) = model.predecessors(k, of: context)
+      if to - from >= longList {
+        level.rightMaps[context] = Int32(level.maps.count)
+        var map = RankMap()
+        map.fill(from..<to, wordCount: model.vocabulary.count) { model.predecessorWord(k, $0) }
+        level.maps.append(map)
+      }
+    }
   }
 
   private static func bit(_ word: UInt32) -> UInt64 {
@@ -505,7 +595,8 @@ final class NGramPlaceTables: Sendable {
     let bit = Self.bit(right)
     var block = 0.0
     Self.forEachShared(
-      a, aEnd, { model.word(1, $0) }, b, bEnd, { model.predecessorWord(1, $0) }
+      a, aEnd, { model.word(1, $0) }, levels[1].leftMap(Int(left)), b, bEnd,
+      { model.predecessorWord(1, $0) }, levels[1].rightMap(Int(right))
     ) { leftGram, entry in
       let word = model.word(1, leftGram)
       let rightGram = model.predecessorGram(1, entry)
@@ -539,6 +630,11 @@ final class NGramPlaceTables: Sendable {
       }
     }
     if pair.words.count % NGramPair.blockSize != 0 { pair.blocks.append(block) }
+    pair.map.removeAll()
+    if pair.words.count >= longList {
+      let words = pair.words
+      pair.map.fill(0..<words.count, wordCount: model.vocabulary.count) { words[$0] }
+    }
   }
 
   /// Fills in what is known of a place.
@@ -627,19 +723,31 @@ final class NGramPlaceTables: Sendable {
     to place: inout NGramPlace, _ pair: borrowing NGramPair, _ longer: Double,
     _ rests: SIMD8<Double>, _ model: NGramModel
   ) {
-    // By their place in the pair, with the n-grams of three words.
-    var lefts: [(found: Int, gram: Int)] = []
-    var rights: [(found: Int, gram: Int)] = []
+    // By their place in the pair, with the n-grams of three words; the arrays grow once.
+    var lefts = SharedWords()
+    var rights = SharedWords()
+    swap(&lefts, &place.leftShared)
+    swap(&rights, &place.rightShared)
+    defer {
+      swap(&lefts, &place.leftShared)
+      swap(&rights, &place.rightShared)
+    }
+    lefts.removeAll(keepingCapacity: true)
+    rights.removeAll(keepingCapacity: true)
+    let map = pair.map.isEmpty ? nil : pair.map
     if place.lefts > 1 {
-      let (from, to) = model.children(2, of: place.key.context.node(ofLength: 2))
+      let context = place.key.context.node(ofLength: 2)
+      let (from, to) = model.children(2, of: context)
       Self.forEachShared(
-        0, pair.words.count, { pair.words[$0] }, from, to, { model.word(2, $0) }
+        0, pair.words.count, { pair.words[$0] }, map, from, to, { model.word(2, $0) },
+        levels[2].leftMap(context)
       ) { lefts.append(($0, $1)) }
     }
     if place.rightNodes.count > 1 {
       let (from, to) = model.predecessors(2, of: place.rightNodes[1])
       Self.forEachShared(
-        0, pair.words.count, { pair.words[$0] }, from, to, { model.predecessorWord(2, $0) }
+        0, pair.words.count, { pair.words[$0] }, map, from, to, { model.predecessorWord(2, $0) },
+        levels[2].rightMap(place.rightNodes[1])
       ) { rights.append(($0, model.predecessorGram(2, $1))) }
     }
     var i = 0
@@ -706,9 +814,38 @@ final class NGramPlaceTables: Sendable {
   /// What two ascending lists of different numbers share, by its places in both.
   @inline(__always)
   private static func forEachShared(
-    _ low: Int, _ high: Int, _ first: (Int) -> UInt32, _ from: Int, _ to: Int,
-    _ second: (Int) -> UInt32, _ body: (Int, Int) -> Void
+    _ low: Int, _ high: Int, _ first: (Int) -> UInt32, _ firstMap: RankMap?, _ from: Int,
+    _ to: Int, _ second: (Int) -> UInt32, _ secondMap: RankMap?, _ body: (Int, Int) -> Void
   ) {
+    if let firstMap, let secondMap {
+      for block in firstMap.bits.indices {
+        let a = firstMap.bits[block]
+        let b = secondMap.bits[block]
+        var shared = a & b
+        while shared != 0 {
+          let before = (shared & (0 &- shared)) &- 1
+          body(
+            low + Int(firstMap.ranks[block]) + (a & before).nonzeroBitCount,
+            from + Int(secondMap.ranks[block]) + (b & before).nonzeroBitCount)
+          shared &= shared &- 1
+        }
+      }
+      return
+    }
+    if let firstMap {
+      for j in from..<to {
+        let place = firstMap.place(of: second(j))
+        if place >= 0 { body(low + place, j) }
+      }
+      return
+    }
+    if let secondMap {
+      for i in low..<high {
+        let place = secondMap.place(of: first(i))
+        if place >= 0 { body(i, from + place) }
+      }
+      return
+    }
     if (high - low) * 12 < to - from {
       forEachFound(low, high, first, from, to, second) { body($0, $1) }
     } else if (to - from) * 12 < high - low {
