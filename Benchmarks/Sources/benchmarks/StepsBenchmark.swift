@@ -35,7 +35,70 @@ enum StepsBenchmark {
         MetropolisHastings(RewriteBlock(automaton: automaton, model: model, weights: weights)),
         target, 50_000)
     }
+    if let peers = setting.peers, wanted == nil || "unigram words" == wanted {
+      try peer(peers, model)
+    }
     measure("default mixture", NGramMoves(for: target, words: left), target, 1_000_000)
+  }
+
+  /// The same chain in Python on KenLM's probing tables, which score each edit's window.
+  static func peer(_ peers: String, _ model: NGramModel) throws {
+    let folder = FileManager.default.temporaryDirectory.path + "/gensample-steps"
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    try model.makeTrie().write(arpa: folder + "/model.arpa")
+    let script = """
+      import bisect, itertools, kenlm, math, random, sys, time
+      model = kenlm.Model(sys.argv[1])
+      words, logs = [], []
+      for line in open(sys.argv[1], encoding="utf-8"):
+          if line.startswith("\\\\2-grams"): break
+          parts = line.rstrip().split("\\t")
+          if len(parts) > 1 and parts[1] not in ("<s>", "</s>", "<unk>"):
+              words.append(parts[1]); logs.append(float(parts[0]))
+      sums = list(itertools.accumulate(10 ** x for x in logs))
+      index = {w: i for i, w in enumerate(words)}
+      keys = {"war", "river", "album"}
+      def window(text, low, high):
+          state = kenlm.State()
+          start = max(0, low - 2)
+          if start == 0: model.BeginSentenceWrite(state)
+          else: model.NullContextWrite(state)
+          total, out = 0.0, kenlm.State()
+          for i in range(start, min(len(text) + 1, high + 2)):
+              score = model.BaseScore(state, text[i] if i < len(text) else "</s>", out)
+              if i >= low: total += score
+              state, out = out, state
+          return total
+      def draw(): return words[bisect.bisect(sums, random.random() * sums[-1])]
+      text, steps = ["the", "war", "river", "album", "."], 100000
+      random.seed(1)
+      began = time.perf_counter()
+      for step in range(steps):
+          kind, n = random.randrange(3), len(text)
+          if kind == 0:
+              i = random.randrange(n); w = draw()
+              new = text[:i] + [w] + text[i + 1:]
+              ratio = window(new, i, i + 1) - window(text, i, i + 1) + logs[index[text[i]]] - logs[index[w]]
+          elif kind == 1:
+              i = random.randrange(n + 1); w = draw()
+              new = text[:i] + [w] + text[i:]
+              ratio = window(new, i, i + 1) - window(text, i, i) - logs[index[w]]
+          else:
+              if n == 0: continue
+              i = random.randrange(n)
+              new = text[:i] + text[i + 1:]
+              ratio = window(new, i, i) - window(text, i, i + 1) + logs[index[text[i]]]
+          if len(new) <= 20 and keys <= set(new) and math.log10(1 - random.random()) < ratio:
+              text = new
+      seconds = time.perf_counter() - began
+      print("Python on KenLM, unigram  %.1f k steps/s" % (steps / seconds / 1e3))
+      """
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: peers + "/bin/python")
+    process.arguments = ["-c", script, folder + "/model.arpa"]
+    try process.run()
+    process.waitUntilExit()
   }
 
   /// Replacement, insertion and deletion, a third each.

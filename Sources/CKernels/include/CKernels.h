@@ -23,4 +23,9 @@ struct gensample_bytes gensample_model_tang(void);
 /// Its card, UTF-8.
 struct gensample_bytes gensample_card_tang(void);
 
+/// Asks for a line of memory that will be read soon.
+static inline void gensample_prefetch(const void *_Nonnull address) {
+  __builtin_prefetch(address);
+}
+
 #endif

@@ -1,5 +1,6 @@
 // Licensed under the Apache License, Version 2.0.
 
+internal import CKernels
 public import Sampling
 
 /// What an n-gram model remembers: the nodes of the last words, no longer than the future depends
@@ -296,6 +297,17 @@ public struct NGramModel: LanguageModel, @unchecked Sendable {
   @inline(__always)
   func extends(_ entry: UnsafePointer<MiddleEntry>) -> Bool {
     unsafe entry.pointee.backoff != 0 || entry.pointee.firstChild != entry[1].firstChild
+  }
+
+  /// Has the memory fetched that scoring both will read: each look-up waits longer than it counts.
+  public func prepare(_ context: NGramContext, for token: Token, before next: Token) {
+    guard isFast, order > 1 else { return }
+    let entry = unsafe levels[0].middle + token.index
+    unsafe gensample_prefetch(entry)
+    let first = ChildHash.of(parent: context.node1, word: token.rawValue)
+    unsafe gensample_prefetch(filter + ChildHash.block(first, filterCount))
+    let second = ChildHash.of(parent: token.rawValue, word: next.rawValue)
+    unsafe gensample_prefetch(filter + ChildHash.block(second, filterCount))
   }
 
   @inlinable

@@ -221,6 +221,10 @@ struct SentenceScorerCore<Model: LanguageModel> {
     _ target: SentenceTarget<Model>
   ) -> Double {
     let count = tokens.count
+    if length == 1 {
+      target.model.prepare(
+        entries[low].context, for: token, before: high < count ? tokens[high] : end)
+    }
     segments.removeAll()
     segments.append(Piece(low: low, high: high, from: 0, length: length))
     newTokens.removeAll()

@@ -32,6 +32,9 @@ public protocol LanguageModel: Sendable {
   /// Natural log-probability of the token, and the context advanced by it: one look-up for both.
   func advance(_ context: inout Context, scoring token: Token) -> Double
 
+  /// A hint that a token will be scored in a context, then another one behind it; changes nothing.
+  func prepare(_ context: Context, for token: Token, before next: Token)
+
   /// Natural log-probabilities of all tokens, the start symbol's being minus infinity.
   ///
   /// - Parameters:
@@ -48,6 +51,10 @@ extension LanguageModel {
   /// Probabilities do not exceed 1.
   @inlinable
   public var logProbabilityCeiling: Double { 0 }
+
+  /// Nothing to prepare.
+  @inlinable
+  public func prepare(_ context: Context, for token: Token, before next: Token) {}
 
   /// Scores, then advances: correct for every model, twice the work for most.
   @inlinable
