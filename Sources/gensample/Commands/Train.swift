@@ -37,7 +37,7 @@ enum Train: Command {
         "small: the least memory; fast: the most speed (default fast, small with --quantize)"),
       Option(flag: "lossy", "put U+FFFD in place of bytes that are no UTF-8"),
       Option("threads", "N", "how many threads count (default: all cores)"),
-    ] + OutputOptions.report
+    ] + OutputOptions.report + [OutputOptions.progress]
 
   static func run(_ arguments: Arguments) throws {
     guard let path = arguments.text("output") else {
@@ -82,9 +82,16 @@ enum Train: Command {
 
     let began = ContinuousClock.now
     let isQuiet = arguments.has("quiet")
+    let done = SharedCount()
+    options.progress = { done.value = Int($0 * 100) }
+    let progress = Progress(
+      isQuiet ? .never : try arguments.choice("progress", as: ProgressMode.self) ?? .auto,
+      unit: "percent", total: 100, done: { done.value })
+    defer { progress.finish() }
     let (trie, report) = try interruptible {
       try NGramTrainer(options).train(arguments.positional)
     }
+    progress.finish()
     for discounts in report.discounts where discounts.isFallback && !isQuiet {
       gensample.report(
         "gensample: the counts of order \(discounts.order) are too few to estimate discounts; "

@@ -84,3 +84,13 @@ final class Progress: Sendable {
     writeToStandardError(text)
   }
 }
+
+/// A number that work on other threads sets and progress shows.
+final class SharedCount: Sendable {
+  private let stored = Atomic<Int>(0)
+
+  var value: Int {
+    get { stored.load(ordering: .relaxed) }
+    set { stored.store(newValue, ordering: .relaxed) }
+  }
+}

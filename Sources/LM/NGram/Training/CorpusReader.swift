@@ -36,6 +36,8 @@ struct CorpusReader {
       interners: (0..<options.threads).map { _ in Interner() }, pieces: [],
       sentenceCount: 0, tokenCount: 0)
     var batch: [Block] = []
+    let total = paths.reduce(0) { $0 + Self.size(of: $1) }
+    var readBytes = 0
     let blockBytes = max(1 << 16, min(4 << 20, options.memory / 32 / options.threads))
     var wordBytes = 0
 
@@ -66,6 +68,9 @@ struct CorpusReader {
       budget.take(nowBytes - wordBytes)
       wordBytes = nowBytes
       try budget.check(wordBytes)
+      readBytes += work.reduce(0) { $0 + $1.bytes.count }
+      // What a compressed file or a pipe holds is not known.
+      if total > 0 { options.progress(0.35 * min(1, Double(readBytes) / Double(total))) }
     }
 
     for path in paths {
@@ -104,6 +109,11 @@ struct CorpusReader {
     }
     try process()
     return corpus
+  }
+
+  private static func size(of path: String) -> Int {
+    let attributes = try? FileManager.default.attributesOfItem(atPath: path)
+    return (attributes?[.size] as? Int) ?? 0
   }
 
   /// Reads on until there are so many bytes; true at the end of the stream.

@@ -36,6 +36,7 @@ struct KneserNey {
       levels.append(level)
       level = made.level
       if let probabilities = made.probabilities { lower = probabilities }
+      options.progress(0.75 + 0.25 * Double(m) / Double(order))
     }
     levels.append(level)
     // Pruning may leave the highest orders empty.

@@ -49,6 +49,7 @@ struct NGramCounter<Key: PackedKey> {
     let runs = try makeRuns(corpus.pieces, numbers: numbers)
     corpus.pieces = []
     numbers = []
+    options.progress(0.55)
     var (keyed, beginnings) = try mergeTop(runs, sentences: sentences)
     var orders: [CountedOrder] = []
     var firstChildren: Column<UInt32>?
@@ -60,6 +61,7 @@ struct NGramCounter<Key: PackedKey> {
           suffixes: suffixes, firstChildren: firstChildren))
       firstChildren = try self.firstChildren(of: below.keys, in: keyed.keys)
       keyed = below
+      options.progress(0.55 + 0.2 * Double(options.order - m + 1) / Double(options.order))
     }
     let words = try budget.column(of: UInt32.self, vocabulary.count)
     let adjusted = try budget.column(of: UInt32.self, vocabulary.count)

@@ -35,6 +35,8 @@ public struct NGramTrainer: Sendable {
     public var temporaryFolder: String
     /// Asked now and then whether to stop.
     public var isCancelled: @Sendable () -> Bool
+    /// Told now and then what share of the work is done, from 0 to 1: an estimate.
+    public var progress: @Sendable (Double) -> Void = { _ in }
 
     /// Options of a training; all cores and the system's temporary folder unless given.
     public init(
