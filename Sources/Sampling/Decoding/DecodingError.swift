@@ -1,0 +1,37 @@
+// Licensed under the Apache License, Version 2.0.
+
+/// Why a decoder cannot be made or cannot go on.
+public struct DecodingError: Error, Hashable, Sendable, CustomStringConvertible {
+  /// What went wrong, for callers that tell cases apart.
+  public struct Kind: Hashable, Sendable {
+    private enum Code { case badArgument, nothingLeft, badLogit }
+    private let code: Code
+
+    /// A parameter lies outside its range.
+    public static let badArgument = Kind(code: .badArgument)
+    /// No token may come next.
+    public static let nothingLeft = Kind(code: .nothingLeft)
+    /// A logit is not a number, or is plus infinity.
+    public static let badLogit = Kind(code: .badLogit)
+  }
+
+  /// What went wrong.
+  public let kind: Kind
+  /// The transform that did it, as the user writes it; `nil` where it was the model or a decoder.
+  public let transform: String?
+  /// What was found, what was expected and what to do.
+  public let description: String
+
+  /// An error.
+  public init(_ kind: Kind, transform: String? = nil, _ description: String) {
+    self.kind = kind
+    self.transform = transform
+    self.description = description
+  }
+
+  static func argument(
+    _ transform: String, _ what: String, _ value: some CustomStringConvertible
+  ) -> DecodingError {
+    DecodingError(.badArgument, transform: transform, "\(transform): \(what), got \(value)")
+  }
+}

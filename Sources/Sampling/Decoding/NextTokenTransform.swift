@@ -1,0 +1,58 @@
+// Licensed under the Apache License, Version 2.0.
+
+/// A change of the distribution of the next token.
+///
+/// A transform is a value; one with a state (``Mirostat``) carries it, so that a copy is another
+/// text's own. It changes logits and removes tokens, the chain sees to the rest.
+public protocol NextTokenTransform: Sendable {
+  /// As the user writes it, parameters included.
+  var name: String { get }
+
+  /// Whether it draws: greedy and beam search take none that does.
+  var isRandom: Bool { get }
+
+  /// Changes logits and removes tokens; there is at least one candidate.
+  mutating func apply(to next: inout NextTokens, using choices: inout some ChoiceSource)
+
+  /// Takes note of the token chosen at the last step.
+  ///
+  /// - Parameters:
+  ///   - token: the one chosen.
+  ///   - logProbability: its natural log-probability after the whole chain.
+  mutating func accept(_ token: Token, logProbability: Double)
+}
+
+extension NextTokenTransform {
+  /// False.
+  public var isRandom: Bool { false }
+  /// Nothing to take note of.
+  public mutating func accept(_ token: Token, logProbability: Double) {}
+}
+
+/// A transform that removes improbable tokens and leaves the others in proportion.
+///
+/// Equal logits are told apart by token number, the lower first, so that exactly the promised set
+/// is kept and the most probable token, as greedy decoding chooses it, always is. With `keepsEnd`
+/// an end token that is left stays left: a truncated model that never ends with a positive
+/// probability then ends surely wherever the model's own end probability is bounded away from zero.
+///
+/// Reference: Welleck, Kulikov, Kim, Pang and Cho 2020, "Consistency of a recurrent language model
+/// with respect to incomplete decoding", section 4.1.
+public protocol Truncation: NextTokenTransform {
+  /// Whether end tokens are never removed.
+  var keepsEnd: Bool { get }
+
+  /// Removes tokens, whatever `keepsEnd` says.
+  mutating func truncate(_ next: inout NextTokens, using choices: inout some ChoiceSource)
+}
+
+extension Truncation {
+  /// Truncates, then brings the ends back if they are to be kept.
+  public mutating func apply(to next: inout NextTokens, using choices: inout some ChoiceSource) {
+    next.saveEnds()
+    truncate(&next, using: &choices)
+    if keepsEnd { next.restoreEnds() }
+  }
+
+  func named(_ name: String) -> String { keepsEnd ? name + " keep-end" : name }
+}

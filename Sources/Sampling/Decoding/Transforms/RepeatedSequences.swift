@@ -1,0 +1,135 @@
+// Licensed under the Apache License, Version 2.0.
+
+/// No sequence of n tokens twice.
+///
+/// Reference: Paulus, Xiong and Socher 2018, "A deep reinforced model for abstractive
+/// summarization", section 2.5, for trigrams.
+///
+/// **Edge cases.** 1 forbids every token of the text. The prompt's sequences count, unless told
+/// otherwise. Where it forbids everything, the chain says so.
+public struct NoRepeatNGram: NextTokenTransform {
+  /// n.
+  public let size: Int
+  /// Whether sequences that begin in the prompt count.
+  public let countsPrompt: Bool
+
+  /// A positive size.
+  public init(_ size: Int, countsPrompt: Bool = true) throws(DecodingError) {
+    guard size > 0 else {
+      throw .argument("no-repeat-ngram", "a sequence has at least 1 token", size)
+    }
+    self.size = size
+    self.countsPrompt = countsPrompt
+  }
+
+  /// `no-repeat-ngram N`.
+  public var name: String { "no-repeat-ngram \(size)" }
+
+  /// Removes tokens that would repeat a sequence.
+  ///
+  /// - Complexity: O(text x n).
+  public func apply(to next: inout NextTokens, using choices: inout some ChoiceSource) {
+    let count = next.text.count
+    let first = countsPrompt ? 0 : next.promptCount
+    guard count - first >= size else { return }
+    for start in first...count - size {
+      var length = 0
+      while length < size - 1, next.text[start + length] == next.text[count - size + 1 + length] {
+        length += 1
+      }
+      if length == size - 1 { next.remove(next.text[start + length]) }
+    }
+  }
+}
+
+/// DRY: a penalty for tokens that would prolong a repetition, exponential in its length.
+///
+/// A token that followed an earlier copy of the text's last m tokens, m at its largest and at least
+/// the allowed length, loses multiplier x base^(m - allowed length).
+///
+/// Reference: Weidmann 2024, "DRY: a modern repetition penalty that reliably prevents looping",
+/// text-generation-webui pull request 5677.
+///
+/// **Edge cases.** A repetition does not reach across a breaker, and a breaker is never penalised.
+/// A penalty beyond all numbers removes the token. A multiplier of 0 does nothing.
+public struct RepeatedSuffixPenalty: NextTokenTransform {
+  /// The penalty of the shortest repetition that is not allowed.
+  public let multiplier: Double
+  /// By what it grows with each token.
+  public let base: Double
+  /// The shortest repetition that is penalised.
+  public let allowedLength: Int
+  /// Tokens that repetitions do not reach across.
+  public let breakers: Set<Token>
+  /// How many of the last tokens are looked at.
+  public let window: Int
+
+  /// A finite multiplier of 0 or more, a finite base of 1 or more, a length of 1 or more.
+  public init(
+    multiplier: Double, base: Double = 1.75, allowedLength: Int = 2, breakers: Set<Token> = [],
+    window: Int = .max
+  ) throws(DecodingError) {
+    guard multiplier >= 0 && multiplier < .infinity else {
+      throw .argument("dry", "a multiplier is 0 or more, and finite", multiplier)
+    }
+    guard base >= 1 && base < .infinity else {
+      throw .argument("dry", "a base is 1 or more, and finite", base)
+    }
+    guard allowedLength >= 1 else {
+      throw .argument("dry", "an allowed length is 1 or more", allowedLength)
+    }
+    guard window >= 0 else { throw .argument("dry", "a window is 0 tokens or more", window) }
+    self.multiplier = multiplier
+    self.base = base
+    self.allowedLength = allowedLength
+    self.breakers = breakers
+    self.window = window
+  }
+
+  /// `dry MULTIPLIER,BASE,LENGTH`.
+  public var name: String { "dry \(multiplier),\(base),\(allowedLength)" }
+
+  /// Subtracts.
+  ///
+  /// - Complexity: O(window), by the Z algorithm on the reversed text.
+  public func apply(to next: inout NextTokens, using choices: inout some ChoiceSource) {
+    let count = min(window, next.text.count)
+    guard multiplier > 0, count > 1 else { return }
+    let last = next.text.count - 1
+    var limit = 0
+    while limit < count, !breakers.contains(next.text[last - limit]) { limit += 1 }
+    guard limit >= allowedLength else { return }
+    next.numbers.removeAll(keepingCapacity: true)
+    next.numbers.append(count)
+    var left = 0
+    var right = 0
+    for place in 1..<count {
+      var length = place < right ? min(right - place, next.numbers[place - left]) : 0
+      while place + length < count,
+        next.text[last - length] == next.text[last - place - length]
+      {
+        length += 1
+      }
+      next.numbers.append(length)
+      if place + length > right {
+        left = place
+        right = place + length
+      }
+    }
+    for place in 1..<count { next.keys[next.text[last - place + 1].index] = 0 }
+    for place in 1..<count {
+      let follower = next.text[last - place + 1]
+      let length = Double(min(next.numbers[place], limit))
+      next.keys[follower.index] = max(next.keys[follower.index], length)
+    }
+    for place in 1..<count {
+      let follower = next.text[last - place + 1]
+      let length = next.keys[follower.index]
+      guard length >= Double(allowedLength), !breakers.contains(follower) else { continue }
+      // Each token once, however often it follows.
+      next.keys[follower.index] = 0
+      next[follower] -=
+        multiplier * LogSpace.exp((length - Double(allowedLength)) * LogSpace.log(base))
+    }
+  }
+}
