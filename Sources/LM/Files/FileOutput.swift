@@ -32,7 +32,7 @@ final class FileOutput {
     let names = OutputNames(path)
     destination = names.destination
     beside = names.beside
-    let file = unsafe open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+    let file = unsafe open(beside, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
     guard file >= 0 else {
       throw LoadError(.cannotWrite, path: path, "cannot be written: \(systemErrorText())")
     }
@@ -106,6 +106,48 @@ final class FileOutput {
       } else if errno != EINTR {
         throw LoadError(.cannotWrite, path: path, "cannot be written: \(systemErrorText())")
       }
+    }
+  }
+
+  /// Puts bytes in place of the first ones that were written; of a plain file.
+  func replaceBeginning(with bytes: [UInt8]) throws(LoadError) {
+    try flush()
+    var written = 0
+    while written < bytes.count {
+      let count = unsafe bytes.withUnsafeBytes { raw in
+        guard let base = raw.baseAddress else { return 0 }
+        return unsafe pwrite(descriptor, base + written, bytes.count - written, off_t(written))
+      }
+      if count >= 0 {
+        written += count
+      } else if errno != EINTR {
+        throw LoadError(.cannotWrite, path: path, "cannot be written: \(systemErrorText())")
+      }
+    }
+  }
+
+  /// Hands over all that was written so far, in parts of so many bytes but for the last.
+  func readBack(partBytes: Int, _ body: (UnsafeRawBufferPointer) -> Void) throws(LoadError) {
+    try flush()
+    var part = [UInt8](repeating: 0, count: partBytes)
+    var offset = 0
+    while true {
+      var filled = 0
+      while filled < partBytes {
+        let count = unsafe part.withUnsafeMutableBytes { raw in
+          guard let base = raw.baseAddress else { return 0 }
+          return unsafe pread(descriptor, base + filled, partBytes - filled, off_t(offset + filled))
+        }
+        if count == 0 { break }
+        if count > 0 {
+          filled += count
+        } else if errno != EINTR {
+          throw LoadError(.cannotWrite, path: path, "cannot be read back: \(systemErrorText())")
+        }
+      }
+      unsafe part.withUnsafeBytes { unsafe body(UnsafeRawBufferPointer(rebasing: $0[..<filled])) }
+      offset += filled
+      if filled < partBytes { return }
     }
   }
 

@@ -69,24 +69,10 @@ struct GSMHeader {
 
   /// A checksum that any changed bit changes.
   static func checksum(_ bytes: UnsafeRawBufferPointer) -> UInt64 {
-    // Eight independent lanes keep the multiplier busy; each step is a bijection of its lane.
-    var lanes = SIMD8<UInt64>(1, 2, 3, 4, 5, 6, 7, 8)
-    let factor = SIMD8<UInt64>(repeating: 0x9E37_79B9_7F4A_7C15)
-    let stripes = bytes.count / 64
-    if stripes > 0, let base = bytes.baseAddress {
-      for i in 0..<stripes {
-        let stripe = unsafe (base + i * 64).loadUnaligned(as: SIMD8<UInt64>.self)
-        lanes = (lanes ^ stripe) &* factor
-        lanes ^= lanes &>> 29
-      }
-    }
-    var sum = UInt64(bytes.count)
-    for i in 0..<8 { sum = ((sum ^ lanes[i]) &* 0x9E37_79B9_7F4A_7C15).byteSwapped }
-    for i in stripes * 64..<bytes.count {
-      sum = (sum ^ UInt64(unsafe bytes[i])) &* 0x9E37_79B9_7F4A_7C15
-      sum ^= sum >> 32
-    }
-    return sum
+    var sum = GSMChecksum()
+    let stripes = bytes.count / 64 * 64
+    unsafe sum.add(UnsafeRawBufferPointer(rebasing: bytes[..<stripes]))
+    return unsafe sum.value(UnsafeRawBufferPointer(rebasing: bytes[stripes...]))
   }
 
   /// The header's bytes, padded to the first section.
@@ -218,6 +204,36 @@ struct GSMHeader {
     self.ceiling = ceiling
     places = []
     fileBytes = 0
+  }
+}
+
+/// The checksum of bytes that come in parts.
+struct GSMChecksum {
+  // Eight independent lanes keep the multiplier busy; each step is a bijection of its lane.
+  private var lanes = SIMD8<UInt64>(1, 2, 3, 4, 5, 6, 7, 8)
+  private var count = 0
+
+  /// Adds whole stripes of 64 bytes.
+  mutating func add(_ bytes: UnsafeRawBufferPointer) {
+    guard let base = bytes.baseAddress else { return }
+    let factor = SIMD8<UInt64>(repeating: 0x9E37_79B9_7F4A_7C15)
+    for i in 0..<bytes.count / 64 {
+      let stripe = unsafe (base + i * 64).loadUnaligned(as: SIMD8<UInt64>.self)
+      lanes = (lanes ^ stripe) &* factor
+      lanes ^= lanes &>> 29
+    }
+    count += bytes.count
+  }
+
+  /// The checksum with the last bytes, fewer than 64.
+  func value(_ rest: UnsafeRawBufferPointer) -> UInt64 {
+    var sum = UInt64(count + rest.count)
+    for i in 0..<8 { sum = ((sum ^ lanes[i]) &* 0x9E37_79B9_7F4A_7C15).byteSwapped }
+    for i in rest.indices {
+      sum = (sum ^ UInt64(unsafe rest[i])) &* 0x9E37_79B9_7F4A_7C15
+      sum ^= sum >> 32
+    }
+    return sum
   }
 }
 

@@ -15,6 +15,24 @@ struct GSMImage {
   ///     small layout; 0 keeps them as they are.
   /// - Throws: `LoadError` where the bits are not possible.
   init(_ trie: NGramTrie, layout: NGramLayout, quantizedBits: Int = 0) throws(LoadError) {
+    let sections = GSMSectionSink(output: nil)
+    var header = try Self.lay(trie, layout, quantizedBits, out: sections)
+    bytes = sections.assemble(&header)
+  }
+
+  /// Writes a model section by section, so that no more than one is in memory beside it.
+  static func write(
+    _ trie: NGramTrie, layout: NGramLayout, quantizedBits: Int, to path: String
+  ) throws(LoadError) {
+    let output = try FileOutput(path: path)
+    let sections = GSMSectionSink(output: output)
+    var header = try lay(trie, layout, quantizedBits, out: sections)
+    try sections.finish(&header, output)
+  }
+
+  private static func lay(
+    _ trie: NGramTrie, _ layout: NGramLayout, _ quantizedBits: Int, out sections: GSMSectionSink
+  ) throws(LoadError) -> GSMHeader {
     guard quantizedBits == 0 || (2...16).contains(quantizedBits) else {
       throw LoadError(
         .badArgument, "\(quantizedBits) bits a value are not possible, expected 2 to 16")
@@ -23,7 +41,6 @@ struct GSMImage {
       throw LoadError(
         .badArgument, "only the small layout is quantised; the fast one would gain nothing by it")
     }
-    var sections = Sections()
     let vocabulary = trie.vocabulary
     var spellings: [UInt8] = []
     var offsets: [UInt32] = [0]
@@ -31,16 +48,16 @@ struct GSMImage {
       spellings.append(contentsOf: vocabulary.bytes(of: Token(i)))
       offsets.append(UInt32(spellings.count))
     }
-    sections.add(.spellings, 0, spellings)
-    sections.add(.spellingOffsets, 0, offsets)
+    try sections.add(.spellings, 0, spellings)
+    try sections.add(.spellingOffsets, 0, offsets)
     var description: [UInt8] = []
     for (key, value) in trie.description {
       description.append(contentsOf: "\(key)=\(value)\n".utf8)
     }
-    sections.add(.description, 0, description)
+    try sections.add(.description, 0, description)
     switch layout {
-    case .fast: Self.addFast(trie, to: &sections)
-    case .small: Self.addSmall(trie, quantizedBits: quantizedBits, to: &sections)
+    case .fast: try addFast(trie, to: sections)
+    case .small: try addSmall(trie, quantizedBits: quantizedBits, to: sections)
     }
     var ceiling: Float = 0
     for level in trie.levels {
@@ -48,22 +65,14 @@ struct GSMImage {
       for i in 0..<level.backoffs.count { most = max(most, level.backoffs[i]) }
       ceiling += most
     }
-    var header = GSMHeader(
+    return GSMHeader(
       layout: layout, counts: trie.levels.map(\.count), quantizedBits: quantizedBits,
       vocabulary: vocabulary, ceiling: ceiling)
-    bytes = sections.assemble(&header)
-  }
-
-  /// Writes the file, whole or not at all.
-  func write(to path: String) throws(LoadError) {
-    let output = try FileOutput(path: path)
-    try unsafe output.write(UnsafeRawBufferPointer(start: bytes.pointer, count: bytes.count))
-    try output.finish()
   }
 
   // MARK: The fast layout
 
-  private static func addFast(_ trie: NGramTrie, to sections: inout Sections) {
+  private static func addFast(_ trie: NGramTrie, to sections: GSMSectionSink) throws(LoadError) {
     let order = trie.order
     for (i, level) in trie.levels.enumerated() {
       if i == order - 1 && order > 1 {
@@ -72,7 +81,7 @@ struct GSMImage {
         for n in 0..<level.count {
           entries.append(TopEntry(word: level.words[n], probability: level.logProbabilities[n]))
         }
-        sections.add(.entries, i, entries)
+        try sections.add(.entries, i, entries)
       } else {
         var entries: [MiddleEntry] = []
         entries.reserveCapacity(level.count + 1)
@@ -88,18 +97,20 @@ struct GSMImage {
           MiddleEntry(
             word: .max, probability: 0, backoff: 0,
             firstChild: isHighest ? 0 : level.firstChildren[level.count]))
-        sections.add(.entries, i, entries)
+        try sections.add(.entries, i, entries)
       }
       if i > 0 {
-        addSlots(trie, i, to: &sections)
-        addPredecessors(trie, i, to: &sections)
+        try addSlots(trie, i, to: sections)
+        try addPredecessors(trie, i, to: sections)
       }
     }
-    if order > 1 { addFilter(trie, to: &sections) }
+    if order > 1 { try addFilter(trie, to: sections) }
   }
 
   /// Numbers of the children of nodes that have more than a scan is good for.
-  private static func addSlots(_ trie: NGramTrie, _ level: Int, to sections: inout Sections) {
+  private static func addSlots(_ trie: NGramTrie, _ level: Int, to sections: GSMSectionSink)
+    throws(LoadError)
+  {
     let parents = trie.levels[level - 1]
     let children = trie.levels[level]
     var hashed = 0
@@ -127,10 +138,11 @@ struct GSMImage {
         mostProbes = max(mostProbes, probes)
       }
     }
-    sections.add(.slots, level, slots, parameter: UInt64(mostProbes))
+    try sections.add(.slots, level, slots, parameter: UInt64(mostProbes))
   }
 
-  private static func addPredecessors(_ trie: NGramTrie, _ level: Int, to sections: inout Sections)
+  private static func addPredecessors(_ trie: NGramTrie, _ level: Int, to sections: GSMSectionSink)
+    throws(LoadError)
   {
     let suffixes = NGramSuffixes(trie, level)
     let nodes = trie.levels[level - 1].count
@@ -148,16 +160,16 @@ struct GSMImage {
       words[Int(fill[node])] = suffixes.firstWords[i]
       fill[node] += 1
     }
-    sections.add(.predecessorHeads, level, heads)
-    sections.add(.predecessorGrams, level, grams)
+    try sections.add(.predecessorHeads, level, heads)
+    try sections.add(.predecessorGrams, level, grams)
     if trie.vocabulary.count <= 1 << 16 {
-      sections.add(.predecessorWords, level, words.map { UInt16($0) }, parameter: 16)
+      try sections.add(.predecessorWords, level, words.map { UInt16($0) }, parameter: 16)
     } else {
-      sections.add(.predecessorWords, level, words, parameter: 32)
+      try sections.add(.predecessorWords, level, words, parameter: 32)
     }
   }
 
-  private static func addFilter(_ trie: NGramTrie, to sections: inout Sections) {
+  private static func addFilter(_ trie: NGramTrie, to sections: GSMSectionSink) throws(LoadError) {
     let unigrams = trie.levels[0]
     let bigrams = trie.levels[1]
     // Some 7 bits a 2-gram, as long as half a megabyte holds them: what a core's cache holds.
@@ -170,14 +182,14 @@ struct GSMImage {
         filter[ChildHash.block(hash, words)] |= ChildHash.filterBits(hash)
       }
     }
-    sections.add(.filter, 1, filter)
+    try sections.add(.filter, 1, filter)
   }
 
   // MARK: The small layout
 
   private static func addSmall(
-    _ trie: NGramTrie, quantizedBits: Int, to sections: inout Sections
-  ) {
+    _ trie: NGramTrie, quantizedBits: Int, to sections: GSMSectionSink
+  ) throws(LoadError) {
     let vocabularyCount = UInt64(trie.vocabulary.count)
     for (i, level) in trie.levels.enumerated() {
       let isHighest = i == trie.order - 1
@@ -193,9 +205,9 @@ struct GSMImage {
         let code = EliasFanoParts(
           count: level.count, universe: UInt64(parents.count) * vocabularyCount
         ) { keys[$0] }
-        sections.add(.lowBits, i, code.low, parameter: UInt64(code.lowBitCount))
-        sections.add(.highBits, i, code.high)
-        sections.add(.zeroSamples, i, code.samples)
+        try sections.add(.lowBits, i, code.low, parameter: UInt64(code.lowBitCount))
+        try sections.add(.highBits, i, code.high)
+        try sections.add(.zeroSamples, i, code.samples)
       }
       var extends = [Bool](repeating: false, count: level.count)
       if !isHighest {
@@ -211,23 +223,23 @@ struct GSMImage {
           let bits = abs(level.logProbabilities[n]).bitPattern
           probabilities.append(extends[n] ? bits | 1 << 31 : bits)
         }
-        sections.add(.probabilities, i, probabilities)
+        try sections.add(.probabilities, i, probabilities)
         if !isHighest {
-          sections.add(.backoffs, i, (0..<level.count).map { level.backoffs[$0] })
+          try sections.add(.backoffs, i, (0..<level.count).map { level.backoffs[$0] })
         }
       } else {
         let probabilities = Codebook(
           (0..<level.count).map { abs(level.logProbabilities[$0]) }, bits: quantizedBits)
-        sections.add(.probabilities, i, probabilities.values)
-        sections.add(.probabilityCodes, i, probabilities.packedCodes)
+        try sections.add(.probabilities, i, probabilities.values)
+        try sections.add(.probabilityCodes, i, probabilities.packedCodes)
         if !isHighest {
           let backoffs = Codebook(
             (0..<level.count).map { level.backoffs[$0] }, bits: quantizedBits, keepsZero: true)
-          sections.add(.backoffs, i, backoffs.values)
-          sections.add(.backoffCodes, i, backoffs.packedCodes)
+          try sections.add(.backoffs, i, backoffs.values)
+          try sections.add(.backoffCodes, i, backoffs.packedCodes)
           var bits = [UInt64](repeating: 0, count: level.count / 64 + 1)
           for n in 0..<level.count where extends[n] { bits[n >> 6] |= 1 << UInt64(n & 63) }
-          sections.add(.extends, i, bits)
+          try sections.add(.extends, i, bits)
         }
       }
     }
@@ -387,46 +399,81 @@ struct Codebook {
   }
 }
 
-/// Sections on their way into one buffer.
-private struct Sections {
+/// Where sections go: kept for one buffer, or into a file at once.
+private final class GSMSectionSink {
+  private let output: FileOutput?
   private var places: [GSMHeader.Place] = []
   private var copies: [(FlatBuffer<UInt8>, Int) -> Void] = []
+  private var offset: Int
 
-  mutating func add<Element: BitwiseCopyable>(
+  /// Room for the header of any model: twelve sections an order are more than there are.
+  private static let firstOffset =
+    (GSMHeader.fixedBytes + 12 * NGramTrie.highestOrder * GSMHeader.sectionBytes
+      + GSMHeader.alignment - 1) / GSMHeader.alignment * GSMHeader.alignment
+
+  init(output: FileOutput?) {
+    self.output = output
+    offset = 0
+  }
+
+  func add<Element: BitwiseCopyable>(
     _ section: GSMHeader.Section, _ level: Int, _ elements: [Element], parameter: UInt64 = 0
-  ) {
+  ) throws(LoadError) {
     let bytes = elements.count * MemoryLayout<Element>.stride
+    let alignment = GSMHeader.alignment
+    let start = max(Self.firstOffset, (offset + alignment - 1) / alignment * alignment)
     places.append(
       GSMHeader.Place(
-        section: section, level: level, parameter: parameter, offset: 0, bytes: bytes))
-    copies.append { target, offset in
-      unsafe elements.withUnsafeBytes { source in
-        guard let base = source.baseAddress else { return }
-        let start = unsafe UnsafeMutableRawPointer(target.pointer + offset)
-        unsafe start.copyMemory(from: base, byteCount: bytes)
+        section: section, level: level, parameter: parameter, offset: start, bytes: bytes))
+    if let output {
+      try output.write([UInt8](repeating: 0, count: start - offset))
+      var failure: LoadError?
+      unsafe elements.withUnsafeBytes { raw in
+        do throws(LoadError) { try unsafe output.write(raw) } catch { failure = error }
+      }
+      if let failure { throw failure }
+    } else {
+      copies.append { target, offset in
+        unsafe elements.withUnsafeBytes { source in
+          guard let base = source.baseAddress else { return }
+          let start = unsafe UnsafeMutableRawPointer(target.pointer + offset)
+          unsafe start.copyMemory(from: base, byteCount: bytes)
+        }
       }
     }
+    offset = start + bytes
+  }
+
+  private func complete(_ header: inout GSMHeader) {
+    header.places = places
+    header.fileBytes = offset + 8
   }
 
   func assemble(_ header: inout GSMHeader) -> FlatBuffer<UInt8> {
-    let alignment = GSMHeader.alignment
-    var offset = GSMHeader.fixedBytes + places.count * GSMHeader.sectionBytes
-    header.places = places
-    for i in places.indices {
-      offset = (offset + alignment - 1) / alignment * alignment
-      header.places[i].offset = offset
-      offset += places[i].bytes
-    }
-    header.fileBytes = offset + 8
+    complete(&header)
     let buffer = FlatBuffer<UInt8>(count: offset + 8)
     for (i, byte) in header.encoded().enumerated() { buffer[i] = byte }
-    for (place, copy) in zip(header.places, copies) {
-      copy(buffer, place.offset)
-    }
+    for (place, copy) in zip(header.places, copies) { copy(buffer, place.offset) }
     let sum = unsafe GSMHeader.checksum(
       UnsafeRawBufferPointer(start: buffer.pointer, count: offset))
     for i in 0..<8 { buffer[offset + i] = UInt8(truncatingIfNeeded: sum >> (8 * i)) }
     return buffer
+  }
+
+  /// Writes header and checksum, and gives the file its name.
+  func finish(_ header: inout GSMHeader, _ output: FileOutput) throws(LoadError) {
+    complete(&header)
+    try output.replaceBeginning(with: header.encoded())
+    var checksum = GSMChecksum()
+    var sum: UInt64 = 0
+    // Parts of whole stripes, but for the last.
+    try unsafe output.readBack(partBytes: 1 << 22) { part in
+      let stripes = part.count / 64 * 64
+      unsafe checksum.add(UnsafeRawBufferPointer(rebasing: part[..<stripes]))
+      sum = unsafe checksum.value(UnsafeRawBufferPointer(rebasing: part[stripes...]))
+    }
+    try output.write((0..<8).map { UInt8(truncatingIfNeeded: sum >> (8 * $0)) })
+    try output.finish()
   }
 }
 
@@ -441,6 +488,6 @@ extension NGramTrie {
   public func write(gsm path: String, layout: NGramLayout, quantizedBits: Int = 0)
     throws(LoadError)
   {
-    try GSMImage(self, layout: layout, quantizedBits: quantizedBits).write(to: path)
+    try GSMImage.write(self, layout: layout, quantizedBits: quantizedBits, to: path)
   }
 }
