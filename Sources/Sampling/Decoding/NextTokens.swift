@@ -195,6 +195,19 @@ public struct NextTokens: Sendable {
     for token in candidates { logits[token.index] = logits[token.index] - high - logTotal }
   }
 
+  /// Draws a token in proportion to its weight.
+  ///
+  /// - Returns: the token and its log-probability.
+  public mutating func draw(
+    using choices: inout some ChoiceSource
+  ) -> (token: Token, logProbability: Double) {
+    let high = best.logit
+    let total = weigh()
+    for i in candidates.indices { keys[i] = weights[candidates[i].index] }
+    let token = candidates[choices.index(weights: keys.span.extracting(0..<candidates.count))]
+    return (token, logits[token.index] - high - LogSpace.log(total))
+  }
+
   /// Prepares to hand out the tokens by logit, the largest first, the lowest of equals first.
   ///
   /// - Complexity: O(candidates); each ``takeNext()`` O(log candidates).
