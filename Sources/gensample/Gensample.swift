@@ -2,6 +2,7 @@
 
 import Foundation
 import LM
+import Sampling
 
 @main
 enum Gensample {
@@ -10,6 +11,7 @@ enum Gensample {
   static var groups: [(title: String, commands: [any Command.Type])] {
     [
       ("sample from a target", [MH.self]),
+      ("decode left to right", [Greedy.self, Sample.self]),
       ("models", [Train.self, Score.self, Convert.self, Inspect.self, Models.self]),
       ("study", [Check.self]),
     ]
@@ -54,6 +56,7 @@ enum Gensample {
     switch error {
     case let failure as CommandFailure: failure.code
     case let error as LoadError: exitCode(error.kind)
+    case let error as DecodingError: error.kind == .badArgument ? .usage : .failed
     default: .failed
     }
   }

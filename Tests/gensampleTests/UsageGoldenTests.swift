@@ -96,6 +96,21 @@ import Testing
           + "expressions are compiled to automata"
       ),
       (["mh", "--constraints", "-", "--each", "-"], "standard input can be read only once"),
+      (
+        ["sample", "It"],
+        "sample takes options only, got 'It'; what the texts begin with is given by --prompt 'It'"
+      ),
+      (["sample", "--top-k", "0"], "--top-k: at least 1 token is kept, got 0"),
+      (["sample", "--top-p", "1.5"], "--top-p: a mass lies in 0 ... 1, got 1.5"),
+      (["sample", "--temperature", "nan"], "--temperature: a temperature is 0 or more, got nan"),
+      (["sample", "--top-k", "many"], "--top-k takes a whole number, got 'many'"),
+      (["sample", "--xtc", "0.5"], "--xtc takes 2 numbers P,T, got '0.5'"),
+      (["sample", "--bias", "sea"], "--bias takes TEXT=X such as sea=1.5, got 'sea'"),
+      (["greedy", "--forbid", ""], "--forbid is given an empty text, expected words"),
+      (
+        ["greedy", "--top-k", "3"],
+        "'greedy' has no option --top-k (see 'gensample greedy --help')"
+      ),
       (["check"], "check needs a constraint file: gensample check FILE [TEXT...] [options]"),
       (["check", "-", "-"], "standard input can be read only once"),
       (["train", "x"], "train needs -o MODEL, the file to write"),

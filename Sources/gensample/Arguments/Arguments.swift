@@ -7,6 +7,8 @@ struct Arguments {
   /// What is no option, in order; `-` among them.
   var positional: [String] = []
   private var values: [String: [String]] = [:]
+  /// All options as they were written, one after another; a flag's value is empty.
+  private(set) var ordered: [(name: String, value: String)] = []
 
   /// Takes words apart: `--name value`, `--name=value`, flags, `--` ends the options.
   ///
@@ -60,9 +62,11 @@ struct Arguments {
           throw .usage("--\(name) is given twice; it takes one \(placeholder)")
         }
         values[name, default: []].append(value)
+        ordered.append((name, value))
       } else {
         guard value == nil else { throw .usage("--\(name) takes no value") }
         values[name] = [""]
+        ordered.append((name, ""))
       }
     }
   }
