@@ -1,0 +1,79 @@
+// Licensed under the Apache License, Version 2.0.
+
+public import Sampling
+
+/// An n-gram model's target with nothing estimated: its evidence, and draws that are independent.
+///
+/// ```swift
+/// let exact = try NGramInference(target: target, length: 0...20)
+/// print(exact.logEvidence)
+/// let draw = exact.draw(using: &choices)
+/// ```
+///
+/// Lengths are in tokens. Neither the start symbol nor the unknown word is ever part of a text.
+public struct NGramInference: Sendable {
+  /// Which texts, and how likely they are.
+  public let target: SentenceTarget<NGramModel>
+  /// How many tokens a text may have; `nil` leaves it to the target's automaton.
+  public let length: ClosedRange<Int>?
+  /// The sums over contexts and states.
+  public let inference: ExactInference
+
+  /// Computes the sums over all texts.
+  ///
+  /// - Parameters:
+  ///   - target: which texts, and how likely they are.
+  ///   - length: how many tokens a text may have; `nil` leaves it to the target's automaton.
+  ///   - memory: the most bytes of messages.
+  ///   - threads: how many threads; they change no result.
+  ///   - attempts: how often a token may be rejected before the whole vocabulary is asked.
+  /// - Throws: `ExactInference.Fault`.
+  /// - Complexity: O(n-grams x automaton states x length) time, O(contexts x automaton states x
+  ///   length) memory.
+  public init(
+    target: SentenceTarget<NGramModel>, length: ClosedRange<Int>? = nil, memory: Int = 4 << 30,
+    threads: Int = 1, attempts: Int = 64
+  ) throws(ExactInference.Fault) {
+    self.target = target
+    self.length = length
+    let vocabulary = target.model.vocabulary
+    let every = TokenAutomaton(
+      start: 0, classes: (0..<vocabulary.count).map { vocabulary.isDrawable(Token($0)) ? 0 : 1 },
+      classCount: 2, transitions: [0, TokenAutomaton.dead], finalWeights: [0])
+    let automaton = target.automaton ?? every
+    // Said before the model is read.
+    if length == nil, automaton.isUnbounded { throw .unbounded }
+    inference = try ExactInference(
+      target.model.makeBackoffAutomaton(fluency: target.fluency), automaton, length: length,
+      memory: memory, threads: threads, attempts: attempts)
+  }
+
+  /// The log of the sum of rho over all allowed texts.
+  public var logEvidence: Double { inference.logEvidence }
+
+  /// The log of the probability of a text among all allowed ones.
+  public func logProbability(of text: TokenSequence) -> Double {
+    guard length.map({ $0.contains(text.count) }) ?? true else { return -.infinity }
+    return target.logProbability(of: text) - logEvidence
+  }
+
+  /// One text, independent of all others.
+  ///
+  /// - Complexity: O(n-grams of the contexts passed and of those that they back off to).
+  public func draw(using choices: inout some ChoiceSource) -> TokenSequence {
+    inference.draw(using: &choices)
+  }
+
+  /// The probability that a draw is one of the texts that an automaton allows.
+  ///
+  /// - Parameters:
+  ///   - predicate: which texts; its weights do not count.
+  ///   - memory: the most bytes of messages.
+  /// - Returns: the probability.
+  /// - Throws: `ConstraintError` where both automata together are too large;
+  ///   `ExactInference.Fault`.
+  /// - Complexity: that of computing messages for both automata together.
+  public func probability(of predicate: TokenAutomaton, memory: Int = 4 << 30) throws -> Double {
+    try inference.probability(of: predicate, memory: memory)
+  }
+}

@@ -1,0 +1,84 @@
+// Licensed under the Apache License, Version 2.0.
+
+/// A token automaton laid out by the number of tokens read: for each number the states that some
+/// allowed text of allowed length passes through, which is decided without any weight.
+struct AutomatonLayers: Sendable {
+  let automaton: TokenAutomaton
+  /// How many tokens a text may have; the upper bound is reached by some text.
+  let lengths: ClosedRange<Int>
+  /// For each number of tokens: the states, ascending.
+  let columns: [[TokenAutomaton.State]]
+  /// For each number of tokens and each state: its place in `columns`, or -1.
+  private let places: [[Int32]]
+
+  /// The layers of an automaton, `nil` where no text is allowed.
+  ///
+  /// A length of `nil` leaves it to the automaton, which then must bound it.
+  init?(_ automaton: TokenAutomaton, length: ClosedRange<Int>?) {
+    self.automaton = automaton
+    func following(_ layer: [TokenAutomaton.State]) -> [TokenAutomaton.State] {
+      var isNext = [Bool](repeating: false, count: automaton.stateCount)
+      for state in layer {
+        let row = Int(state) * automaton.classCount
+        for next in automaton.transitions[row..<row + automaton.classCount]
+        where next != TokenAutomaton.dead { isNext[Int(next)] = true }
+      }
+      return isNext.indices.filter { isNext[$0] }.map { TokenAutomaton.State($0) }
+    }
+    var reached: [[TokenAutomaton.State]] = [[automaton.start]]
+    while reached.count <= length?.upperBound ?? .max {
+      let next = following(reached[reached.count - 1])
+      if next.isEmpty { break }
+      reached.append(next)
+    }
+    let lowest = length?.lowerBound ?? 0
+    var columns: [[TokenAutomaton.State]] = []
+    var places: [[Int32]] = []
+    for count in reached.indices.reversed() {
+      var place = [Int32](repeating: -1, count: automaton.stateCount)
+      var live: [TokenAutomaton.State] = []
+      for state in reached[count] {
+        let row = Int(state) * automaton.classCount
+        let mayEnd = count >= lowest && automaton.finalWeights[Int(state)] > -.infinity
+        let isLive =
+          mayEnd
+          || automaton.transitions[row..<row + automaton.classCount].contains { next in
+            next != TokenAutomaton.dead && places.last.map { $0[Int(next)] >= 0 } ?? false
+          }
+        if isLive {
+          place[Int(state)] = Int32(live.count)
+          live.append(state)
+        }
+      }
+      if live.isEmpty && columns.isEmpty { continue }
+      columns.append(live)
+      places.append(place)
+    }
+    guard let first = columns.last, !first.isEmpty else { return nil }
+    self.columns = columns.reversed()
+    self.places = places.reversed()
+    lengths = min(lowest, columns.count - 1)...(columns.count - 1)
+  }
+
+  /// The most tokens that a text has.
+  var most: Int { columns.count - 1 }
+
+  /// A state's place among the live ones after so many tokens, or -1.
+  func column(_ count: Int, _ state: TokenAutomaton.State) -> Int {
+    state == TokenAutomaton.dead ? -1 : Int(places[count][Int(state)])
+  }
+
+  /// Whether a text may end after so many tokens in a state.
+  func mayEnd(_ count: Int, _ state: TokenAutomaton.State) -> Bool {
+    count >= lengths.lowerBound && automaton.finalWeights[Int(state)] > -.infinity
+  }
+
+  /// The live column after one more token of a class, -1 for none, and the nats it adds.
+  func step(_ count: Int, _ column: Int, class c: Int) -> (column: Int, weight: Double) {
+    let place = Int(columns[count][column]) * automaton.classCount + c
+    return (
+      self.column(count + 1, automaton.transitions[place]),
+      automaton.weights.isEmpty ? 0 : automaton.weights[place]
+    )
+  }
+}

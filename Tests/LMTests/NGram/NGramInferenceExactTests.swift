@@ -1,0 +1,231 @@
+// Licensed under the Apache License, Version 2.0.
+
+import LM
+import Sampling
+import SamplingLaws
+import Testing
+
+/// Exact inference against sums over every text, on models with all that ARPA files hold.
+@Suite struct NGramInferenceExactTests {
+  /// A target small enough to write down.
+  struct Space: Sendable, CustomTestStringConvertible {
+    var order: Int
+    var automaton: Kind
+    var fluency = 1.0
+    var length: ClosedRange<Int>? = 0...3
+
+    enum Kind: Sendable { case none, hard, soft, forced, bounded }
+
+    var testDescription: String {
+      "order \(order), \(automaton), fluency \(fluency), length \(String(describing: length))"
+    }
+
+    func target() throws -> SentenceTarget<NGramModel> {
+      let model = try NGramWordsExactTests.model(order: order)
+      return SentenceTarget(
+        model: model, automaton: try makeAutomaton(model.vocabulary), fluency: fluency)
+    }
+
+    func makeAutomaton(_ vocabulary: Vocabulary) throws -> TokenAutomaton? {
+      let words = (0..<vocabulary.count).map { Token($0) }.filter(vocabulary.isDrawable)
+      switch automaton {
+      case .none: return nil
+      case .hard: return NGramInferenceExactTests.random(vocabulary, seed: 3, isSoft: false)
+      case .soft: return NGramInferenceExactTests.random(vocabulary, seed: 8, isSoft: true)
+      case .forced:
+        // One word at each place.
+        let dead = TokenAutomaton.dead
+        var classes = [UInt32](repeating: 2, count: vocabulary.count)
+        classes[words[0].index] = 0
+        classes[words[1].index] = 1
+        return TokenAutomaton(
+          start: 0, classes: classes, classCount: 3,
+          transitions: [1, dead, dead, dead, 2, dead, 3, dead, dead, dead, dead, dead],
+          finalWeights: [-.infinity, -.infinity, -.infinity, 0])
+      case .bounded:
+        return try TokenAutomaton(lengths: 1...3, vocabulary: vocabulary).product(
+          NGramInferenceExactTests.random(vocabulary, seed: 11, isSoft: true))
+      }
+    }
+  }
+
+  static let spaces =
+    [1, 2, 3, 5].flatMap { order in
+      [
+        Space(order: order, automaton: .none),
+        Space(order: order, automaton: .hard, length: 1...3),
+        Space(order: order, automaton: .soft, length: 2...3),
+        Space(order: order, automaton: .forced, length: nil),
+        Space(order: order, automaton: .bounded, length: nil),
+        Space(order: order, automaton: .soft, fluency: 1.7),
+        Space(order: order, automaton: .hard, fluency: 0.4),
+      ]
+    } + [
+      Space(order: 3, automaton: .soft, length: 0...4),
+      Space(order: 2, automaton: .none, length: 4...4),
+    ]
+
+  /// Four states, three classes, a third of the transitions dead.
+  static func random(_ vocabulary: Vocabulary, seed: UInt64, isSoft: Bool) -> TokenAutomaton {
+    var choices = RandomChoices(seed: seed)
+    let classes = (0..<vocabulary.count).map { token in
+      vocabulary.isDrawable(Token(token)) ? UInt32(choices.index(below: 3)) : 3
+    }
+    var transitions: [TokenAutomaton.State] = []
+    var weights: [Double] = []
+    for _ in 0..<4 {
+      for c in 0..<4 {
+        let isDead = c == 3 || choices.index(below: 3) == 0
+        transitions.append(
+          isDead ? TokenAutomaton.dead : TokenAutomaton.State(choices.index(below: 4)))
+        weights.append(isSoft ? Double(choices.index(below: 4000)) / 1000 - 2 : 0)
+      }
+    }
+    let finals = (0..<4).map { state in
+      state % 2 == 0 ? isSoft ? Double(state) / 2 : 0 : -Double.infinity
+    }
+    return TokenAutomaton(
+      start: 0, classes: classes, classCount: 4, transitions: transitions, weights: weights,
+      finalWeights: finals)
+  }
+
+  /// Every allowed text with its weight.
+  static func texts(
+    _ target: SentenceTarget<NGramModel>, _ length: ClosedRange<Int>?
+  ) -> [TokenSequence: Double] {
+    let vocabulary = target.model.vocabulary
+    let words = (0..<vocabulary.count).map { Token($0) }.filter(vocabulary.isDrawable)
+    var all: [TokenSequence: Double] = [:]
+    var layer: [[Token]] = [[]]
+    for count in 0...(length?.upperBound ?? 4) {
+      if length?.contains(count) ?? true {
+        for text in layer {
+          let weight = LogSpace.exp(target.logProbability(of: TokenSequence(text)))
+          if weight > 0 { all[TokenSequence(text)] = weight }
+        }
+      }
+      layer = layer.flatMap { text in words.map { text + [$0] } }
+    }
+    return all
+  }
+
+  static func relative(_ a: Double, _ b: Double) -> Double { abs(a / b - 1) }
+
+  @Test(arguments: spaces)
+  func evidenceIsTheSumOverAllTexts(space: Space) throws {
+    let target = try space.target()
+    let exact = try NGramInference(target: target, length: space.length)
+    let sum = Self.texts(target, space.length).values.reduce(0, +)
+    #expect(Self.relative(LogSpace.exp(exact.logEvidence), sum) < 1e-12)
+  }
+
+  /// A text's probability is the product of its tokens': each is enumerated by itself.
+  ///
+  /// With one attempt much of a token's law is that of the whole vocabulary.
+  @Test(arguments: spaces)
+  func drawsFollowTheTarget(space: Space) throws {
+    var space = space
+    // Rejections branch at each level: long contexts are enumerated in short texts.
+    if space.order > 2, let length = space.length { space.length = min(2, length.lowerBound)...2 }
+    let attempts = space.order > 2 ? 1 : 2
+    let target = try space.target()
+    let exact = try NGramInference(target: target, length: space.length, attempts: attempts)
+    let texts = Self.texts(target, space.length)
+    let sum = texts.values.reduce(0, +)
+    var defect = 0.0
+    var drawn = 0
+    var open: [(text: [Token], probability: Double)] = [([], 1)]
+    while let (text, probability) = open.popLast() {
+      let law = outcomes { choices in
+        exact.inference.drawToken(after: text, using: &choices)
+      }
+      for (token, share) in law {
+        if let token {
+          open.append((text + [token], probability * share))
+        } else {
+          drawn += 1
+          let truth = (texts[TokenSequence(text)] ?? 0) / sum
+          defect = max(
+            defect, Self.relative(probability * share, truth),
+            Self.relative(LogSpace.exp(exact.logProbability(of: TokenSequence(text))), truth))
+        }
+      }
+    }
+    #expect(drawn == texts.count)
+    #expect(defect < 1e-12)
+  }
+
+  @Test(arguments: [
+    Space(order: 2, automaton: .soft, length: 1...2),
+    Space(order: 3, automaton: .hard, length: 0...1),
+    Space(order: 3, automaton: .forced, length: nil),
+  ])
+  func wholeDrawsFollowTheTarget(space: Space) throws {
+    let target = try space.target()
+    let exact = try NGramInference(target: target, length: space.length, attempts: 1)
+    let texts = Self.texts(target, space.length)
+    let sum = texts.values.reduce(0, +)
+    let law = outcomes { choices in exact.draw(using: &choices) }
+    #expect(Set(law.keys) == Set(texts.keys))
+    #expect(
+      texts.allSatisfy { text, weight in Self.relative(law[text] ?? 0, weight / sum) < 1e-12 })
+  }
+
+  @Test(arguments: spaces)
+  func predicatesHaveTheirShare(space: Space) throws {
+    let target = try space.target()
+    let exact = try NGramInference(target: target, length: space.length)
+    let texts = Self.texts(target, space.length)
+    // Its weights are not to count.
+    let predicate = Self.random(target.model.vocabulary, seed: 21, isSoft: true)
+    let share = texts.reduce(0) { sum, text in
+      sum + (predicate.logWeight(of: text.key) > -.infinity ? text.value : 0)
+    }
+    let probability = try exact.probability(of: predicate)
+    #expect(abs(probability - share / texts.values.reduce(0, +)) < 1e-12)
+  }
+
+  /// Mutants: failure arcs that forget to take off what is listed.
+  @Test(arguments: [2, 3, 5])
+  func forgettingToSubtractIsCaught(order: Int) throws {
+    let target = try Space(order: order, automaton: .soft).target()
+    var mutant = target.model.makeBackoffAutomaton()
+    mutant.forgetToSubtract()
+    let automaton = try #require(target.automaton)
+    let wrong = try ExactInference(mutant, automaton, length: 0...3)
+    let sum = Self.texts(target, 0...3).values.reduce(0, +)
+    #expect(Self.relative(LogSpace.exp(wrong.logEvidence), sum) > 1e-3)
+  }
+
+  @Test func whatCannotBeSummedIsRefused() throws {
+    let model = try NGramWordsExactTests.model(order: 2)
+    let target = SentenceTarget(model: model)
+    #expect(throws: ExactInference.Fault.unbounded) { try NGramInference(target: target) }
+    let two = SentenceTarget(
+      model: model, automaton: try TokenAutomaton(lengths: 2...2, vocabulary: model.vocabulary))
+    #expect(throws: ExactInference.Fault.impossible) {
+      try NGramInference(target: two, length: 3...5)
+    }
+    #expect(throws: ExactInference.Fault.self) {
+      try NGramInference(target: target, length: 0...5, memory: 100)
+    }
+  }
+
+  /// No number of forced tokens makes the sums vanish.
+  @Test func longTextsKeepTheirWeight() throws {
+    let model = try NGramWordsExactTests.model(order: 3)
+    let word = try #require(model.vocabulary.token("w3"))
+    let dead = TokenAutomaton.dead
+    let automaton = TokenAutomaton(
+      start: 0, classes: (0..<model.vocabulary.count).map { $0 == word.index ? 0 : 1 },
+      classCount: 2, transitions: [0, dead], finalWeights: [0])
+    let target = SentenceTarget(model: model, automaton: automaton)
+    let exact = try NGramInference(target: target, length: 500...500)
+    let text = TokenSequence([Token](repeating: word, count: 500))
+    let truth = target.logProbability(of: text)
+    #expect(truth < -1000)
+    #expect(abs(exact.logEvidence / truth - 1) < 1e-12)
+    var choices = RandomChoices(seed: 1)
+    #expect(exact.draw(using: &choices) == text)
+  }
+}
