@@ -92,6 +92,7 @@ struct ChainResults {
       var move = JSONObject()
       move.add("proposed", .integer(i < proposed.count ? proposed[i] : 0))
       move.add("accepted", .integer(i < accepted.count ? accepted[i] : 0))
+      if i < proposed.count { move.add("acceptance_rate", rate(accepted[i], proposed[i])) }
       moves.add(kind, .object(move))
     }
     object.add("moves", .object(moves))
