@@ -185,6 +185,34 @@ import Testing
     #expect(abs(probability - share / texts.values.reduce(0, +)) < 1e-12)
   }
 
+  /// Absolute: they come out of differences.
+  @Test(arguments: spaces)
+  func marginalsAreSharesOfAllTexts(space: Space) throws {
+    let target = try space.target()
+    let marginals = try NGramInference(target: target, length: space.length).marginals()
+    let texts = Self.texts(target, space.length)
+    let sum = texts.values.reduce(0, +)
+    var lengths = [Double](repeating: 0, count: 5)
+    var tokens = [[Double]](
+      repeating: [Double](repeating: 0, count: target.model.vocabulary.count), count: 5)
+    for (text, weight) in texts {
+      lengths[text.count] += weight / sum
+      for (place, token) in text.enumerated() { tokens[place][token.index] += weight / sum }
+    }
+    var defect = 0.0
+    for place in 0..<5 {
+      let length = marginals.lengths.indices.contains(place) ? marginals.lengths[place] : 0
+      defect = max(defect, abs(length - lengths[place]))
+      for token in tokens[place].indices {
+        let probability = marginals.probability(of: Token(token), at: place)
+        defect = max(defect, abs(probability - tokens[place][token]))
+      }
+    }
+    #expect(defect < 1e-12)
+    let mean = texts.reduce(0) { $0 + Double($1.key.count) * $1.value / sum }
+    #expect(abs(marginals.expectedLength - mean) < 1e-11)
+  }
+
   /// Mutants: failure arcs that forget to take off what is listed.
   @Test(arguments: [2, 3, 5])
   func forgettingToSubtractIsCaught(order: Int) throws {

@@ -76,4 +76,9 @@ public struct NGramInference: Sendable {
   public func probability(of predicate: TokenAutomaton, memory: Int = 4 << 30) throws -> Double {
     try inference.probability(of: predicate, memory: memory)
   }
+
+  /// The probabilities of all tokens at all places, and of all lengths.
+  ///
+  /// - Complexity: O(n-grams x automaton states x length).
+  public func marginals() -> ExactMarginals { inference.marginals() }
 }
