@@ -213,6 +213,45 @@ import Testing
     #expect(abs(marginals.expectedLength - mean) < 1e-11)
   }
 
+  /// A real model: three words in any order among at most four, every such text scored by itself.
+  @Test(TestData.isNeeded)
+  func keywordsOnWikiText() throws {
+    let path = TestData.path("corpora/en/wikitext2/valid.txt")
+    let model = try NGramModel(NGramTrainer(.init(order: 3)).train([path]).0)
+    let vocabulary = model.vocabulary
+    let keywords = try ["war", "river", "album"].map { try #require(vocabulary.token($0)) }
+    let dead = TokenAutomaton.dead
+    var classes = (0..<vocabulary.count).map { vocabulary.isDrawable(Token($0)) ? UInt32(3) : 4 }
+    for (i, keyword) in keywords.enumerated() { classes[keyword.index] = UInt32(i) }
+    // The states are the sets of keywords read.
+    let transitions = (0..<8).flatMap { (set: UInt32) in
+      [set | 1, set | 2, set | 4, set, dead]
+    }
+    let target = SentenceTarget(
+      model: model,
+      automaton: TokenAutomaton(
+        start: 0, classes: classes, classCount: 5, transitions: transitions,
+        finalWeights: (0..<8).map { $0 == 7 ? 0 : -.infinity }))
+    var texts: Set<[Token]> = []
+    for i in 0..<3 {
+      for j in 0..<3 where j != i {
+        let three = [keywords[i], keywords[j], keywords[3 - i - j]]
+        texts.insert(three)
+        for word in 0..<vocabulary.count where vocabulary.isDrawable(Token(word)) {
+          for place in 0...3 {
+            var four = three
+            four.insert(Token(word), at: place)
+            texts.insert(four)
+          }
+        }
+      }
+    }
+    let sum = texts.reduce(0) { $0 + LogSpace.exp(target.logProbability(of: TokenSequence($1))) }
+    let exact = try NGramInference(target: target, length: 0...4)
+    // Some hundred thousand terms are added up on the slow side.
+    #expect(Self.relative(LogSpace.exp(exact.logEvidence), sum) < 1e-11)
+  }
+
   /// Mutants: failure arcs that forget to take off what is listed.
   @Test(arguments: [2, 3, 5])
   func forgettingToSubtractIsCaught(order: Int) throws {
