@@ -86,7 +86,7 @@ import Testing
     for name in ["seconds", "steps_per_second", "acceptance_rate"] {
       #expect(summary[name] as? Double != nil, "\(name)")
     }
-    let moves = try #require(summary["moves"] as? [String: [String: Int]])
+    let moves = try #require(summary["moves"] as? [String: [String: Double]])
     #expect(moves.values.reduce(0) { $0 + ($1["proposed"] ?? 0) } == 4 * 100)
     let quantities = try #require(summary["quantities"] as? [String: [String: Any]])
     #expect(
