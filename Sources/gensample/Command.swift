@@ -22,7 +22,7 @@ extension Command {
   static var help: String {
     var page = "usage: gensample \(name) \(usage)\n\n\(discussion)\n"
     let rows = (options + [Option(flag: "help", "print this page")]).map { option in
-      (left: "--\(option.name)\(option.placeholder.map { " \($0)" } ?? "")", right: option.help)
+      (left: "--\(option.name)\(option.valueName.map { " \($0)" } ?? "")", right: option.help)
     }
     let width = min(28, rows.map(\.left.count).max() ?? 0)
     page += "\noptions:\n"

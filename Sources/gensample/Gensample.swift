@@ -6,8 +6,6 @@ import Sampling
 
 @main
 enum Gensample {
-  static let version = "0.1.0"
-
   static var groups: [(title: String, commands: [any Command.Type])] {
     [
       ("sample from a target", [MH.self]),
@@ -79,7 +77,7 @@ enum Gensample {
     case "help" where words.count == 1:
       try show(help)
     case "--version":
-      try show("gensample \(version)\n")
+      try show("gensample \(programVersion)\n")
     case "help":
       try show(command(words[1]).help)
     case let name?:
@@ -91,7 +89,7 @@ enum Gensample {
         return
       }
       if options.contains("--version") {
-        try show("gensample \(version)\n")
+        try show("gensample \(programVersion)\n")
         return
       }
       try command.run(

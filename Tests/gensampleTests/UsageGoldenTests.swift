@@ -36,7 +36,7 @@ import Testing
   func versionEverywhere(arguments: [String]) throws {
     let outcome = try Program.run(arguments)
     #expect(outcome.code == 0)
-    #expect(outcome.output == "gensample \(Gensample.version)\n")
+    #expect(outcome.output == "gensample \(programVersion)\n")
   }
 
   @Test(

@@ -134,6 +134,3 @@ public final class FlatBuffer<Element: BitwiseCopyable>: @unchecked Sendable {
     }
   }
 }
-
-/// What the system says of an error number.
-func systemErrorText(_ number: Int32 = errno) -> String { unsafe String(cString: strerror(number)) }

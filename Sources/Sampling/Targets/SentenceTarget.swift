@@ -41,3 +41,27 @@ public struct SentenceTarget<Model: LanguageModel>: Target {
     SentenceScorer(target: self, at: text)
   }
 }
+
+extension SentenceTarget {
+  /// The texts of a model under some statements.
+  ///
+  /// ```swift
+  /// let statements = try ConstraintFile.parse("include \"sea\"\nlength 6..14 words", path: "sea")
+  /// let target = try SentenceTarget(model: model, constraints: statements)
+  /// ```
+  /// - Parameters:
+  ///   - model: whose texts.
+  ///   - constraints: what is said of them; all hold together.
+  ///   - tree: the model's vocabulary, where it was made already.
+  /// - Throws: `CompiledConstraints.Fault`, with a smallest set of statements that contradict each
+  ///   other.
+  /// - Complexity: O(bytes of the vocabulary) where the tree is not given, and the size of the
+  ///   automaton.
+  public init(
+    model: Model, constraints: [Constraint], tree: VocabularyTree? = nil
+  ) throws(CompiledConstraints.Fault) {
+    let compiled = try CompiledConstraints(
+      constraints, for: tree ?? VocabularyTree(model.vocabulary))
+    self.init(model: model, automaton: compiled.automaton, fluency: compiled.fluency)
+  }
+}

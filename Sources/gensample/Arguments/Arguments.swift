@@ -46,7 +46,7 @@ struct Arguments {
         throw .usage(
           "'\(command)' has no option --\(name)\(near ?? "") (see 'gensample \(command) --help')")
       }
-      if let placeholder = option.placeholder {
+      if let valueName = option.valueName {
         if value == nil {
           if let next = rest.first, next.hasPrefix("--") {
             throw .usage(
@@ -56,10 +56,10 @@ struct Arguments {
           value = rest.popFirst()
         }
         guard let value else {
-          throw .usage("--\(name) needs a value: --\(name) \(placeholder)")
+          throw .usage("--\(name) needs a value: --\(name) \(valueName)")
         }
         guard option.isRepeatable || values[name] == nil else {
-          throw .usage("--\(name) is given twice; it takes one \(placeholder)")
+          throw .usage("--\(name) is given twice; it takes one \(valueName)")
         }
         values[name, default: []].append(value)
         ordered.append((name, value))

@@ -5,15 +5,15 @@ struct Option: Sendable {
   /// The name after the two hyphens.
   var name: String
   /// What stands for the value in help; `nil` for a flag.
-  var placeholder: String?
+  var valueName: String?
   /// One sentence, defaults included.
   var help: String
   /// Whether it may be given more than once.
   var isRepeatable = false
 
-  init(_ name: String, _ placeholder: String?, isRepeatable: Bool = false, _ help: String) {
+  init(_ name: String, _ valueName: String?, isRepeatable: Bool = false, _ help: String) {
     self.name = name
-    self.placeholder = placeholder
+    self.valueName = valueName
     self.isRepeatable = isRepeatable
     self.help = help
   }

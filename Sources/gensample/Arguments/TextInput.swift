@@ -16,7 +16,7 @@ enum TextInput {
   static func text(_ path: String) throws(LoadError) -> String {
     let descriptor = path == "-" ? STDIN_FILENO : unsafe open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else {
-      throw LoadError(.cannotRead, path: path, "cannot be read: \(systemMessage())")
+      throw LoadError(.cannotRead, path: path, "cannot be read: \(systemErrorText())")
     }
     defer { if path != "-" { close(descriptor) } }
     var bytes: [UInt8] = []
@@ -32,7 +32,7 @@ enum TextInput {
         throw LoadError(
           .cannotRead, path: path,
           errno == EISDIR
-            ? "is a folder, where a file is expected" : "cannot be read: \(systemMessage())")
+            ? "is a folder, where a file is expected" : "cannot be read: \(systemErrorText())")
       }
     }
     guard let text = String(validating: bytes, as: UTF8.self) else {

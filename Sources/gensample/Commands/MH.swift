@@ -202,9 +202,3 @@ enum MH: Command {
     }
   }
 }
-
-/// A model in the layout that chains of many steps need.
-func loadFastModel(_ name: String) throws -> NGramModel {
-  let model = try loadModel(name)
-  return model.layout == .fast ? model : try NGramModel(model.makeTrie(), layout: .fast)
-}

@@ -157,7 +157,7 @@ enum ModelForm: Equatable {
     }
     let descriptor = unsafe open(names.beside, O_WRONLY | O_CREAT | O_CLOEXEC, 0o644)
     guard descriptor >= 0 else {
-      throw CommandFailure(.unwritable, "cannot write '\(path)': \(systemMessage())")
+      throw CommandFailure(.unwritable, "cannot write '\(path)': \(systemErrorText())")
     }
     close(descriptor)
     unsafe unlink(names.beside)

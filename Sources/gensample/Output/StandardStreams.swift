@@ -24,9 +24,6 @@ func writeToStandardError(_ text: String) {
   }
 }
 
-/// What the system says of its last error.
-func systemMessage() -> String { unsafe String(cString: strerror(errno)) }
-
 /// Where results go: standard output, or a file that appears whole under its name at the end.
 ///
 /// A device or a pipe is written to as it is: a name cannot be given to it.
@@ -66,7 +63,7 @@ final class ResultStream {
     }
     guard descriptor >= 0 else {
       throw CommandFailure(
-        .unwritable, "cannot write '\(path)': \(systemMessage())")
+        .unwritable, "cannot write '\(path)': \(systemErrorText())")
     }
   }
 
@@ -92,7 +89,7 @@ final class ResultStream {
         throw CommandFailure(
           .unwritable,
           "cannot write \(path.map { "'\($0)'" } ?? "standard output"): "
-            + "\(systemMessage())")
+            + "\(systemErrorText())")
       }
     }
     buffer.removeAll(keepingCapacity: true)
@@ -105,14 +102,14 @@ final class ResultStream {
     isOpen = false
     guard let temporary else {
       guard close(descriptor) == 0 else {
-        throw CommandFailure(.unwritable, "cannot write '\(path)': \(systemMessage())")
+        throw CommandFailure(.unwritable, "cannot write '\(path)': \(systemErrorText())")
       }
       return
     }
     guard fsync(descriptor) == 0 || errno == EINVAL, close(descriptor) == 0,
       unsafe rename(temporary, destination) == 0
     else {
-      let reason = systemMessage()
+      let reason = systemErrorText()
       unsafe unlink(temporary)
       throw CommandFailure(.unwritable, "cannot write '\(path)': \(reason)")
     }

@@ -1,6 +1,7 @@
 // Licensed under the Apache License, Version 2.0.
 
 import Foundation
+import LM
 import Sampling
 
 /// A folder that keeps a whole run: `run.json`, `samples.jsonl` and a trace of each chain.
@@ -18,7 +19,7 @@ struct RunFolder {
     do {
       try manager.createDirectory(atPath: path, withIntermediateDirectories: true)
     } catch {
-      throw CommandFailure(.unwritable, "cannot make the folder '\(path)': \(systemMessage())")
+      throw CommandFailure(.unwritable, "cannot make the folder '\(path)': \(systemErrorText())")
     }
   }
 
@@ -34,7 +35,7 @@ struct RunFolder {
     var object = JSONObject()
     object.add("type", .string("run"))
     object.add("format", .integer(1))
-    object.add("version", .string(Gensample.version))
+    object.add("version", .string(programVersion))
     object.add("command", .string(command))
     object.add("model", .string(model))
     object.add("constraints", .strings(constraints.map(\.text)))

@@ -1,0 +1,8 @@
+// Licensed under the Apache License, Version 2.0.
+
+internal import Foundation
+
+/// What the system says of an error number.
+package func systemErrorText(_ number: Int32 = errno) -> String {
+  unsafe String(cString: strerror(number))
+}
