@@ -14,6 +14,9 @@ enum OutputOptions {
   static let progress = Option(
     "progress", "WHEN", "auto, always or never show progress on standard error (default auto)")
 
+  /// For commands that sample.
+  static let sampler = [format, output, quiet, progress]
+
   /// For commands that end in one report.
   static let report = [format, quiet]
 

@@ -1,0 +1,175 @@
+// Licensed under the Apache License, Version 2.0.
+
+import Foundation
+import LM
+import Sampling
+
+/// A command that runs chains: everything but the kernel.
+struct ChainCommand {
+  static let options =
+    TargetOptions.all + [
+      Option("start", "TEXT", "the text that every chain starts from (default: a random one each)")
+    ] + PlanOptions.all + ResultOptions.all + [
+      Option("run", "DIR", "keep plan, results and traces in a folder")
+    ] + OutputOptions.sampler
+
+  private let run: SamplerRun
+  private let plan: RunPlan
+  private let chains: ClosedRange<Int>
+  private let choice: ResultOptions
+  private let start: TokenSequence?
+  private let folder: RunFolder?
+
+  init(_ command: any Command.Type, _ arguments: Arguments) throws {
+    plan = try PlanOptions.plan(arguments)
+    chains = try PlanOptions.chainRange(arguments, plan)
+    choice = try ResultOptions(arguments)
+    run = try SamplerRun(
+      command, arguments, seed: plan.seed, threads: try PlanOptions.threads(arguments))
+    let model = run.model
+    start = try arguments.text("start").map {
+      try CompiledTarget.tokens(of: $0, model: model, option: "--start")
+    }
+    if let single = run.single { try single.check(start: start) }
+    guard let path = arguments.text("run") else {
+      folder = nil
+      return
+    }
+    guard !run.hasSets else {
+      throw CommandFailure.usage("--run keeps one target; give --each or --run")
+    }
+    let folder = try RunFolder(path)
+    try folder.write(
+      plan: plan, chains: chains, command: command.name, model: run.modelName,
+      constraints: run.constraints, start: arguments.text("start"))
+    self.folder = folder
+  }
+
+  /// The model's left conditional, made once for all targets.
+  func makeWords() -> NGramLeftWords { NGramLeftWords(run.model) }
+
+  /// The model, in the layout of chains.
+  var model: NGramModel { run.model }
+
+  /// Runs the chains of each target by its kernel.
+  func callAsFunction<Kernel: TransitionKernel<SentenceScorer<NGramModel>>>(
+    _ kernel: (CompiledTarget) throws -> Kernel
+  ) throws {
+    let samples = try folder?.stream("samples.jsonl")
+    let steps = chains.reduce(0) { $0 + plan.warmup + plan.steps(ofChain: $1) } * run.targetCount
+    try run.each(
+      unit: "steps", total: steps,
+      head: { summary, seconds in
+        summary.add("steps", .integer(run.monitor.steps))
+        summary.add(
+          "steps_per_second", .number(Double(run.monitor.steps) / max(seconds, 1e-9)))
+        summary.add("draws", .boolean(choice.areDraws))
+      },
+      lines: { seconds in
+        [
+          "\n\(chains.count) chain\(chains.count == 1 ? "" : "s"), \(run.monitor.steps) steps in "
+            + String(
+              format: "%.2f s (%.2f M/s)", seconds, Double(run.monitor.steps) / seconds / 1e6)
+            + ", seed \(plan.seed)"
+        ] + (run.hasSets ? choice.lines : [])
+      },
+      finish: { summary in
+        try samples?.writeLine(summary.text)
+        try samples?.finish()
+      }
+    ) { target, line, seed in
+      let start = start
+      try target.check(start: start)
+      var own = plan
+      own.seed = seed
+      let kernel = try kernel(target)
+      let quantities = ChainResults.quantities(target)
+      let records = try runChains(
+        chains, of: own, target: target.target, kernel: kernel,
+        quantities: { ChainResults.row(quantities, $0) }, threads: run.threads,
+        monitor: run.monitor
+      ) { choices in
+        if let start { return start }
+        return try target.randomStart(using: &choices)
+      }
+      let all = ChainResults.draws(records)
+      for draw in all {
+        try samples?.writeLine(ChainResults.object(draw, target, number: line).text)
+      }
+      if let folder {
+        for record in records {
+          try folder.write(
+            trace: record, plan: plan, model: run.modelName, quantities: quantities)
+        }
+      }
+      return SamplerOutcome(
+        results: choice.chosen(all).map { draw in
+          (
+            target.target.model.vocabulary.text(of: draw.state),
+            ChainResults.object(draw, target, number: line)
+          )
+        },
+        summarise: {
+          ChainResults.add(to: &$0, records, kinds: kernel.kinds, quantities: quantities)
+        },
+        lines: [ChainResults.summary(records, kinds: kernel.kinds, quantities: quantities)]
+          + choice.lines)
+    }
+  }
+}
+
+/// Which results are printed.
+struct ResultOptions {
+  static let all = [
+    Option("best", "N", "the N most probable texts seen, which are no draws"),
+    Option(flag: "unique", "each text once, which makes them no draws"),
+  ]
+
+  private let best: Int?
+  private let isUnique: Bool
+
+  init(_ arguments: Arguments) throws(CommandFailure) {
+    best = try arguments.integer("best", in: 1...1_000_000)
+    isUnique = arguments.has("unique")
+  }
+
+  /// Whether what is printed are draws from the target.
+  var areDraws: Bool { best == nil && !isUnique }
+
+  /// What is printed of all draws.
+  func chosen(_ draws: [Draw<TokenSequence>]) -> [Draw<TokenSequence>] {
+    if let best { return ChainResults.best(draws, best) }
+    return isUnique ? ChainResults.unique(draws) : draws
+  }
+
+  /// What people are told of that.
+  var lines: [String] {
+    if best != nil { return ["  these are the most probable texts seen, no draws from rho"] }
+    return isUnique ? ["  each text is shown once: these are no draws from rho"] : []
+  }
+}
+
+extension CompiledTarget {
+  /// Says why a chain cannot start from a text.
+  func check(start: TokenSequence?) throws(CommandFailure) {
+    guard let start else { return }
+    if let unmet = firstUnmet(by: start) {
+      throw CommandFailure(
+        .data,
+        "--start: '\(target.model.vocabulary.text(of: start))' does not meet "
+          + "\(unmet.constraint.origin): \(unmet.constraint.text); a chain begins at an allowed "
+          + "text")
+    }
+    guard target.logProbability(of: start) > -.infinity else {
+      throw CommandFailure(.data, "--start: the model gives this text no probability")
+    }
+  }
+
+  /// An allowed text on a random path.
+  func randomStart(using choices: inout some ChoiceSource) throws(CommandFailure) -> TokenSequence {
+    guard let text = target.randomStart(using: &choices) else {
+      throw CommandFailure(.failed, "the model gives no allowed text a positive probability")
+    }
+    return text
+  }
+}
