@@ -80,6 +80,7 @@ final class SamplerRun {
   ///   - lines: what is said to people of the whole run, given the seconds that it took.
   ///   - finish: takes the summary before the command ends.
   ///   - sample: samples for one target, with a seed of its own.
+  /// - Throws: what these throw, and the failure to exit with.
   func each(
     unit: String, total: Int, head: (inout JSONObject, _ seconds: Double) -> Void,
     lines: (_ seconds: Double) -> [String], finish: (JSONObject) throws -> Void = { _ in },
