@@ -16,4 +16,18 @@ public enum Estimate: Hashable, Sendable {
   public var reason: String? {
     if case .undefined(let reason) = self { reason } else { nil }
   }
+
+  /// The number turned into another one; a reason stays.
+  public func map(_ transform: (Double) throws -> Double) rethrows -> Estimate {
+    switch self {
+    case .value(let value): .value(try transform(value))
+    case .undefined: self
+    }
+  }
+
+  /// The smaller one of two numbers; the first reason where one of them is missing.
+  static func smaller(_ a: Estimate, _ b: Estimate) -> Estimate {
+    guard let first = a.value else { return a }
+    return b.map { min(first, $0) }
+  }
 }

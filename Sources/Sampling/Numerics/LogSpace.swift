@@ -44,6 +44,18 @@ public enum LogSpace {
     x > -0.693_147_180_559_945_3 ? log(-expm1(x)) : log1p(-exp(x))
   }
 
+  /// log of the gamma function at a positive number.
+  public static func logGamma(_ x: Double) -> Double {
+    precondition(x > 0, "the gamma function is asked for at positive numbers, got \(x)")
+    #if canImport(Glibc)
+      return Glibc.lgamma(x).0
+    #elseif canImport(Musl)
+      return Musl.lgamma(x)
+    #else
+      return Darwin.lgamma(x).0
+    #endif
+  }
+
   @usableFromInline
   static func naturalLogarithm(_ x: Double) -> Double {
     #if canImport(Glibc)

@@ -1,0 +1,136 @@
+// Licensed under the Apache License, Version 2.0.
+
+/// How different some texts are from each other and within themselves.
+///
+/// ```swift
+/// let diversity = TextDiversity(draws.map { Array($0.state) })
+/// print(diversity.distinct(2), diversity.selfBLEU(), diversity.repeated(3))
+/// ```
+public struct TextDiversity<Element: Hashable & Sendable>: Sendable {
+  /// The texts, as sequences of tokens.
+  public let texts: [[Element]]
+
+  /// What can be said of some texts.
+  public init(_ texts: [[Element]]) { self.texts = texts }
+
+  /// Different n-grams of all texts as a share of all their n-grams.
+  ///
+  /// It falls with the number of texts: compare equal numbers only. Reference: Li, Galley,
+  /// Brockett, Gao and Dolan 2016, "A diversity-promoting objective function", section 5.
+  ///
+  /// - Parameter order: n, positive.
+  public func distinct(_ order: Int) -> Estimate {
+    var seen: Set<ArraySlice<Element>> = []
+    var total = 0
+    for text in texts {
+      for gram in grams(text, order) {
+        total += 1
+        seen.insert(gram)
+      }
+    }
+    guard total > 0 else { return .undefined("no text has \(order) tokens") }
+    return .value(Double(seen.count) / Double(total))
+  }
+
+  /// Different texts as a share of all.
+  public var distinctTexts: Estimate {
+    texts.isEmpty
+      ? .undefined("there are no texts") : .value(Double(Set(texts).count) / Double(texts.count))
+  }
+
+  /// The mean share of a text's n-grams that stand earlier in it too: 1 - different / all.
+  ///
+  /// Texts without an n-gram are left out. Reference: Welleck, Kulikov, Roller, Dinan, Cho and
+  /// Weston 2020, "Neural text generation with unlikelihood training", section 6 (seq-rep-n).
+  ///
+  /// - Parameter order: n, positive.
+  public func repeated(_ order: Int) -> Estimate {
+    var shares: [Double] = []
+    for text in texts where text.count >= order {
+      let all = grams(text, order)
+      shares.append(1 - Double(Set(all).count) / Double(all.count))
+    }
+    guard !shares.isEmpty else { return .undefined("no text has \(order) tokens") }
+    return .value(average(shares))
+  }
+
+  /// The mean BLEU of each text against all others: 1 where all are the same.
+  ///
+  /// BLEU is the geometric mean of the clipped precisions of n-grams from 1 to `order`, equally
+  /// weighted, times the brevity penalty against the nearest length (of two, the shorter one). An
+  /// order of which nothing is matched counts as 0.1 matches, so that short texts are told apart;
+  /// an order that the text is too short for is left out.
+  ///
+  /// References: Papineni, Roukos, Ward and Zhu 2002, "BLEU"; Zhu, Lu, Zheng, Guo, Zhang, Wang and
+  /// Yu 2018, "Texygen", section 3.1, for self-BLEU; Chen and Cherry 2014 for the smoothing (their
+  /// method 1).
+  ///
+  /// - Parameter order: the longest n-grams, positive.
+  /// - Complexity: O(tokens x order); texts are not compared pairwise.
+  public func selfBLEU(_ order: Int = 4) -> Estimate {
+    guard texts.count > 1 else { return .undefined("one text cannot be compared with others") }
+    let written = texts.indices.filter { !texts[$0].isEmpty }
+    guard !written.isEmpty else { return .undefined("all texts are empty") }
+    var logs = [Double](repeating: 0, count: texts.count)
+    var orders = [Int](repeating: 0, count: texts.count)
+    for n in 1...order {
+      // The two largest counts in any text tell the largest in any other text.
+      var most: [ArraySlice<Element>: (first: Int, owner: Int, second: Int)] = [:]
+      let counts = texts.map { counted(grams($0, n)) }
+      for (owner, table) in counts.enumerated() {
+        for (gram, count) in table {
+          let best = most[gram] ?? (0, -1, 0)
+          most[gram] =
+            count > best.first
+            ? (count, owner, best.first) : (best.first, best.owner, max(best.second, count))
+        }
+      }
+      for i in written where texts[i].count >= n {
+        var matched = 0
+        for (gram, count) in counts[i] {
+          let best = most[gram] ?? (0, -1, 0)
+          matched += min(count, best.owner == i ? best.second : best.first)
+        }
+        let whole = Double(texts[i].count - n + 1)
+        logs[i] += LogSpace.log((matched == 0 ? 0.1 : Double(matched)) / whole)
+        orders[i] += 1
+      }
+    }
+    let lengths = texts.map(\.count).sorted()
+    let scores = written.map { i -> Double in
+      let own = texts[i].count
+      let near = Double(nearestOther(to: own, in: lengths))
+      let brevity = Double(own) >= near ? 0 : 1 - near / Double(own)
+      return LogSpace.exp(brevity + logs[i] / Double(orders[i]))
+    }
+    return .value(average(scores))
+  }
+
+  private func grams(_ text: [Element], _ order: Int) -> [ArraySlice<Element>] {
+    precondition(order > 0, "an n-gram has tokens")
+    return text.count < order ? [] : (0...text.count - order).map { text[$0..<$0 + order] }
+  }
+
+  private func counted(_ grams: [ArraySlice<Element>]) -> [ArraySlice<Element>: Int] {
+    grams.reduce(into: [:]) { $0[$1, default: 0] += 1 }
+  }
+
+  /// The nearest length to a text's own among those of the others, the shorter one of two.
+  private func nearestOther(to length: Int, in sorted: [Int]) -> Int {
+    var low = 0
+    var high = sorted.count
+    while low < high {
+      let middle = (low + high) / 2
+      if sorted[middle] < length { low = middle + 1 } else { high = middle }
+    }
+    // The text's own length stands at `low`; another text may have the same.
+    let before = low > 0 ? sorted[low - 1] : nil
+    let after = low + 1 < sorted.count ? sorted[low + 1] : nil
+    switch (before, after) {
+    case (let before?, let after?): return length - before <= after - length ? before : after
+    case (let before?, nil): return before
+    case (nil, let after?): return after
+    case (nil, nil): return length
+    }
+  }
+}
