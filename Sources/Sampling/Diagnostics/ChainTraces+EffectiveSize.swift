@@ -66,6 +66,7 @@ extension ChainTraces {
   /// - Parameters:
   ///   - chain: its place in ``chains``.
   ///   - lag: steps of the trace, fewer than it has draws.
+  /// - Returns: a number in -1 ... 1.
   /// - Precondition: both exist.
   public func autocorrelation(ofChain chain: Int, lag: Int) -> Estimate {
     precondition(chains.indices.contains(chain), "there is no chain \(chain)")

@@ -37,6 +37,7 @@ extension ChainTraces {
   /// - Parameter classes: at most so many classes are compared. Neighbouring values are taken
   ///   together until each class has that share of the draws and, in each chain, five expected
   ///   draws, which the approximation by chi-square needs.
+  /// - Returns: a p-value near 0 where the chains differ.
   /// - Precondition: there are at least two classes.
   public func homogeneity(classes: Int = 20) -> TestEstimate {
     precondition(classes > 1, "a test compares at least two classes")
@@ -68,7 +69,8 @@ extension ChainTraces {
     for i in bounds.indices {
       var covariance = Autocovariance(members.map { $0.map { $0 == i ? 1 : 0 } })
       let whole = covariance[0]
-      let time = whole > 0 ? initialMonotoneTime(draws: count) { covariance[$0] / whole } : .infinity
+      let time =
+        whole > 0 ? initialMonotoneTime(draws: count) { covariance[$0] / whole } : .infinity
       effect += (1 - shares[i]) * time
     }
     effect /= Double(bounds.count - 1)

@@ -45,6 +45,7 @@ extension ChainTraces {
   /// equations 3 to 6.
   ///
   /// - Parameter size: so many chains in a row make one superchain.
+  /// - Returns: near 1 where the superchains agree.
   /// - Precondition: the size is positive.
   public func nestedRHat(superchainsOf size: Int) -> Estimate {
     precondition(size > 0, "a superchain has chains")

@@ -19,6 +19,7 @@ public struct TextDiversity<Element: Hashable & Sendable>: Sendable {
   /// Brockett, Gao and Dolan 2016, "A diversity-promoting objective function", section 5.
   ///
   /// - Parameter order: n, positive.
+  /// - Returns: a share in 0 ... 1; a reason where no text is so long.
   public func distinct(_ order: Int) -> Estimate {
     var seen: Set<ArraySlice<Element>> = []
     var total = 0
@@ -44,6 +45,7 @@ public struct TextDiversity<Element: Hashable & Sendable>: Sendable {
   /// Weston 2020, "Neural text generation with unlikelihood training", section 6 (seq-rep-n).
   ///
   /// - Parameter order: n, positive.
+  /// - Returns: a share in 0 ... 1; a reason where no text is so long.
   public func repeated(_ order: Int) -> Estimate {
     var shares: [Double] = []
     for text in texts where text.count >= order {
@@ -66,6 +68,7 @@ public struct TextDiversity<Element: Hashable & Sendable>: Sendable {
   /// method 1).
   ///
   /// - Parameter order: the longest n-grams, positive.
+  /// - Returns: a number in 0 ... 1; a reason where there are not two texts.
   /// - Complexity: O(tokens x order); texts are not compared pairwise.
   public func selfBLEU(_ order: Int = 4) -> Estimate {
     guard texts.count > 1 else { return .undefined("one text cannot be compared with others") }

@@ -9,6 +9,7 @@
 /// - Parameters:
 ///   - x: 0 or more.
 ///   - degrees: degrees of freedom, positive.
+/// - Returns: a probability.
 public func chiSquareTail(_ x: Double, degrees: Double) -> Double {
   precondition(x >= 0 && degrees > 0, "a chi-square variable is 0 or more, got \(x)")
   guard x > 0 else { return 1 }
@@ -27,9 +28,10 @@ public func chiSquareTail(_ x: Double, degrees: Double) -> Double {
     }
     return max(0, 1 - front * sum)
   }
-  return front * continuedFraction { i in
-    i == 0 ? (1, z + 1 - a) : (-Double(i) * (Double(i) - a), z + 1 - a + 2 * Double(i))
-  }
+  return front
+    * continuedFraction { i in
+      i == 0 ? (1, z + 1 - a) : (-Double(i) * (Double(i) - a), z + 1 - a + 2 * Double(i))
+    }
 }
 
 /// The probability that a beta variable is at most `x`.
@@ -40,6 +42,7 @@ public func chiSquareTail(_ x: Double, degrees: Double) -> Double {
 ///   - x: in 0 ... 1.
 ///   - a: positive.
 ///   - b: positive.
+/// - Returns: a probability.
 public func betaProbability(_ x: Double, _ a: Double, _ b: Double) -> Double {
   precondition(x >= 0 && x <= 1 && a > 0 && b > 0, "a beta variable lies in 0 ... 1, got \(x)")
   if x == 0 || x == 1 { return x }

@@ -129,7 +129,8 @@ import Testing
     for (row, name) in reference.rowNames.enumerated() {
       let traces = ChainTraces(try chains.map { try #require($0.column(name)) })
       for (key, found) in [
-        ("Mean", traces.mean), ("StdDev", traces.deviation), ("N_Eff", traces.unsplitEffectiveSize), ("R_hat", traces.splitRHat),
+        ("Mean", traces.mean), ("StdDev", traces.deviation), ("N_Eff", traces.unsplitEffectiveSize),
+        ("R_hat", traces.splitRHat),
       ] {
         let value = try #require(reference.column(key))[row]
         if !value.isFinite {

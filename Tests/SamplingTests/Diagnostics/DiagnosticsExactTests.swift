@@ -17,15 +17,16 @@ import Testing
     }
   }
 
-  @Test(arguments: [
-    ([[1, 1, 1, 1], [1, 1, 1, 1]], "all draws are the same"),
-    ([[1, 2, 3, 4]], "one chain cannot be compared with others"),
-    ([[1, 2], [2, 1]], "a chain has 2 draws, and 4 are needed"),
-    ([[1], [2]], "a chain has 1 draw, and 4 are needed"),
-    ([[1, 2, .nan, 3], [1, 2, 3, 4]], "a draw is not a number"),
-    ([], "there are no chains"),
-    ([[], []], "a chain has 0 draws, and 4 are needed"),
-  ] as [([[Double]], String)])
+  @Test(
+    arguments: [
+      ([[1, 1, 1, 1], [1, 1, 1, 1]], "all draws are the same"),
+      ([[1, 2, 3, 4]], "one chain cannot be compared with others"),
+      ([[1, 2], [2, 1]], "a chain has 2 draws, and 4 are needed"),
+      ([[1], [2]], "a chain has 1 draw, and 4 are needed"),
+      ([[1, 2, .nan, 3], [1, 2, 3, 4]], "a draw is not a number"),
+      ([], "there are no chains"),
+      ([[], []], "a chain has 0 draws, and 4 are needed"),
+    ] as [([[Double]], String)])
   func aReasonStandsWhereThereIsNoRHat(chains: [[Double]], reason: String) {
     #expect(ChainTraces(chains).rHat == .undefined(reason))
   }
