@@ -9,7 +9,7 @@ enum Gensample {
   static var groups: [(title: String, commands: [any Command.Type])] {
     [
       ("sample from a target", [MH.self]),
-      ("decode left to right", [Greedy.self, Sample.self]),
+      ("decode left to right", [Greedy.self, Beam.self, Sample.self]),
       ("models", [Train.self, Score.self, Convert.self, Inspect.self, Models.self]),
       ("study", [Check.self]),
     ]
@@ -54,7 +54,8 @@ enum Gensample {
     switch error {
     case let failure as CommandFailure: failure.code
     case let error as LoadError: exitCode(error.kind)
-    case let error as DecodingError: error.kind == .badArgument ? .usage : .failed
+    case let error as DecodingError:
+      error.kind == .badArgument ? .usage : error.kind == .unmet ? .data : .failed
     default: .failed
     }
   }

@@ -78,4 +78,92 @@ import Testing
       outcome.errors
         == "gensample: no-repeat-ngram 1 removed the last token that could come next; loosen it\n")
   }
+
+  @Test func beamsRankByScore() throws {
+    let objects = try run(
+      "beam", "--width", "6", "--length-penalty", "1", "--best", "4", "--format", "jsonl"
+    ).objects()
+    #expect(objects.count == 5)
+    let scores = objects.dropLast().compactMap { $0["score"] as? Double }
+    #expect(scores.count == 4 && scores == scores.sorted(by: >))
+    for object in objects.dropLast() {
+      let tokens = try #require(object["tokens"] as? [Int])
+      let log = try #require(object["log_probability"] as? Double)
+      let score = try #require(object["score"] as? Double)
+      #expect(abs(score * Double(tokens.count + 1) - log) < 1e-9)
+      #expect(object["reason"] as? String == "end")
+    }
+    let one = try run("beam", "--width", "1", "--format", "jsonl").objects()
+    let greedy = try run("greedy", "--format", "jsonl").objects()
+    #expect(one[0]["text"] as? String == greedy[0]["text"] as? String)
+  }
+
+  @Test(arguments: ["greedy", "beam", "sample"])
+  func constraintsHold(command: String) throws {
+    let outcome = try run(
+      command, "--include", "moon", "--include", "storm", "--length", "..9", "--format", "jsonl")
+    #expect(outcome.code == 0)
+    for object in try outcome.objects().dropLast() {
+      let text = try #require(object["text"] as? String)
+      #expect(text.contains("moon") && text.contains("storm"))
+      #expect(object["satisfied"] as? Bool == true && object["finished"] as? Bool == true)
+    }
+    let short = try run(command, "--include", "moon", "--include", "storm", "--max-tokens", "2")
+    #expect(short.code == 65)
+    #expect(
+      short.errors
+        == "gensample: an allowed text has at least 3 tokens behind the prompt, its end among "
+        + "them, and max-tokens is 2\n")
+    let violated = try run(command, "--exclude", "the", "--prompt", "the sea was")
+    #expect(violated.code == 65)
+    #expect(
+      violated.errors
+        == "gensample: --prompt: no text that begins with 'the sea was' meets --exclude: exclude "
+        + "\"the\"\n")
+  }
+
+  @Test func stopTextsAndLoops() throws {
+    let stopped = try run(
+      "sample", "--seed", "1", "--stop", "e", "--samples", "4", "--format", "jsonl")
+    for object in try stopped.objects().dropLast() {
+      let text = try #require(object["text"] as? String)
+      #expect(!text.contains("e"))
+      #expect((object["reason"] as? String == "stop") == (object["stop"] as? String == "e"))
+    }
+    let looping = try run(
+      "greedy", "--bias", "a=50", "--max-tokens", "1000", "--stop-loops", "--format", "jsonl")
+    let object = try looping.objects()[0]
+    #expect(object["reason"] as? String == "loop" && object["finished"] as? Bool == false)
+    #expect(object["loop"] as? String == " a")
+  }
+
+  @Test func stepsAreExplained() throws {
+    let objects = try run(
+      "sample", "--seed", "1", "--top-k", "3", "--explain", "--samples", "1", "--format", "jsonl"
+    ).objects()
+    let steps = try #require(objects[0]["steps"] as? [[String: Any]])
+    let drawn = try #require(objects[0]["log_drawn"] as? Double)
+    let sum = steps.reduce(0.0) { $0 + ($1["log_probability"] as? Double ?? .nan) }
+    #expect(abs(sum - drawn) < 1e-9)
+    let removed = try #require(steps[0]["removed"] as? [[String: Any]])
+    #expect(removed.count == 1 && removed[0]["by"] as? String == "top-k 3")
+    let text = try run("sample", "--seed", "1", "--top-k", "3", "--explain", "--samples", "1")
+    #expect(text.lines.count == 1 && text.errors.hasPrefix("1 \""))
+  }
+
+  @Test func aSafeguardInNameOnlyIsSaid() throws {
+    let outcome = try run("sample", "--samples", "0", "--non-monotone", "1e-5")
+    #expect(
+      outcome.errors.hasPrefix(
+        "non-monotone 1e-05: its epsilon alone makes the end more probable than not from token "
+          + "69315 on; with --max-tokens 64 that is no safeguard\n"))
+  }
+
+  @Test func timeUpIsNoFailure() throws {
+    let outcome = try run(
+      "sample", "--max-seconds", "0", "--include", "moon", "--format", "jsonl")
+    let objects = try outcome.objects()
+    #expect(outcome.code == 0 && objects.count == 2)
+    #expect(objects[0]["finished"] as? Bool == true && objects[1]["stopped"] as? Bool == true)
+  }
 }

@@ -111,6 +111,18 @@ import Testing
         ["greedy", "--top-k", "3"],
         "'greedy' has no option --top-k (see 'gensample greedy --help')"
       ),
+      (
+        ["beam", "It"],
+        "beam takes options only, got 'It'; what the text begins with is given by --prompt 'It'"
+      ),
+      (["beam", "--diversity", "1"], "--diversity is between groups; say how many with --groups"),
+      (["beam", "--patience", "0"], "--patience: a factor is positive and finite, got 0.0"),
+      (["greedy", "--stop", ""], "--stop: a stop text has at least 1 character, got none"),
+      (
+        ["greedy", "--penalty-decay", "3"],
+        "--penalty-decay says something of --repetition-penalty, --frequency-penalty, "
+          + "--presence-penalty, and none is given"
+      ),
       (["check"], "check needs a constraint file: gensample check FILE [TEXT...] [options]"),
       (["check", "-", "-"], "standard input can be read only once"),
       (["train", "x"], "train needs -o MODEL, the file to write"),

@@ -17,20 +17,26 @@ public struct AncestralSampler: Sendable {
   ///   - model: whose text.
   ///   - prompt: what it begins with.
   ///   - choices: what draws.
+  ///   - watch: is told each token behind the prompt as soon as it is drawn.
   /// - Returns: the text; its `logDrawn` is that of the tokens drawn. Where a transform draws too,
   ///   it is the probability given what that transform drew.
-  /// - Throws: where no token is left, or a logit is no number.
+  /// - Throws: where no token is left, a logit is no number, or the constraint cannot be met.
   public func draw<Model: LanguageModel>(
-    from model: Model, after prompt: TokenSequence = [], using choices: inout some ChoiceSource
+    from model: Model, after prompt: TokenSequence = [], using choices: inout some ChoiceSource,
+    watch: (Token) -> Void = { _ in }
   ) throws(DecodingError) -> DecodedText {
     var next = rules.makeNextTokens(for: model.vocabulary)
-    var decoding = try Decoding(model, after: prompt, chain: rules.transforms)
-    while decoding.end == nil, decoding.count < rules.maxTokens {
-      try decoding.look(model, &next, using: &choices)
+    var decoding = try Decoding(model, after: prompt, rules: rules)
+    while true {
+      decoding.closeIfDue(rules)
+      if decoding.ending != nil { break }
+      try decoding.look(model, &next, rules, using: &choices)
       let drawn = next.draw(using: &choices)
+      let isEnd = next.isEnd(drawn.token)
       decoding.commit(
-        model, drawn.token, logProbability: drawn.logProbability, isEnd: next.isEnd(drawn.token))
+        model, drawn.token, logProbability: drawn.logProbability, isEnd: isEnd, rules)
+      if !isEnd { watch(drawn.token) }
     }
-    return decoding.decoded(logDrawn: decoding.logTransformed)
+    return decoding.decoded(logDrawn: decoding.logDrawn)
   }
 }

@@ -5,14 +5,27 @@
 /// At each step all continuations of the beam are ranked by log-probability under the model as the
 /// transforms change it. Of the first `width`, those that end are kept as finished; the first
 /// `width` that do not end are the next beam. A finished text's score is its log-probability
-/// divided by length^penalty, its end counted and its prompt not. The search stops when no
-/// continuation of the beam can reach the scores of `width` finished texts.
+/// divided by length^penalty, its end counted and its prompt not. Without a patience the search
+/// stops when no continuation of the beam can reach the scores of `width` finished texts.
 ///
-/// Reference: Wu et al. 2016, "Google's neural machine translation system", section 7, with the
-/// penalty length^a of transformers and fairseq.
+/// **Under a constraint** a text is ranked by the log of the unnormalised target, and the beam is
+/// shared evenly among the continuations' distances to an allowed end, the nearest first, so that
+/// keywords are not put off for ever by more probable words.
+///
+/// **In groups** the beam is searched in parts of `width / groups`, one after another at each step;
+/// a token loses `diversity` for each text of an earlier group that goes on by it at this step.
+/// Ranks, not scores, include what was lost.
+///
+/// References: Wu et al. 2016, "Google's neural machine translation system", section 7, with the
+/// penalty length^a of transformers and fairseq; Kasai, Sakaguchi, Le Bras, Radev, Choi and Smith
+/// 2024, "A call for clarity in beam search", section 2, for patience; Vijayakumar et al. 2018,
+/// "Diverse beam search", algorithm 1 with Hamming diversity; Post and Vilar 2018, "Fast lexically
+/// constrained decoding with dynamic beam allocation", section 3, with the automaton's distance in
+/// the place of the number of words unmet.
 ///
 /// **Edge cases.** Width 1 without a penalty is greedy decoding. Of equal continuations that of the
-/// better text comes first, then the lower token's.
+/// better text comes first, then the lower token's. A text that has no token left is given up; the
+/// search fails where all are.
 public struct BeamSearch: Sendable {
   /// A text with the score that it was ranked by.
   public struct Result: Hashable, Sendable {
@@ -20,21 +33,31 @@ public struct BeamSearch: Sendable {
     public let decoded: DecodedText
     /// Its log-probability under the transformed model, divided by length^penalty.
     public let score: Double
+    /// The group that found it.
+    public let group: Int
   }
 
   /// What it was told.
   public let rules: DecodingRules
-  /// How many texts go on at each step.
+  /// How many texts go on at each step, those of all groups together.
   public let width: Int
   /// The exponent of the length.
   public let lengthPenalty: Double
+  /// A group stops once it has found patience x width / groups finished texts; `nil` to stop when
+  /// none better can come.
+  public let patience: Double?
+  /// How many parts the beam has.
+  public let groups: Int
+  /// What a token loses for each text of an earlier group that goes on by it.
+  public let diversity: Double
 
   /// A search.
   ///
-  /// - Throws: where a transform draws at random, the width is not positive, or the penalty is not
-  ///   finite.
+  /// - Throws: where a transform draws at random, the width is no positive multiple of the groups,
+  ///   or a number is not finite.
   public init(
-    width: Int = 4, lengthPenalty: Double = 0, _ rules: DecodingRules = .plain
+    width: Int = 4, lengthPenalty: Double = 0, patience: Double? = nil, groups: Int = 1,
+    diversity: Double = 0, _ rules: DecodingRules = .plain
   ) throws(DecodingError) {
     guard width >= 1 else {
       throw DecodingError(.badArgument, "width: a beam has at least 1 text, got \(width)")
@@ -43,17 +66,26 @@ public struct BeamSearch: Sendable {
       throw DecodingError(
         .badArgument, "length-penalty: an exponent is finite, got \(lengthPenalty)")
     }
+    if let patience {
+      guard patience > 0 && patience < .infinity else {
+        throw DecodingError(
+          .badArgument, "patience: a factor is positive and finite, got \(patience)")
+      }
+    }
+    guard groups >= 1 && width % groups == 0 else {
+      throw DecodingError(
+        .badArgument, "groups: a beam of \(width) is no \(groups) groups of equal width")
+    }
+    guard diversity >= 0 && diversity < .infinity else {
+      throw DecodingError(
+        .badArgument, "diversity: a penalty is 0 or more, and finite, got \(diversity)")
+    }
     self.rules = try rules.withoutRandomTransforms("beam search")
     self.width = width
     self.lengthPenalty = lengthPenalty
-  }
-
-  private struct Continuation {
-    let parent: Int
-    let token: Token
-    let logProbability: Double
-    let logTransformed: Double
-    let isEnd: Bool
+    self.patience = patience
+    self.groups = groups
+    self.diversity = diversity
   }
 
   /// The best texts after a prompt.
@@ -61,82 +93,228 @@ public struct BeamSearch: Sendable {
   /// - Parameters:
   ///   - model: whose texts.
   ///   - prompt: what they begin with.
-  /// - Returns: up to `width` texts: finished ones by score, then those that the limit of tokens
-  ///   cut.
-  /// - Throws: where a text of the beam has no token left, or a logit is no number.
-  /// - Complexity: steps x width x (vocabulary + width log vocabulary).
+  /// - Returns: finished texts by score, then those that were cut, also by score: as many of each
+  ///   group as it is wide, or as its patience asks for.
+  /// - Throws: where all texts of a beam have no token left, a logit is no number, or the constraint
+  ///   cannot be met.
+  /// - Complexity: steps x width x vocabulary.
   public func decode<Model: LanguageModel>(
     _ model: Model, after prompt: TokenSequence = []
   ) throws(DecodingError) -> [Result] {
     var next = rules.makeNextTokens(for: model.vocabulary)
-    var choices = NoChoices()
-    var beam = [try Decoding(model, after: prompt, chain: rules.transforms)]
-    var finished: [Result] = []
-    var continuations: [Continuation] = []
-    for step in 1...rules.maxTokens {
-      continuations.removeAll(keepingCapacity: true)
-      for parent in beam.indices {
-        try beam[parent].look(model, &next, using: &choices)
-        next.normalize()
-        next.orderByLogit()
-        var going = 0
-        while going < width, let token = next.takeNext() {
-          let isEnd = next.isEnd(token)
-          if !isEnd { going += 1 }
-          continuations.append(
-            Continuation(
-              parent: parent, token: token, logProbability: next[token],
-              logTransformed: beam[parent].logTransformed + next[token], isEnd: isEnd))
+    let start = try Decoding(model, after: prompt, rules: rules)
+    var beams: [Beam<Model>] = []
+    for group in 0..<groups { beams.append(Beam(self, group: group, start, model)) }
+    var penalties =
+      groups > 1 && diversity > 0 ? [Double](repeating: 0, count: model.vocabulary.count) : []
+    var step = 0
+    while beams.contains(where: { !$0.isDone }) {
+      step += 1
+      for i in penalties.indices { penalties[i] = 0 }
+      for group in beams.indices where !beams[group].isDone {
+        try beams[group].advance(model, &next, penalties: penalties, step: step)
+        guard !penalties.isEmpty else { continue }
+        for text in beams[group].texts {
+          if let token = text.decoding.text.last { penalties[token.index] += diversity }
         }
-      }
-      continuations.sort { a, b in
-        if a.logTransformed != b.logTransformed { return a.logTransformed > b.logTransformed }
-        return (a.parent, a.token) < (b.parent, b.token)
-      }
-      var successors: [Decoding<Model>] = []
-      for (rank, one) in continuations.enumerated() {
-        guard one.isEnd ? rank < width : successors.count < width else { continue }
-        var successor = beam[one.parent]
-        successor.commit(
-          model, one.token, logProbability: one.logProbability, isEnd: one.isEnd)
-        if one.isEnd {
-          keep(result(successor), in: &finished)
-        } else {
-          successors.append(successor)
-        }
-      }
-      beam = successors
-      if beam.isEmpty { break }
-      if finished.count == width, let worst = finished.last,
-        beam.allSatisfy({ bound($0.logTransformed, after: step) <= worst.score })
-      {
-        return finished
       }
     }
-    let cut = beam.map { result($0) }.sorted { $0.score > $1.score }
-    return finished + cut.prefix(width - finished.count)
+    let all = beams.flatMap { $0.finished }
+    let cut = beams.flatMap { $0.cut }
+    return all.sorted { $0.score > $1.score } + cut.sorted { $0.score > $1.score }
   }
 
-  private func result<Model: LanguageModel>(_ decoding: Decoding<Model>) -> Result {
+  fileprivate func result<Model: LanguageModel>(
+    _ decoding: Decoding<Model>, group: Int
+  ) -> Result {
     Result(
       decoded: decoding.decoded(logDrawn: 0),
-      score: score(decoding.logTransformed, length: decoding.count))
+      score: score(decoding.logTransformed, length: decoding.count), group: group)
   }
 
-  private func score(_ logProbability: Double, length: Int) -> Double {
+  fileprivate func score(_ logProbability: Double, length: Int) -> Double {
     logProbability == 0
       ? 0 : logProbability / LogSpace.exp(lengthPenalty * LogSpace.log(Double(length)))
+  }
+}
+
+/// One group's part of a search.
+private struct Beam<Model: LanguageModel> {
+  struct Text {
+    var decoding: Decoding<Model>
+    /// Its log-probability without what it lost to earlier groups.
+    var logRanked: Double
+  }
+
+  struct Continuation {
+    let parent: Int
+    let token: Token
+    let logProbability: Double
+    let logRanked: Double
+
+    func precedes(_ other: Continuation) -> Bool {
+      if logRanked != other.logRanked { return logRanked > other.logRanked }
+      return (parent, token) < (other.parent, other.token)
+    }
+  }
+
+  let search: BeamSearch
+  let group: Int
+  let width: Int
+  /// How many finished texts are kept, and how many end the search if patience does.
+  let keeps: Int
+  /// Whether a text's log-probability can rise.
+  let canRise: Bool
+  var texts: [Text]
+  var finished: [BeamSearch.Result] = []
+  var cut: [BeamSearch.Result] = []
+  var isDone = false
+  private var looping: [BeamSearch.Result] = []
+  /// The best continuations that go on, by their distance to an allowed end.
+  private var banks: [[Continuation]]
+  private var ends: [Continuation] = []
+
+  init(_ search: BeamSearch, group: Int, _ start: Decoding<Model>, _ model: Model) {
+    self.search = search
+    self.group = group
+    let share = search.width / search.groups
+    width = share
+    keeps = max(
+      share, search.patience.map { Int(min(1e9, ($0 * Double(share)).rounded(.up))) } ?? 0)
+    texts = [Text(decoding: start, logRanked: 0)]
+    let constraint = search.rules.constraint
+    canRise = constraint != nil && (constraint?.canRaise == true || model.logProbabilityCeiling > 0)
+    let farthest = constraint?.automaton.distances.filter { $0 != .max }.max() ?? 0
+    banks = [[Continuation]](repeating: [], count: Int(farthest) + 1)
+  }
+
+  /// One step; at the end of the search what is left of the beam is cut.
+  mutating func advance(
+    _ model: Model, _ next: inout NextTokens, penalties: [Double], step: Int
+  ) throws(DecodingError) {
+    for i in texts.indices { texts[i].decoding.closeIfDue(search.rules) }
+    if texts.contains(where: { $0.decoding.ending != nil }) {
+      // Time may have come up in between.
+      for i in texts.indices { texts[i].decoding.closeIfDue(search.rules) }
+      return close()
+    }
+    try rank(model, &next, penalties)
+    if texts.isEmpty { return close() }
+    choose(model)
+    if texts.isEmpty { return close() }
+    if let patience = search.patience {
+      if Double(finished.count) >= patience * Double(width) { isDone = true }
+    } else if finished.count == width, let worst = finished.last, !canRise,
+      texts.allSatisfy({ bound($0.decoding.logTransformed, after: step) <= worst.score })
+    {
+      isDone = true
+    }
+  }
+
+  private mutating func close() {
+    isDone = true
+    let rest = looping + texts.map { search.result($0.decoding, group: group) }
+    cut = Array(rest.sorted { $0.score > $1.score }.prefix(max(0, width - finished.count)))
+  }
+
+  /// Finds the best continuations of each bank.
+  private mutating func rank(
+    _ model: Model, _ next: inout NextTokens, _ penalties: [Double]
+  ) throws(DecodingError) {
+    for i in banks.indices { banks[i].removeAll(keepingCapacity: true) }
+    ends.removeAll(keepingCapacity: true)
+    var choices = NoChoices()
+    var failure: DecodingError?
+    let automaton = search.rules.constraint?.automaton
+    for parent in texts.indices {
+      do {
+        try texts[parent].decoding.look(model, &next, search.rules, using: &choices)
+      } catch {
+        guard error.kind == .nothingLeft else { throw error }
+        failure = error
+        continue
+      }
+      next.normalize()
+      let decoding = texts[parent].decoding
+      let before = texts[parent].logRanked + decoding.logAllowed
+      for token in next.candidates {
+        let lost = penalties.isEmpty ? 0 : penalties[token.index]
+        let one = Continuation(
+          parent: parent, token: token, logProbability: next[token],
+          logRanked: before + next[token] - lost)
+        if next.isEnd(token) {
+          ends.append(one)
+          continue
+        }
+        var bank = 0
+        if let automaton {
+          bank = Int(automaton.distances[Int(automaton.next(decoding.state, token))])
+        }
+        let count = banks[bank].count
+        guard count < width || one.precedes(banks[bank][count - 1]) else { continue }
+        if decoding.closes(token, model, next, search.rules) {
+          ends.append(one)
+          continue
+        }
+        var place = count
+        while place > 0, one.precedes(banks[bank][place - 1]) { place -= 1 }
+        banks[bank].insert(one, at: place)
+        if count == width { banks[bank].removeLast() }
+      }
+    }
+    if ends.isEmpty, banks.allSatisfy(\.isEmpty) {
+      texts = []
+      if finished.isEmpty, let failure { throw failure }
+    }
+  }
+
+  /// Keeps what ends and makes the next beam.
+  private mutating func choose(_ model: Model) {
+    ends.sort { $0.precedes($1) }
+    for (ahead, end) in ends.enumerated() {
+      // Rivals of an end are what stands as near to one.
+      let rank = ahead + banks[0].count { $0.precedes(end) }
+      guard rank < width else { continue }
+      var decoding = texts[end.parent].decoding
+      decoding.commit(
+        model, end.token, logProbability: end.logProbability,
+        isEnd: search.rules.stops.contains(end.token) || end.token == model.vocabulary.end,
+        search.rules)
+      keep(search.result(decoding, group: group))
+    }
+    var chosen: [Continuation] = []
+    var depth = 0
+    while chosen.count < width, banks.contains(where: { $0.count > depth }) {
+      for bank in banks where bank.count > depth && chosen.count < width {
+        chosen.append(bank[depth])
+      }
+      depth += 1
+    }
+    chosen.sort { $0.precedes($1) }
+    var successors: [Text] = []
+    for one in chosen {
+      var text = Text(decoding: texts[one.parent].decoding, logRanked: one.logRanked)
+      text.decoding.commit(
+        model, one.token, logProbability: one.logProbability, isEnd: false, search.rules)
+      if case .loop = text.decoding.ending {
+        looping.append(search.result(text.decoding, group: group))
+      } else {
+        successors.append(text)
+      }
+    }
+    texts = successors
   }
 
   /// What no continuation of a text exceeds: its log-probability can only fall.
   private func bound(_ logProbability: Double, after step: Int) -> Double {
-    score(logProbability, length: lengthPenalty >= 0 ? rules.maxTokens : step + 1)
+    search.score(
+      logProbability, length: search.lengthPenalty >= 0 ? search.rules.maxTokens : step + 1)
   }
 
-  /// Puts a text behind those of no lower score and keeps the first `width`.
-  private func keep(_ result: Result, in finished: inout [Result]) {
+  /// Puts a text behind those of no lower score and keeps the first ones.
+  private mutating func keep(_ result: BeamSearch.Result) {
     let place = finished.firstIndex { $0.score < result.score } ?? finished.count
     finished.insert(result, at: place)
-    if finished.count > width { finished.removeLast() }
+    if finished.count > keeps { finished.removeLast() }
   }
 }

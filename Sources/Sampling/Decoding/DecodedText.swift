@@ -1,26 +1,105 @@
 // Licensed under the Apache License, Version 2.0.
 
+/// Why a decoded text goes no further.
+public enum Ending: Hashable, Sendable {
+  /// The end, or another token that closes a text.
+  case end(Token)
+  /// A stop text, before which so many bytes of the whole text stand.
+  case stop(String, byteCount: Int)
+  /// The last tokens repeat this block.
+  case loop(TokenSequence)
+  /// The limit of tokens cut it.
+  case limit
+  /// Time was up.
+  case timeUp
+}
+
+/// One choice of a decoder, as it explains it.
+public struct DecodedStep: Hashable, Sendable {
+  /// What was chosen, an end included.
+  public let token: Token
+  /// Its natural log-probability under the model.
+  public let logModel: Double
+  /// Its natural log-probability among what was left after the transforms.
+  public let logProbability: Double
+  /// What constraints and transforms removed, in their order.
+  public let removals: [Removal]
+}
+
 /// A text that a decoder made, with its probabilities.
 public struct DecodedText: Hashable, Sendable {
   /// The text, its prompt included, its end not.
   public let text: TokenSequence
   /// How many of its tokens are the prompt's.
   public let promptCount: Int
-  /// The end that closed it; `nil` where the limit of tokens cut it.
-  public let end: Token?
+  /// Why it goes no further.
+  public let ending: Ending
   /// The model's natural log-probability of the prompt.
   public let logPrompt: Double
   /// The model's natural log-probability of what follows the prompt, the end included if there is
   /// one.
   public let logModel: Double
   /// The same under the model as the transforms changed it.
+  ///
+  /// Under a constraint it is not divided by the share that the constraint allows: without
+  /// transforms it is fluency x `logModel` plus the nats that soft statements add, the log of the
+  /// unnormalised target.
   public let logTransformed: Double
   /// The natural log-probability with which the decoder makes these choices: 0 where it always
   /// makes them.
   public let logDrawn: Double
+  /// Each choice, where the rules ask for it, else none.
+  public let steps: [DecodedStep]
 
-  /// Whether the text came to an end.
-  public var isFinished: Bool { end != nil }
+  /// The end that closed it; `nil` where something else did.
+  public var end: Token? {
+    if case .end(let token) = ending { token } else { nil }
+  }
+
+  /// Whether the text came to an end or to a stop text.
+  public var isFinished: Bool {
+    switch ending {
+    case .end, .stop: true
+    case .loop, .limit, .timeUp: false
+    }
+  }
+
+  /// The bytes of the text; what a stop text cut off is not among them.
+  public func bytes(in vocabulary: Vocabulary) -> [UInt8] {
+    let bytes = vocabulary.bytes(of: text)
+    if case .stop(_, let count) = ending { return Array(bytes.prefix(count)) }
+    return bytes
+  }
+}
+
+/// What decoders ask of finished texts: an automaton, and the exponent of the model's probability.
+///
+/// At each step only tokens are left from which an allowed end can still be reached within the
+/// limit of tokens, which the automaton's shortest completions tell. Logits become fluency x logit
+/// plus the nats that soft statements add.
+///
+/// **Keeps.** A text drawn so is allowed, but does not follow the target: each step is normalised
+/// by itself, however little of the model's mass the constraint leaves beyond it. The importance
+/// weight `logTransformed - logDrawn` of texts sampled without transforms mends that.
+public struct DecodingConstraint: Sendable {
+  /// Which texts are allowed, the prompt included.
+  public let automaton: TokenAutomaton
+  /// The exponent of the model's probability.
+  public let fluency: Double
+
+  /// A constraint.
+  ///
+  /// - Precondition: the exponent is finite and positive.
+  public init(_ automaton: TokenAutomaton, fluency: Double = 1) {
+    precondition(fluency > 0 && fluency < .infinity, "an exponent is positive and finite")
+    self.automaton = automaton
+    self.fluency = fluency
+  }
+
+  /// Whether soft statements can raise a text's weight.
+  var canRaise: Bool {
+    automaton.weights.contains { $0 > 0 } || automaton.finalWeights.contains { $0 > 0 }
+  }
 }
 
 /// What all left-to-right decoders need to be told.
@@ -31,19 +110,48 @@ public struct DecodingRules: Sendable {
   public let maxTokens: Int
   /// Tokens that close a text besides the model's own end.
   public let stops: [Token]
+  /// Texts that close a text as soon as it holds them behind the prompt.
+  public let stopTexts: StopTexts
+  /// What tells that a text runs in circles; `nil` where nothing looks for it.
+  public let loops: LoopDetector?
+  /// What is asked of texts.
+  public let constraint: DecodingConstraint?
+  /// Whether texts keep their steps.
+  public let explains: Bool
+  /// Whether the text at hand is to be closed: an open constraint by its shortest completion, else
+  /// at once. Asked before each choice.
+  public let isTimeUp: @Sendable () -> Bool
 
   /// Rules; by default the model as it is, for at most 64 tokens.
+  ///
+  /// - Throws: where there is no room for a token, or stop texts meet a constraint, which a text
+  ///   cut in the middle might break.
   public init(
     transforms: [any NextTokenTransform] = [], maxTokens: Int = plain.maxTokens,
-    stops: [Token] = []
+    stops: [Token] = [], stopTexts: StopTexts = .none, loops: LoopDetector? = nil,
+    constraint: DecodingConstraint? = nil, explains: Bool = false,
+    isTimeUp: @escaping @Sendable () -> Bool = { false }
   ) throws(DecodingError) {
     guard maxTokens >= 1 else {
       throw DecodingError(
         .badArgument, "max-tokens: a text has room for at least 1 token, got \(maxTokens)")
     }
-    self.transforms = TransformChain(transforms)
+    guard stopTexts.texts.isEmpty || constraint == nil else {
+      throw DecodingError(
+        .badArgument,
+        "stop: a text cut at a stop text may break a constraint; say where it ends with an 'end' "
+          + "statement instead")
+    }
+    var chain = TransformChain(transforms)
+    chain.explains = explains
+    self.transforms = chain
     self.maxTokens = maxTokens
     self.stops = stops
+    self.stopTexts = stopTexts
+    self.loops = loops
+    self.constraint = constraint
+    self.explains = explains
+    self.isTimeUp = isTimeUp
   }
 
   /// The model as it is, for at most 64 tokens.
@@ -53,6 +161,11 @@ public struct DecodingRules: Sendable {
     transforms = TransformChain()
     maxTokens = 64
     stops = []
+    stopTexts = .none
+    loops = nil
+    constraint = nil
+    explains = false
+    isTimeUp = { false }
   }
 
   /// Throws where a transform draws: a search cannot follow it.
@@ -67,66 +180,5 @@ public struct DecodingRules: Sendable {
 
   func makeNextTokens(for vocabulary: Vocabulary) -> NextTokens {
     NextTokens(count: vocabulary.count, ends: [vocabulary.end] + stops)
-  }
-}
-
-/// A text on its way: what one step needs and leaves behind.
-struct Decoding<Model: LanguageModel> {
-  var context: Model.Context
-  var text: [Token]
-  let promptCount: Int
-  var chain: TransformChain
-  let logPrompt: Double
-  var logModel = 0.0
-  var logTransformed = 0.0
-  var end: Token?
-
-  init(_ model: Model, after prompt: TokenSequence, chain: TransformChain) throws(DecodingError) {
-    context = model.makeContext()
-    text = prompt.tokens
-    promptCount = prompt.count
-    self.chain = chain
-    var sum = 0.0
-    for token in prompt {
-      guard token.index < model.vocabulary.count, token != model.vocabulary.start,
-        token != model.vocabulary.end
-      else {
-        throw DecodingError(
-          .badArgument, "a prompt holds tokens of the model other than start and end, got \(token)")
-      }
-      sum += model.advance(&context, scoring: token)
-    }
-    logPrompt = sum
-  }
-
-  /// How many choices have been made.
-  var count: Int { text.count - promptCount + (end == nil ? 0 : 1) }
-
-  /// The next token's distribution, transformed.
-  mutating func look(
-    _ model: Model, _ next: inout NextTokens, using choices: inout some ChoiceSource
-  ) throws(DecodingError) {
-    next.setText(text, promptCount: promptCount)
-    try next.begin(model, in: context)
-    try chain.apply(to: &next, using: &choices)
-  }
-
-  /// Goes on by a token of this log-probability among those looked at.
-  mutating func commit(_ model: Model, _ token: Token, logProbability: Double, isEnd: Bool) {
-    chain.accept(token, logProbability: logProbability)
-    logTransformed += logProbability
-    if isEnd {
-      logModel += model.logProbability(of: token, in: context)
-      end = token
-    } else {
-      logModel += model.advance(&context, scoring: token)
-      text.append(token)
-    }
-  }
-
-  func decoded(logDrawn: Double) -> DecodedText {
-    DecodedText(
-      text: TokenSequence(text), promptCount: promptCount, end: end, logPrompt: logPrompt,
-      logModel: logModel, logTransformed: logTransformed, logDrawn: logDrawn)
   }
 }

@@ -4,7 +4,7 @@
 public struct DecodingError: Error, Hashable, Sendable, CustomStringConvertible {
   /// What went wrong, for callers that tell cases apart.
   public struct Kind: Hashable, Sendable {
-    private enum Code { case badArgument, nothingLeft, badLogit }
+    private enum Code { case badArgument, nothingLeft, badLogit, unmet }
     private let code: Code
 
     /// A parameter lies outside its range.
@@ -13,6 +13,8 @@ public struct DecodingError: Error, Hashable, Sendable, CustomStringConvertible 
     public static let nothingLeft = Kind(code: .nothingLeft)
     /// A logit is not a number, or is plus infinity.
     public static let badLogit = Kind(code: .badLogit)
+    /// No allowed text begins with the prompt and ends within the limit.
+    public static let unmet = Kind(code: .unmet)
   }
 
   /// What went wrong.

@@ -21,20 +21,24 @@ public struct GreedyDecoder: Sendable {
   /// - Parameters:
   ///   - model: whose text.
   ///   - prompt: what it begins with.
+  ///   - watch: is told each token behind the prompt as soon as it is chosen.
   /// - Returns: the text; its `logDrawn` is 0.
-  /// - Throws: where no token is left, or a logit is no number.
+  /// - Throws: where no token is left, a logit is no number, or the constraint cannot be met.
   public func decode<Model: LanguageModel>(
-    _ model: Model, after prompt: TokenSequence = []
+    _ model: Model, after prompt: TokenSequence = [], watch: (Token) -> Void = { _ in }
   ) throws(DecodingError) -> DecodedText {
     var next = rules.makeNextTokens(for: model.vocabulary)
-    var decoding = try Decoding(model, after: prompt, chain: rules.transforms)
+    var decoding = try Decoding(model, after: prompt, rules: rules)
     var choices = NoChoices()
-    while decoding.end == nil, decoding.count < rules.maxTokens {
-      try decoding.look(model, &next, using: &choices)
+    while true {
+      decoding.closeIfDue(rules)
+      if decoding.ending != nil { break }
+      try decoding.look(model, &next, rules, using: &choices)
       next.normalize()
       let best = next.best
-      decoding.commit(
-        model, best.token, logProbability: best.logit, isEnd: next.isEnd(best.token))
+      let isEnd = next.isEnd(best.token)
+      decoding.commit(model, best.token, logProbability: best.logit, isEnd: isEnd, rules)
+      if !isEnd { watch(best.token) }
     }
     return decoding.decoded(logDrawn: 0)
   }

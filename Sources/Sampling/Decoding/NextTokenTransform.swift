@@ -11,6 +11,9 @@ public protocol NextTokenTransform: Sendable {
   /// Whether it draws: greedy and beam search take none that does.
   var isRandom: Bool { get }
 
+  /// Whether it reads ``NextTokens/logModelEnds``, which takes a pass over the vocabulary.
+  var readsModelEnd: Bool { get }
+
   /// Changes logits and removes tokens; there is at least one candidate.
   mutating func apply(to next: inout NextTokens, using choices: inout some ChoiceSource)
 
@@ -25,6 +28,8 @@ public protocol NextTokenTransform: Sendable {
 extension NextTokenTransform {
   /// False.
   public var isRandom: Bool { false }
+  /// False.
+  public var readsModelEnd: Bool { false }
   /// Nothing to take note of.
   public mutating func accept(_ token: Token, logProbability: Double) {}
 }

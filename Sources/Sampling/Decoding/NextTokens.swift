@@ -19,6 +19,9 @@ public struct NextTokens: Sendable {
   public internal(set) var promptCount = 0
   /// The tokens that are left, in ascending order.
   public private(set) var candidates: [Token] = []
+  /// The model's own natural log-probability of ending here, before any constraint and transform;
+  /// noted for transforms that ask for it, else not a number.
+  public private(set) var logModelEnds = Double.nan
   /// One logit a token of the vocabulary.
   public private(set) var logits: [Double]
 
@@ -92,7 +95,17 @@ public struct NextTokens: Sendable {
   private mutating func begin(from transform: String?) throws(DecodingError) {
     candidates.removeAll(keepingCapacity: true)
     for i in 0..<count { candidates.append(Token(i)) }
+    logModelEnds = .nan
     try settle(after: transform)
+  }
+
+  /// Notes ``logModelEnds``, unless it is there.
+  mutating func noteEnds() {
+    guard logModelEnds.isNaN else { return }
+    let total = weigh()
+    var sum = 0.0
+    for end in ends where logits[end.index] > -.infinity { sum += weights[end.index] }
+    logModelEnds = min(0, LogSpace.log(sum) - LogSpace.log(total))
   }
 
   /// A token's logit; setting that of a removed token changes nothing.

@@ -10,13 +10,14 @@
 public struct TransformChain: Sendable {
   /// The transforms with their states.
   public private(set) var transforms: [any NextTokenTransform]
-  /// How many tokens each of them removed at the last step.
-  public private(set) var removed: [Int]
+  /// Whether each step keeps ``removals``, which takes a copy of the logits for each transform.
+  public var explains = false
+  /// What each of them removed at the last step, if the chain explains.
+  public private(set) var removals: [Removal] = []
 
   /// A chain; none changes nothing.
   public init(_ transforms: [any NextTokenTransform] = []) {
     self.transforms = transforms
-    removed = [Int](repeating: 0, count: transforms.count)
   }
 
   /// Whether one of them draws.
@@ -28,17 +29,53 @@ public struct TransformChain: Sendable {
   public mutating func apply(
     to next: inout NextTokens, using choices: inout some ChoiceSource
   ) throws(DecodingError) {
+    noteEnds(&next)
+    if explains { removals.removeAll(keepingCapacity: true) }
     for i in transforms.indices {
-      let before = next.candidates.count
+      let snapshot = explains ? next.snapshot() : nil
       transforms[i].apply(to: &next, using: &choices)
       try next.settle(after: transforms[i].name)
-      removed[i] = before - next.candidates.count
+      if let snapshot { removals.append(next.removal(by: transforms[i].name, since: snapshot)) }
     }
+  }
+
+  /// Notes the model's own probability of ending, where one of them asks for it.
+  ///
+  /// ``apply(to:using:)`` does it; who changes the logits before that does it first.
+  func noteEnds(_ next: inout NextTokens) {
+    if transforms.contains(where: { $0.readsModelEnd }) { next.noteEnds() }
   }
 
   /// Lets all of them take note of the token chosen.
   public mutating func accept(_ token: Token, logProbability: Double) {
     for i in transforms.indices { transforms[i].accept(token, logProbability: logProbability) }
+  }
+}
+
+/// What a transform removed at a step.
+public struct Removal: Hashable, Sendable {
+  /// The transform, as the user writes it.
+  public let name: String
+  /// How many tokens.
+  public let count: Int
+  /// Their probability before the transform.
+  public let mass: Double
+  /// The most probable three of them.
+  public let foremost: [Token]
+}
+
+extension NextTokens {
+  /// The tokens that are left with their logits.
+  func snapshot() -> [(token: Token, logit: Double)] { candidates.map { ($0, self[$0]) } }
+
+  /// What is no longer left.
+  func removal(by name: String, since before: [(token: Token, logit: Double)]) -> Removal {
+    let gone = before.filter { self[$0.token] == -.infinity }
+    let logTotal = LogSpace.sum(before.map(\.logit))
+    return Removal(
+      name: name, count: gone.count,
+      mass: LogSpace.exp(LogSpace.sum(gone.map(\.logit)) - logTotal),
+      foremost: gone.sorted { ($1.logit, $0.token) < ($0.logit, $1.token) }.prefix(3).map(\.token))
   }
 }
 

@@ -11,13 +11,14 @@ enum Greedy: Command {
     Goes on from the prompt by the most probable token at each step, until the end or for
     --max-tokens. Greedy decoding of an n-gram model likes to run in circles: the line on standard
     error says whether the text is finished, the option --non-monotone EPS sees to it that it is.
-    Penalties apply in the order in which they are written.
+    Penalties apply in the order in which they are written. Under constraints only tokens are left
+    from which an allowed text can be finished within --max-tokens.
 
         gensample greedy --prompt "It was"
-        gensample greedy --prompt "It was" --no-repeat-ngram 3
+        gensample greedy --prompt "It was" --no-repeat-ngram 3 --include sea
     """
   static let options =
-    DecodingOptions.limits + DecodingOptions.penalties
+    DecodingOptions.limits + TargetOptions.statements + DecodingOptions.penalties
     + DecodingOptions.termination.filter { $0.name != "keep-end" } + DecodingOptions.output
 
   static func run(_ arguments: Arguments) throws {
@@ -33,8 +34,10 @@ enum Greedy: Command {
     let decoder = try GreedyDecoder(rules)
     Interruption.watch {}
     let results = try DecodingResults(
-      arguments, command: name, modelName: modelName, model: model, rules: rules)
-    try results.write(decoder.decode(model, after: prompt))
+      arguments, command: name, modelName: modelName, model: model, rules: rules,
+      prompt: prompt)
+    results.begin()
+    try results.write(decoder.decode(model, after: prompt) { results.show($0) })
     try results.finish()
   }
 }

@@ -11,13 +11,15 @@ enum Sample: Command {
     Draws texts from the model, token by token, until the end or for --max-tokens. Transforms apply
     in the order in which they are written, and none unless written. In jsonl each text says what it
     is worth: log_model is the model's log-probability of the whole text, log_drawn that with which
-    what follows the prompt was drawn.
+    what follows the prompt was drawn. Under constraints only tokens are left from which an allowed
+    text can be finished within --max-tokens; each token is normalised by itself, so these are no
+    draws from rho, and log_probability - log_drawn is a text's log weight.
 
         gensample sample --prompt "It was"
         gensample sample --temperature 0.8 --top-p 0.9 --keep-end
     """
   static let options =
-    DecodingOptions.limits
+    DecodingOptions.limits + TargetOptions.statements
     + [
       Option("samples", "N", "how many results (default 5)"),
       Option("seed", "N", "the same seed gives the same results (default: a random one, printed)"),
@@ -39,13 +41,16 @@ enum Sample: Command {
     let sampler = AncestralSampler(rules)
     Interruption.watch {}
     let results = try DecodingResults(
-      arguments, command: name, modelName: modelName, model: model, rules: rules)
+      arguments, command: name, modelName: modelName, model: model, rules: rules,
+      prompt: prompt)
     let random = Philox(seed: seed)
     for number in 0..<samples {
       if results.isAtEnd { break }
       // A stream a text: the first of many are the same as when few are asked for.
       var choices = RandomChoices(random.stream(UInt64(number)))
-      try results.write(sampler.draw(from: model, after: prompt, using: &choices))
+      results.begin()
+      try results.write(
+        sampler.draw(from: model, after: prompt, using: &choices) { results.show($0) })
     }
     try results.finish(seed: seed)
   }

@@ -14,6 +14,7 @@ struct JSONObject {
     case integers([Int])
     case strings([String])
     case object(JSONObject)
+    case objects([JSONObject])
     case null
   }
 
@@ -37,6 +38,7 @@ struct JSONObject {
     case .integers(let integers): "[" + integers.map(String.init).joined(separator: ",") + "]"
     case .strings(let strings): "[" + strings.map(quoted).joined(separator: ",") + "]"
     case .object(let object): object.text
+    case .objects(let objects): "[" + objects.map(\.text).joined(separator: ",") + "]"
     case .null: "null"
     }
   }

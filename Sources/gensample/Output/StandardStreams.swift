@@ -68,11 +68,16 @@ final class ResultStream {
   }
 
   /// Writes a line.
-  func writeLine(_ line: String) throws(CommandFailure) {
-    buffer.append(contentsOf: line.utf8)
-    buffer.append(UInt8(ascii: "\n"))
+  func writeLine(_ line: String) throws(CommandFailure) { try writePart(line + "\n") }
+
+  /// Writes a part of a line.
+  func writePart(_ text: String) throws(CommandFailure) {
+    buffer.append(contentsOf: text.utf8)
     if buffer.count > 1 << 16 || path == nil { try flush() }
   }
+
+  /// Whether somebody reads along.
+  var isTerminal: Bool { path == nil && isatty(descriptor) == 1 }
 
   private func flush() throws(CommandFailure) {
     var written = 0

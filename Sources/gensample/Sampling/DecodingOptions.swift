@@ -14,6 +14,12 @@ enum DecodingOptions {
     Option(
       "stop-token", "TEXT|ID", isRepeatable: true,
       "a token, as the model spells it or by number, that ends the text as the end does"),
+    Option(
+      "stop", "TEXT", isRepeatable: true,
+      "end the text as soon as what follows the prompt holds TEXT, which is left out"),
+    Option(
+      "max-seconds", "S",
+      "close the text at hand after so long and begin no other; what is printed depends on it"),
   ]
 
   static let penalties = [
@@ -21,8 +27,12 @@ enum DecodingOptions {
     Option("frequency-penalty", "F", "subtract F for each time that a token stands in the text"),
     Option("presence-penalty", "F", "subtract F once from each token of the text"),
     Option("penalty-window", "N", "the penalties look at the last N tokens (default: all)"),
+    Option("penalty-decay", "N", "over N tokens before the window penalties fall to nothing"),
+    Option("penalty-exempt", "TEXT", isRepeatable: true, "the penalties spare these tokens"),
+    Option(flag: "penalty-skip-prompt", "what stands in the prompt is no repetition"),
     Option("no-repeat-ngram", "N", "no N tokens in a row twice"),
     Option("dry", "M,B,L", "subtract M x B^(m - L) where a token prolongs a repetition of m >= L"),
+    Option("dry-breaker", "TEXT", isRepeatable: true, "no repetition reaches across these tokens"),
     Option("bias", "TEXT=X", isRepeatable: true, "add X where a token completes this text"),
     Option("forbid", "TEXT", isRepeatable: true, "no token may complete this text"),
     Option("end-decay", "START,FACTOR", "raise the end by FACTOR a token after START tokens"),
@@ -50,24 +60,55 @@ enum DecodingOptions {
     Option(flag: "keep-end", "no truncation drops the end of the text"),
     Option("self-terminating", "EPS", "the end's probability never falls and goes to 1"),
     Option("non-monotone", "EPS", "the end's probability stays above a floor that goes to 1"),
+    Option(
+      flag: "stop-loops",
+      "stop a text that runs in circles: its end is one block 4 times over, in 12 tokens at least"),
   ]
 
   static let output = [
     OutputOptions.format, OutputOptions.output,
+    Option(
+      flag: "explain",
+      "say of each token its log-probabilities and what constraints and transforms removed"),
     Option(flag: "verbose", "say on standard error which transforms apply, in their order"),
     OutputOptions.quiet,
   ]
 
   /// The rules that the options write down.
   static func rules(_ arguments: Arguments, model: NGramModel) throws -> DecodingRules {
+    let penalties = ["repetition-penalty", "frequency-penalty", "presence-penalty"]
+    let repetitions = penalties + ["no-repeat-ngram", "dry"]
+    for (name, needed) in [
+      ("penalty-window", penalties + ["dry"]), ("penalty-decay", penalties),
+      ("penalty-exempt", penalties), ("penalty-skip-prompt", penalties + ["no-repeat-ngram"]),
+      ("dry-breaker", ["dry"]),
+    ] where arguments.has(name) && !needed.contains(where: arguments.has) {
+      throw CommandFailure.usage(
+        "--\(name) says something of "
+          + repetitions.filter(needed.contains).map { "--\($0)" }.joined(separator: ", ")
+          + ", and none is given")
+    }
     let window = try arguments.integer("penalty-window", in: 0...Int.max) ?? .max
     let keepsEnd = arguments.has("keep-end")
+    let breakers = try tokens("dry-breaker", arguments, model)
     var transforms: [any NextTokenTransform] = []
+    let constraint = try constraint(arguments, model: model)
+    let deadline = try arguments.text("max-seconds").map {
+      (text) throws -> ContinuousClock.Instant in
+      guard let seconds = Double(text), seconds >= 0, seconds < 1e9 else {
+        throw CommandFailure.usage(
+          "--max-seconds takes a number of seconds from 0 to 1e9, got '\(text)'")
+      }
+      return .now + .seconds(seconds)
+    }
     do {
-      let scope = try RepetitionScope(window: window)
+      let scope = try RepetitionScope(
+        window: window, decay: try arguments.integer("penalty-decay", in: 0...Int.max / 2) ?? 0,
+        exempt: try tokens("penalty-exempt", arguments, model),
+        countsPrompt: !arguments.has("penalty-skip-prompt"))
       for (name, value) in arguments.ordered {
         if let transform = try transform(
-          name, value, model: model, scope: scope, keepsEnd: keepsEnd)
+          name, value, model: model, scope: scope, breakers: breakers, keepsEnd: keepsEnd)
         {
           transforms.append(transform)
         }
@@ -76,14 +117,53 @@ enum DecodingOptions {
         transforms: transforms,
         maxTokens: try arguments.integer("max-tokens", in: 1...1_000_000_000)
           ?? DecodingRules.plain.maxTokens,
-        stops: try stops(arguments, model: model))
+        stops: try stops(arguments, model: model), stopTexts: StopTexts(arguments.texts("stop")),
+        loops: arguments.has("stop-loops") ? LoopDetector() : nil, constraint: constraint,
+        explains: arguments.has("explain"),
+        isTimeUp: { Interruption.signal != nil || deadline.map { $0 <= .now } ?? false })
     } catch let error as DecodingError {
       throw CommandFailure.usage("--\(error)")
     }
   }
 
+  private static func constraint(
+    _ arguments: Arguments, model: NGramModel
+  ) throws -> DecodingConstraint? {
+    let constraints = try TargetOptions.constraints(arguments, withPrompt: false)
+    guard !constraints.isEmpty else { return nil }
+    let target = try CompiledTarget(
+      constraints, model: model, tree: VocabularyTree(model.vocabulary))
+    let prompt = try prompt(arguments, model: model)
+    for part in target.compiled.parts {
+      var state = part.automaton.start
+      for token in prompt {
+        state = part.automaton.next(state, token)
+        guard state == TokenAutomaton.dead else { continue }
+        throw CommandFailure(
+          .data,
+          "--prompt: no text that begins with '\(model.vocabulary.text(of: prompt))' meets "
+            + CompiledTarget.place(part.constraint))
+      }
+    }
+    return try DecodingConstraint(
+      target.compiled.automaton
+        ?? TokenAutomaton(lengths: 0...Int.max, vocabulary: model.vocabulary),
+      fluency: target.compiled.fluency)
+  }
+
+  /// Tokens that the values of an option name.
+  private static func tokens(
+    _ name: String, _ arguments: Arguments, _ model: NGramModel
+  ) throws -> Set<Token> {
+    try Set(
+      arguments.texts(name).flatMap { value in
+        try sequences(name, value, model).flatMap { $0 }
+      })
+  }
+
   private static func transform(
-    _ name: String, _ value: String, model: NGramModel, scope: RepetitionScope, keepsEnd: Bool
+    _ name: String, _ value: String, model: NGramModel, scope: RepetitionScope,
+    breakers: Set<Token>, keepsEnd: Bool
   ) throws -> (any NextTokenTransform)? {
     func number() throws -> Double { try numbers(name, value, "N")[0] }
     func whole() throws -> Int { try integer(name, value) }
@@ -111,14 +191,15 @@ enum DecodingOptions {
     case "repetition-penalty": return try RepetitionPenalty(number(), scope: scope)
     case "frequency-penalty": return try FrequencyPenalty(number(), scope: scope)
     case "presence-penalty": return try PresencePenalty(number(), scope: scope)
-    case "no-repeat-ngram": return try NoRepeatNGram(whole())
+    case "no-repeat-ngram": return try NoRepeatNGram(whole(), countsPrompt: scope.countsPrompt)
     case "dry":
       let parts = try numbers(name, value, "MULTIPLIER,BASE,LENGTH")
       guard let length = Int(exactly: parts[2]) else {
         throw CommandFailure.usage("--dry takes a whole number as its length, got '\(parts[2])'")
       }
       return try RepeatedSuffixPenalty(
-        multiplier: parts[0], base: parts[1], allowedLength: length)
+        multiplier: parts[0], base: parts[1], allowedLength: length, breakers: breakers,
+        window: scope.window)
     case "bias":
       guard let equals = value.lastIndex(of: "="),
         let bias = Double(value[value.index(after: equals)...]), bias.isFinite
@@ -199,87 +280,5 @@ enum DecodingOptions {
     try arguments.text("prompt").map {
       try CompiledTarget.tokens(of: $0, model: model, option: "--prompt")
     } ?? []
-  }
-}
-
-/// Where decoders write their texts, and what they sum up.
-final class DecodingResults {
-  private let command: String
-  private let modelName: String
-  private let model: NGramModel
-  private let format: OutputFormat
-  private let isQuiet: Bool
-  private let stream: ResultStream
-  private let began = ContinuousClock.now
-  private var texts = 0
-  private var finished = 0
-  private var tokens = 0
-
-  init(
-    _ arguments: Arguments, command: String, modelName: String, model: NGramModel,
-    rules: DecodingRules
-  ) throws {
-    self.command = command
-    self.modelName = modelName
-    self.model = model
-    format = try OutputOptions.format(arguments)
-    isQuiet = arguments.has("quiet")
-    stream = try ResultStream(path: arguments.text("output"))
-    if arguments.has("verbose") {
-      let names = rules.transforms.transforms.map(\.name)
-      report("transforms: " + (names.isEmpty ? "none" : names.joined(separator: ", ")))
-    }
-  }
-
-  /// Whether nobody wants more.
-  var isAtEnd: Bool { stream.isClosedByReader || Interruption.signal != nil }
-
-  /// Writes a text.
-  func write(_ decoded: DecodedText) throws {
-    texts += 1
-    tokens += decoded.text.count - decoded.promptCount + (decoded.isFinished ? 1 : 0)
-    if decoded.isFinished { finished += 1 }
-    let text = model.vocabulary.text(of: decoded.text)
-    guard format == .jsonl else {
-      try stream.writeLine(text)
-      return
-    }
-    var object = JSONObject()
-    object.add("type", .string("sample"))
-    object.add("text", .string(text))
-    object.add("tokens", .integers(decoded.text.map(\.index)))
-    object.add("log_probability", .number(decoded.logTransformed))
-    object.add("log_model", .number(decoded.logPrompt + decoded.logModel))
-    object.add("log_drawn", .number(decoded.logDrawn))
-    object.add("finished", .boolean(decoded.isFinished))
-    try stream.writeLine(object.text)
-  }
-
-  /// Writes the summary and ends.
-  func finish(seed: UInt64? = nil) throws {
-    let seconds = began.duration(to: .now) / .seconds(1)
-    if format == .jsonl {
-      var summary = JSONObject()
-      summary.add("type", .string("summary"))
-      summary.add("command", .string(command))
-      summary.add("model", .string(modelName))
-      if let seed { summary.add("seed", .unsigned(seed)) }
-      summary.add("seconds", .number(seconds))
-      summary.add("steps", .integer(tokens))
-      summary.add("steps_per_second", .number(Double(tokens) / max(seconds, 1e-9)))
-      summary.add("texts", .integer(texts))
-      summary.add("finished", .integer(finished))
-      if Interruption.signal != nil { summary.add("stopped", .boolean(true)) }
-      try stream.writeLine(summary.text)
-    }
-    try stream.finish()
-    if !isQuiet && format == .text {
-      report(
-        "\n\(texts) text\(texts == 1 ? "" : "s"), \(finished) of them finished, \(tokens) tokens in "
-          + String(format: "%.2f s", seconds) + (seed.map { ", seed \($0)" } ?? ""))
-    }
-    if let code = Interruption.exitCode {
-      throw CommandFailure(code, "stopped; what was decoded so far is printed")
-    }
   }
 }

@@ -6,19 +6,28 @@ import Sampling
 
 /// Options that say what is sampled: the model and what is said of its texts.
 enum TargetOptions {
-  static let all = [
-    Option("model", "NAME|PATH", "a built-in model or a model's file (default english)"),
+  /// What is said of texts.
+  static let statements = [
     Option("constraints", "FILE", isRepeatable: true, "a constraint file, or - ; all of them hold"),
     Option("include", "WORD", isRepeatable: true, "the text holds this word"),
     Option("exclude", "WORD", isRepeatable: true, "the text does not hold this word"),
     Option("length", "A..B", "how many words it has"),
     Option("match", "REGEX", isRepeatable: true, "the whole text matches"),
-    Option("prompt", "TEXT", "what every result begins with"),
-    Option("each", "FILE", "words to include, one set a line: every line is its own target"),
   ]
 
+  static let all =
+    [Option("model", "NAME|PATH", "a built-in model or a model's file (default english)")]
+    + statements + [
+      Option("prompt", "TEXT", "what every result begins with"),
+      Option("each", "FILE", "words to include, one set a line: every line is its own target"),
+    ]
+
   /// What is said by files and options together.
-  static func constraints(_ arguments: Arguments) throws -> [Constraint] {
+  ///
+  /// A decoder puts the prompt's tokens there itself.
+  static func constraints(
+    _ arguments: Arguments, withPrompt: Bool = true
+  ) throws -> [Constraint] {
     var constraints: [Constraint] = []
     let files = arguments.texts("constraints")
     try TextInput.checkOnce(files + arguments.texts("each"))
@@ -41,7 +50,7 @@ enum TargetOptions {
     }
     try add("include", "include") { .include([.word($0)]) }
     try add("exclude", "exclude") { .exclude([.word($0)]) }
-    try add("prompt", "begin") { .begin($0, ignoringCase: false) }
+    if withPrompt { try add("prompt", "begin") { .begin($0, ignoringCase: false) } }
     if let value = arguments.text("length") {
       switch ConstraintRange.parse(value) {
       case .failure(let fault): throw CommandFailure.usage("--length \(value): \(fault)")
@@ -124,7 +133,7 @@ struct CompiledTarget {
       model: model, automaton: compiled.automaton, fluency: compiled.fluency)
   }
 
-  private static func place(_ constraint: Constraint) -> String {
+  static func place(_ constraint: Constraint) -> String {
     constraint.origin.isEmpty ? constraint.text : "\(constraint.origin): \(constraint.text)"
   }
 

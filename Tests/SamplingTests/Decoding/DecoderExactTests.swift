@@ -204,6 +204,26 @@ private func rowDefect(_ law: [DecodedText?: Double], rows: [[Double]], limit: I
     #expect(abs(decoded.logModel - LogSpace.log(0.3)) < 1e-12)
   }
 
+  /// Finished texts end the search before better ones could come.
+  @Test func patience() throws {
+    let hasty = try BeamSearch(width: 2, patience: 0.5).decode(toy)
+    #expect(hasty.map(\.decoded.text) == [toy.text("a")])
+    let one = try BeamSearch(width: 2, patience: 1).decode(toy)
+    #expect(one.map(\.decoded.text) == [toy.text("a"), toy.text("ab")])
+    #expect(try BeamSearch(width: 2, patience: 3).decode(toy).count == 6)
+  }
+
+  /// By hand: the first group takes a, b, $; the second then avoids a at the first place and b at
+  /// the second.
+  @Test func groupsAvoidEachOther() throws {
+    let apart = try BeamSearch(width: 2, groups: 2, diversity: 9).decode(toy)
+    #expect(Set(apart.map(\.decoded.text)) == [toy.text("ab"), toy.text("b")])
+    #expect(apart.allSatisfy { abs($0.score - LogSpace.log(0.15)) < 1e-12 })
+    let alike = try BeamSearch(width: 2, groups: 2).decode(toy)
+    #expect(alike.map(\.decoded.text) == [toy.text("ab"), toy.text("ab")])
+    #expect(alike.map(\.group) == [0, 1])
+  }
+
   @Test func messages() throws {
     func message(_ act: () throws -> Void) -> String {
       do {
@@ -227,6 +247,12 @@ private func rowDefect(_ law: [DecodedText?: Double], rows: [[Double]], limit: I
     #expect(
       message { _ = try DecodingRules(maxTokens: 0) }
         == "max-tokens: a text has room for at least 1 token, got 0")
+    #expect(
+      message { _ = try BeamSearch(width: 4, groups: 3) }
+        == "groups: a beam of 4 is no 3 groups of equal width")
+    #expect(
+      message { _ = try BeamSearch(patience: 0) }
+        == "patience: a factor is positive and finite, got 0.0")
     #expect(
       message { _ = try GreedyDecoder().decode(toy, after: [Token(1)]) }
         == "a prompt holds tokens of the model other than start and end, got 1")

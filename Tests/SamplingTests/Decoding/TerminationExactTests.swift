@@ -70,6 +70,28 @@ import Testing
     #expect(distance(found.ends, free) > 1e-3)
   }
 
+  /// e_t is the model's own, whatever stands before the wrapper.
+  @Test(arguments: [false, true])
+  func theModelsOwnEnd(isMonotone: Bool) throws {
+    let own = [0.3, 0.2, 0.25]
+    let wrapper: any NextTokenTransform =
+      isMonotone ? try SelfTerminating(0.1) : try NonMonotoneTermination(0.1)
+    var chain = TransformChain([try TopK(1), wrapper])
+    var choices = RandomChoices(seed: 1)
+    var next = NextTokens(count: 3, ends: [Token(0)])
+    var alone: [Double] = []
+    for e in own {
+      try next.begin([e, (1 - e) * 0.75, (1 - e) * 0.25].map { LogSpace.log($0) })
+      try chain.apply(to: &next, using: &choices)
+      alone.append(LogSpace.exp(next[Token(0)]))
+      #expect(next[Token(2)] == -.infinity)
+      chain.accept(Token(1), logProbability: next[Token(1)])
+    }
+    #expect(distance(alone, try ends(wrapper, own).ends) < 1e-12)
+    // Mutant: the end as it arrives, which top-k has removed.
+    #expect(distance(alone, try ends(wrapper, [0, 0, 0]).ends) > 1e-3)
+  }
+
   @Test func edges() throws {
     // Certain ends and impossible ones.
     #expect(try ends(SelfTerminating(0), [0, 0]).ends == [0, 0])

@@ -2,8 +2,9 @@
 
 /// The self-terminating wrapper: the end's probability never falls and goes to 1.
 ///
-/// With e_t the end's own probability at step t = 1, 2, ..., as it arrives here, the end gets
-/// 1 - product over i <= t of (1 - epsilon)(1 - e_i); the other tokens share the rest in proportion.
+/// With e_t the model's own end probability at step t = 1, 2, ..., whatever other transforms do, the
+/// end gets 1 - product over i <= t of (1 - epsilon)(1 - e_i); the other tokens share the rest in
+/// proportion to what they arrive with.
 ///
 /// Reference: Welleck, Kulikov, Kim, Pang and Cho 2020, "Consistency of a recurrent language model
 /// with respect to incomplete decoding", section 4.2.
@@ -27,11 +28,13 @@ public struct SelfTerminating: NextTokenTransform {
   /// `self-terminating EPS`.
   public var name: String { "self-terminating \(epsilon)" }
 
+  /// True.
+  public var readsModelEnd: Bool { true }
+
   /// Moves probability to the end.
   public mutating func apply(to next: inout NextTokens, using choices: inout some ChoiceSource) {
-    let (logEnds, logOthers) = next.logShares()
-    pending = logSurvival + logOneMinus(epsilon) + logOthers
-    next.share(logEnds, logOthers, logSurvival: min(0, pending))
+    pending = logSurvival + logOneMinus(epsilon) + LogSpace.complement(next.logModelEnds)
+    next.share(logSurvival: min(0, pending))
   }
 
   /// Goes on to the next step.
@@ -48,7 +51,8 @@ public struct SelfTerminating: NextTokenTransform {
   }
 }
 
-/// The non-monotone form: the end gets e_t + (1 - e_t)(1 - (1 - epsilon)^t).
+/// The non-monotone form: the end gets e_t + (1 - e_t)(1 - (1 - epsilon)^t), e_t being the model's
+/// own end probability.
 ///
 /// The end's probability may fall, as the model's own does, but lies above a floor that goes to 1.
 ///
@@ -72,10 +76,13 @@ public struct NonMonotoneTermination: NextTokenTransform {
   /// `non-monotone EPS`.
   public var name: String { "non-monotone \(epsilon)" }
 
+  /// True.
+  public var readsModelEnd: Bool { true }
+
   /// Moves probability to the end.
   public func apply(to next: inout NextTokens, using choices: inout some ChoiceSource) {
-    let (logEnds, logOthers) = next.logShares()
-    next.share(logEnds, logOthers, logSurvival: min(0, logOthers + step * logOneMinus(epsilon)))
+    let logOthers = LogSpace.complement(next.logModelEnds)
+    next.share(logSurvival: min(0, logOthers + step * logOneMinus(epsilon)))
   }
 
   /// Goes on to the next step.
@@ -101,7 +108,11 @@ extension NextTokens {
   }
 
   /// Gives the other tokens this log-probability together, in proportion, and the ends the rest.
-  fileprivate mutating func share(_ logEnds: Double, _ logOthers: Double, logSurvival: Double) {
+  ///
+  /// Where no other token is left, the ends have it all.
+  fileprivate mutating func share(logSurvival: Double) {
+    let (logEnds, logOthers) = logShares()
+    guard logOthers > -.infinity else { return }
     normalize()
     let logEnd = logSurvival == 0 ? -.infinity : LogSpace.complement(logSurvival)
     for token in candidates {

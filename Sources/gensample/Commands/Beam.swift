@@ -1,0 +1,78 @@
+// Licensed under the Apache License, Version 2.0.
+
+import LM
+import Sampling
+
+enum Beam: Command {
+  static let name = "beam"
+  static let summary = "the best texts that a beam of fixed width finds"
+  static let usage = "[--prompt TEXT] [options]"
+  static let discussion = """
+    Goes on from the prompt by the --width best texts at each step and prints the --best ones that
+    are finished. A score is the log-probability divided by length^A, the end counted. The search
+    stops when nothing that is still open can reach what is finished, or with --patience F as soon
+    as F x width texts are finished. Under constraints a text is ranked by log rho, and the beam is
+    shared among the distances to an allowed end, so that keywords in any order get their turn.
+
+        gensample beam --prompt "It was" --width 8 --length-penalty 1 --best 3
+        gensample beam --include sea --include storm --length 6..12
+        gensample beam --width 6 --groups 3 --diversity 2 --best 6
+    """
+  static let options =
+    DecodingOptions.limits + TargetOptions.statements + [
+      Option("width", "N", "texts that go on at each step (default 4)"),
+      Option("length-penalty", "A", "the exponent of the length in the score (default 0)"),
+      Option(
+        "patience", "F",
+        "stop once F x width texts are finished (default: when none better can come)"),
+      Option("groups", "N", "search in N groups that avoid each other (default 1)"),
+      Option("diversity", "D", "what a token loses for each earlier group's text that takes it"),
+      Option("best", "N", "how many texts are printed, at most those finished (default 1)"),
+    ] + DecodingOptions.penalties
+    + DecodingOptions.termination.filter { $0.name != "keep-end" } + DecodingOptions.output
+
+  static func run(_ arguments: Arguments) throws {
+    if let extra = arguments.positional.first {
+      throw CommandFailure.usage(
+        "beam takes options only, got '\(extra)'; what the text begins with is given by "
+          + "--prompt '\(extra)'")
+    }
+    guard !arguments.has("diversity") || arguments.has("groups") else {
+      throw CommandFailure.usage("--diversity is between groups; say how many with --groups")
+    }
+    let width = try arguments.integer("width", in: 1...100_000) ?? 4
+    let best = try arguments.integer("best", in: 1...100_000) ?? 1
+    let modelName = arguments.text("model") ?? BuiltInModel.english.rawValue
+    let model = try loadModel(modelName)
+    let rules = try DecodingOptions.rules(arguments, model: model)
+    let prompt = try DecodingOptions.prompt(arguments, model: model)
+    let search: BeamSearch
+    do {
+      search = try BeamSearch(
+        width: width, lengthPenalty: try number("length-penalty", arguments) ?? 0,
+        patience: try number("patience", arguments),
+        groups: try arguments.integer("groups", in: 1...width) ?? 1,
+        diversity: try number("diversity", arguments) ?? 0, rules)
+    } catch let error as DecodingError {
+      throw CommandFailure.usage("--\(error)")
+    }
+    Interruption.watch {}
+    let results = try DecodingResults(
+      arguments, command: name, modelName: modelName, model: model, rules: rules,
+      prompt: prompt)
+    for result in try search.decode(model, after: prompt).prefix(best) {
+      try results.write(result.decoded, beam: result)
+    }
+    try results.finish()
+  }
+
+  private static func number(
+    _ name: String, _ arguments: Arguments
+  ) throws(CommandFailure) -> Double? {
+    guard let text = arguments.text(name) else { return nil }
+    guard let number = Double(text) else {
+      throw .usage("--\(name) takes a number, got '\(text)'")
+    }
+    return number
+  }
+}
