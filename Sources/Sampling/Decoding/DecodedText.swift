@@ -118,8 +118,9 @@ public struct DecodingRules: Sendable {
   public let constraint: DecodingConstraint?
   /// Whether texts keep their steps.
   public let explains: Bool
-  /// Whether the text at hand is to be closed: an open constraint by its shortest completion, else
-  /// at once. Asked before each choice.
+  /// Whether the text at hand is to be closed, asked before each choice.
+  ///
+  /// An open constraint is closed by its shortest completion, other texts at once.
   public let isTimeUp: @Sendable () -> Bool
 
   /// Rules; by default the model as it is, for at most 64 tokens.

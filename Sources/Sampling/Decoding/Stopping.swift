@@ -27,9 +27,8 @@ public struct StopTexts: Hashable, Sendable {
     patterns = []
   }
 
-  /// The stop text that begins first at or after a place, the longest of several there.
-  ///
-  /// - Parameter read: how many bytes are known to hold none.
+  /// The stop text that begins first at or after a place, the longest of several there; the bytes
+  /// read before are known to hold none.
   func first(in bytes: [UInt8], from place: Int, readBefore read: Int) -> (String, Int)? {
     var found: (index: Int, place: Int)?
     for (i, pattern) in patterns.enumerated() {
