@@ -28,6 +28,8 @@ public struct ExactInference: Sendable {
     case impossible
     /// The messages would need so many bytes, of so many given.
     case tooLarge(bytes: Int, allowed: Int)
+    /// The caller asked to stop.
+    case stopped
 
     /// What is wrong and what to do.
     public var description: String {
@@ -36,8 +38,9 @@ public struct ExactInference: Sendable {
         "texts of any length are allowed; give the most tokens that a text may have"
       case .impossible: "no text of these lengths is allowed"
       case .tooLarge(let bytes, let allowed):
-        "the messages need \(bytes >> 20) MB, allowed are \(allowed >> 20) MB; shorten the texts "
-          + "or say fewer things of them"
+        "the messages need \(bytes) bytes, allowed are \(allowed); shorten the texts or say fewer "
+          + "things of them"
+      case .stopped: "stopped before the sums were complete"
       }
     }
   }
@@ -60,12 +63,14 @@ public struct ExactInference: Sendable {
   ///   - memory: the most bytes of messages.
   ///   - threads: how many threads; they change no result.
   ///   - attempts: how often a token may be rejected before the whole vocabulary is asked.
+  ///   - proceed: asked now and then, given the share of the work that is done; `false` stops.
   /// - Throws: ``Fault``.
   /// - Complexity: O(arcs x automaton states x length) time, O(contexts x automaton states x
   ///   length) memory.
   public init(
     _ model: BackoffAutomaton, _ automaton: TokenAutomaton, length: ClosedRange<Int>? = nil,
-    memory: Int = 4 << 30, threads: Int = 1, attempts: Int = 64
+    memory: Int = 4 << 30, threads: Int = 1, attempts: Int = 64,
+    proceed: (Double) -> Bool = { _ in true }
   ) throws(Fault) {
     precondition(
       automaton.classes.count == model.vocabulary.count, "one vocabulary for both automata")
@@ -78,7 +83,11 @@ public struct ExactInference: Sendable {
     self.layers = layers
     self.attempts = attempts
     self.threads = threads
-    messages = ExactMessages(model, layers, isMaximum: false, threads: threads)
+    guard
+      let messages = ExactMessages(
+        model, layers, isMaximum: false, threads: threads, proceed: proceed)
+    else { throw .stopped }
+    self.messages = messages
     logEvidence = LogSpace.log(messages.startValue) + messages.logUnits[0][0]
   }
 
@@ -120,6 +129,28 @@ public struct ExactInference: Sendable {
       place.advance(by: token, in: self)
     }
     return TokenSequence(text)
+  }
+
+  /// Some of a sequence of independent texts, each drawn from a stream of its own.
+  ///
+  /// - Parameters:
+  ///   - numbers: which of the sequence.
+  ///   - random: what the streams split from; text i takes stream i.
+  ///   - threads: how many threads; they change no result.
+  /// - Returns: the texts in order.
+  /// - Complexity: that of ``draw(using:)`` for each.
+  public func draws(_ numbers: Range<Int>, random: Philox, threads: Int = 1) -> [TokenSequence] {
+    let pieces = min(numbers.count, threads)
+    guard pieces > 0 else { return [] }
+    let drawn = try? concurrently(pieces, threads: threads) { piece in
+      let low = numbers.lowerBound + numbers.count * piece / pieces
+      let high = numbers.lowerBound + numbers.count * (piece + 1) / pieces
+      return (low..<high).map { number in
+        var choices = RandomChoices(random.stream(UInt64(number)))
+        return draw(using: &choices)
+      }
+    }
+    return (drawn ?? []).flatMap { $0 }
   }
 
   /// The token after the beginning of a text, `nil` for its end.

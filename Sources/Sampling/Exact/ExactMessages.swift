@@ -63,7 +63,11 @@ final class ExactMessages: Sendable {
     }
   }
 
-  init(_ model: BackoffAutomaton, _ layers: AutomatonLayers, isMaximum: Bool, threads: Int) {
+  /// Computes all messages; `nil` where `proceed` says `false`.
+  init?(
+    _ model: BackoffAutomaton, _ layers: AutomatonLayers, isMaximum: Bool, threads: Int,
+    proceed: (Double) -> Bool
+  ) {
     self.model = model
     self.layers = layers
     self.isMaximum = isMaximum
@@ -86,6 +90,7 @@ final class ExactMessages: Sendable {
     ]
     var startValue = 0.0
     for count in stride(from: most, through: 0, by: -1) {
+      guard proceed(Double(most - count) / Double(most + 1)) else { return nil }
       let pass = MessagePass(
         model: model, layers: layers, count: count, isMaximum: isMaximum, ends: ends,
         following: rows.last)

@@ -13,6 +13,8 @@ struct JSONObject {
     case boolean(Bool)
     case integers([Int])
     case strings([String])
+    case numbers([Double])
+    case objects([JSONObject])
     case object(JSONObject)
     case objects([JSONObject])
     case null
@@ -37,6 +39,9 @@ struct JSONObject {
     case .boolean(let boolean): boolean ? "true" : "false"
     case .integers(let integers): "[" + integers.map(String.init).joined(separator: ",") + "]"
     case .strings(let strings): "[" + strings.map(quoted).joined(separator: ",") + "]"
+    case .numbers(let numbers):
+      "[" + numbers.map { text(of: .number($0)) }.joined(separator: ",") + "]"
+    case .objects(let objects): "[" + objects.map(\.text).joined(separator: ",") + "]"
     case .object(let object): object.text
     case .objects(let objects): "[" + objects.map(\.text).joined(separator: ",") + "]"
     case .null: "null"

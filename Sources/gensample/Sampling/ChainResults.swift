@@ -44,14 +44,7 @@ struct ChainResults {
   static func object(
     _ draw: Draw<TokenSequence>, _ target: CompiledTarget, number: Int?
   ) -> JSONObject {
-    let model = target.target.model
-    var object = JSONObject()
-    object.add("type", .string("sample"))
-    object.add("text", .string(model.vocabulary.text(of: draw.state)))
-    object.add("tokens", .integers(draw.state.map(\.index)))
-    object.add("log_probability", .number(draw.logProbability))
-    object.add("log_model", .number(model.logProbability(of: draw.state)))
-    object.add("satisfied", .boolean(target.firstUnmet(by: draw.state) == nil))
+    var object = target.object(draw.state, logProbability: draw.logProbability)
     object.add("chain", .integer(draw.chain))
     object.add("step", .integer(draw.step))
     if let number { object.add("target", .integer(number)) }

@@ -24,6 +24,7 @@ final class SamplerRun {
   let constraints: [Constraint]
   let modelName: String
   let model: NGramModel
+  let tree: VocabularyTree
   let seed: UInt64
   let threads: Int
   let monitor = RunMonitor()
@@ -34,7 +35,6 @@ final class SamplerRun {
   let hasSets: Bool
   /// The only target, where there is one.
   let single: CompiledTarget?
-  private let tree: VocabularyTree
   private let sets: [(line: Int?, constraint: Constraint?)]
   private let progressMode: ProgressMode
   private var began = ContinuousClock.now

@@ -213,4 +213,16 @@ struct CompiledTarget {
     }
     return nil
   }
+
+  /// What every sampler says of a text.
+  func object(_ text: TokenSequence, logProbability: Double) -> JSONObject {
+    var object = JSONObject()
+    object.add("type", .string("sample"))
+    object.add("text", .string(target.model.vocabulary.text(of: text)))
+    object.add("tokens", .integers(text.map(\.index)))
+    object.add("log_probability", .number(logProbability))
+    object.add("log_model", .number(target.model.logProbability(of: text)))
+    object.add("satisfied", .boolean(firstUnmet(by: text) == nil))
+    return object
+  }
 }

@@ -27,12 +27,13 @@ public struct NGramInference: Sendable {
   ///   - memory: the most bytes of messages.
   ///   - threads: how many threads; they change no result.
   ///   - attempts: how often a token may be rejected before the whole vocabulary is asked.
+  ///   - proceed: asked now and then, given the share of the work that is done; `false` stops.
   /// - Throws: `ExactInference.Fault`.
   /// - Complexity: O(n-grams x automaton states x length) time, O(contexts x automaton states x
   ///   length) memory.
   public init(
     target: SentenceTarget<NGramModel>, length: ClosedRange<Int>? = nil, memory: Int = 4 << 30,
-    threads: Int = 1, attempts: Int = 64
+    threads: Int = 1, attempts: Int = 64, proceed: (Double) -> Bool = { _ in true }
   ) throws(ExactInference.Fault) {
     self.target = target
     self.length = length
@@ -45,7 +46,7 @@ public struct NGramInference: Sendable {
     if length == nil, automaton.isUnbounded { throw .unbounded }
     inference = try ExactInference(
       target.model.makeBackoffAutomaton(fluency: target.fluency), automaton, length: length,
-      memory: memory, threads: threads, attempts: attempts)
+      memory: memory, threads: threads, attempts: attempts, proceed: proceed)
   }
 
   /// The log of the sum of rho over all allowed texts.
@@ -62,6 +63,18 @@ public struct NGramInference: Sendable {
   /// - Complexity: O(n-grams of the contexts passed and of those that they back off to).
   public func draw(using choices: inout some ChoiceSource) -> TokenSequence {
     inference.draw(using: &choices)
+  }
+
+  /// Some of a sequence of independent texts, each drawn from a stream of its own.
+  ///
+  /// - Parameters:
+  ///   - numbers: which of the sequence.
+  ///   - random: what the streams split from; text i takes stream i.
+  ///   - threads: how many threads; they change no result.
+  /// - Returns: the texts in order.
+  /// - Complexity: that of ``draw(using:)`` for each.
+  public func draws(_ numbers: Range<Int>, random: Philox, threads: Int = 1) -> [TokenSequence] {
+    inference.draws(numbers, random: random, threads: threads)
   }
 
   /// The probability that a draw is one of the texts that an automaton allows.

@@ -1,0 +1,93 @@
+// Licensed under the Apache License, Version 2.0.
+
+import Foundation
+import LM
+import Sampling
+
+enum Exact: Command {
+  static let name = "exact"
+  static let summary = "independent draws, and sums over all texts"
+  static let usage = "[--constraints FILE] [options]"
+  static let discussion = """
+    Sums rho(x) = p(x)^fluency x soft weights x hard constraints over all texts, p being an n-gram
+    model, and draws from it: each result is an exact draw, independent of all others. log_evidence
+    is the log of the sum. Texts need a bound in tokens.
+
+    --marginals and --probability say what draws would tell, with nothing estimated: which token
+    stands at which place, how long texts are, and how probable a statement is.
+
+        gensample exact --include sea --include storm --constraints short.txt
+        gensample exact --model tang --match '.{5}，.{5}。' --marginals 3 --samples 0
+        gensample exact --match 'the sea .{1,9}' --probability 'include "ship"'
+    """
+  static let options =
+    TargetOptions.all + [
+      Option("samples", "N", "how many results (default 5)"),
+      Option(flag: "unique", "each text once, which makes them no draws"),
+      Option("marginals", "N", "the N likeliest tokens of each place, and the lengths of texts"),
+      Option(
+        "probability", "STATEMENT", isRepeatable: true,
+        "how probable a statement such as 'include \"love\"' is"),
+      Option("memory", "SIZE", "what sums may take, such as 800M (default 4G)"),
+      Option("seed", "N", "the same seed gives the same results (default: a random one, printed)"),
+      Option("threads", "N", "how many work at once (default: all cores)"),
+    ] + OutputOptions.sampler
+
+  static func run(_ arguments: Arguments) throws {
+    let samples = try arguments.integer("samples", in: 0...1_000_000_000) ?? 5
+    let isUnique = arguments.has("unique")
+    let marginals = try arguments.integer("marginals", in: 1...1_000_000)
+    let memory = try arguments.bytes("memory") ?? 4 << 30
+    let threads = try PlanOptions.threads(arguments)
+    let run = try SamplerRun(
+      Self.self, arguments,
+      seed: try arguments.seed("seed") ?? UInt64.random(in: 0...UInt64.max), threads: threads)
+    let statements = try ExactStatement.all(arguments, run.tree)
+    var drawn = 0
+    var drawing = 0.0
+    try run.each(
+      unit: "parts", total: (ExactRun.parts + samples) * run.targetCount,
+      head: { summary, _ in
+        summary.add("samples", .integer(drawn))
+        summary.add(
+          "samples_per_second", drawing > 0 ? .number(Double(drawn) / drawing) : .null)
+        summary.add("draws", .boolean(!isUnique))
+      },
+      lines: { seconds in
+        [
+          "\n\(drawn) exact draw\(drawn == 1 ? "" : "s") in "
+            + String(format: "%.2f s after %.2f s of sums", drawing, seconds - drawing)
+            + ", seed \(run.seed)"
+        ] + (isUnique ? ["  each text is shown once: these are no draws from rho"] : [])
+      }
+    ) { target, line, seed in
+      guard let exact = try ExactRun(target, line: line, run: run, memory: memory) else {
+        return SamplerOutcome()
+      }
+      let began = ContinuousClock.now
+      drawn += try exact.draw(samples, seed: seed, isUnique: isUnique)
+      drawing += began.duration(to: .now) / .seconds(1)
+      let law = try marginals.map { try exact.writeMarginals($0) }
+      let probabilities = try statements.map {
+        (name: $0.text, probability: try exact.probability(of: $0))
+      }
+      return SamplerOutcome(
+        summarise: { summary in
+          summary.add("log_evidence", .number(exact.inference.logEvidence))
+          summary.add("log_evidence_error", .number(0))
+          if let law {
+            summary.add("expected_length", .number(law.expectedLength))
+            summary.add("lengths", .numbers(law.lengths))
+          }
+          if !probabilities.isEmpty {
+            var object = JSONObject()
+            for (name, probability) in probabilities { object.add(name, .number(probability)) }
+            summary.add("probabilities", .object(object))
+          }
+        },
+        lines: ["  log evidence \(exact.inference.logEvidence)"]
+          + (law.map { ["  expected length \($0.expectedLength) tokens"] } ?? [])
+          + probabilities.map { "  probability of \($0.name): \($0.probability)" })
+    }
+  }
+}

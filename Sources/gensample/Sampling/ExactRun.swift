@@ -1,0 +1,157 @@
+// Licensed under the Apache License, Version 2.0.
+
+import LM
+import Sampling
+
+/// A statement whose probability is asked for.
+struct ExactStatement {
+  let text: String
+  let automaton: TokenAutomaton
+
+  /// All that `--probability` asks for, each once.
+  static func all(_ arguments: Arguments, _ tree: VocabularyTree) throws -> [ExactStatement] {
+    var seen: Set<String> = []
+    return try arguments.texts("probability").flatMap { text -> [ExactStatement] in
+      let constraints = try ConstraintFile.parse(text, path: "--probability")
+      guard !constraints.isEmpty else {
+        throw CommandFailure.usage(
+          "--probability is given no statement, expected one such as 'include \"love\"'")
+      }
+      return try constraints.compactMap { constraint -> ExactStatement? in
+        guard seen.insert(constraint.text).inserted else { return nil }
+        guard !constraint.isSoft, let automaton = try constraint.automaton(for: tree) else {
+          throw CommandFailure.usage(
+            "--probability \(constraint.text): every text has that; a statement that texts meet or "
+              + "not is expected, such as 'include \"love\"'")
+        }
+        return ExactStatement(text: constraint.text, automaton: automaton)
+      }
+    }
+  }
+}
+
+/// Exact inference for one target, as the command line sees it.
+struct ExactRun {
+  /// What progress counts the sums as.
+  static let parts = 1000
+
+  let inference: NGramInference
+  private let target: CompiledTarget
+  private let line: Int?
+  private let run: SamplerRun
+  private let memory: Int
+
+  /// Computes the sums; `nil` where the run was stopped before they were complete.
+  init?(_ target: CompiledTarget, line: Int?, run: SamplerRun, memory: Int) throws {
+    self.target = target
+    self.line = line
+    self.run = run
+    self.memory = memory
+    let monitor = run.monitor
+    var done = 0
+    do throws(ExactInference.Fault) {
+      inference = try NGramInference(
+        target: target.target, memory: memory, threads: run.threads
+      ) { share in
+        monitor.add(Int(share * Double(Self.parts)) - done)
+        done = Int(share * Double(Self.parts))
+        return !monitor.isStopping
+      }
+    } catch {
+      if error == .stopped { return nil }
+      throw Self.failure(error)
+    }
+    monitor.add(Self.parts - done)
+    guard inference.logEvidence > -.infinity else {
+      throw CommandFailure(.failed, "the model gives no allowed text a positive probability")
+    }
+  }
+
+  private static func failure(_ fault: ExactInference.Fault) -> CommandFailure {
+    switch fault {
+    case .unbounded:
+      CommandFailure(
+        .data,
+        "texts of any number of tokens are allowed, and a sum over them needs a bound; add a "
+          + "statement to a constraint file, for example 'length ..30 tokens'")
+    case .tooLarge:
+      CommandFailure(.data, "\(fault); or allow more with --memory")
+    case .impossible, .stopped: CommandFailure(.failed, "\(fault)")
+    }
+  }
+
+  /// Draws and prints; a text's random numbers are its own, whatever else is drawn.
+  ///
+  /// - Returns: how many texts were drawn.
+  func draw(_ samples: Int, seed: UInt64, isUnique: Bool) throws -> Int {
+    let random = Philox(seed: seed)
+    var seen: Set<TokenSequence> = []
+    var drawn = 0
+    // Few enough to stop soon, many enough to share among threads.
+    let batch = 1024 * run.threads
+    while drawn < samples, !run.monitor.isStopping, !run.stream.isClosedByReader {
+      let texts = inference.draws(
+        drawn..<min(samples, drawn + batch), random: random, threads: run.threads)
+      for text in texts where !isUnique || seen.insert(text).inserted {
+        guard run.format == .jsonl else {
+          try run.stream.writeLine(target.target.model.vocabulary.text(of: text))
+          continue
+        }
+        var object = target.object(
+          text, logProbability: target.target.logProbability(of: text))
+        if let line { object.add("target", .integer(line)) }
+        try run.stream.writeLine(object.text)
+      }
+      drawn += texts.count
+      run.monitor.add(texts.count)
+    }
+    return drawn
+  }
+
+  /// Prints the likeliest tokens of each place.
+  func writeMarginals(_ count: Int) throws -> ExactMarginals {
+    let marginals = inference.marginals()
+    let vocabulary = target.target.model.vocabulary
+    for (place, probabilities) in marginals.tokens.enumerated() {
+      let likeliest = probabilities.indices.filter { probabilities[$0] > 0 }
+        .sorted { (probabilities[$1], $0) < (probabilities[$0], $1) }.prefix(count)
+      guard run.format == .jsonl else {
+        let words = likeliest.map { token in
+          let text = vocabulary.text(of: TokenSequence([Token(token)]))
+          return "\(text) \(ChainResults.percent(probabilities[token]))"
+        }
+        try run.stream.writeLine("place \(place + 1): " + words.joined(separator: ", "))
+        continue
+      }
+      var object = JSONObject()
+      object.add("type", .string("marginal"))
+      object.add("place", .integer(place + 1))
+      object.add("probability", .number(probabilities.reduce(0, +)))
+      object.add(
+        "tokens",
+        .objects(
+          likeliest.map { token in
+            var one = JSONObject()
+            one.add("token", .integer(token))
+            one.add("text", .string(vocabulary.text(of: TokenSequence([Token(token)]))))
+            one.add("probability", .number(probabilities[token]))
+            return one
+          }))
+      if let line { object.add("target", .integer(line)) }
+      try run.stream.writeLine(object.text)
+    }
+    return marginals
+  }
+
+  /// How probable it is that a draw meets a statement.
+  func probability(of statement: ExactStatement) throws -> Double {
+    do {
+      return try inference.probability(of: statement.automaton, memory: memory)
+    } catch let fault as ExactInference.Fault {
+      throw Self.failure(fault)
+    } catch let error as ConstraintError {
+      throw CommandFailure(
+        .data, "--probability \(statement.text): together with what texts must meet: \(error)")
+    }
+  }
+}

@@ -1,0 +1,146 @@
+// Licensed under the Apache License, Version 2.0.
+
+import Foundation
+import LM
+import Sampling
+import Testing
+
+/// `gensample exact` from the outside.
+@Suite struct ExactGoldenTests {
+  private static func exact(_ options: String...) -> [String] {
+    ["exact", "--model", SmallModel.path, "--seed", "1", "--quiet"] + options
+  }
+
+  /// The seconds differ from run to run; nothing else may.
+  private func withoutTimes(_ line: String) -> String {
+    line.replacing(#/"seconds":[^,]*,|"samples_per_second":[^,]*,/#, with: "")
+  }
+
+  /// What the program says of texts of up to three tokens, beside each text scored by itself.
+  @Test func sumsAreThoseOverAllTexts() throws {
+    let model = try NGramModel(path: SmallModel.path)
+    let vocabulary = model.vocabulary
+    let words = (0..<vocabulary.count).map { Token($0) }.filter(vocabulary.isDrawable)
+    let sea = try #require(words.first { vocabulary.text(of: TokenSequence([$0])) == "sea" })
+    var texts: [[Token]] = [[]]
+    var layer = texts
+    for _ in 0..<3 {
+      layer = layer.flatMap { text in words.map { text + [$0] } }
+      texts += layer
+    }
+    func probability(_ text: [Token]) -> Double {
+      LogSpace.exp(model.logProbability(of: TokenSequence(text)))
+    }
+    let sum = texts.reduce(0) { $0 + probability($1) }
+    let objects = try Program.run(
+      Self.exact(
+        "--constraints", "-", "--samples", "7", "--marginals", "1", "--probability",
+        #"include "sea""#, "--format", "jsonl"),
+      input: "length 0..3 tokens\n"
+    ).objects()
+    #expect(objects.count == 7 + 3 + 1)
+    for object in objects.prefix(7) {
+      #expect(object["type"] as? String == "sample")
+      #expect(object["satisfied"] as? Bool == true)
+      let tokens = try #require(object["tokens"] as? [Int])
+      let logProbability = try #require(object["log_probability"] as? Double)
+      #expect(abs(logProbability - LogSpace.log(probability(tokens.map { Token($0) }))) < 1e-12)
+    }
+    for (place, object) in objects.dropFirst(7).prefix(3).enumerated() {
+      #expect(object["type"] as? String == "marginal")
+      #expect(object["place"] as? Int == place + 1)
+      let shares = words.map { word in
+        texts.reduce(0) {
+          $0 + ($1.count > place && $1[place] == word ? probability($1) / sum : 0)
+        }
+      }
+      let likeliest = try #require((object["tokens"] as? [[String: Any]])?.first)
+      #expect(
+        abs(try #require(likeliest["probability"] as? Double) - (shares.max() ?? 0)) < 1e-12)
+    }
+    let summary = try #require(objects.last)
+    #expect(summary["samples"] as? Int == 7)
+    #expect(summary["draws"] as? Bool == true)
+    #expect(
+      abs(try #require(summary["log_evidence"] as? Double) - LogSpace.log(sum)) < 1e-12)
+    #expect(summary["log_evidence_error"] as? Double == 0)
+    let share = texts.reduce(0) { $0 + ($1.contains(sea) ? probability($1) / sum : 0) }
+    let probabilities = try #require(summary["probabilities"] as? [String: Double])
+    #expect(abs(try #require(probabilities[#"include "sea""#]) - share) < 1e-12)
+    let length = texts.reduce(0) { $0 + Double($1.count) * probability($1) / sum }
+    #expect(abs(try #require(summary["expected_length"] as? Double) - length) < 1e-12)
+  }
+
+  @Test(arguments: ["text", "jsonl"])
+  func threadsChangeNothing(format: String) throws {
+    let options = Self.exact(
+      "--match", ".{1,30}", "--samples", "3000", "--marginals", "2", "--format", format)
+    let one = try Program.run(options + ["--threads", "1"])
+    let three = try Program.run(options + ["--threads", "3"])
+    #expect(one.code == 0 && one.errors == "")
+    #expect(one.lines.count > 3000)
+    #expect(one.lines.map(withoutTimes) == three.lines.map(withoutTimes))
+  }
+
+  /// A text's random numbers are its own.
+  @Test func firstOfManyAreTheFew() throws {
+    let many = try Program.run(Self.exact("--match", ".{1,30}", "--samples", "40")).lines
+    let few = try Program.run(Self.exact("--match", ".{1,30}", "--samples", "4")).lines
+    #expect(few == Array(many.prefix(4)))
+    let unique = try Program.run(
+      Self.exact("--match", ".{1,30}", "--samples", "40", "--unique")
+    ).lines
+    var seen: Set<String> = []
+    #expect(unique == many.filter { seen.insert($0).inserted })
+  }
+
+  @Test func eachLineIsItsOwnTarget() throws {
+    let folder = try Folder()
+    let path = try folder.write("sets.txt", "sea\nmoon wind\nfrob\n")
+    let outcome = try Program.run(
+      Self.exact("--each", path, "--match", ".{1,30}", "--samples", "2", "--format", "jsonl"))
+    #expect(outcome.code == 65)
+    let objects = try outcome.objects()
+    #expect(objects.compactMap { $0["target"] as? Int } == [1, 1, 2, 2, 3])
+    #expect(objects.last?["failed_targets"] as? Int == 1)
+  }
+
+  @Test(
+    arguments: [
+      (["--samples", "-1"], 64, "--samples takes a whole number from 0 to 1000000000, got '-1'"),
+      (
+        ["--probability", ""], 64,
+        "--probability is given no statement, expected one such as 'include \"love\"'"
+      ),
+      (
+        ["--probability", "fluency 2"], 64,
+        "--probability fluency 2: every text has that; a statement that texts meet or not is "
+          + "expected, such as 'include \"love\"'"
+      ),
+      (
+        ["--match", ".{1,9}", "--memory", "1K"], 65,
+        "the messages need 6016 bytes, allowed are 1024; shorten the texts or say fewer things of "
+          + "them; or allow more with --memory"
+      ),
+    ])
+  func badInputIsNamed(options: [String], code: Int32, message: String) throws {
+    let outcome = try Program.run(["exact", "--model", SmallModel.path, "--quiet"] + options)
+    #expect(outcome.code == code)
+    #expect(outcome.output == "")
+    #expect(outcome.errors == "gensample: \(message)\n")
+  }
+
+  @Test(arguments: [(SIGINT, 130), (SIGTERM, 143)] as [(Int32, Int32)])
+  func signalsKeepWhatWasDrawn(signal: Int32, code: Int32) throws {
+    let outcome = try Program.run(
+      Self.exact("--match", ".{1,9}", "--samples", "1000000000", "--format", "jsonl"),
+      interrupt: (signal, { !$0.isEmpty }))
+    #expect(outcome.code == code)
+    #expect(outcome.errors == "gensample: stopped; what was drawn so far is printed\n")
+    let last = try #require(outcome.lines.last)
+    let summary = try #require(
+      try JSONSerialization.jsonObject(with: Data(last.utf8)) as? [String: Any])
+    #expect(summary["stopped"] as? Bool == true)
+    #expect(summary["samples"] as? Int == outcome.lines.count - 1)
+  }
+}
