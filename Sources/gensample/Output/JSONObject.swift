@@ -14,7 +14,6 @@ struct JSONObject {
     case integers([Int])
     case strings([String])
     case numbers([Double])
-    case objects([JSONObject])
     case object(JSONObject)
     case objects([JSONObject])
     case null
@@ -41,7 +40,6 @@ struct JSONObject {
     case .strings(let strings): "[" + strings.map(quoted).joined(separator: ",") + "]"
     case .numbers(let numbers):
       "[" + numbers.map { text(of: .number($0)) }.joined(separator: ",") + "]"
-    case .objects(let objects): "[" + objects.map(\.text).joined(separator: ",") + "]"
     case .object(let object): object.text
     case .objects(let objects): "[" + objects.map(\.text).joined(separator: ",") + "]"
     case .null: "null"
