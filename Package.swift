@@ -22,8 +22,8 @@ let package = Package(
     .executable(name: "gensample", targets: ["gensample"]),
   ],
   targets: [
-    .target(name: "Sampling", swiftSettings: settings),
     .target(name: "CKernels", exclude: ["models"]),
+    .target(name: "Sampling", dependencies: ["CKernels"], swiftSettings: settings),
     .target(name: "LM", dependencies: ["Sampling", "CKernels"], swiftSettings: settings),
     .executableTarget(
       name: "gensample", dependencies: ["Sampling", "LM"], swiftSettings: settings),

@@ -308,6 +308,11 @@ public struct NGramModel: LanguageModel, @unchecked Sendable {
     unsafe gensample_prefetch(filter + ChildHash.block(first, filterCount))
     let second = ChildHash.of(parent: token.rawValue, word: next.rawValue)
     unsafe gensample_prefetch(filter + ChildHash.block(second, filterCount))
+    unsafe levels[1].prefetchSlot(first)
+    unsafe levels[1].prefetchSlot(second)
+    if context.length > 1, order == 3 {
+      unsafe levels[2].prefetchSlot(ChildHash.of(parent: context.node2, word: token.rawValue))
+    }
   }
 
   @inlinable

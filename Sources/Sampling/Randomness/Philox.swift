@@ -1,5 +1,7 @@
 // Licensed under the Apache License, Version 2.0.
 
+internal import CKernels
+
 /// Philox4x32-10, a counter-based generator: a value of a few words that splits into streams.
 ///
 /// Reference: Salmon, Moraes, Dror and Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3".
@@ -15,7 +17,7 @@ public struct Philox: RandomNumberGenerator, Hashable, Sendable {
   public var position: UInt64 { taken }
 
   @usableFromInline var taken: UInt64
-  @usableFromInline var blocks: (SIMD4<UInt64>, SIMD4<UInt64>)
+  @usableFromInline var blocks: (SIMD8<UInt64>, SIMD8<UInt64>)
 
   /// The stream of this seed, at its beginning.
   public init(seed: UInt64) {
@@ -27,7 +29,7 @@ public struct Philox: RandomNumberGenerator, Hashable, Sendable {
     self.key = key
     taken = position
     blocks = (.zero, .zero)
-    if position & 7 != 0 { fill() }
+    if position & 15 != 0 { fill() }
   }
 
   /// An independent child stream: the same for the same index, however far this one has gone.
@@ -45,7 +47,7 @@ public struct Philox: RandomNumberGenerator, Hashable, Sendable {
   /// The next 64 bits.
   @inlinable
   public mutating func next() -> UInt64 {
-    let place = Int(taken & 7)
+    let place = Int(taken & 15)
     if place == 0 { fill() }
     taken &+= 1
     return unsafe withUnsafeBytes(of: &blocks) {
@@ -68,52 +70,14 @@ public struct Philox: RandomNumberGenerator, Hashable, Sendable {
     return c
   }
 
-  /// Makes the four blocks that hold the word at `position`, two at a time: the multiplications of
-  /// one fill the waits of the other, which baseline vectors have no instruction for.
+  /// Makes the eight blocks that hold the word at `position`; ``block(counter:key:)`` is the twin.
   @usableFromInline
   mutating func fill() {
-    let first = (taken >> 3) << 2
-    let (a, b) = pair(first)
-    let (c, d) = pair(first &+ 2)
-    blocks = (SIMD4(a.0, a.1, b.0, b.1), SIMD4(c.0, c.1, d.0, d.1))
-  }
-
-  /// Two blocks in a row, each as two words.
-  @inline(__always)
-  private func pair(_ counter: UInt64) -> ((UInt64, UInt64), (UInt64, UInt64)) {
-    let other = counter | 1
-    var a0 = UInt32(truncatingIfNeeded: counter)
-    var a1 = UInt32(truncatingIfNeeded: counter >> 32)
-    var a2: UInt32 = 0
-    var a3: UInt32 = 0
-    var b0 = UInt32(truncatingIfNeeded: other)
-    var b1 = UInt32(truncatingIfNeeded: other >> 32)
-    var b2: UInt32 = 0
-    var b3: UInt32 = 0
-    var k0 = key[0]
-    var k1 = key[1]
-    for round in 0..<10 {
-      if round > 0 {
-        k0 &+= 0x9E37_79B9
-        k1 &+= 0xBB67_AE85
-      }
-      let p = UInt64(a0) &* 0xD251_1F53
-      let q = UInt64(a2) &* 0xCD9E_8D57
-      let r = UInt64(b0) &* 0xD251_1F53
-      let s = UInt64(b2) &* 0xCD9E_8D57
-      a0 = UInt32(truncatingIfNeeded: q >> 32) ^ a1 ^ k0
-      a1 = UInt32(truncatingIfNeeded: q)
-      a2 = UInt32(truncatingIfNeeded: p >> 32) ^ a3 ^ k1
-      a3 = UInt32(truncatingIfNeeded: p)
-      b0 = UInt32(truncatingIfNeeded: s >> 32) ^ b1 ^ k0
-      b1 = UInt32(truncatingIfNeeded: s)
-      b2 = UInt32(truncatingIfNeeded: r >> 32) ^ b3 ^ k1
-      b3 = UInt32(truncatingIfNeeded: r)
+    let first = (taken >> 4) << 3
+    unsafe withUnsafeMutableBytes(of: &blocks) {
+      guard let words = unsafe $0.baseAddress?.assumingMemoryBound(to: UInt64.self) else { return }
+      unsafe gensample_philox(key[0], key[1], first, words)
     }
-    return (
-      (UInt64(a1) << 32 | UInt64(a0), UInt64(a3) << 32 | UInt64(a2)),
-      (UInt64(b1) << 32 | UInt64(b0), UInt64(b3) << 32 | UInt64(b2))
-    )
   }
 
   /// Same key and position.

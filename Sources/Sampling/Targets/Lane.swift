@@ -5,26 +5,35 @@
 /// An array would serve but for its uniqueness and bounds checks, which cost a third of a step.
 @usableFromInline
 @safe
-struct Lane<Element> {
-  @usableFromInline var base: UnsafeMutablePointer<Element>
-  @usableFromInline var count: Int
-  @usableFromInline var capacity: Int
+package struct Lane<Element> {
+  @usableFromInline package var base: UnsafeMutablePointer<Element>
+  @usableFromInline package var count: Int
+  @usableFromInline package var capacity: Int
 
   @inlinable
-  init(capacity: Int) {
+  package init(capacity: Int) {
     self.capacity = max(capacity, 16)
     unsafe base = .allocate(capacity: self.capacity)
     count = 0
   }
 
   @inlinable
-  func destroy() {
+  package func destroy() {
     unsafe base.deinitialize(count: count)
     unsafe base.deallocate()
   }
 
+  /// Its elements, as long as it is neither changed nor destroyed.
   @inlinable
-  subscript(place: Int) -> Element {
+  package var buffer: UnsafeMutableBufferPointer<Element> {
+    unsafe UnsafeMutableBufferPointer(start: base, count: count)
+  }
+
+  /// Bytes that it takes.
+  package var byteCount: Int { capacity * MemoryLayout<Element>.stride }
+
+  @inlinable
+  package subscript(place: Int) -> Element {
     get {
       assert(place >= 0 && place < count)
       return unsafe base[place]
@@ -36,14 +45,14 @@ struct Lane<Element> {
   }
 
   @inlinable
-  mutating func append(_ element: Element) {
+  package mutating func append(_ element: Element) {
     if count == capacity { grow(to: count + 1) }
     unsafe (base + count).initialize(to: element)
     count &+= 1
   }
 
   @inlinable
-  mutating func removeAll() {
+  package mutating func removeAll() {
     unsafe base.deinitialize(count: count)
     count = 0
   }
@@ -61,7 +70,7 @@ struct Lane<Element> {
 
   /// Puts `other[from ..< from + length]` where `low ..< high` was.
   @inlinable
-  mutating func replace(
+  package mutating func replace(
     _ low: Int, _ high: Int, with other: Lane<Element>, from: Int, length: Int
   ) {
     assert(0 <= low && low <= high && high <= count && from + length <= other.count)

@@ -80,7 +80,6 @@ struct SentenceScorerCore<Model: LanguageModel> {
     let model = target.model
     end = model.vocabulary.end
     reach = model.contextLimit
-    // The bound on a change leans on log-probabilities that are not positive.
     hasAutomaton = target.automaton != nil
     unsafe classes = target.automaton?.tables.classes
     unsafe transitions = target.automaton?.tables.transitions
@@ -88,6 +87,7 @@ struct SentenceScorerCore<Model: LanguageModel> {
       target.automaton?.weights.isEmpty == false ? target.automaton?.tables.weights : nil
     unsafe finalWeights = target.automaton?.tables.finalWeights
     classCount = target.automaton?.classCount ?? 0
+    // The bound on a change leans on log-probabilities that are not positive.
     isBounded = model.contextLimit < 1 << 16 && model.logProbabilityCeiling <= 0
     tokens = Lane(capacity: text.count * 2 + 32)
     entries = Lane(capacity: text.count * 2 + 32)
@@ -197,114 +197,23 @@ struct SentenceScorerCore<Model: LanguageModel> {
     if case .delete(let place) = edit {
       return changeUnderDeletion(of: place, atLeast: bound, target)
     }
-    switch edit {
-    case .replace(let place, let token):
-      precondition(place >= 0 && place < tokens.count, "a replaced place lies in the text")
-      return changeOfOne(place, place &+ 1, token, 1, atLeast: bound, target)
-    case .insert(let place, let token):
-      precondition(place >= 0 && place <= tokens.count, "an insertion lies in 0 ... count")
-      return changeOfOne(place, place, token, 1, atLeast: bound, target)
-    default: break
-    }
     prepare(edit)
-    let soft = changeOfAutomaton(target)
-    if soft == -.infinity { return soft }
-    return changeOfModel(soft: soft, atLeast: bound, target)
+    return change(atLeast: bound, target)
   }
 
-  /// The change where at most one token takes the places from `low` to `high`: what most steps
-  /// look at.
+  /// The same for the segments that are prepared.
   @inlinable
   @inline(__always)
-  mutating func changeOfOne(
-    _ low: Int, _ high: Int, _ token: Token, _ length: Int, atLeast bound: Double,
-    _ target: SentenceTarget<Model>
-  ) -> Double {
-    let count = tokens.count
-    if length == 1 {
+  mutating func change(atLeast bound: Double, _ target: SentenceTarget<Model>) -> Double {
+    if newTokens.count == 1 {
+      let segment = segments[0]
       target.model.prepare(
-        entries[low].context, for: token, before: high < count ? tokens[high] : end)
+        entries[segment.low].context, for: newTokens[0],
+        before: segment.high < tokens.count ? tokens[segment.high] : end)
     }
-    segments.removeAll()
-    segments.append(Piece(low: low, high: high, from: 0, length: length))
-    newTokens.removeAll()
-    if length == 1 { newTokens.append(token) }
-    var soft = 0.0
-    readingPieces.removeAll()
-    newReadings.removeAll()
-    if let classes = unsafe classes, let transitions = unsafe transitions,
-      let finalWeights = unsafe finalWeights
-    {
-      var state = readings[low].state
-      var place = high
-      if length == 1 {
-        let cell = unsafe Int(state) &* classCount &+ Int(classes[token.index])
-        let weight = unsafe weights.map { unsafe $0[cell] } ?? 0
-        newReadings.append(Reading(state: state, weight: weight))
-        soft += weight
-        state = unsafe transitions[cell]
-        if state == TokenAutomaton.dead { return -.infinity }
-      }
-      if low < high { soft -= readings[low].weight }
-      while state != readings[place].state {
-        if place == count {
-          let final = unsafe finalWeights[Int(state)]
-          if final == -.infinity { return final }
-          soft += unsafe final - finalWeights[Int(readings[count].state)]
-          newReadings.append(Reading(state: state, weight: 0))
-          place &+= 1
-          break
-        }
-        let cell = unsafe Int(state) &* classCount &+ Int(classes[tokens[place].index])
-        let weight = unsafe weights.map { unsafe $0[cell] } ?? 0
-        newReadings.append(Reading(state: state, weight: weight))
-        soft += weight - readings[place].weight
-        state = unsafe transitions[cell]
-        if state == TokenAutomaton.dead { return -.infinity }
-        place &+= 1
-      }
-      readingPieces.append(Piece(low: low, high: place, from: 0, length: newReadings.count))
-    }
-
-    entryPieces.removeAll()
-    newEntries.removeAll()
-    let fluency = target.fluency
-    // At most this is gained by no longer paying for the old places; new ones only take away.
-    var most = Double.infinity
-    if isBounded && bound > -.infinity {
-      most = 0
-      let stop = min(high &+ reach, count &+ 1)
-      for place in low..<stop { most -= entries[place].logProbability }
-      // The slack outweighs the rounding of a few hundred terms, each below a few hundred nats.
-      most += (soft - bound) / fluency + 1e-9
-    }
-    var change = 0.0
-    var context = entries[low].context
-    if length == 1 {
-      let before = context
-      let logProbability = target.model.advance(&context, scoring: token)
-      change += logProbability
-      most += logProbability
-      if most < 0 { return -.infinity }
-      newEntries.append(Entry(context: before, logProbability: logProbability))
-    }
-    if low < high { change -= entries[low].logProbability }
-    var place = high
-    while !(context == entries[place].context) {
-      let before = context
-      let logProbability =
-        place == count
-        ? target.model.logProbability(of: end, in: context)
-        : target.model.advance(&context, scoring: tokens[place])
-      change += logProbability - entries[place].logProbability
-      most += logProbability
-      if most < 0 { return -.infinity }
-      newEntries.append(Entry(context: before, logProbability: logProbability))
-      place &+= 1
-      if place > count { break }
-    }
-    entryPieces.append(Piece(low: low, high: place, from: 0, length: newEntries.count))
-    return soft + fluency * change
+    let soft = changeOfAutomaton()
+    if soft == -.infinity { return soft }
+    return changeOfModel(soft: soft, atLeast: bound, target)
   }
 
   /// The same for a deletion, whose change is kept.
@@ -314,10 +223,10 @@ struct SentenceScorerCore<Model: LanguageModel> {
     of place: Int, atLeast bound: Double, _ target: SentenceTarget<Model>
   ) -> Double {
     precondition(place >= 0 && place < tokens.count, "a deleted place lies in the text")
-    let known = deletions[place]
     // An unweighted automaton changes a text's weight by nothing or to 0.
-    if unsafe weights == nil, target.fluency * known < bound { return -.infinity }
-    let change = changeOfOne(place, place &+ 1, end, 0, atLeast: -.infinity, target)
+    if unsafe weights == nil, target.fluency * deletions[place] < bound { return -.infinity }
+    prepare(.delete(place))
+    let change = change(atLeast: -.infinity, target)
     if unsafe weights == nil, change > -.infinity { deletions[place] = change / target.fluency }
     return change
   }
@@ -361,63 +270,68 @@ struct SentenceScorerCore<Model: LanguageModel> {
     }
   }
 
+  /// Reads a token on the new path; the nats that it adds.
+  @inlinable
+  @inline(__always)
+  mutating func read(
+    _ token: Token, _ state: inout TokenAutomaton.State,
+    _ classes: UnsafeMutablePointer<UInt32>,
+    _ transitions: UnsafeMutablePointer<TokenAutomaton.State>
+  ) -> Double {
+    let cell = unsafe Int(state) &* classCount &+ Int(classes[token.index])
+    let weight = unsafe weights.map { unsafe $0[cell] } ?? 0
+    newReadings.append(Reading(state: state, weight: weight))
+    state = unsafe transitions[cell]
+    return weight
+  }
+
   /// Nats that the automaton adds to the edited text more than to the old one.
   @inlinable
   @inline(__always)
-  mutating func changeOfAutomaton(_ target: SentenceTarget<Model>) -> Double {
+  mutating func changeOfAutomaton() -> Double {
     readingPieces.removeAll()
     newReadings.removeAll()
-    guard let automaton = target.automaton else { return 0 }
+    guard let classes = unsafe classes, let transitions = unsafe transitions,
+      let finalWeights = unsafe finalWeights
+    else { return 0 }
     let count = tokens.count
-    let isWeighted = !automaton.weights.isEmpty
     var change = 0.0
     var segment = 0
     var low = segments[0].low
     var from = 0
     var state = readings[low].state
-    outer: while true {
+    while true {
       let piece = segments[segment]
-      for i in piece.from..<piece.from &+ piece.length {
-        let token = newTokens[i]
-        let weight = isWeighted ? automaton.weight(state, token) : 0
-        newReadings.append(Reading(state: state, weight: weight))
-        change += weight
-        state = automaton.next(state, token)
-        if state == TokenAutomaton.dead { return -.infinity }
-      }
-      if isWeighted {
-        for place in piece.low..<piece.high { change -= readings[place].weight }
-      }
-      var place = piece.high
       segment &+= 1
-      while true {
-        if segment < segments.count, place == segments[segment].low { continue outer }
-        if state == readings[place].state {
-          readingPieces.append(
-            Piece(low: low, high: place, from: from, length: newReadings.count &- from))
-          guard segment < segments.count else { return change }
-          low = segments[segment].low
-          from = newReadings.count
-          state = readings[low].state
-          continue outer
-        }
-        if place == count {
-          let final = automaton.finalWeights[Int(state)]
-          if final == -.infinity { return final }
-          change += final - automaton.finalWeights[Int(readings[count].state)]
-          newReadings.append(Reading(state: state, weight: 0))
-          readingPieces.append(
-            Piece(low: low, high: count &+ 1, from: from, length: newReadings.count &- from))
-          return change
-        }
-        let token = tokens[place]
-        let weight = isWeighted ? automaton.weight(state, token) : 0
-        newReadings.append(Reading(state: state, weight: weight))
-        change += weight - readings[place].weight
-        state = automaton.next(state, token)
+      let stop = segment < segments.count ? segments[segment].low : count &+ 1
+      for i in piece.from..<piece.from &+ piece.length {
+        change += unsafe read(newTokens[i], &state, classes, transitions)
         if state == TokenAutomaton.dead { return -.infinity }
+      }
+      for place in piece.low..<piece.high { change -= readings[place].weight }
+      // The old tokens until the old path is met.
+      var place = piece.high
+      while place != stop && state != readings[place].state {
+        if place == count {
+          let final = unsafe finalWeights[Int(state)]
+          if final == -.infinity { return final }
+          change += unsafe final - finalWeights[Int(readings[count].state)]
+          newReadings.append(Reading(state: state, weight: 0))
+        } else {
+          change -= readings[place].weight
+          change += unsafe read(tokens[place], &state, classes, transitions)
+          if state == TokenAutomaton.dead { return -.infinity }
+        }
         place &+= 1
       }
+      // On another path still, the next segment goes on from here.
+      if segment < segments.count, place == stop, state != readings[place].state { continue }
+      readingPieces.append(
+        Piece(low: low, high: place, from: from, length: newReadings.count &- from))
+      guard segment < segments.count else { return change }
+      low = segments[segment].low
+      from = newReadings.count
+      state = readings[low].state
     }
   }
 
@@ -447,8 +361,10 @@ struct SentenceScorerCore<Model: LanguageModel> {
     var low = segments[0].low
     var from = 0
     var context = entries[low].context
-    outer: while true {
+    while true {
       let piece = segments[segment]
+      segment &+= 1
+      let stop = segment < segments.count ? segments[segment].low : count &+ 1
       for i in piece.from..<piece.from &+ piece.length {
         let before = context
         let logProbability = target.model.advance(&context, scoring: newTokens[i])
@@ -458,19 +374,9 @@ struct SentenceScorerCore<Model: LanguageModel> {
         if most < 0 { return -.infinity }
       }
       for place in piece.low..<piece.high { change -= entries[place].logProbability }
+      // The old tokens until their contexts are met.
       var place = piece.high
-      segment &+= 1
-      while true {
-        if segment < segments.count, place == segments[segment].low { continue outer }
-        if context == entries[place].context {
-          entryPieces.append(
-            Piece(low: low, high: place, from: from, length: newEntries.count &- from))
-          guard segment < segments.count else { return soft + fluency * change }
-          low = segments[segment].low
-          from = newEntries.count
-          context = entries[low].context
-          continue outer
-        }
+      while place != stop && !(context == entries[place].context) {
         let before = context
         let logProbability =
           place == count
@@ -480,13 +386,16 @@ struct SentenceScorerCore<Model: LanguageModel> {
         change += logProbability - entries[place].logProbability
         most += logProbability
         if most < 0 { return -.infinity }
-        if place == count {
-          entryPieces.append(
-            Piece(low: low, high: count &+ 1, from: from, length: newEntries.count &- from))
-          return soft + fluency * change
-        }
         place &+= 1
       }
+      // In another context still, the next segment goes on from here.
+      if segment < segments.count, place == stop, !(context == entries[place].context) { continue }
+      entryPieces.append(
+        Piece(low: low, high: place, from: from, length: newEntries.count &- from))
+      guard segment < segments.count else { return soft + fluency * change }
+      low = segments[segment].low
+      from = newEntries.count
+      context = entries[low].context
     }
   }
 

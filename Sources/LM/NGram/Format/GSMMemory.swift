@@ -1,5 +1,6 @@
 // Licensed under the Apache License, Version 2.0.
 
+internal import CKernels
 internal import Foundation
 internal import Sampling
 
@@ -70,6 +71,10 @@ struct NGramLevel {
       probes &+= 1
     }
     return -1
+  }
+
+  func prefetchSlot(_ hash: UInt64) {
+    unsafe gensample_prefetch(slots + ChildHash.slot(hash, slotCount))
   }
 
   /// Whether what follows can depend on the node.

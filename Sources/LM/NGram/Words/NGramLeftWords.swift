@@ -17,10 +17,8 @@ public struct NGramLeftWords: WordProposal {
   /// What a context backs off from, by levels: level k holds the n-grams of k + 1 words.
   @usableFromInline
   struct Level: Sendable {
-    /// For each n-gram: how likely its place in its context's alias table is itself, and who else
-    /// it is.
-    @usableFromInline var thresholds: [Double] = []
-    @usableFromInline var aliases: [UInt32] = []
+    /// Each context's corrections.
+    @usableFromInline var corrections = AliasLists(count: 0)
     /// For each context of k words: the share of its own corrections in its mixture; the log of
     /// the drawable words' sum; whether some correction on its way down is negative.
     @usableFromInline var shares: [Double] = []
@@ -74,15 +72,13 @@ public struct NGramLeftWords: WordProposal {
       let contextSuffixes = k > 1 ? model.suffixes(ofLevel: k - 1) : []
       let contexts = model.counts[k - 1]
       var level = Level()
-      level.thresholds = [Double](repeating: 1, count: model.counts[k])
-      level.aliases = [UInt32](repeating: 0, count: model.counts[k])
+      level.corrections = AliasLists(count: model.counts[k])
       level.shares = [Double](repeating: 0, count: contexts)
       level.logSums = [Double](repeating: 0, count: contexts)
       level.hasNegative = [Bool](repeating: false, count: contexts)
       var nextMixtures = [Double](repeating: 0, count: contexts)
       var nextSums = [Double](repeating: 0, count: contexts)
       var corrections: [Double] = []
-      var filler = AliasFiller()
       for context in 0..<contexts {
         let backoff = LogSpace.exp(model.backoff(k - 1, context) * logOf10)
         let (low, high) = model.children(k, of: context)
@@ -110,10 +106,7 @@ public struct NGramLeftWords: WordProposal {
         level.shares[context] = mixture > 0 ? min(1, plus / mixture) : 0
         level.logSums[context] = LogSpace.log(max(own, 0))
         level.hasNegative[context] = minus > 0 || k > 1 && negative[shorter]
-        if plus > 0 {
-          filler.fill(
-            corrections, sum: plus, from: low, &level.thresholds, &level.aliases)
-        }
+        level.corrections.fill(from: low, corrections, sum: plus)
       }
       mixtures = nextMixtures
       sums = nextSums
@@ -166,11 +159,7 @@ public struct NGramLeftWords: WordProposal {
         word = UInt32(truncatingIfNeeded: tables.unigrams.draw(using: &choices))
       } else {
         let (low, high) = model.children(k, of: context.node(ofLength: k))
-        let place = low &+ choices.index(below: high &- low)
-        let node =
-          choices.chance(tables.levels[k].thresholds[place])
-          ? place : Int(tables.levels[k].aliases[place])
-        word = model.word(k, node)
+        word = model.word(k, tables.levels[k].corrections.draw(low, high, using: &choices))
       }
       if !isMixed || choices.chance(acceptance(of: word, in: context)) {
         let logSum = logSum(of: context)

@@ -1,0 +1,137 @@
+// Licensed under the Apache License, Version 2.0.
+
+public import Sampling
+
+/// The words listed both behind one word and before another, and their weights where no longer
+/// n-gram says more.
+///
+/// Its owner must destroy it.
+@usableFromInline
+struct NGramPair {
+  /// A word, and what the n-grams of two words on either side say of it.
+  @usableFromInline
+  struct Member {
+    @usableFromInline var word: UInt32
+    var leftGram: UInt32
+    var rightGram: UInt32
+    var leftWeight: Double
+    var rightWeight: Double
+  }
+
+  var left: UInt32 = 0
+  var right: UInt32 = 0
+  var isFilled = false
+  /// By ascending words, the drawable ones.
+  @usableFromInline var members = Lane<Member>(capacity: 0)
+  @usableFromInline var weights = Lane<Double>(capacity: 0)
+  /// Sums of blocks of weights, for draws in two short scans.
+  @usableFromInline var blocks = Lane<Double>(capacity: 0)
+  /// Where a word stands among them, if they are many.
+  private var maps: RankMaps?
+  private var isLong = false
+  var sum = 0.0
+  /// What these words add to the sums of the other classes.
+  var unigramSum = 0.0
+  var leftSum = 0.0
+  var rightSum = 0.0
+
+  @usableFromInline static let blockSize = 32
+
+  init() {}
+
+  func destroy() {
+    members.destroy()
+    weights.destroy()
+    blocks.destroy()
+  }
+
+  /// Bytes that it takes.
+  var byteCount: Int { members.byteCount + weights.byteCount + (maps?.byteCount ?? 0) }
+
+  /// The words, as a list of their places.
+  var list: SortedWords { SortedWords(0, members.count, isLong ? maps?[0] : nil) }
+
+  /// A word in proportion to its weight.
+  @inlinable
+  func draw(using choices: inout some ChoiceSource) -> UInt32 {
+    let block = unsafe choices.index(weights: blocks.buffer.span)
+    let low = block &* Self.blockSize
+    let high = min(low &+ Self.blockSize, weights.count)
+    return unsafe members[
+      low &+ choices.index(weights: weights.buffer.extracting(low..<high).span)
+    ].word
+  }
+
+  /// Fills in the words listed between two others.
+  ///
+  /// - Complexity: O(what is listed beside either).
+  mutating func fill(
+    _ left: UInt32, _ right: UInt32, _ tables: NGramPlaceTables, _ model: NGramModel
+  ) {
+    self.left = left
+    self.right = right
+    isFilled = true
+    isLong = false
+    members.removeAll()
+    weights.removeAll()
+    blocks.removeAll()
+    (sum, unigramSum, leftSum, rightSum) = (0, 0, 0, 0)
+    var (sum, unigramSum, leftSum, rightSum) = (0.0, 0.0, 0.0, 0.0)
+    let order = model.order
+    guard order > 1 else { return }
+    let (a, aEnd) = model.children(1, of: Int(left))
+    let (b, bEnd) = model.predecessors(1, of: Int(right))
+    let isEnd = right == model.vocabulary.end.rawValue
+    let bit = NGramPlaceTables.bit(right)
+    let unigrams = unsafe tables.unigramWeights.pointer
+    let leftWeights = unsafe tables.levels[1].leftWeights.pointer
+    let entryWeights = unsafe tables.levels[1].entryWeights.pointer
+    let signatures = unsafe tables.signatures.pointer
+    var block = 0.0
+    forEachShared(
+      SortedWords(a, aEnd, tables.levels[1].leftMap(Int(left))), { model.word(1, $0) },
+      SortedWords(b, bEnd, tables.levels[1].rightMap(Int(right))), { model.predecessorWord(1, $0) }
+    ) { leftGram, entry in
+      let word = model.word(1, leftGram)
+      let rightGram = model.predecessorGram(1, entry)
+      let unigram = unsafe unigrams[Int(word)]
+      guard unigram > 0 else { return }
+      let leftWeight = unsafe leftWeights[leftGram]
+      let rightWeight = unsafe entryWeights[entry]
+      var weight = leftWeight * rightWeight / unigram
+      if order > 2, unsafe signatures[leftGram] & bit != 0,
+        let middle = model.child(2, of: leftGram, right)
+      {
+        // The n-gram of all three in place of a back-off from the left to the right one.
+        let own = order > 3 && !isEnd ? model.backoff(2, middle) : 0
+        let log10 =
+          model.probability(1, leftGram) + model.probability(2, middle) + own
+          + (isEnd ? 0 : model.backoff(1, rightGram))
+        weight = LogSpace.exp(log10 * logOf10)
+      }
+      members.append(
+        Member(
+          word: word, leftGram: UInt32(truncatingIfNeeded: leftGram),
+          rightGram: UInt32(truncatingIfNeeded: rightGram), leftWeight: leftWeight,
+          rightWeight: rightWeight))
+      weights.append(weight)
+      unigramSum += unigram
+      leftSum += leftWeight
+      rightSum += rightWeight
+      sum += weight
+      block += weight
+      if members.count % Self.blockSize == 0 {
+        blocks.append(block)
+        block = 0
+      }
+    }
+    if members.count % Self.blockSize != 0 { blocks.append(block) }
+    (self.sum, self.unigramSum, self.leftSum, self.rightSum) = (sum, unigramSum, leftSum, rightSum)
+    if members.count >= tables.longList {
+      let maps = maps ?? RankMaps(count: 1, wordCount: model.vocabulary.count)
+      maps.fill(0, 0..<members.count) { members[$0].word }
+      self.maps = maps
+      isLong = true
+    }
+  }
+}
