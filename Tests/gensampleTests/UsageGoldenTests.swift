@@ -123,6 +123,7 @@ import Testing
         "--penalty-decay says something of --repetition-penalty, --frequency-penalty, "
           + "--presence-penalty, and none is given"
       ),
+      (["diagnose"], "diagnose needs a run: gensample diagnose RUN... [options]"),
       (["check"], "check needs a constraint file: gensample check FILE [TEXT...] [options]"),
       (["check", "-", "-"], "standard input can be read only once"),
       (["train", "x"], "train needs -o MODEL, the file to write"),

@@ -28,7 +28,8 @@ struct JSONObject {
   /// The object without a line's end.
   var text: String { "{" + fields.joined(separator: ",") + "}" }
 
-  private static func text(of value: Value) -> String {
+  /// A value as JSON.
+  static func text(of value: Value) -> String {
     switch value {
     case .string(let string): quoted(string)
     case .integer(let integer): String(integer)

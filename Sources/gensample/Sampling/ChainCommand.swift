@@ -40,8 +40,9 @@ struct ChainCommand {
     }
     let folder = try RunFolder(path)
     try folder.write(
-      plan: plan, chains: chains, command: command.name, model: run.modelName,
-      constraints: run.constraints, start: arguments.text("start"))
+      RunDescription(
+        command: command.name, model: run.modelName, constraints: run.constraints, plan: plan,
+        chains: chains, start: arguments.text("start")))
     self.folder = folder
   }
 

@@ -90,28 +90,19 @@ struct ChainResults {
     }
     object.add("moves", .object(moves))
     var all = JSONObject()
-    for (i, quantity) in quantities.enumerated() {
-      let traces = ChainTraces(records.map { $0.trace.map { $0[i] } })
-      var one = JSONObject()
-      var reasons: [String] = []
-      for (name, estimate) in [
-        ("mean", traces.mean), ("mcse", traces.meanError), ("ess_bulk", traces.bulkEffectiveSize),
-        ("ess_tail", traces.tailEffectiveSize), ("r_hat", traces.rHat),
-      ] {
-        switch estimate {
-        case .value(let value) where value.isFinite: one.add(name, .number(value))
-        case .value:
-          one.add(name, .null)
-          reasons.append("\(name) is infinite: each chain stays where it is, and they differ")
-        case .undefined(let reason):
-          one.add(name, .null)
-          if !reasons.contains(reason) { reasons.append(reason) }
-        }
-      }
-      if !reasons.isEmpty { one.add("reason", .string(reasons.joined(separator: "; "))) }
-      all.add(quantity.name, .object(one))
-    }
+    for summary in summaries(records, quantities) { all.add(summary.name, .object(summary.object)) }
     object.add("quantities", .object(all))
+  }
+
+  /// What is known of each quantity.
+  private static func summaries(
+    _ records: [Record], _ quantities: [Quantity]
+  ) -> [QuantitySummary] {
+    quantities.enumerated().map { i, quantity in
+      QuantitySummary(
+        quantity.name, records.traces(ofQuantity: i), chainNumbers: records.map(\.chain),
+        isWhole: false)
+    }
   }
 
   private static func total(_ rows: [[Int]]) -> [Int] {
@@ -133,21 +124,24 @@ struct ChainResults {
       counts.1 > 0 ? "\(kind) \(percent(Double(counts.0) / Double(counts.1)))" : nil
     }
     var lines = ["  accepted: " + moves.joined(separator: ", ")]
-    for (i, quantity) in quantities.enumerated() where quantity.part?.constraint.isSoft ?? true {
-      let traces = ChainTraces(records.map { $0.trace.map { $0[i] } })
-      guard let mean = traces.mean.value else { continue }
-      var line = "  \(quantity.name): mean \(short(mean))"
-      if let error = traces.meanError.value {
-        line += " ± \(short(error))"
+    // Hard statements are met by all draws, which needs no line.
+    let shown = quantities.map { $0.part?.constraint.isSoft ?? true }
+    for (summary, isShown) in zip(summaries(records, quantities), shown) where isShown {
+      guard let mean = summary.estimate("mean").value else { continue }
+      var line = "  \(summary.name): mean \(QuantitySummary.short(mean))"
+      if let error = summary.estimate("mcse").value {
+        line += " ± \(QuantitySummary.short(error))"
       }
-      if let size = traces.bulkEffectiveSize.value {
-        line += ", effective draws \(String(format: "%.0f", size))"
+      if let size = summary.estimate("ess_bulk").value {
+        line += ", effective draws \(QuantitySummary.whole(size))"
       }
-      switch traces.rHat {
+      switch summary.estimate("r_hat") {
       case .value(let value) where value.isFinite:
-        line += ", R-hat \(String(format: "%.3f", value))"
-        if value > 1.01 {
-          line += " (above 1.01: the chains have not met; run longer: --warmup, --thin)"
+        line += ", R-hat \(QuantitySummary.rHat(value))"
+        if value > QuantitySummary.highestRHat {
+          line +=
+            " (above \(QuantitySummary.highestRHat): the chains have not met; run longer: "
+            + "--warmup, --thin)"
         }
       case .value: line += ", R-hat infinite: the chains have not met; run longer: --warmup, --thin"
       case .undefined(let reason): line += ", no R-hat: \(reason)"
@@ -155,10 +149,6 @@ struct ChainResults {
       lines.append(line)
     }
     return lines.joined(separator: "\n")
-  }
-
-  private static func short(_ number: Double) -> String {
-    String(format: abs(number) < 1e9 ? "%.2f" : "%.3g", number)
   }
 
   static func percent(_ share: Double) -> String {

@@ -16,8 +16,10 @@ enum PlanOptions {
     Option("trace-every", "N", "steps between rows of the trace (default: 1000 rows a chain)"),
     Option("chain-range", "A..B", "only these chains of the plan, from 0, both ends included"),
     Option("seed", "N", "the same seed gives the same results (default: a random one, printed)"),
-    Option("threads", "N", "how many chains run at once (default: all cores)"),
+    threads,
   ]
+
+  static let threads = Option("threads", "N", "how many work at once (default: all cores)")
 
   static func plan(_ arguments: Arguments) throws(CommandFailure) -> RunPlan {
     guard !arguments.has("samples") || !arguments.has("steps") else {

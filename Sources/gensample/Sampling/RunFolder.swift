@@ -28,31 +28,15 @@ struct RunFolder {
   }
 
   /// Writes what the run is, before it begins.
-  func write(
-    plan: RunPlan, chains: ClosedRange<Int>, command: String, model: String,
-    constraints: [Constraint], start: String?
-  ) throws(CommandFailure) {
-    var object = JSONObject()
-    object.add("type", .string("run"))
-    object.add("format", .integer(1))
-    object.add("version", .string(programVersion))
-    object.add("command", .string(command))
-    object.add("model", .string(model))
-    object.add("constraints", .strings(constraints.map(\.text)))
-    object.add("chains", .integer(plan.chains))
-    object.add("chain_range", .integers([chains.lowerBound, chains.upperBound]))
-    if let start { object.add("start", .string(start)) }
-    object.add("warmup", .integer(plan.warmup))
-    object.add("thin", .integer(plan.thin))
-    switch plan.extent {
-    case .draws(let count): object.add("samples", .integer(count))
-    case .steps(let count): object.add("steps", .integer(count))
-    }
-    object.add("trace_every", .integer(plan.traceInterval))
-    object.add("seed", .unsigned(plan.seed))
+  func write(_ description: RunDescription) throws(CommandFailure) {
     let stream = try stream("run.json")
-    try stream.writeLine(object.text)
+    try stream.writeLine(description.object.text)
     try stream.finish()
+  }
+
+  /// What is said of a folder that lacks a file which its run writes at its end.
+  static func unfinished(_ path: String, missing: String) -> String {
+    "'\(path)' holds no \(missing): its run is still going on, or was killed before its end"
   }
 
   /// Writes a chain's trace in the layout of Stan's sample files.
@@ -66,7 +50,7 @@ struct RunFolder {
       # model = \(model)
       # method = sample
       #   sample
-      #     num_samples = \(record.trace.count)
+      #     num_samples = \(record.trace.count * plan.traceInterval)
       #     num_warmup = \(plan.warmup)
       #     save_warmup = 0
       #     thin = \(plan.traceInterval)

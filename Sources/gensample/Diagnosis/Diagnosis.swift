@@ -1,0 +1,158 @@
+// Licensed under the Apache License, Version 2.0.
+
+import Foundation
+import LM
+import Sampling
+
+/// One run, put together from its parts, and what is to be said of it.
+struct Diagnosis {
+  /// What is read: run folders, or files of Stan's layout.
+  let title: String
+  let chainNumbers: [Int]
+  let rows: Int
+  let summaries: [QuantitySummary]
+  /// Proposed and accepted steps by kind, where the runs tell.
+  let moves: [(kind: String, proposed: Int, accepted: Int)]
+  let texts: TextDiversity<Int>?
+  /// What is wrong with the run as a whole, before its quantities.
+  let runProblems: [String]
+  let description: RunDescription?
+
+  /// Everything that is wrong, each a sentence.
+  var problems: [String] {
+    runProblems
+      + moves.filter { $0.proposed >= 1000 && $0.accepted == 0 }.map {
+        "moves: none of \($0.proposed) proposals of '\($0.kind)' was accepted; the others do all "
+          + "the work"
+      } + summaries.flatMap(\.problems)
+  }
+
+  /// Numbers about the texts, by their fields.
+  var diversity: [(field: String, label: String, value: Estimate)] {
+    guard let texts else { return [] }
+    return [
+      ("distinct_texts", "distinct texts", texts.distinctTexts),
+      ("distinct_1", "distinct-1", texts.distinct(1)),
+      ("distinct_2", "distinct-2", texts.distinct(2)),
+      ("distinct_3", "distinct-3", texts.distinct(3)),
+      ("self_bleu_4", "self-BLEU-4", texts.selfBLEU(4)),
+      ("repeated_2", "repeated 2-grams", texts.repeated(2)),
+      ("repeated_3", "repeated 3-grams", texts.repeated(3)),
+    ]
+  }
+
+  /// The diagnosis as one JSON object.
+  var object: JSONObject {
+    var object = JSONObject()
+    object.add("type", .string("diagnosis"))
+    if let description {
+      object.add("command", .string(description.command))
+      object.add("model", .string(description.model))
+      object.add("seed", .unsigned(description.seed))
+    }
+    object.add("chains", .integers(chainNumbers))
+    object.add("rows", .integer(rows))
+    if !moves.isEmpty {
+      var all = JSONObject()
+      for move in moves {
+        var one = JSONObject()
+        one.add("proposed", .integer(move.proposed))
+        one.add("accepted", .integer(move.accepted))
+        one.add(
+          "acceptance_rate",
+          move.proposed > 0 ? .number(Double(move.accepted) / Double(move.proposed)) : .null)
+        all.add(move.kind, .object(one))
+      }
+      object.add("moves", .object(all))
+    }
+    var quantities = JSONObject()
+    for summary in summaries { quantities.add(summary.name, .object(summary.object)) }
+    object.add("quantities", .object(quantities))
+    if let texts {
+      var one = JSONObject()
+      one.add("count", .integer(texts.texts.count))
+      var reasons: [String] = []
+      for (field, _, value) in diversity {
+        one.add(field, value.value.map { .number($0) } ?? .null)
+        if let reason = value.reason, !reasons.contains(reason) { reasons.append(reason) }
+      }
+      if !reasons.isEmpty { one.add("reason", .string(reasons.joined(separator: "; "))) }
+      object.add("texts", .object(one))
+    }
+    object.add("problems", .strings(problems))
+    return object
+  }
+
+  /// The diagnosis for people.
+  var text: String {
+    var lines = [title, ""]
+    let columns = [
+      ("mean", "mean"), ("mcse", "mcse"), ("sd", "sd"), ("5 %", "q5"), ("median", "median"),
+      ("95 %", "q95"), ("ess bulk", "ess_bulk"), ("ess tail", "ess_tail"),
+      ("time", "autocorrelation_time"), ("R-hat", "r_hat"),
+    ]
+    lines.append(columns.map { padded($0.0) }.joined() + "  quantity")
+    for summary in summaries {
+      let cells = columns.map { _, field -> String in
+        guard let value = summary.estimate(field).value else { return "-" }
+        guard value.isFinite else { return "inf" }
+        switch field {
+        case "r_hat": return QuantitySummary.rHat(value)
+        case "ess_bulk", "ess_tail": return QuantitySummary.whole(value)
+        default: return QuantitySummary.short(value)
+        }
+      }
+      lines.append(cells.map(padded).joined() + "  " + summary.name)
+    }
+    let notes = reasons
+    if !notes.isEmpty { lines += [""] + notes }
+    for summary in summaries {
+      if let nested = summary.estimates.first(where: { $0.field == "r_hat_nested" }) {
+        let text =
+          nested.value.value.map(QuantitySummary.rHat) ?? "none: \(nested.value.reason ?? "")"
+        lines.append("nested R-hat of \(summary.name): \(text)")
+      }
+    }
+    if !moves.isEmpty {
+      let rates = moves.filter { $0.proposed > 0 }.map {
+        "\($0.kind) \(ChainResults.percent(Double($0.accepted) / Double($0.proposed)))"
+      }
+      lines += ["", "accepted: " + rates.joined(separator: ", ")]
+    }
+    if let texts {
+      let figures = diversity.map { _, label, value in
+        "\(label) \(value.value.map { String(format: "%.3f", $0) } ?? "-")"
+      }
+      lines += ["", "\(texts.texts.count) texts: " + figures.joined(separator: ", ")]
+    }
+    let problems = problems
+    lines.append("")
+    if problems.isEmpty {
+      lines.append("Nothing speaks against these chains.")
+    } else {
+      lines.append(problems.count == 1 ? "One problem:" : "\(problems.count) problems:")
+      lines += problems.map { "  - \($0)" }
+    }
+    return lines.joined(separator: "\n")
+  }
+
+  /// Why cells are empty, once for each reason.
+  private var reasons: [String] {
+    var order: [String] = []
+    var names: [String: [String]] = [:]
+    for summary in summaries {
+      for (_, estimate) in summary.estimates {
+        guard let reason = estimate.reason else { continue }
+        if names[reason] == nil { order.append(reason) }
+        if names[reason]?.contains(summary.name) != true {
+          names[reason, default: []].append(summary.name)
+        }
+      }
+    }
+    return order.map { "- : \($0) (\((names[$0] ?? []).joined(separator: ", ")))" }
+  }
+
+  private func padded(_ cell: String) -> String {
+    String(repeating: " ", count: max(1, 10 - cell.count)) + cell
+  }
+}

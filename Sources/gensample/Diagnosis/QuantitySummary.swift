@@ -1,0 +1,171 @@
+// Licensed under the Apache License, Version 2.0.
+
+import Foundation
+import Sampling
+
+/// What is known of one traced quantity: for the summary of a run and for its diagnosis.
+struct QuantitySummary: Sendable {
+  /// Above this chains are taken for not having met (Vehtari and others 2021, section 4.1).
+  static let highestRHat = 1.01
+  /// Effective draws a chain that estimates of errors need (the same place: 400 for four chains).
+  static let leastDraws = 100.0
+  /// Chance alone gives a smaller p-value in one of a thousand honest quantities.
+  static let leastPValue = 1e-3
+
+  let name: String
+  let chainNumbers: [Int]
+  /// The fields of the contract, in order.
+  let estimates: [(field: String, value: Estimate)]
+  let homogeneity: TestEstimate?
+  /// The value of a chain that never moved while others did, by the chain's number.
+  let stuck: [(chain: Int, value: Double)]
+  private let hasNaN: Bool
+  private let isConstant: Bool
+
+  /// - Parameters:
+  ///   - name: what it is called.
+  ///   - traces: its rows.
+  ///   - chainNumbers: the chains' numbers in the plan.
+  ///   - isWhole: whether all is asked for, or what a run's summary holds.
+  ///   - superchain: so many chains in a row began at one state; `nil` where nothing is said.
+  init(
+    _ name: String, _ traces: ChainTraces, chainNumbers: [Int], isWhole: Bool,
+    superchain: Int? = nil
+  ) {
+    self.name = name
+    self.chainNumbers = chainNumbers
+    hasNaN = traces.chains.contains { $0.contains(where: \.isNaN) }
+    let first = traces.chains.first?.first
+    isConstant = first != nil && traces.chains.allSatisfy { $0.allSatisfy { $0 == first } }
+    var estimates = [
+      ("mean", traces.mean), ("mcse", traces.meanError), ("ess_bulk", traces.bulkEffectiveSize),
+      ("ess_tail", traces.tailEffectiveSize), ("r_hat", traces.rHat),
+    ]
+    guard isWhole else {
+      self.estimates = estimates
+      homogeneity = nil
+      stuck = []
+      return
+    }
+    estimates += [
+      ("sd", traces.deviation), ("sd_mcse", traces.deviationError),
+      ("q5", traces.quantile(0.05)), ("q5_mcse", traces.error(ofQuantile: 0.05)),
+      ("median", traces.quantile(0.5)), ("median_mcse", traces.medianError),
+      ("q95", traces.quantile(0.95)), ("q95_mcse", traces.error(ofQuantile: 0.95)),
+      ("autocorrelation_time", traces.autocorrelationTime), ("r_hat_bulk", traces.bulkRHat),
+      ("r_hat_folded", traces.foldedRHat),
+    ]
+    if let superchain {
+      estimates.append(("r_hat_nested", traces.nestedRHat(superchainsOf: superchain)))
+    }
+    self.estimates = estimates
+    homogeneity = traces.homogeneity()
+    let constant = traces.chains.map { chain in
+      chain.first.flatMap { first in chain.allSatisfy { $0 == first } ? first : nil }
+    }
+    let isMoving = constant.contains { $0 == nil }
+    stuck =
+      isMoving && traces.count > 1
+      ? zip(chainNumbers, constant).compactMap { chain, value in value.map { (chain, $0) } } : []
+  }
+
+  /// An estimate by its field.
+  func estimate(_ field: String) -> Estimate {
+    estimates.first { $0.field == field }?.value ?? .undefined("it was not asked for")
+  }
+
+  /// The fields, `null` where undefined, with the reasons.
+  var object: JSONObject {
+    var one = JSONObject()
+    var reasons: [String] = []
+    for (field, estimate) in estimates {
+      switch estimate {
+      case .value(let value) where value.isFinite: one.add(field, .number(value))
+      case .value:
+        one.add(field, .null)
+        reasons.append("\(field) is infinite: each chain stays where it is, and they differ")
+      case .undefined(let reason):
+        one.add(field, .null)
+        if !reasons.contains(reason) { reasons.append(reason) }
+      }
+    }
+    switch homogeneity {
+    case .result(let result):
+      one.add("homogeneity_statistic", .number(result.statistic))
+      one.add("homogeneity_degrees", .integer(result.degrees))
+      one.add("homogeneity_p", .number(result.pValue))
+    case .undefined(let reason):
+      one.add("homogeneity_p", .null)
+      if !reasons.contains(reason) { reasons.append(reason) }
+    case nil: break
+    }
+    if !reasons.isEmpty { one.add("reason", .string(reasons.joined(separator: "; "))) }
+    return one
+  }
+
+  /// What is wrong with it, each a sentence that says what to do.
+  var problems: [String] {
+    var problems = stuck.prefix(3).map {
+      "\(name): chain \($0.chain) stays at \(Self.short($0.value)) while others move; it is caught, "
+        + "and nothing is to be believed before it gets away: run longer (--warmup, --thin)"
+    }
+    if stuck.count > 3 {
+      problems.append("\(name): \(stuck.count) of the chains stay where they are in all")
+    }
+    var haveMet = false
+    switch estimate("r_hat") {
+    case .value(let value) where value > Self.highestRHat:
+      problems.append(
+        "\(name): R-hat is \(value.isFinite ? Self.rHat(value) : "infinite"), above "
+          + "\(Self.highestRHat): the chains have not met; run longer (--warmup, --thin), and take "
+          + "its mean and errors for nothing until then")
+    case .value: haveMet = true
+    case .undefined(let reason):
+      if let problem = problem(without: reason) { problems.append(problem) }
+    }
+    if let nested = estimate("r_hat_nested").value, nested > Self.highestRHat {
+      problems.append(
+        "\(name): nested R-hat is \(nested.isFinite ? Self.rHat(nested) : "infinite"), above "
+          + "\(Self.highestRHat): the superchains have not forgotten their beginnings; run longer "
+          + "(--warmup)")
+    }
+    let needed = Self.leastDraws * Double(chainNumbers.count)
+    let sizes = [("bulk", "ess_bulk"), ("tails", "ess_tail")].compactMap { part, field in
+      estimate(field).value.flatMap { $0 < needed ? "\(Self.whole($0)) in the \(part)" : nil }
+    }
+    if !sizes.isEmpty {
+      problems.append(
+        "\(name): effective draws are \(sizes.joined(separator: " and ")), fewer than "
+          + "\(Self.whole(needed)), \(Self.whole(Self.leastDraws)) a chain: errors and R-hat are "
+          + "rough; run longer (--steps, or --samples with --thin)")
+    }
+    if haveMet, case .result(let test) = homogeneity, test.pValue < Self.leastPValue {
+      problems.append(
+        "\(name): the chains visit its values unequally (chi-square \(Self.short(test.statistic)) "
+          + "at \(test.degrees) degrees of freedom, p = \(Self.short(test.pValue))) though R-hat is "
+          + "low; run longer (--warmup, --thin)")
+    }
+    return problems
+  }
+
+  /// What the lack of an R-hat means.
+  private func problem(without reason: String) -> String? {
+    if hasNaN {
+      return "\(name): a row holds no number, so that nothing is known of it; look for the chain "
+        + "that made it"
+    }
+    if isConstant || chainNumbers.count < 2 { return nil }
+    return "\(name): no R-hat: \(reason); run longer, or trace more often (--trace-every)"
+  }
+
+  static func rHat(_ value: Double) -> String { String(format: "%.3f", value) }
+
+  static func whole(_ value: Double) -> String { String(format: "%.0f", value) }
+
+  /// A number for people: its size decides the digits.
+  static func short(_ number: Double) -> String {
+    let size = abs(number)
+    if size != 0, size < 0.01 { return String(format: "%.2g", number) }
+    return String(format: size < 1e6 ? "%.2f" : "%.3g", number)
+  }
+}

@@ -1,0 +1,214 @@
+// Licensed under the Apache License, Version 2.0.
+
+import Foundation
+import LM
+import Sampling
+
+/// Folders and files that together hold the chains of one run.
+struct RunParts {
+  private var title = ""
+  private var description: RunDescription?
+  private var files: [(chain: Int, file: StanFile, path: String)] = []
+  private var moves: [(kind: String, proposed: Int, accepted: Int)] = []
+  private var texts: [(chain: Int, step: Int, tokens: [Int])] = []
+  private var problems: [String] = []
+  /// What the columns are called, where the name is not the column's own.
+  private var columnNames: [String: String] = [:]
+
+  /// Reads run folders, or files in the layout of Stan.
+  ///
+  /// - Parameters:
+  ///   - paths: all of one kind.
+  ///   - threads: how many files are read at once.
+  ///   - counted: told of each file read.
+  init(_ paths: [String], threads: Int, counted: RunMonitor) throws {
+    let manager = FileManager.default
+    var isFolder: ObjCBool = false
+    var kinds: Set<Bool> = []
+    for path in paths {
+      let exists = unsafe manager.fileExists(atPath: path, isDirectory: &isFolder)
+      guard path == "-" || exists else {
+        throw CommandFailure(.unreadable, "\(path): cannot be read: \(systemErrorText(ENOENT))")
+      }
+      kinds.insert(path != "-" && isFolder.boolValue)
+    }
+    guard kinds.count == 1, let areFolders = kinds.first else {
+      throw CommandFailure.usage(
+        "diagnose takes folders of one run or sample files of Stan, and here are both")
+    }
+    if areFolders {
+      try read(folders: paths, threads: threads, counted: counted)
+    } else {
+      try read(files: paths, threads: threads, counted: counted)
+    }
+    files.sort { $0.chain < $1.chain }
+    let names = files[0].file.names
+    for other in files.dropFirst() where other.file.names != names {
+      throw CommandFailure(
+        .data,
+        "\(other.path): its columns are \(Self.listed(other.file.names)), those of "
+          + "\(files[0].path) are \(Self.listed(names)); chains of one run have the same")
+    }
+  }
+
+  private static func listed(_ names: [String]) -> String {
+    names.prefix(8).joined(separator: ",") + (names.count > 8 ? ",..." : "")
+  }
+
+  private mutating func read(files paths: [String], threads: Int, counted: RunMonitor) throws {
+    try TextInput.checkOnce(paths)
+    let read = try concurrently(paths.count, threads: threads) { i in
+      defer { counted.add(1) }
+      return try StanFile(paths[i])
+    }
+    // Numbers from the files, unless they are missing or stand twice: merged runs number anew.
+    let ids = read.compactMap(\.id)
+    let areNumbered = ids.count == read.count && Set(ids).count == ids.count
+    files = read.indices.map { i in
+      (areNumbered ? ids[i] : i, read[i], TargetOptions.shown(paths[i]))
+    }
+    title = "\(read.count) file\(read.count == 1 ? "" : "s") of Stan's layout"
+    if let model = read[0].settings["model"] { title += ", model \(model)" }
+  }
+
+  private mutating func read(folders paths: [String], threads: Int, counted: RunMonitor) throws {
+    var descriptions: [RunDescription] = []
+    for path in paths { descriptions.append(try RunDescription(folder: path)) }
+    let first = descriptions[0]
+    var owners: [Int: String] = [:]
+    for (path, description) in zip(paths, descriptions) {
+      if let difference = first.difference(from: description) {
+        throw CommandFailure(
+          .data,
+          "'\(path)' is no part of the run in '\(paths[0])': \(difference); "
+            + "runs are merged that differ in their --chain-range only")
+      }
+      for chain in description.chainRange {
+        if let owner = owners[chain] {
+          throw CommandFailure(
+            .data, "chain \(chain) is in both '\(owner)' and '\(path)'; give each chain once")
+        }
+        owners[chain] = path
+      }
+    }
+    description = first
+    let places = owners.map { ($0.key, "\($0.value)/trace-\($0.key).csv") }
+    let folderOf = owners
+    let read = try concurrently(places.count, threads: threads) { i in
+      defer { counted.add(1) }
+      let (chain, path) = places[i]
+      guard FileManager.default.fileExists(atPath: path) else {
+        throw CommandFailure(
+          .data, RunFolder.unfinished(folderOf[chain] ?? "", missing: "trace-\(chain).csv"))
+      }
+      return try StanFile(path)
+    }
+    files = read.indices.map { (places[$0].0, read[$0], places[$0].1) }
+    for path in paths { try readSamples(path) }
+    let plan = first.plan
+    // Sums are rounded in one order, whatever the parts.
+    texts.sort { ($0.chain, $0.step) < ($1.chain, $1.step) }
+    let missing = (0..<plan.chains).filter { owners[$0] == nil && plan.steps(ofChain: $0) > 0 }
+    if !missing.isEmpty {
+      problems.append(
+        "the run has \(plan.chains) chains, and \(missing.count) of them are not here (the first "
+          + "is chain \(missing[0])); give the folders of the other --chain-range too")
+    }
+    for (i, statement) in (read.first.map(\.settings) ?? [:]) where i.hasPrefix("constraint_") {
+      columnNames[i] = statement
+    }
+    columnNames["lp__"] = "log_probability"
+    title =
+      "\(first.command), model \(first.model), seed \(first.seed), \(owners.count) of "
+      + "\(plan.chains) chain\(plan.chains == 1 ? "" : "s"), warm-up \(plan.warmup), "
+      + "a row every \(plan.traceInterval) steps"
+  }
+
+  private mutating func readSamples(_ folder: String) throws {
+    let path = folder + "/samples.jsonl"
+    guard FileManager.default.fileExists(atPath: path) else {
+      throw CommandFailure(.data, RunFolder.unfinished(folder, missing: "samples.jsonl"))
+    }
+    var hasSummary = false
+    for (i, line) in try TextInput.lines(path).enumerated() {
+      let value = try? JSONSerialization.jsonObject(with: Data(line.utf8))
+      guard let object = value as? [String: Any] else {
+        throw LoadError(
+          .badData, path: path, place: .line(i + 1),
+          "found no JSON object, expected a result of the run; the file may be cut short")
+      }
+      switch object["type"] as? String {
+      case "sample":
+        guard let tokens = object["tokens"] as? [Int] else {
+          throw LoadError(
+            .badData, path: path, place: .line(i + 1), "the result has no list of 'tokens'")
+        }
+        texts.append((object["chain"] as? Int ?? 0, object["step"] as? Int ?? 0, tokens))
+      case "summary":
+        hasSummary = true
+        if object["stopped"] as? Bool == true {
+          problems.append("the run in '\(folder)' was stopped before its end")
+        }
+        add(moves: object["moves"] as? [String: [String: Any]] ?? [:])
+      default:
+        throw LoadError(
+          .badData, path: path, place: .line(i + 1), "found an object that is no result of a run")
+      }
+    }
+    guard hasSummary else {
+      throw LoadError(
+        .badData, path: path, "ends without the line of its summary; the file is cut short")
+    }
+  }
+
+  private mutating func add(moves found: [String: [String: Any]]) {
+    for kind in found.keys.sorted() {
+      let proposed = found[kind]?["proposed"] as? Int ?? 0
+      let accepted = found[kind]?["accepted"] as? Int ?? 0
+      if let i = moves.firstIndex(where: { $0.kind == kind }) {
+        moves[i].proposed += proposed
+        moves[i].accepted += accepted
+      } else {
+        moves.append((kind, proposed, accepted))
+      }
+    }
+  }
+
+  /// Computes what is to be said.
+  func diagnosis(superchain: Int?, threads: Int) throws -> Diagnosis {
+    var problems = problems
+    let lengths = files.map { $0.file.columns[0].count }
+    let rows = lengths.min() ?? 0
+    if let longest = lengths.max(), longest > rows, let i = lengths.firstIndex(of: rows) {
+      problems.append(
+        "the chains are of different lengths, up to \(longest) rows; chain \(files[i].chain) has "
+          + "\(rows), and no more are compared")
+    }
+    if files.count < 2 {
+      problems.append(
+        "there is one chain, which cannot be compared with others; run several (--chains)")
+    }
+    if let superchain, files.count % superchain != 0 || files.count == superchain {
+      throw CommandFailure.usage(
+        "--superchain \(superchain) makes no two whole superchains of \(files.count) chains")
+    }
+    // Stan's columns that end in __ are about its sampler and not about what it draws.
+    let names = files[0].file.names
+    let shown = names.indices.filter { !names[$0].hasSuffix("__") || names[$0] == "lp__" }
+    let numbers = files.map(\.chain)
+    let files = files
+    let columnNames = columnNames
+    let summaries = try concurrently(shown.count, threads: threads) { i in
+      let name = names[shown[i]]
+      return QuantitySummary(
+        columnNames[name] ?? name,
+        ChainTraces(files.map { Array($0.file.columns[shown[i]].prefix(rows)) }),
+        chainNumbers: numbers, isWhole: true, superchain: superchain)
+    }
+    return Diagnosis(
+      title: title + ", \(rows) row\(rows == 1 ? "" : "s") a chain", chainNumbers: numbers,
+      rows: rows, summaries: summaries, moves: moves,
+      texts: description == nil ? nil : TextDiversity(texts.map(\.tokens)), runProblems: problems,
+      description: description)
+  }
+}

@@ -1,0 +1,112 @@
+// Licensed under the Apache License, Version 2.0.
+
+import Foundation
+import LM
+
+/// A chain's rows in the layout of Stan's sample files: comments, a line of names, rows of numbers.
+struct StanFile: Sendable {
+  /// The columns' names.
+  var names: [String] = []
+  /// Rows by column, the warm-up's left out.
+  var columns: [[Double]] = []
+  /// `key = value` of the comments before the names.
+  var settings: [String: String] = [:]
+
+  /// Reads a file.
+  ///
+  /// - Throws: `LoadError` with line and column where a row is no row of numbers, and where the
+  ///   file ends before the rows that its own comments promise.
+  init(_ path: String) throws(LoadError) {
+    let bytes = try TextInput.text(path)
+    var number = 0
+    for line in bytes.utf8.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false) {
+      number += 1
+      var line = Substring(line)
+      if line.utf8.last == UInt8(ascii: "\r") { line = line.dropLast() }
+      if line.isEmpty { continue }
+      if line.utf8.first == UInt8(ascii: "#") {
+        if names.isEmpty { read(comment: line) }
+      } else if names.isEmpty {
+        names = line.split(separator: ",", omittingEmptySubsequences: false).map {
+          $0.trimmingCharacters(in: .whitespaces)
+        }
+        if let name = names.first, Double(name) != nil {
+          throw LoadError(
+            .badData, path: path, place: .line(number),
+            "found the number \(name), expected the columns' names, such as 'lp__,length'")
+        }
+        if let twice = Dictionary(grouping: names, by: { $0 }).first(where: { $1.count > 1 }) {
+          throw LoadError(
+            .badData, path: path, place: .line(number), "the column '\(twice.key)' stands twice")
+        }
+        columns = names.map { _ in [] }
+      } else {
+        try read(row: line, path, number)
+      }
+    }
+    guard !names.isEmpty else {
+      throw LoadError(
+        .badData, path: path,
+        "holds no line of columns' names; a run's trace or a sample file of Stan is expected")
+    }
+    try dropWarmup(path)
+  }
+
+  private mutating func read(comment line: Substring) {
+    let parts = line.dropFirst().split(separator: "=", maxSplits: 1)
+    guard parts.count == 2 else { return }
+    var value = parts[1].trimmingCharacters(in: .whitespaces)
+    if value.hasSuffix(" (Default)") { value.removeLast(10) }
+    settings[parts[0].trimmingCharacters(in: .whitespaces)] = value
+  }
+
+  private mutating func read(row line: Substring, _ path: String, _ number: Int) throws(LoadError) {
+    var column = 0
+    for field in line.utf8.split(separator: UInt8(ascii: ","), omittingEmptySubsequences: false) {
+      guard column < names.count else {
+        throw LoadError(
+          .badData, path: path, place: .line(number),
+          "found more than the \(names.count) numbers that the columns' names announce")
+      }
+      let text = Substring(field)
+      guard let value = Double(text) ?? Double(text.trimmingCharacters(in: .whitespaces)) else {
+        let place = line.utf8.distance(from: line.startIndex, to: text.startIndex) + 1
+        throw LoadError(
+          .badData, path: path, place: .column(line: number, column: place),
+          "found '\(text.prefix(30))', expected a number")
+      }
+      columns[column].append(value)
+      column += 1
+    }
+    guard column == names.count else {
+      throw LoadError(
+        .badData, path: path, place: .line(number),
+        "found \(column) number\(column == 1 ? "" : "s") where \(names.count) columns are named; "
+          + "the file may be cut short")
+    }
+  }
+
+  /// Stan writes `num_samples / thin` rows, rounded up, after those of the warm-up if it keeps them.
+  private mutating func dropWarmup(_ path: String) throws(LoadError) {
+    let rows = columns[0].count
+    guard let samples = settings["num_samples"].flatMap({ Int($0) }), samples >= 0 else { return }
+    let thin = max(1, settings["thin"].flatMap { Int($0) } ?? 1)
+    var expected = samples / thin + (samples % thin == 0 ? 0 : 1)
+    if ["1", "true"].contains(settings["save_warmup"]),
+      let warmup = settings["num_warmup"].flatMap({ Int($0) }), warmup >= 0
+    {
+      let kept = warmup / thin + (warmup % thin == 0 ? 0 : 1)
+      for i in columns.indices { columns[i].removeFirst(min(kept, columns[i].count)) }
+      expected += kept
+    }
+    guard rows >= expected else {
+      throw LoadError(
+        .badData, path: path,
+        "found \(rows) rows where its comments promise \(expected): it is cut short, or its chain "
+          + "was not finished")
+    }
+  }
+
+  /// The chain's number, where the comments say it.
+  var id: Int? { settings["id"].flatMap { Int($0) } }
+}

@@ -1,0 +1,136 @@
+// Licensed under the Apache License, Version 2.0.
+
+import Foundation
+import LM
+import Sampling
+
+/// What a run is, as `run.json` keeps it: everything that decides what its chains draw.
+struct RunDescription: Codable, Equatable {
+  /// The version of the folder's layout that this program writes and reads.
+  static let currentFormat = 1
+
+  var type = "run"
+  var format = currentFormat
+  var version = programVersion
+  var command: String
+  var model: String
+  var constraints: [String]
+  var chains: Int
+  var chain_range: [Int]
+  var start: String?
+  var warmup: Int
+  var thin: Int
+  var samples: Int?
+  var steps: Int?
+  var trace_every: Int
+  var seed: UInt64
+
+  init(
+    command: String, model: String, constraints: [Constraint], plan: RunPlan,
+    chains: ClosedRange<Int>, start: String?
+  ) {
+    self.command = command
+    self.model = model
+    self.constraints = constraints.map(\.text)
+    self.chains = plan.chains
+    chain_range = [chains.lowerBound, chains.upperBound]
+    self.start = start
+    warmup = plan.warmup
+    thin = plan.thin
+    switch plan.extent {
+    case .draws(let count): samples = count
+    case .steps(let count): steps = count
+    }
+    trace_every = plan.traceInterval
+    seed = plan.seed
+  }
+
+  /// Reads the `run.json` of a folder.
+  init(folder: String) throws {
+    let path = folder + "/run.json"
+    guard FileManager.default.fileExists(atPath: path) else {
+      throw CommandFailure(
+        .data, "'\(folder)' holds no run.json; a folder that --run made is expected")
+    }
+    let text = try TextInput.text(path)
+    do {
+      self = try JSONDecoder().decode(Self.self, from: Data(text.utf8))
+    } catch {
+      throw LoadError(
+        .badData, path: path,
+        "is no description of a run\(Self.fault(error)); it is damaged, or not from --run")
+    }
+    guard type == "run", format == Self.currentFormat else {
+      throw LoadError(
+        .badData, path: path,
+        "has the layout \(format) of version \(version); this program, \(programVersion), reads "
+          + "\(Self.currentFormat)")
+    }
+    guard chains > 0, thin > 0, warmup >= 0, trace_every > 0, chain_range.count == 2,
+      0 <= chain_range[0], chain_range[0] <= chain_range[1], chain_range[1] < chains,
+      (samples == nil) != (steps == nil), (samples ?? steps ?? 0) >= 0
+    else {
+      throw LoadError(
+        .badData, path: path, "describes a plan that no run has; it was changed or is damaged")
+    }
+  }
+
+  private static func fault(_ error: any Error) -> String {
+    switch error as? Swift.DecodingError {
+    case .keyNotFound(let key, _): ": it lacks '\(key.stringValue)'"
+    case .typeMismatch(_, let context), .valueNotFound(_, let context):
+      ": '\(context.codingPath.last?.stringValue ?? "")' is of another kind"
+    default: ""
+    }
+  }
+
+  /// The plan of all chains.
+  var plan: RunPlan {
+    RunPlan(
+      chains: chains, warmup: warmup, thin: thin,
+      extent: samples.map { .draws($0) } ?? .steps(steps ?? 0), traceEvery: trace_every, seed: seed)
+  }
+
+  /// Which of them this folder holds.
+  var chainRange: ClosedRange<Int> { chain_range[0]...chain_range[1] }
+
+  /// The fields in order.
+  private var fields: [(name: String, value: JSONObject.Value)] {
+    var fields: [(name: String, value: JSONObject.Value)] = [
+      ("type", .string(type)), ("format", .integer(format)), ("version", .string(version)),
+      ("command", .string(command)), ("model", .string(model)),
+      ("constraints", .strings(constraints)), ("chains", .integer(chains)),
+      ("chain_range", .integers(chain_range)),
+    ]
+    if let start { fields.append(("start", .string(start))) }
+    fields.append(("warmup", .integer(warmup)))
+    fields.append(("thin", .integer(thin)))
+    if let samples { fields.append(("samples", .integer(samples))) }
+    if let steps { fields.append(("steps", .integer(steps))) }
+    fields.append(("trace_every", .integer(trace_every)))
+    fields.append(("seed", .unsigned(seed)))
+    return fields
+  }
+
+  /// As it is written.
+  var object: JSONObject {
+    var object = JSONObject()
+    for (name, value) in fields { object.add(name, value) }
+    return object
+  }
+
+  /// How another part of a run betrays that it is of another run; `nil` where only the chains that
+  /// it holds may differ.
+  func difference(from other: RunDescription) -> String? {
+    let mine = Dictionary(
+      uniqueKeysWithValues: fields.map { ($0.name, JSONObject.text(of: $0.value)) })
+    let theirs = Dictionary(
+      uniqueKeysWithValues: other.fields.map { ($0.name, JSONObject.text(of: $0.value)) })
+    let names = fields.map(\.name) + other.fields.map(\.name)
+    for name in names where name != "chain_range" && mine[name] != theirs[name] {
+      return
+        "its \(name) is \(theirs[name] ?? "not given"), there it is \(mine[name] ?? "not given")"
+    }
+    return nil
+  }
+}
