@@ -21,6 +21,7 @@ struct RunParts {
   ///   - paths: all of one kind.
   ///   - threads: how many files are read at once.
   ///   - counted: told of each file read.
+  /// - Throws: what is wrong with a file or a folder, and where parts are of different runs.
   init(_ paths: [String], threads: Int, counted: RunMonitor) throws {
     let manager = FileManager.default
     var isFolder: ObjCBool = false
