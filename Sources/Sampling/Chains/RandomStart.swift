@@ -21,6 +21,8 @@ extension SentenceTarget {
     let vocabulary = model.vocabulary
     let tokens = (0..<vocabulary.count).map { Token($0) }.filter(vocabulary.isDrawable)
     var logs = [Double](repeating: 0, count: vocabulary.count)
+    // The end, then the tokens.
+    var weights = [Double](repeating: 0, count: tokens.count + 1)
     for _ in 0..<1000 {
       var room = Int(shortest) + choices.index(below: slack + 1)
       var context = model.makeContext()
@@ -29,25 +31,22 @@ extension SentenceTarget {
       path: while true {
         var span = logs.mutableSpan
         model.logProbabilities(in: context, into: &span)
+        let leaves = automaton?.classesThatLeave(state, room) ?? [room > 0]
+        let classes = automaton?.classes
         let mayEnd = automaton.map { $0.finalWeights[Int(state)] > -.infinity } ?? true
-        var allowed = logs[vocabulary.end.index] > -.infinity && mayEnd ? [vocabulary.end] : []
-        if room > 0 {
-          for token in tokens where logs[token.index] > -.infinity {
-            guard let automaton else {
-              allowed.append(token)
-              continue
-            }
-            let next = automaton.next(state, token)
-            if next != TokenAutomaton.dead, Int(automaton.distances[Int(next)]) < room {
-              allowed.append(token)
-            }
-          }
+        weights[0] = mayEnd ? logs[vocabulary.end.index] : -.infinity
+        for (i, token) in tokens.enumerated() {
+          let isAllowed = leaves[classes.map { Int($0[token.index]) } ?? 0]
+          weights[i + 1] = isAllowed ? logs[token.index] : -.infinity
         }
-        let most = allowed.map { logs[$0.index] }.max() ?? -.infinity
+        let most = weights.reduce(-.infinity, max)
         guard most > -.infinity else { break path }
-        let chosen = allowed[
-          choices.index(weights: allowed.map { LogSpace.exp(logs[$0.index] - most) })]
-        if chosen == vocabulary.end { return TokenSequence(text) }
+        for i in weights.indices {
+          weights[i] = weights[i] > -.infinity ? LogSpace.exp(weights[i] - most) : 0
+        }
+        let place = choices.index(weights: weights)
+        if place == 0 { return TokenSequence(text) }
+        let chosen = tokens[place - 1]
         text.append(chosen)
         room -= 1
         model.advance(&context, by: chosen)
@@ -55,5 +54,16 @@ extension SentenceTarget {
       }
     }
     return nil
+  }
+}
+
+extension TokenAutomaton {
+  /// For each class, whether a token of it leaves a way to an allowed end with fewer than `room`
+  /// further tokens.
+  fileprivate func classesThatLeave(_ state: State, _ room: Int) -> [Bool] {
+    (0..<classCount).map { c in
+      let next = transitions[Int(state) * classCount + c]
+      return next != Self.dead && Int(distances[Int(next)]) < room
+    }
   }
 }

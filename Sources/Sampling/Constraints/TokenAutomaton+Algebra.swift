@@ -85,100 +85,31 @@ extension TokenAutomaton {
     ).minimized()
   }
 
-  /// For each of the states: the most further tokens to an end, `UInt32.max` without bound.
-  private func longestCompletions(_ live: [Int]) -> [UInt32] {
-    var heads = [Int](repeating: 0, count: stateCount + 1)
-    var open = [Int](repeating: 0, count: stateCount)
-    for state in live {
-      for next in transitions[state * classCount..<(state + 1) * classCount]
-      where next != Self.dead {
-        heads[Int(next) + 1] += 1
-        open[state] += 1
-      }
-    }
-    for i in 0..<stateCount { heads[i + 1] += heads[i] }
-    var predecessors = [State](repeating: 0, count: heads[stateCount])
-    var fill = heads
-    for state in live {
-      for next in transitions[state * classCount..<(state + 1) * classCount]
-      where next != Self.dead {
-        predecessors[fill[Int(next)]] = State(state)
-        fill[Int(next)] += 1
-      }
-    }
-    var longest = [UInt32](repeating: 0, count: stateCount)
-    var queue = live.filter { open[$0] == 0 }
-    var head = 0
-    while head < queue.count {
-      let state = queue[head]
-      head += 1
-      for i in heads[state]..<heads[state + 1] {
-        let p = Int(predecessors[i])
-        longest[p] = max(longest[p], longest[state] + 1)
-        open[p] -= 1
-        if open[p] == 0 { queue.append(p) }
-      }
-    }
-    // What is still open lies on a cycle or leads to one.
-    for state in live where open[state] > 0 { longest[state] = .max }
-    return longest
-  }
-
   /// The same texts and weights with the fewest states and classes.
   ///
   /// States that cannot be reached or completed go; states with equal futures become one, by
-  /// refinement of a partition (Moore 1956).
+  /// refinement of a partition (Hopcroft 1971, for automata that lack transitions as in Valmari and
+  /// Lehtinen 2008).
+  ///
+  /// - Complexity: O(states x classes x log states).
   public func minimized() -> TokenAutomaton {
-    // Which states are reached from the start through live transitions.
-    var isReached = [Bool](repeating: false, count: stateCount)
-    isReached[Int(start)] = true
-    var queue = [start]
-    while let state = queue.popLast() {
-      for c in 0..<classCount {
-        let next = transitions[Int(state) * classCount + c]
-        if next != Self.dead, !isReached[Int(next)] {
-          isReached[Int(next)] = true
-          queue.append(next)
-        }
-      }
-    }
-    let live = (0..<stateCount).filter { isReached[$0] }
-    var block = [UInt32](repeating: 0, count: stateCount)
-    var blockCount = 0
-    func refine(_ signature: (Int) -> [UInt64]) -> Bool {
-      var index: [[UInt64]: UInt32] = [:]
-      var next = block
-      for state in live {
-        let key = signature(state)
-        let number = index[key] ?? UInt32(index.count)
-        index[key] = number
-        next[state] = number
-      }
-      let hasGrown = index.count > blockCount
-      blockCount = index.count
-      block = next
-      return hasGrown
-    }
-    // States with equal futures have equal shortest and longest ones. Where lengths are counted,
-    // these tell all states apart at once, which refinement would do one state a round.
-    let longest = longestCompletions(live)
-    // A weight on a transition that no text uses tells nothing.
-    _ = refine { state in
-      [finalWeights[state].bitPattern, UInt64(distances[state]), UInt64(longest[state])]
+    let live = reachableStates
+    // What is told apart at once: what the end gives, and the weights on transitions that texts use.
+    var outsides: [[UInt64]: Int] = [:]
+    let sorts = live.map { state in
+      let outside =
+        [finalWeights[state].bitPattern]
         + (weights.isEmpty
           ? []
           : (0..<classCount).map { c in
             transitions[state * classCount + c] == Self.dead
               ? 0 : weights[state * classCount + c].bitPattern
           })
+      let sort = outsides[outside] ?? outsides.count
+      outsides[outside] = sort
+      return sort
     }
-    while refine({ state in
-      [UInt64(block[state])]
-        + (0..<classCount).map { c in
-          let next = transitions[state * classCount + c]
-          return next == Self.dead ? UInt64.max : UInt64(block[Int(next)])
-        }
-    }) {}
+    let (block, blockCount) = classesOfEqualFutures(live, sorts: sorts, sortCount: outsides.count)
     var representatives = [Int](repeating: 0, count: blockCount)
     for state in live.reversed() { representatives[Int(block[state])] = state }
     // Classes whose columns have become equal are one.
@@ -216,6 +147,92 @@ extension TokenAutomaton {
       start: block[Int(start)], classes: classes.map { classOf[Int($0)] },
       classCount: columnOf.count, transitions: made, weights: sums,
       finalWeights: representatives.map { finalWeights[$0] })
+  }
+
+  /// The states that texts visit, ascending.
+  private var reachableStates: [Int] {
+    var isReached = [Bool](repeating: false, count: stateCount)
+    isReached[Int(start)] = true
+    var queue = [start]
+    while let state = queue.popLast() {
+      let row = Int(state) * classCount
+      for next in transitions[row..<row + classCount]
+      where next != Self.dead && !isReached[Int(next)] {
+        isReached[Int(next)] = true
+        queue.append(next)
+      }
+    }
+    return isReached.indices.filter { isReached[$0] }
+  }
+
+  /// Numbers states by their futures, in the order in which they first occur.
+  ///
+  /// - Parameters:
+  ///   - live: the states that count.
+  ///   - sorts: for each of them what is known to differ, 0 ..< `sortCount`.
+  ///   - sortCount: how many sorts there are.
+  /// - Returns: for each state its number, and how many there are.
+  private func classesOfEqualFutures(
+    _ live: [Int], sorts: [Int], sortCount: Int
+  ) -> (block: [UInt32], count: Int) {
+    // Live states are numbered along `live` here. Incoming transitions lie state by state.
+    var places = [Int](repeating: -1, count: stateCount)
+    for (i, state) in live.enumerated() { places[state] = i }
+    var heads = [Int](repeating: 0, count: live.count + 1)
+    forEachTransition(live, places) { _, _, next in heads[next + 1] += 1 }
+    for i in 0..<live.count { heads[i + 1] += heads[i] }
+    var fill = heads
+    var sources = [(c: Int, from: Int)](repeating: (0, 0), count: heads[live.count])
+    forEachTransition(live, places) { from, c, next in
+      sources[fill[next]] = (c, from)
+      fill[next] += 1
+    }
+    var partition = RefinablePartition(sorts: sorts, sortCount: sortCount)
+    var waiting = Array(0..<partition.count)
+    var isWaiting = [Bool](repeating: true, count: partition.count)
+    var incoming = [[Int]](repeating: [], count: classCount)
+    while let splitter = waiting.popLast() {
+      isWaiting[splitter] = false
+      // The splitter may be split by itself, so what leads to it is noted first.
+      for member in partition.members(splitter) {
+        for (c, from) in sources[heads[member]..<heads[member + 1]] { incoming[c].append(from) }
+      }
+      for c in 0..<classCount where !incoming[c].isEmpty {
+        for from in incoming[c] { partition.mark(from) }
+        incoming[c].removeAll(keepingCapacity: true)
+        partition.splitMarked { old, new, isNewSmaller in
+          isWaiting.append(false)
+          // Of a block that waits both halves must wait, else the smaller one is enough.
+          let added = isWaiting[old] || isNewSmaller ? new : old
+          waiting.append(added)
+          isWaiting[added] = true
+        }
+      }
+    }
+    var numbers = [UInt32](repeating: .max, count: partition.count)
+    var count = 0
+    var block = [UInt32](repeating: 0, count: stateCount)
+    for (i, state) in live.enumerated() {
+      let own = partition.block(of: i)
+      if numbers[own] == .max {
+        numbers[own] = UInt32(count)
+        count += 1
+      }
+      block[state] = numbers[own]
+    }
+    return (block, count)
+  }
+
+  /// Hands over the transitions among some states: from, class and to, by their places.
+  private func forEachTransition(
+    _ live: [Int], _ places: [Int], _ body: (Int, Int, Int) -> Void
+  ) {
+    for (i, state) in live.enumerated() {
+      for c in 0..<classCount {
+        let next = transitions[state * classCount + c]
+        if next != Self.dead { body(i, c, places[Int(next)]) }
+      }
+    }
   }
 
   /// Whether allowed texts can be of any length.
@@ -282,17 +299,13 @@ extension TokenAutomaton {
   /// The number of tokens that every allowed text has; `nil` where they differ or there is none.
   public var fixedLength: Int? {
     guard isSatisfiable else { return nil }
-    // No shorter text is allowed, and no further token at its end.
-    let shortest = Int(distances[Int(start)])
-    var layer: Set<State> = [start]
-    func following(_ state: State) -> [State] {
-      let row = Int(state) * classCount
-      return transitions[row..<row + classCount].filter { $0 != Self.dead }
+    // Each further token brings every end a token nearer.
+    for state in reachableStates {
+      let row = state * classCount
+      for next in transitions[row..<row + classCount] where next != Self.dead {
+        guard distances[state] == distances[Int(next)] + 1 else { return nil }
+      }
     }
-    for _ in 0..<shortest { layer = Set(layer.flatMap(following)) }
-    let allEnd = layer.allSatisfy {
-      finalWeights[Int($0)] > -.infinity && following($0).isEmpty
-    }
-    return allEnd ? shortest : nil
+    return Int(distances[Int(start)])
   }
 }
