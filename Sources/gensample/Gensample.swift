@@ -11,7 +11,7 @@ enum Gensample {
       ("sample from a target", [MH.self, Exact.self]),
       ("decode left to right", [Greedy.self, Beam.self, Sample.self]),
       ("models", [Train.self, Score.self, Convert.self, Inspect.self, Models.self]),
-      ("study", [Check.self, Diagnose.self]),
+      ("study", [Check.self, Audit.self, Diagnose.self]),
     ]
   }
 

@@ -166,4 +166,83 @@ import Testing
     #expect(outcome.code == 0 && objects.count == 2)
     #expect(objects[0]["finished"] as? Bool == true && objects[1]["stopped"] as? Bool == true)
   }
+
+  /// ^{a .5, c .3, $ .2} a{a .5, b .3, $ .2} b{a .5, b .3, $ .2} c{$ .6, a .3, c .1} as a file.
+  private func fourRows(_ folder: Folder) throws -> String {
+    func row(_ word: String, _ entries: [(String, Double)]) -> String {
+      entries.map { String(format: "%.9f\t%@ %@\n", log10($0.1), word, $0.0) }.joined()
+    }
+    let unigrams = ["</s>", "a", "b", "c"].map { "-0.602060\t\($0)\t-99\n" }.joined()
+    let bigrams =
+      row("<s>", [("a", 0.5), ("c", 0.3), ("</s>", 0.2)])
+      + row("a", [("a", 0.5), ("b", 0.3), ("</s>", 0.2)])
+      + row("b", [("a", 0.5), ("b", 0.3), ("</s>", 0.2)])
+      + row("c", [("</s>", 0.6), ("a", 0.3), ("c", 0.1)])
+    return try folder.write(
+      "four.arpa",
+      "\\data\\\nngram 1=5\nngram 2=12\n\n\\1-grams:\n-99\t<s>\t-99\n\(unigrams)\n"
+        + "\\2-grams:\n\(bigrams)\n\\end\\\n")
+  }
+
+  @Test func auditsAreExact() throws {
+    let folder = try Folder()
+    let model = try fourRows(folder)
+    let picture = folder.path("survival.svg")
+    let outcome = try Program.run([
+      "audit", "--model", model, "--top-k", "2", "--picture", picture, "--format", "jsonl",
+    ])
+    #expect(outcome.code == 0 && outcome.errors == "")
+    let audit = try outcome.objects()[0]
+    #expect(audit["type"] as? String == "audit" && audit["exact"] as? Bool == true)
+    // The file's digits.
+    #expect(abs((audit["never_ends"] as? Double ?? 0) - 0.75) < 1e-8)
+    #expect(audit["expected_tokens"] is NSNull)
+    let loops = try #require(audit["loops"] as? [[String: Any]])
+    #expect(loops.count == 1 && loops[0]["witness"] as? String == "a")
+    #expect(loops[0]["text"] as? String == " a")
+    #expect(abs((loops[0]["probability"] as? Double ?? 0) - 0.75) < 1e-8)
+    let cures = try #require(audit["cures"] as? [[String: Any]])
+    #expect(cures.first { $0["option"] as? String == "top-k" }?["value"] as? Double == 3)
+    #expect(try folder.read("survival.svg").contains("never ends: 0.7500"))
+    let cured = try Program.run([
+      "audit", "--model", model, "--top-k", "2", "--keep-end", "--format", "jsonl",
+    ]).objects()[0]
+    #expect(cured["never_ends"] as? Double == 0)
+    let mass = try Program.run([
+      "audit", "--model", model, "--top-p", "0.6", "--format", "jsonl",
+    ]).objects()[0]
+    let cure = (mass["cures"] as? [[String: Any]])?.first { $0["option"] as? String == "top-p" }
+    #expect(abs((cure?["value"] as? Double ?? 0) - 0.8) < 1e-6)
+    let table = try Program.run(["audit", "--model", model, "--top-k", "2"])
+    #expect(table.lines.contains { $0.hasPrefix("never ends") && $0.contains("0.75 (exact") })
+  }
+
+  @Test func auditsOfPromptsAndRuns() throws {
+    let folder = try Folder()
+    let model = try fourRows(folder)
+    let prompts = try folder.write("prompts.txt", "a\nc\nb a\n")
+    let audit = try Program.run([
+      "audit", "--model", model, "--strategy", "greedy", "--prompts", prompts, "--format", "jsonl",
+    ]).objects()[0]
+    let counts = try #require(audit["prompts"] as? [String: Any])
+    #expect(counts["count"] as? Int == 3 && counts["may_loop"] as? Int == 2)
+    let runs = try Program.run([
+      "audit", "--model", model, "--top-k", "2", "--no-repeat-ngram", "9", "--runs", "200",
+      "--max-tokens", "8", "--seed", "1", "--format", "jsonl",
+    ]).objects()[0]
+    #expect(runs["exact"] as? Bool == false && runs["never_ends"] is NSNull)
+    let interval = try #require(runs["interval"] as? [Double])
+    #expect(interval[0] == 0 && interval[1] >= runs["cut_at_max_tokens"] as? Double ?? 2)
+    let proven = try Program.run([
+      "audit", "--model", model, "--top-k", "2", "--self-terminating", "0.1", "--runs", "9",
+      "--format", "jsonl",
+    ]).objects()[0]
+    #expect(proven["never_ends"] as? Double == 0)
+    #expect(proven["proof"] as? String == "self-terminating 0.1")
+    let part = try Program.run([
+      "audit", "--model", model, "--max-transitions", "1", "--format", "jsonl",
+    ]).objects()[0]
+    #expect(part["exact"] as? Bool == false)
+    #expect((part["interval"] as? [Double])?.first == 0)
+  }
 }

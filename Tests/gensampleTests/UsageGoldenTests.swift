@@ -124,6 +124,8 @@ import Testing
           + "--presence-penalty, and none is given"
       ),
       (["diagnose"], "diagnose needs a run: gensample diagnose RUN... [options]"),
+      (["audit", "--width", "3"], "--width is for --strategy beam"),
+      (["audit", "--strategy", "greedy", "--top-k", "3"], "--top-k is for --strategy sample"),
       (["check"], "check needs a constraint file: gensample check FILE [TEXT...] [options]"),
       (["check", "-", "-"], "standard input can be read only once"),
       (["train", "x"], "train needs -o MODEL, the file to write"),

@@ -6,7 +6,7 @@ public import Sampling
 /// What an n-gram model remembers: the nodes of the last words, no longer than the future depends
 /// on.
 @frozen
-public struct NGramContext: Equatable, Sendable {
+public struct NGramContext: Hashable, Sendable {
   // The node of the last k words is number k; those beyond the count are 0. Plain fields: a vector's
   // lanes by a computed index pass through memory at a cost beyond that of the look-ups.
   @usableFromInline var node1: UInt32 = 0
@@ -73,6 +73,13 @@ public struct NGramContext: Equatable, Sendable {
   public static func == (a: NGramContext, b: NGramContext) -> Bool {
     guard a.node1 == b.node1, a.length == b.length, a.node2 == b.node2 else { return false }
     return a.length <= 2 || a.hasSameLongNodes(as: b)
+  }
+
+  /// Of the last one and two words' nodes, which tell most contexts apart.
+  @inlinable
+  public func hash(into hasher: inout Hasher) {
+    hasher.combine(UInt64(node1) << 32 | UInt64(node2))
+    hasher.combine(length)
   }
 
   @inlinable

@@ -14,6 +14,10 @@ public protocol NextTokenTransform: Sendable {
   /// Whether it reads ``NextTokens/logModelEnds``, which takes a pass over the vocabulary.
   var readsModelEnd: Bool { get }
 
+  /// Whether what it does depends on the logits alone, and not on the text, the step or a draw, so
+  /// that a model of finitely many contexts stays one.
+  var dependsOnLogitsAlone: Bool { get }
+
   /// Changes logits and removes tokens; there is at least one candidate.
   mutating func apply(to next: inout NextTokens, using choices: inout some ChoiceSource)
 
@@ -30,6 +34,8 @@ extension NextTokenTransform {
   public var isRandom: Bool { false }
   /// False.
   public var readsModelEnd: Bool { false }
+  /// False.
+  public var dependsOnLogitsAlone: Bool { false }
   /// Nothing to take note of.
   public mutating func accept(_ token: Token, logProbability: Double) {}
 }
@@ -52,6 +58,9 @@ public protocol Truncation: NextTokenTransform {
 }
 
 extension Truncation {
+  /// True.
+  public var dependsOnLogitsAlone: Bool { true }
+
   /// Truncates, then brings the ends back if they are to be kept.
   public mutating func apply(to next: inout NextTokens, using choices: inout some ChoiceSource) {
     next.saveEnds()

@@ -23,6 +23,9 @@ public struct TransformChain: Sendable {
   /// Whether one of them draws.
   public var isRandom: Bool { transforms.contains { $0.isRandom } }
 
+  /// Whether what they do depends on the logits alone.
+  public var dependsOnLogitsAlone: Bool { transforms.allSatisfy { $0.dependsOnLogitsAlone } }
+
   /// Applies all of them in order.
   ///
   /// - Throws: where one leaves no token or a logit that is no number, by its name.
@@ -60,6 +63,8 @@ public struct Removal: Hashable, Sendable {
   public let count: Int
   /// Their probability before the transform.
   public let mass: Double
+  /// That of the most probable one of them; 0 where there is none.
+  public let largest: Double
   /// The most probable three of them.
   public let foremost: [Token]
 }
@@ -70,12 +75,27 @@ extension NextTokens {
 
   /// What is no longer left.
   func removal(by name: String, since before: [(token: Token, logit: Double)]) -> Removal {
-    let gone = before.filter { self[$0.token] == -.infinity }
-    let logTotal = LogSpace.sum(before.map(\.logit))
+    var high = -Double.infinity
+    for (_, logit) in before { high = max(high, logit) }
+    var total = 0.0
+    var mass = 0.0
+    var count = 0
+    var foremost: [(token: Token, logit: Double)] = []
+    for one in before {
+      let weight = LogSpace.exp(one.logit - high)
+      total += weight
+      guard self[one.token] == -.infinity else { continue }
+      count += 1
+      mass += weight
+      guard foremost.count < 3 || one.logit > foremost[2].logit else { continue }
+      let place = foremost.firstIndex { $0.logit < one.logit } ?? foremost.count
+      foremost.insert(one, at: place)
+      if foremost.count > 3 { foremost.removeLast() }
+    }
     return Removal(
-      name: name, count: gone.count,
-      mass: LogSpace.exp(LogSpace.sum(gone.map(\.logit)) - logTotal),
-      foremost: gone.sorted { ($1.logit, $0.token) < ($0.logit, $1.token) }.prefix(3).map(\.token))
+      name: name, count: count, mass: mass / total,
+      largest: foremost.first.map { LogSpace.exp($0.logit - high) / total } ?? 0,
+      foremost: foremost.map(\.token))
   }
 }
 

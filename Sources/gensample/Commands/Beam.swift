@@ -18,16 +18,20 @@ enum Beam: Command {
         gensample beam --include sea --include storm --length 6..12
         gensample beam --width 6 --groups 3 --diversity 2 --best 6
     """
+  /// What is said of the search itself.
+  static let search = [
+    Option("width", "N", "texts that go on at each step (default 4)"),
+    Option("length-penalty", "A", "the exponent of the length in the score (default 0)"),
+    Option(
+      "patience", "F",
+      "stop once F x width texts are finished (default: when none better can come)"),
+    Option("groups", "N", "search in N groups that avoid each other (default 1)"),
+    Option("diversity", "D", "what a token loses for each earlier group's text that takes it"),
+  ]
+
   static let options =
-    DecodingOptions.limits + TargetOptions.statements + [
-      Option("width", "N", "texts that go on at each step (default 4)"),
-      Option("length-penalty", "A", "the exponent of the length in the score (default 0)"),
-      Option(
-        "patience", "F",
-        "stop once F x width texts are finished (default: when none better can come)"),
-      Option("groups", "N", "search in N groups that avoid each other (default 1)"),
-      Option("diversity", "D", "what a token loses for each earlier group's text that takes it"),
-      Option("best", "N", "how many texts are printed, at most those finished (default 1)"),
+    DecodingOptions.limits + TargetOptions.statements + search + [
+      Option("best", "N", "how many texts are printed, at most those finished (default 1)")
     ] + DecodingOptions.penalties
     + DecodingOptions.termination.filter { $0.name != "keep-end" } + DecodingOptions.output
 
@@ -37,25 +41,12 @@ enum Beam: Command {
         "beam takes options only, got '\(extra)'; what the text begins with is given by "
           + "--prompt '\(extra)'")
     }
-    guard !arguments.has("diversity") || arguments.has("groups") else {
-      throw CommandFailure.usage("--diversity is between groups; say how many with --groups")
-    }
-    let width = try arguments.integer("width", in: 1...100_000) ?? 4
     let best = try arguments.integer("best", in: 1...100_000) ?? 1
     let modelName = arguments.text("model") ?? BuiltInModel.english.rawValue
     let model = try loadModel(modelName)
     let rules = try DecodingOptions.rules(arguments, model: model)
     let prompt = try DecodingOptions.prompt(arguments, model: model)
-    let search: BeamSearch
-    do {
-      search = try BeamSearch(
-        width: width, lengthPenalty: try number("length-penalty", arguments) ?? 0,
-        patience: try number("patience", arguments),
-        groups: try arguments.integer("groups", in: 1...width) ?? 1,
-        diversity: try number("diversity", arguments) ?? 0, rules)
-    } catch let error as DecodingError {
-      throw CommandFailure.usage("--\(error)")
-    }
+    let search = try search(arguments, rules)
     Interruption.watch {}
     let results = try DecodingResults(
       arguments, command: name, modelName: modelName, model: model, rules: rules,
@@ -64,6 +55,23 @@ enum Beam: Command {
       try results.write(result.decoded, beam: result)
     }
     try results.finish()
+  }
+
+  /// The search that the options write down.
+  static func search(_ arguments: Arguments, _ rules: DecodingRules) throws -> BeamSearch {
+    guard !arguments.has("diversity") || arguments.has("groups") else {
+      throw CommandFailure.usage("--diversity is between groups; say how many with --groups")
+    }
+    let width = try arguments.integer("width", in: 1...100_000) ?? 4
+    do {
+      return try BeamSearch(
+        width: width, lengthPenalty: try number("length-penalty", arguments) ?? 0,
+        patience: try number("patience", arguments),
+        groups: try arguments.integer("groups", in: 1...width) ?? 1,
+        diversity: try number("diversity", arguments) ?? 0, rules)
+    } catch let error as DecodingError {
+      throw CommandFailure.usage("--\(error)")
+    }
   }
 
   private static func number(

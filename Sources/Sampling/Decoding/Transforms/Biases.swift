@@ -20,6 +20,9 @@ public struct TokenBias: NextTokenTransform {
   /// `bias`.
   public var name: String { "bias" }
 
+  /// True.
+  public var dependsOnLogitsAlone: Bool { true }
+
   /// Adds.
   public func apply(to next: inout NextTokens, using choices: inout some ChoiceSource) {
     for (token, bias) in biases where token.index < next.count { next[token] += bias }
@@ -54,6 +57,9 @@ public struct SequenceBias: NextTokenTransform {
   /// `bias`.
   public var name: String { "bias" }
 
+  /// Whether all sequences are single tokens.
+  public var dependsOnLogitsAlone: Bool { biases.allSatisfy { $0.sequence.count == 1 } }
+
   /// Adds where a sequence is about to be completed.
   public func apply(to next: inout NextTokens, using choices: inout some ChoiceSource) {
     for (sequence, bias) in biases {
@@ -84,6 +90,9 @@ public struct ForbiddenSequences: NextTokenTransform {
 
   /// `forbid`.
   public var name: String { "forbid" }
+
+  /// Whether all sequences are single tokens.
+  public var dependsOnLogitsAlone: Bool { sequences.allSatisfy { $0.count == 1 } }
 
   /// Removes tokens that would complete one.
   public func apply(to next: inout NextTokens, using choices: inout some ChoiceSource) {

@@ -37,6 +37,9 @@ public struct Mirostat: Truncation {
   /// `mirostat TAU,ETA`.
   public var name: String { named("mirostat \(tau),\(eta)") }
 
+  /// False: the bound moves.
+  public var dependsOnLogitsAlone: Bool { false }
+
   /// Removes what surprises more than the bound.
   public mutating func truncate(_ next: inout NextTokens, using choices: inout some ChoiceSource) {
     let logTotal = LogSpace.log(next.weigh())

@@ -22,6 +22,9 @@ public struct Temperature: NextTokenTransform {
   /// `temperature T`.
   public var name: String { "temperature \(temperature)" }
 
+  /// True.
+  public var dependsOnLogitsAlone: Bool { true }
+
   /// Divides.
   public func apply(to next: inout NextTokens, using choices: inout some ChoiceSource) {
     if temperature == 1 { return }

@@ -34,6 +34,8 @@ public struct TopChoiceExclusion: Truncation {
   public var name: String { named("xtc \(probability),\(threshold)") }
   /// True.
   public var isRandom: Bool { true }
+  /// False: it draws.
+  public var dependsOnLogitsAlone: Bool { false }
 
   /// Draws, then removes the top choices.
   public func truncate(_ next: inout NextTokens, using choices: inout some ChoiceSource) {

@@ -1,0 +1,274 @@
+// Licensed under the Apache License, Version 2.0.
+
+/// Whether a decoder terminates, from its chain of contexts.
+///
+/// A text never ends with the probability of coming to a closed class without an end: a loop. The
+/// classes are found by the graph alone; the probabilities solve (I - P) x = b on the states
+/// between, component by component, the last ones first.
+///
+/// Reference: Kemeny and Snell 1960, "Finite Markov chains", theorems 3.3.5 and 3.3.7; Tarjan 1972,
+/// "Depth-first search and linear graph algorithms", for the components.
+///
+/// **Accuracy.** ``error`` bounds what solving leaves: with w close to the expected number of steps,
+/// max |1 - (I - P) w| = d < 1 gives |(I - P)^-1 r| <= max |r| max w / (1 - d).
+public struct TerminationAnalysis<Context: Hashable & Sendable>: Sendable {
+  /// A closed class that no end leaves.
+  public struct Loop: Sendable {
+    /// How many contexts it has.
+    public let stateCount: Int
+    /// The tokens of a shortest round, from where the witness leads back there.
+    public let round: [Token]
+    /// A shortest text after a root that leads there.
+    public let witness: [Token]
+    /// The root that the witness begins at, by its number among the chain's roots.
+    public let root: Int
+    /// Its states.
+    fileprivate let states: [Int]
+  }
+
+  /// The chain.
+  public let chain: ContextChain<Context>
+  /// For each state: the probability that a text never ends from there.
+  public let neverEnds: [Double]
+  /// For each state: the probability of coming to a state whose steps are not known.
+  public let unknown: [Double]
+  /// For each state: the expected number of further choices, the end among them, of texts that
+  /// end, times the probability that they do.
+  public let tokensIfEnding: [Double]
+  /// A bound of what solving leaves in ``neverEnds`` and ``unknown``.
+  public let error: Double
+  /// The same for ``tokensIfEnding``.
+  public let tokensError: Double
+  /// The loops, each once, in the order in which a search by length from the roots meets them.
+  public let loops: [Loop]
+
+  /// Analyses a chain.
+  ///
+  /// - Complexity: O(steps x rounds of iteration), cubic in components of up to 64 states.
+  public init(_ chain: ContextChain<Context>) {
+    let count = chain.contexts.count
+    self.chain = chain
+    var never = [Double](repeating: 0, count: count)
+    var unknown = never
+    var tokens = never
+    var errors = never
+    var tokenErrors = never
+    var component = [Int32](repeating: -1, count: count)
+    var closed: [[Int]] = []
+    let isKnown = chain.isKnown
+    for (index, states) in chain.components().enumerated() {
+      for state in states { component[state] = Int32(index) }
+      if !isKnown[states[0]] {
+        unknown[states[0]] = 1
+        continue
+      }
+      var leaves = false
+      var inherited = 0.0
+      var inheritedTokens = 0.0
+      for state in states {
+        if chain.ends[state] > 0 { leaves = true }
+        for step in chain.steps[chain.ranges[state]]
+        where component[Int(step.target)] != Int32(index) {
+          leaves = true
+          inherited = max(inherited, errors[Int(step.target)])
+          inheritedTokens = max(inheritedTokens, tokenErrors[Int(step.target)])
+        }
+      }
+      guard leaves else {
+        for state in states { never[state] = 1 }
+        closed.append(states)
+        continue
+      }
+      let system = TransientSystem(chain, states)
+      let lost = system.solve(system.outside(never))
+      let open = system.solve(system.outside(unknown))
+      var ending = system.outside(tokens)
+      for i in states.indices {
+        never[states[i]] = lost.solution[i]
+        unknown[states[i]] = open.solution[i]
+        ending[i] += max(0, 1 - lost.solution[i] - open.solution[i])
+      }
+      let ended = system.solve(ending)
+      let own = inherited + max(lost.error, open.error)
+      for i in states.indices {
+        tokens[states[i]] = ended.solution[i]
+        errors[states[i]] = own
+        tokenErrors[states[i]] = inheritedTokens + ended.error + 2 * own * system.reach
+      }
+    }
+    neverEnds = never.map { min(1, max(0, $0)) }
+    self.unknown = unknown.map { min(1, max(0, $0)) }
+    tokensIfEnding = tokens
+    error = chain.roots.map { errors[$0] }.max() ?? 0
+    tokensError = chain.roots.map { tokenErrors[$0] }.max() ?? 0
+    loops = Self.loops(chain, closed)
+  }
+
+  /// For t = 0, 1, ..., limit: the probability that a text of a root has made t choices and goes on;
+  /// and for each loop the probability of being in it by then.
+  ///
+  /// States that are not known keep what comes to them.
+  public func survival(
+    ofRoot root: Int, limit: Int
+  ) -> (survival: [Double], loops: [Double]) {
+    var mass = [Double](repeating: 0, count: chain.contexts.count)
+    var following = mass
+    mass[chain.roots[root]] = 1
+    var active = [chain.roots[root]]
+    var isListed = [Bool](repeating: false, count: mass.count)
+    var survival = [1.0]
+    for _ in 0..<limit {
+      var list: [Int] = []
+      for state in active {
+        let share = mass[state]
+        mass[state] = 0
+        guard share > 0 else { continue }
+        func pass(_ target: Int, _ part: Double) {
+          following[target] += part
+          if !isListed[target] {
+            isListed[target] = true
+            list.append(target)
+          }
+        }
+        if !chain.isKnown[state] { pass(state, share) }
+        for step in chain.steps[chain.ranges[state]] {
+          pass(Int(step.target), share * step.probability)
+        }
+      }
+      for state in list { isListed[state] = false }
+      swap(&mass, &following)
+      active = list
+      survival.append(min(survival[survival.count - 1], list.reduce(0) { $0 + mass[$1] }))
+    }
+    return (survival, loops.map { loop in loop.states.reduce(0) { $0 + mass[$1] } })
+  }
+
+  /// No nucleus of a mass up to this leaves every loop; `nil` where there is no loop.
+  public var largestMassThatLoops: Double? {
+    loops.compactMap { loop in loop.states.map { chain.thresholds[$0] }.min() }.max()
+  }
+
+  /// No floor of ``EpsilonCutoff`` above this leaves every loop; `nil` where there is no loop.
+  public var smallestFloorThatLoops: Double? {
+    loops.compactMap { loop in loop.states.map { chain.thresholds[$0] }.max() }.min()
+  }
+
+  /// Finds the shortest way to each closed class and a shortest round in it.
+  private static func loops(
+    _ chain: ContextChain<Context>, _ closed: [[Int]]
+  ) -> [Loop] {
+    guard !closed.isEmpty else { return [] }
+    var classOf = [Int32](repeating: -1, count: chain.contexts.count)
+    for (i, states) in closed.enumerated() { for state in states { classOf[state] = Int32(i) } }
+    var found = [Bool](repeating: false, count: closed.count)
+    var loops: [Loop] = []
+    let tree = SearchTree(chain, from: chain.roots) { _ in true }
+    for state in tree.order where classOf[state] >= 0 && !found[Int(classOf[state])] {
+      let index = classOf[state]
+      found[Int(index)] = true
+      let (witness, root) = tree.path(to: state, chain)
+      let around = SearchTree(chain, from: [state]) { classOf[$0] == index }
+      // The nearest state with a step back closes the round.
+      var round: [Token] = []
+      search: for other in around.order {
+        for step in chain.steps[chain.ranges[other]] where Int(step.target) == state {
+          round = around.path(to: other, chain).tokens + [step.token]
+          break search
+        }
+      }
+      loops.append(
+        Loop(
+          stateCount: closed[Int(index)].count, round: round, witness: witness,
+          root: chain.roots.firstIndex(of: root) ?? 0, states: closed[Int(index)]))
+    }
+    return loops
+  }
+}
+
+/// A search by the number of steps.
+private struct SearchTree {
+  /// States in the order in which they were met.
+  private(set) var order: [Int] = []
+  /// The step by which each was met; -1 for a beginning, -2 for one not met.
+  private var steps: [Int]
+  private var parents: [Int]
+
+  init<Context>(_ chain: ContextChain<Context>, from roots: [Int], where isIn: (Int) -> Bool) {
+    steps = [Int](repeating: -2, count: chain.contexts.count)
+    parents = steps
+    for root in roots where steps[root] == -2 {
+      steps[root] = -1
+      order.append(root)
+    }
+    var head = 0
+    while head < order.count {
+      let state = order[head]
+      head += 1
+      for place in chain.ranges[state] {
+        let target = Int(chain.steps[place].target)
+        guard steps[target] == -2, isIn(target) else { continue }
+        steps[target] = place
+        parents[target] = state
+        order.append(target)
+      }
+    }
+  }
+
+  func path<Context>(
+    to state: Int, _ chain: ContextChain<Context>
+  ) -> (tokens: [Token], root: Int) {
+    var tokens: [Token] = []
+    var here = state
+    while steps[here] >= 0 {
+      tokens.append(chain.steps[steps[here]].token)
+      here = parents[here]
+    }
+    return (tokens.reversed(), here)
+  }
+}
+
+extension ContextChain {
+  /// The strongly connected components, each after those that it leads to.
+  func components() -> [[Int]] {
+    let count = contexts.count
+    var order = [Int32](repeating: -1, count: count)
+    var low = [Int32](repeating: 0, count: count)
+    var isDone = [Bool](repeating: false, count: count)
+    var stack: [Int] = []
+    var calls: [(state: Int, place: Int)] = []
+    var found: Int32 = 0
+    var components: [[Int]] = []
+    for root in 0..<count where order[root] < 0 {
+      calls.append((root, ranges[root].lowerBound))
+      while let (state, place) = calls.last {
+        if order[state] < 0 {
+          order[state] = found
+          low[state] = found
+          found += 1
+          stack.append(state)
+        }
+        if place < ranges[state].upperBound {
+          calls[calls.count - 1].place = place + 1
+          let target = Int(steps[place].target)
+          if order[target] < 0 {
+            calls.append((target, ranges[target].lowerBound))
+          } else if !isDone[target] {
+            low[state] = min(low[state], order[target])
+          }
+          continue
+        }
+        calls.removeLast()
+        if let parent = calls.last?.state { low[parent] = min(low[parent], low[state]) }
+        guard low[state] == order[state] else { continue }
+        var component: [Int] = []
+        while let member = stack.popLast() {
+          isDone[member] = true
+          component.append(member)
+          if member == state { break }
+        }
+        components.append(component)
+      }
+    }
+    return components
+  }
+}

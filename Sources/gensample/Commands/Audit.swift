@@ -1,0 +1,228 @@
+// Licensed under the Apache License, Version 2.0.
+
+import Foundation
+import LM
+import Sampling
+
+enum Audit: Command {
+  static let name = "audit"
+  static let summary = "does this decoder terminate?"
+  static let usage = "[--strategy greedy|sample|beam] [decoder's options]"
+  static let discussion = """
+    Tells with which probability a decoder never ends, and in which loops. Greedy decoding, and
+    sampling under transforms that read the model's distribution alone, are computed from the
+    model's contexts: never_ends is exact, up to the error said beside it. Self-terminating wrappers
+    are proven to end. All else is run --runs times, and never_ends lies in the interval, at a
+    confidence of 99 %. What would cure a decoder that never ends is said too.
+
+        gensample audit --strategy greedy
+        gensample audit --top-k 4 --picture survival.svg
+        gensample audit --top-p 0.2 --prompts prompts.txt --format jsonl
+    """
+  static let options =
+    [
+      Option("strategy", "NAME", "greedy, sample or beam (default sample)"),
+      Option("prompts", "FILE", "also from each of these prompts, one a line, or - "),
+      Option(
+        "max-transitions", "N",
+        "look at no further contexts beyond so many steps between them (default 8000000)"),
+      Option("runs", "N", "runs where nothing can be computed (default 1000)"),
+      Option("seed", "N", "the same seed gives the same runs (default: a random one, printed)"),
+      Option("picture", "PATH", "draw the share of texts that go on, by tokens, as SVG"),
+      Option("loops", "N", "how many loops are shown (default 10)"),
+    ]
+    + DecodingOptions.limits.filter { $0.name != "max-seconds" } + Beam.search
+    + DecodingOptions.truncations + DecodingOptions.penalties
+    + DecodingOptions.termination.filter { $0.name != "stop-loops" }
+    + [
+      OutputOptions.format, OutputOptions.output, OutputOptions.quiet, OutputOptions.progress,
+    ]
+
+  enum Strategy: String, CaseIterable { case greedy, sample, beam }
+
+  static func run(_ arguments: Arguments) throws {
+    if let extra = arguments.positional.first {
+      throw CommandFailure.usage(
+        "audit takes options only, got '\(extra)'; a model is given by --model '\(extra)'")
+    }
+    let strategy = try arguments.choice("strategy", as: Strategy.self) ?? .sample
+    if strategy != .beam, let option = Beam.search.first(where: { arguments.has($0.name) }) {
+      throw CommandFailure.usage("--\(option.name) is for --strategy beam")
+    }
+    if strategy != .sample {
+      let truncation = DecodingOptions.truncations.first { arguments.has($0.name) }
+      if let option = truncation?.name ?? (arguments.has("keep-end") ? "keep-end" : nil) {
+        throw CommandFailure.usage("--\(option) is for --strategy sample")
+      }
+    }
+    let limit = try arguments.integer("max-transitions", in: 1...2_000_000_000) ?? 8_000_000
+    let runs = try arguments.integer("runs", in: 1...10_000_000) ?? 1000
+    let shown = try arguments.integer("loops", in: 0...1_000_000) ?? 10
+    let seed = try arguments.seed("seed") ?? UInt64.random(in: 0...UInt64.max)
+    let modelName = arguments.text("model") ?? BuiltInModel.english.rawValue
+    let model = try loadModel(modelName)
+    let rules = try DecodingOptions.rules(arguments, model: model)
+    let prompt = try DecodingOptions.prompt(arguments, model: model)
+    let others = try arguments.text("prompts").map { path in
+      try TextInput.lines(path).enumerated().map { place, line in
+        try CompiledTarget.tokens(
+          of: NFC.of(line), model: model, option: "\(TargetOptions.shown(path)):\(place + 1)")
+      }
+    }
+    Interruption.watch {}
+    let progress = try ProgressOptions(arguments)
+    var audit = AuditReport(
+      model: model, modelName: modelName, strategy: strategy, rules: rules, shown: shown)
+    if strategy != .beam, rules.transforms.dependsOnLogitsAlone, rules.stopTexts.texts.isEmpty {
+      let contexts = ([prompt] + (others ?? [])).map { prompt in
+        var context = model.makeContext()
+        for token in prompt { model.advance(&context, by: token) }
+        return context
+      }
+      let analysis = try analyse(
+        model, strategy, rules, rules.transforms.transforms, contexts, limit, progress)
+      audit.exact(analysis, prompt: prompt, prompts: others)
+      if analysis.neverEnds[analysis.chain.roots[0]] > 0, analysis.chain.isComplete {
+        audit.cures = try cures(
+          model, strategy, rules, contexts[0], analysis, limit, progress)
+      }
+    } else {
+      let shares = try ([prompt] + (others ?? [])).map { prompt in
+        try cutShare(
+          model, strategy, arguments, rules, prompt, runs: runs, seed: seed, progress)
+      }
+      audit.estimated(
+        shares[0], others: others == nil ? nil : Array(shares.dropFirst()), seed: seed)
+    }
+    if let path = arguments.text("picture") {
+      guard let survival = audit.survival else {
+        throw CommandFailure.usage(
+          "--picture draws what is computed, and this decoder's choice depends on more than the "
+            + "model's context")
+      }
+      let stream = try ResultStream(path: path)
+      try stream.writeLine(SurvivalPicture(survival, neverEnds: audit.neverEnds.lowerBound).svg)
+      try stream.finish()
+    }
+    let stream = try ResultStream(path: arguments.text("output"))
+    switch try OutputOptions.format(arguments) {
+    case .jsonl: try stream.writeLine(audit.object.text)
+    case .text: try stream.writeLine(audit.table)
+    }
+    try stream.finish()
+    if let code = Interruption.exitCode {
+      throw CommandFailure(code, "stopped; what was known by then is printed")
+    }
+  }
+
+  /// How far long work is.
+  struct ProgressOptions {
+    var mode: ProgressMode
+
+    init(_ arguments: Arguments) throws(CommandFailure) {
+      mode = try arguments.choice("progress", as: ProgressMode.self) ?? .auto
+      if arguments.has("quiet") { mode = .never }
+    }
+  }
+
+  private static func analyse(
+    _ model: NGramModel, _ strategy: Strategy, _ rules: DecodingRules,
+    _ transforms: [any NextTokenTransform], _ roots: [NGramContext], _ limit: Int,
+    _ options: ProgressOptions
+  ) throws -> TerminationAnalysis<NGramContext> {
+    // Contexts are what some n-gram below the model's order is.
+    let most = max(1, model.counts.dropLast().reduce(1, +))
+    let count = SharedCount()
+    let progress = Progress(options.mode, unit: "contexts", total: most, done: { count.value })
+    defer { progress.finish() }
+    return TerminationAnalysis(
+      try ContextChain(
+        model, strategy == .greedy ? .greedy : .sampled, transforms: transforms,
+        stops: rules.stops, roots: roots, limit: limit,
+        isCancelled: { Interruption.signal != nil }, watch: { count.value = $0 }))
+  }
+
+  /// The smallest changes by which the decoder ends for sure.
+  private static func cures(
+    _ model: NGramModel, _ strategy: Strategy, _ rules: DecodingRules, _ root: NGramContext,
+    _ looping: TerminationAnalysis<NGramContext>, _ limit: Int, _ progress: ProgressOptions
+  ) throws -> [AuditReport.Cure] {
+    // The least epsilon by which the end is more probable than not when --max-tokens cuts.
+    let epsilon = 1 - LogSpace.exp(LogSpace.log(0.5) / Double(rules.maxTokens))
+    var cures = [
+      AuditReport.Cure(
+        option: "non-monotone", value: epsilon,
+        says: "any EPS above 0 ends for sure, this one more often than not within --max-tokens")
+    ]
+    var transforms = rules.transforms.transforms
+    guard strategy == .sample else { return cures }
+    cures.insert(
+      AuditReport.Cure(option: "keep-end", value: nil, says: "no truncation drops the end"), at: 0)
+    let place = transforms.lastIndex { $0 is TopK || $0 is Nucleus || $0 is EpsilonCutoff }
+    guard let place, transforms.count(where: { $0 is any Truncation }) == 1 else { return cures }
+    var analysis = looping
+    while true {
+      let cure: AuditReport.Cure
+      switch transforms[place] {
+      case let top as TopK:
+        guard top.k < model.vocabulary.count else { return cures }
+        transforms[place] = try TopK(top.k + 1, keepsEnd: top.keepsEnd)
+        cure = AuditReport.Cure(
+          option: "top-k", value: Double(top.k + 1), says: "the smallest above the one given")
+      case let nucleus as Nucleus:
+        // A mass that is reached lets nothing more in; the next number above it does.
+        let mass = max(nucleus.mass, analysis.largestMassThatLoops ?? 0) + massStep
+        guard mass < 1 else { return cures }
+        transforms[place] = try Nucleus(mass, keepsEnd: nucleus.keepsEnd)
+        cure = AuditReport.Cure(
+          option: "top-p", value: mass, says: "the smallest above the one given, to 1e-9")
+      case let cutoff as EpsilonCutoff:
+        let floor = min(cutoff.epsilon, analysis.smallestFloorThatLoops ?? 0) - massStep
+        guard floor > 0 else { return cures }
+        transforms[place] = try EpsilonCutoff(floor, keepsEnd: cutoff.keepsEnd)
+        cure = AuditReport.Cure(
+          option: "epsilon", value: floor, says: "the largest below the one given, to 1e-9")
+      default: return cures
+      }
+      analysis = try analyse(model, strategy, rules, transforms, [root], limit, progress)
+      // What is no longer known is no cure.
+      guard analysis.chain.isComplete else { return cures }
+      if analysis.loops.isEmpty { return [cure] + cures }
+    }
+  }
+
+  /// Probabilities of one context that are nearer than this are taken for equal.
+  private static let massStep = 1e-9
+
+  /// How many of some runs were cut.
+  private static func cutShare(
+    _ model: NGramModel, _ strategy: Strategy, _ arguments: Arguments, _ rules: DecodingRules,
+    _ prompt: TokenSequence, runs: Int, seed: UInt64, _ options: ProgressOptions
+  ) throws -> AuditReport.Runs {
+    switch strategy {
+    case .greedy:
+      let decoded = try GreedyDecoder(rules).decode(model, after: prompt)
+      return AuditReport.Runs(cut: decoded.isFinished ? 0 : 1, count: 1, isDrawn: false)
+    case .beam:
+      let best = try Beam.search(arguments, rules).decode(model, after: prompt).first
+      return AuditReport.Runs(
+        cut: best?.decoded.isFinished == true ? 0 : 1, count: 1, isDrawn: false)
+    case .sample:
+      let sampler = AncestralSampler(rules)
+      let random = Philox(seed: seed)
+      let count = SharedCount()
+      let progress = Progress(options.mode, unit: "texts", total: runs, done: { count.value })
+      defer { progress.finish() }
+      var cut = 0
+      for run in 0..<runs where Interruption.signal == nil {
+        var choices = RandomChoices(random.stream(UInt64(run)))
+        let decoded = try sampler.draw(from: model, after: prompt, using: &choices)
+        // The run at hand is cut by whoever stops it.
+        if Interruption.signal != nil { break }
+        if !decoded.isFinished { cut += 1 }
+        count.value += 1
+      }
+      return AuditReport.Runs(cut: cut, count: count.value, isDrawn: true)
+    }
+  }
+}
