@@ -39,6 +39,8 @@ enum Gensample {
     signal(SIGPIPE, SIG_IGN)
     do {
       try run(Array(CommandLine.arguments.dropFirst()))
+    } catch let nothing as NothingToDo {
+      if !CommandLine.arguments.contains("--quiet") { report("gensample: \(nothing.message)") }
     } catch {
       tell(error)
       exit(code(error).rawValue)

@@ -183,6 +183,7 @@ import Testing
     func remove(_ name: String) throws {
       try FileManager.default.removeItem(atPath: folder.path(name))
     }
+    let goesOn = "; the command that began it goes on with --run run --resume"
     try check("nowhere: cannot be read: No such file or directory", 66, "nowhere")
     try check(
       "'.' holds no run.json; a folder that --run made is expected", 65, ".")
@@ -201,12 +202,12 @@ import Testing
       "run/samples.jsonl: ends without the line of its summary; the file is cut short", 65, "run")
     try remove("run/samples.jsonl")
     try check(
-      "'run' holds no samples.jsonl: its run is still going on, or was killed before its end", 65,
-      "run")
+      "'run' holds no samples.jsonl: its run is still going on, or was killed before its end"
+        + goesOn, 65, "run")
     try remove("run/trace-2.csv")
     try check(
-      "'run' holds no trace-2.csv: its run is still going on, or was killed before its end", 65,
-      "run")
+      "'run' holds no trace-2.csv: its run is still going on, or was killed before its end"
+        + goesOn, 65, "run")
     let json = try folder.read("run/run.json")
     try folder.write("run/run.json", json.replacing("\"chains\":4", with: "\"chains\":2"))
     try check(

@@ -171,6 +171,9 @@ public struct NGramModel: LanguageModel, @unchecked Sendable {
   /// Bytes of the file or of its image in memory.
   public var byteCount: Int { memory.header.fileBytes }
 
+  /// A number that tells models and their layouts apart: the checksum that a file ends with.
+  public var checksum: UInt64 { memory.statedChecksum }
+
   // MARK: Scoring
 
   /// The context after the start symbol.

@@ -78,23 +78,31 @@ public final class RunMonitor: Sendable {
 ///   - kernel: the steps.
 ///   - quantities: appends a row of the trace for a chain's working copy.
 ///   - monitor: counts steps and asks to stop.
+///   - checkpoints: where it goes on from, and leaves what it needs to go on; the results do not
+///     depend on it. Where it cannot save them the run is asked to stop.
 /// - Returns: what it kept; incomplete where it was stopped.
+/// - Throws: what `start` throws.
 @inlinable
 public func runChain<Target: Sampling.Target, Kernel: TransitionKernel>(
   _ chain: Int, of plan: RunPlan, target: Target,
   start: (inout RandomChoices) throws -> Target.State, kernel: Kernel,
-  quantities: (Target.Scorer) -> [Double] = { [$0.logProbability] }, monitor: RunMonitor
+  quantities: (Target.Scorer) -> [Double] = { [$0.logProbability] }, monitor: RunMonitor,
+  checkpoints: ChainCheckpoints<Target.State>? = nil
 ) rethrows -> ChainRecord<Target.State> where Kernel.Scorer == Target.Scorer {
-  var record = ChainRecord<Target.State>(chain: chain, kinds: kernel.kinds.count)
+  let earlier = checkpoints?.checkpoint(ofChain: chain)
+  var record =
+    earlier?.record ?? ChainRecord<Target.State>(chain: chain, kinds: kernel.kinds.count)
   let random = Philox(seed: plan.seed).stream(UInt64(chain))
   // The start takes a stream of its own, so that another way of starting moves no later step.
   var startChoices = RandomChoices(random.stream(0))
-  var choices = RandomChoices(random)
-  var scorer = target.makeScorer(at: try start(&startChoices))
+  var choices = RandomChoices(earlier?.random ?? random)
+  var scorer = target.makeScorer(at: try earlier?.state ?? start(&startChoices))
   precondition(scorer.logProbability > -.infinity, "a chain starts at an allowed state")
 
   let total = plan.warmup + plan.steps(ofChain: chain)
   let interval = plan.traceInterval
+  var nextCheckpoint = checkpoints?.nextTime()
+  var unseen = 0
   while record.steps < total, !monitor.isStopping {
     // Up to the next step after which there is something to do.
     let step = record.steps
@@ -123,8 +131,21 @@ public func runChain<Target: Sampling.Target, Kernel: TransitionKernel>(
         Draw(
           chain: chain, step: stop, state: scorer.state, logProbability: scorer.logProbability))
     }
+    guard let checkpoints, let due = nextCheckpoint else { continue }
+    // A look at the clock costs as much as a step or two.
+    unseen += stop - step
+    guard unseen >= 256, ContinuousClock.now >= due else { continue }
+    unseen = 0
+    checkpoints.leave(
+      ChainCheckpoint(record: record, state: scorer.state, random: choices.random))
+    if checkpoints.failure != nil { monitor.stop() }
+    nextCheckpoint = checkpoints.nextTime()
   }
   record.isComplete = record.steps == total
+  if let checkpoints {
+    checkpoints.leave(
+      ChainCheckpoint(record: record, state: scorer.state, random: choices.random))
+  }
   return record
 }
 
@@ -143,20 +164,23 @@ public func runChain<Target: Sampling.Target, Kernel: TransitionKernel>(
 ///   - quantities: appends a row of the trace for a chain's working copy.
 ///   - threads: how many run at once; the results do not depend on it.
 ///   - monitor: counts steps and asks to stop.
+///   - checkpoints: where chains go on from, and leave what they need to go on.
 ///   - start: a chain's first state, drawn by its own choices; it must be allowed.
 /// - Returns: what each chain kept, in order.
-/// - Throws: what `start` throws.
+/// - Throws: what `start` and saving a checkpoint throw.
 @inlinable
 public func runChains<Target: Sampling.Target, Kernel: TransitionKernel>(
   _ chains: ClosedRange<Int>? = nil, of plan: RunPlan, target: Target, kernel: Kernel,
   quantities: @Sendable (Target.Scorer) -> [Double] = { [$0.logProbability] }, threads: Int,
-  monitor: RunMonitor = RunMonitor(),
+  monitor: RunMonitor = RunMonitor(), checkpoints: ChainCheckpoints<Target.State>? = nil,
   start: @Sendable (inout RandomChoices) throws -> Target.State
 ) throws -> [ChainRecord<Target.State>] where Kernel.Scorer == Target.Scorer {
   let range = chains ?? 0...plan.chains - 1
-  return try concurrently(range.count, threads: threads) { i in
+  let records = try concurrently(range.count, threads: threads) { i in
     try runChain(
       range.lowerBound + i, of: plan, target: target, start: start, kernel: kernel,
-      quantities: quantities, monitor: monitor)
+      quantities: quantities, monitor: monitor, checkpoints: checkpoints)
   }
+  if let failure = checkpoints?.failure { throw failure }
+  return records
 }

@@ -66,6 +66,7 @@ struct Arguments {
       } else {
         guard value == nil else { throw .usage("--\(name) takes no value") }
         values[name] = [""]
+        flags.insert(name)
         ordered.append((name, ""))
       }
     }
@@ -89,6 +90,24 @@ struct Arguments {
     }
     return value
   }
+
+  /// A number in a range.
+  func number(
+    _ name: String, in range: ClosedRange<Double>, expected: String
+  ) throws(CommandFailure) -> Double? {
+    guard let text = text(name) else { return nil }
+    guard let value = Double(text), range.contains(value) else {
+      throw .usage("--\(name) takes \(expected), got '\(text)'")
+    }
+    return value
+  }
+
+  /// An option as a word of a command line.
+  func word(_ option: (name: String, value: String)) -> String {
+    flags.contains(option.name) ? "--\(option.name)" : "--\(option.name)=\(option.value)"
+  }
+
+  private var flags: Set<String> = []
 
   /// An unsigned number of 64 bits.
   func seed(_ name: String) throws(CommandFailure) -> UInt64? {

@@ -24,3 +24,8 @@ struct CommandFailure: Error {
 
   static func usage(_ message: String) -> CommandFailure { CommandFailure(.usage, message) }
 }
+
+/// A command that ends with success before it began: what was asked for is there.
+struct NothingToDo: Error {
+  var message: String
+}

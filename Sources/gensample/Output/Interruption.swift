@@ -22,9 +22,9 @@ enum Interruption {
   }
 
   /// Has a file taken away where the program ends at once.
-  static func removeAtEnd(_ path: String) { temporaries.withLock { $0.append(path) } }
+  static func removeAtEnd(_ path: String) { temporaries.withLock { _ = $0.insert(path) } }
 
-  private static let temporaries = Mutex<[String]>([])
+  private static let temporaries = Mutex<Set<String>>([])
 
   /// From here on the first signal ends the program: the work cannot be kept in part.
   static func beginIndivisible() throws(CommandFailure) {

@@ -29,13 +29,16 @@ final class Progress: Sendable {
     isShown = mode == .always || (mode == .auto && isTerminal)
     guard isShown else { return }
     let began = ContinuousClock.now
+    // What an earlier run has done says nothing of the rate of this one.
+    let earlier = done()
     Thread.detachNewThread { [self] in
       var isFirst = true
       while !isDone.load(ordering: .relaxed) {
         Thread.sleep(forTimeInterval: 0.2)
         if isDone.load(ordering: .relaxed) { break }
         let elapsed = began.duration(to: .now) / .seconds(1)
-        let line = Progress.line(done: done(), total: total, elapsed: elapsed, unit: unit)
+        let line = Progress.line(
+          done: done(), earlier: earlier, total: total, elapsed: elapsed, unit: unit)
         if isTerminal {
           write((isFirst ? "" : "\r") + line + "\u{1B}[K")
         } else if Int(elapsed * 5) % 25 == 0 || isFirst {
@@ -54,11 +57,11 @@ final class Progress: Sendable {
     finished.wait()
   }
 
-  static func line(done: Int, total: Int, elapsed: Double, unit: String) -> String {
+  static func line(done: Int, earlier: Int, total: Int, elapsed: Double, unit: String) -> String {
     let share = total > 0 ? min(1, Double(done) / Double(total)) : 0
     let filled = Int(share * 24)
     let bar = String(repeating: "█", count: filled) + String(repeating: "░", count: 24 - filled)
-    let rate = elapsed > 0 ? Double(done) / elapsed : 0
+    let rate = elapsed > 0 ? Double(done - earlier) / elapsed : 0
     let left = rate > 0 ? Double(max(0, total - done)) / rate : 0
     return String(
       format: "%@ %3.0f %%  %@ %@/s  %@ left", bar, share * 100, short(rate), unit,

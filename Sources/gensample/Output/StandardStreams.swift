@@ -72,7 +72,12 @@ final class ResultStream {
 
   /// Writes a part of a line.
   func writePart(_ text: String) throws(CommandFailure) {
-    buffer.append(contentsOf: text.utf8)
+    try writeBytes(text.utf8)
+  }
+
+  /// Writes bytes.
+  func writeBytes(_ bytes: some Sequence<UInt8>) throws(CommandFailure) {
+    buffer.append(contentsOf: bytes)
     if buffer.count > 1 << 16 || path == nil { try flush() }
   }
 

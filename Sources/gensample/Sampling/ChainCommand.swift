@@ -10,7 +10,10 @@ struct ChainCommand {
     TargetOptions.all + [
       Option("start", "TEXT", "the text that every chain starts from (default: a random one each)")
     ] + PlanOptions.all + ResultOptions.all + [
-      Option("run", "DIR", "keep plan, results and traces in a folder")
+      Option("run", "DIR", "keep plan, results and traces in a folder"),
+      Option(flag: "resume", "go on with the run in --run DIR as if it had never been stopped"),
+      Option(
+        "checkpoint-every", "SECONDS", "how often a run is kept, to be resumed (default 5)"),
     ] + OutputOptions.sampler
 
   private let run: SamplerRun
@@ -19,18 +22,38 @@ struct ChainCommand {
   private let choice: ResultOptions
   private let start: TokenSequence?
   private let folder: RunFolder?
+  private let resumed: ResumedRun?
+  private let description: RunDescription
+  private let checkpointInterval: Duration
+  /// Those of the run, which may have begun before this command.
+  let arguments: Arguments
 
-  init(_ command: any Command.Type, _ arguments: Arguments) throws {
+  init(_ command: any Command.Type, _ given: Arguments) throws {
+    resumed = try ResumedRun(command, given)
+    let arguments = resumed?.arguments ?? given
+    self.arguments = arguments
+    checkpointInterval = .seconds(
+      try arguments.number("checkpoint-every", in: 0...1e9, expected: "seconds such as 5") ?? 5)
     plan = try PlanOptions.plan(arguments)
     chains = try PlanOptions.chainRange(arguments, plan)
     choice = try ResultOptions(arguments)
     run = try SamplerRun(
-      command, arguments, seed: plan.seed, threads: try PlanOptions.threads(arguments))
+      command, arguments, seed: plan.seed, threads: try PlanOptions.threads(arguments),
+      constraints: resumed?.constraints)
     let model = run.model
     start = try arguments.text("start").map {
       try CompiledTarget.tokens(of: $0, model: model, option: "--start")
     }
     if let single = run.single { try single.check(start: start) }
+    description = RunDescription(
+      command: command.name, model: run.modelName, checksum: run.model.checksum,
+      constraints: run.constraints, options: ResumedRun.words(arguments, seed: plan.seed),
+      plan: plan, chains: chains, start: arguments.text("start"))
+    if let resumed {
+      try resumed.check(description)
+      folder = resumed.folder
+      return
+    }
     guard let path = arguments.text("run") else {
       folder = nil
       return
@@ -39,10 +62,7 @@ struct ChainCommand {
       throw CommandFailure.usage("--run keeps one target; give --each or --run")
     }
     let folder = try RunFolder(path)
-    try folder.write(
-      RunDescription(
-        command: command.name, model: run.modelName, constraints: run.constraints, plan: plan,
-        chains: chains, start: arguments.text("start")))
+    try folder.write(description)
     self.folder = folder
   }
 
@@ -57,6 +77,9 @@ struct ChainCommand {
     _ kernel: (CompiledTarget) throws -> Kernel
   ) throws {
     let samples = try folder?.stream("samples.jsonl")
+    let earlier = resumed?.checkpoint
+    run.earlierSeconds = earlier?.seconds ?? 0
+    run.monitor.add(earlier?.chains.reduce(0) { $0 + $1.record.steps } ?? 0)
     let steps = chains.reduce(0) { $0 + plan.warmup + plan.steps(ofChain: $1) } * run.targetCount
     try run.each(
       unit: "steps", total: steps,
@@ -77,6 +100,10 @@ struct ChainCommand {
       finish: { summary in
         try samples?.writeLine(summary.text)
         try samples?.finish()
+        // Last: who reads that a run is finished finds all of it.
+        if !run.monitor.isStopping {
+          try folder?.write(CheckpointFile(run: description.checksum, isFinished: true))
+        }
       }
     ) { target, line, seed in
       let start = start
@@ -85,14 +112,16 @@ struct ChainCommand {
       own.seed = seed
       let kernel = try kernel(target)
       let quantities = ChainResults.quantities(target)
+      let checkpoints = try checkpoints(target, quantities.count, kernel.kinds.count)
       let records = try runChains(
         chains, of: own, target: target.target, kernel: kernel,
         quantities: { ChainResults.row(quantities, $0) }, threads: run.threads,
-        monitor: run.monitor
+        monitor: run.monitor, checkpoints: checkpoints
       ) { choices in
         if let start { return start }
         return try target.randomStart(using: &choices)
       }
+      try checkpoints?.saveAll()
       let all = ChainResults.draws(records)
       for draw in all {
         try samples?.writeLine(ChainResults.object(draw, target, number: line).text)
@@ -116,6 +145,32 @@ struct ChainCommand {
         lines: [ChainResults.summary(records, kinds: kernel.kinds, quantities: quantities)]
           + choice.lines)
     }
+  }
+}
+
+extension ChainCommand {
+  /// Where the chains leave their checkpoints; `nil` where no folder keeps the run.
+  private func checkpoints(
+    _ target: CompiledTarget, _ columns: Int, _ kinds: Int
+  ) throws -> ChainCheckpoints<TokenSequence>? {
+    guard let folder else { return nil }
+    let began = ContinuousClock.now
+    let earlier = run.earlierSeconds
+    let checksum = description.checksum
+    let checkpoints = ChainCheckpoints(
+      resumed: try resumed?.chains(
+        chains, vocabulary: target.target.model.vocabulary.count, columns: columns, kinds: kinds)
+        ?? [],
+      every: checkpointInterval
+    ) { chains in
+      try folder.write(
+        CheckpointFile(
+          run: checksum, seconds: earlier + began.duration(to: .now) / .seconds(1),
+          chains: chains))
+    }
+    // A folder that takes no checkpoint is better known before hours of work than after.
+    try checkpoints.saveAll()
+    return checkpoints
   }
 }
 

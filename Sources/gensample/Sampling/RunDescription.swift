@@ -14,7 +14,11 @@ struct RunDescription: Codable, Equatable {
   var version = programVersion
   var command: String
   var model: String
+  /// What tells the model from others, in hexadecimal.
+  var model_checksum: String
   var constraints: [String]
+  /// The other options that decide what is drawn, as words of a command line.
+  var options: [String]
   var chains: Int
   var chain_range: [Int]
   var start: String?
@@ -26,12 +30,14 @@ struct RunDescription: Codable, Equatable {
   var seed: UInt64
 
   init(
-    command: String, model: String, constraints: [Constraint], plan: RunPlan,
-    chains: ClosedRange<Int>, start: String?
+    command: String, model: String, checksum: UInt64, constraints: [Constraint],
+    options: [String], plan: RunPlan, chains: ClosedRange<Int>, start: String?
   ) {
     self.command = command
     self.model = model
+    model_checksum = String(checksum, radix: 16)
     self.constraints = constraints.map(\.text)
+    self.options = options
     self.chains = plan.chains
     chain_range = [chains.lowerBound, chains.upperBound]
     self.start = start
@@ -99,7 +105,8 @@ struct RunDescription: Codable, Equatable {
     var fields: [(name: String, value: JSONObject.Value)] = [
       ("type", .string(type)), ("format", .integer(format)), ("version", .string(version)),
       ("command", .string(command)), ("model", .string(model)),
-      ("constraints", .strings(constraints)), ("chains", .integer(chains)),
+      ("model_checksum", .string(model_checksum)), ("constraints", .strings(constraints)),
+      ("options", .strings(options)), ("chains", .integer(chains)),
       ("chain_range", .integers(chain_range)),
     ]
     if let start { fields.append(("start", .string(start))) }
@@ -119,6 +126,9 @@ struct RunDescription: Codable, Equatable {
     return object
   }
 
+  /// What a checkpoint knows it by.
+  var checksum: UInt64 { LM.checksum(of: Array(object.text.utf8)) }
+
   /// How another part of a run betrays that it is of another run; `nil` where only the chains that
   /// it holds may differ.
   func difference(from other: RunDescription) -> String? {
@@ -127,7 +137,8 @@ struct RunDescription: Codable, Equatable {
     let theirs = Dictionary(
       uniqueKeysWithValues: other.fields.map { ($0.name, JSONObject.text(of: $0.value)) })
     let names = fields.map(\.name) + other.fields.map(\.name)
-    for name in names where name != "chain_range" && mine[name] != theirs[name] {
+    // The same model may lie elsewhere on another machine.
+    for name in names where name != "chain_range" && name != "model" && mine[name] != theirs[name] {
       return
         "its \(name) is \(theirs[name] ?? "not given"), there it is \(mine[name] ?? "not given")"
     }

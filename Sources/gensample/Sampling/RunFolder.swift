@@ -4,22 +4,68 @@ import Foundation
 import LM
 import Sampling
 
-/// A folder that keeps a whole run: `run.json`, `samples.jsonl` and a trace of each chain.
-struct RunFolder {
+/// A folder that keeps a whole run: `run.json`, `samples.jsonl`, a trace of each chain, and the
+/// checkpoint from which it goes on.
+///
+/// Each file appears whole under its name or not at all, so that a run that is killed at any moment
+/// can be resumed. One program at a time works in a folder.
+final class RunFolder: Sendable {
   let path: String
+  private let descriptor: Int32
 
   /// Makes the folder, or takes an empty one.
   init(_ path: String) throws(CommandFailure) {
     self.path = path
-    let manager = FileManager.default
-    if let entries = try? manager.contentsOfDirectory(atPath: path), !entries.isEmpty {
-      throw .usage(
-        "'\(path)' is not empty; a run takes a folder of its own, so that nothing is overwritten")
-    }
     do {
-      try manager.createDirectory(atPath: path, withIntermediateDirectories: true)
+      try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
     } catch {
       throw CommandFailure(.unwritable, "cannot make the folder '\(path)': \(systemErrorText())")
+    }
+    descriptor = try Self.lock(path)
+    removeRemains()
+    let entries = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
+    guard entries.isEmpty else {
+      throw .usage(
+        "'\(path)' is not empty; a run takes a folder of its own, so that nothing is overwritten"
+          + (entries.contains("run.json") ? "; --resume goes on with the run in it" : ""))
+    }
+  }
+
+  /// Takes the folder of a run that is to go on.
+  init(resuming path: String) throws(CommandFailure) {
+    self.path = path
+    guard FileManager.default.fileExists(atPath: path) else {
+      throw CommandFailure(
+        .unreadable, "there is no folder '\(path)' to resume; leave --resume out to begin a run")
+    }
+    descriptor = try Self.lock(path)
+    removeRemains()
+  }
+
+  deinit { close(descriptor) }
+
+  /// Two programs in one folder would overwrite each other's files.
+  private static func lock(_ path: String) throws(CommandFailure) -> Int32 {
+    let descriptor = unsafe open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    guard descriptor >= 0 else {
+      throw CommandFailure(.unreadable, "cannot read the folder '\(path)': \(systemErrorText())")
+    }
+    // Some file systems know no locks; then there is none.
+    guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK else {
+      close(descriptor)
+      throw CommandFailure(
+        .failed, "another program is at work in '\(path)'; wait for its end, or stop it")
+    }
+    return descriptor
+  }
+
+  /// What a killed run was writing when it was killed.
+  private func removeRemains() {
+    for name in (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
+    where name.wholeMatch(
+      of: #/(run\.json|samples\.jsonl|checkpoint|trace-\d+\.csv)\.partial-\d+/#) != nil
+    {
+      try? FileManager.default.removeItem(atPath: path + "/" + name)
     }
   }
 
@@ -34,9 +80,36 @@ struct RunFolder {
     try stream.finish()
   }
 
+  /// Writes the checkpoint in place of the last one.
+  func write(_ checkpoint: CheckpointFile) throws(CommandFailure) {
+    let stream = try stream("checkpoint")
+    try stream.writeBytes(checkpoint.bytes)
+    try stream.finish()
+  }
+
+  /// The last checkpoint; `nil` where none was written yet.
+  ///
+  /// - Throws: where it is damaged, or belongs to another run.
+  func checkpoint(of run: RunDescription) throws -> CheckpointFile? {
+    let name = path + "/checkpoint"
+    guard FileManager.default.fileExists(atPath: name) else { return nil }
+    guard let bytes = FileManager.default.contents(atPath: name) else {
+      throw LoadError(.cannotRead, path: name, "cannot be read")
+    }
+    let checkpoint = try CheckpointFile(Array(bytes), path: name)
+    guard checkpoint.run == run.checksum else {
+      throw LoadError(
+        .badData, path: name,
+        "belongs to another plan than \(path)/run.json, which was changed or exchanged; put the "
+          + "file back that the run began with")
+    }
+    return checkpoint
+  }
+
   /// What is said of a folder that lacks a file which its run writes at its end.
   static func unfinished(_ path: String, missing: String) -> String {
-    "'\(path)' holds no \(missing): its run is still going on, or was killed before its end"
+    "'\(path)' holds no \(missing): its run is still going on, or was killed before its end; the "
+      + "command that began it goes on with --run \(path) --resume"
   }
 
   /// Writes a chain's trace in the layout of Stan's sample files.

@@ -38,11 +38,14 @@ final class SamplerRun {
   private let sets: [(line: Int?, constraint: Constraint?)]
   private let progressMode: ProgressMode
   private var began = ContinuousClock.now
+  /// What the run took before this command, where it was resumed.
+  var earlierSeconds = 0.0
   private var failedTargets = 0
 
   /// Reads what the options say, and compiles the target if there is one only.
   init(
-    _ command: any Command.Type, _ arguments: Arguments, seed: UInt64, threads: Int
+    _ command: any Command.Type, _ arguments: Arguments, seed: UInt64, threads: Int,
+    constraints: [Constraint]? = nil
   ) throws {
     self.command = command.name
     self.arguments = arguments
@@ -56,7 +59,7 @@ final class SamplerRun {
     format = try OutputOptions.format(arguments)
     progressMode = try arguments.choice("progress", as: ProgressMode.self) ?? .auto
     isQuiet = arguments.has("quiet")
-    constraints = try TargetOptions.constraints(arguments)
+    self.constraints = try constraints ?? TargetOptions.constraints(arguments)
     let sets = try arguments.text("each").map(TargetOptions.keywordSets)
     hasSets = sets != nil
     self.sets = sets?.map { ($0.line, $0.constraint) } ?? [(nil, nil)]
@@ -64,7 +67,7 @@ final class SamplerRun {
     model = try loadFastModel(modelName)
     tree = VocabularyTree(model.vocabulary)
     // With one target, what is wrong with it is said before anything is written.
-    single = sets == nil ? try CompiledTarget(constraints, model: model, tree: tree) : nil
+    single = sets == nil ? try CompiledTarget(self.constraints, model: model, tree: tree) : nil
     stream = try ResultStream(path: arguments.text("output"))
   }
 
@@ -140,7 +143,7 @@ final class SamplerRun {
     _ last: SamplerOutcome, head: (inout JSONObject, _ seconds: Double) -> Void,
     lines: (_ seconds: Double) -> [String], finish: (JSONObject) throws -> Void
   ) throws {
-    let seconds = began.duration(to: .now) / .seconds(1)
+    let seconds = earlierSeconds + began.duration(to: .now) / .seconds(1)
     var summary = JSONObject()
     summary.add("type", .string("summary"))
     summary.add("command", .string(command))

@@ -207,6 +207,11 @@ struct GSMHeader {
   }
 }
 
+/// A checksum that any changed bit changes: the one that model files end with.
+package func checksum(of bytes: [UInt8]) -> UInt64 {
+  unsafe bytes.withUnsafeBytes { unsafe GSMHeader.checksum($0) }
+}
+
 /// The checksum of bytes that come in parts.
 struct GSMChecksum {
   // Eight independent lanes keep the multiplier busy; each step is a bijection of its lane.

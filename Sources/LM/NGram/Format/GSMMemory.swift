@@ -253,13 +253,16 @@ final class GSMMemory: @unchecked Sendable {
     }
   }
 
+  /// The checksum that the model states of itself.
+  var statedChecksum: UInt64 {
+    unsafe UInt64(littleEndian: (base + header.fileBytes - 8).loadUnaligned(as: UInt64.self))
+  }
+
   /// Checks the checksum, then what look-ups rely on to be right.
   func verify() throws(LoadError) {
     let end = header.fileBytes - 8
     let sum = unsafe GSMHeader.checksum(UnsafeRawBufferPointer(start: base, count: end))
-    let stated = unsafe UInt64(
-      littleEndian: (base + end).loadUnaligned(as: UInt64.self))
-    guard sum == stated else {
+    guard sum == statedChecksum else {
       throw LoadError(
         .badData, path: path, place: .byte(end),
         "the checksum does not fit the contents: the file is damaged; make it again")

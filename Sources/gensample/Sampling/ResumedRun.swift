@@ -1,0 +1,148 @@
+// Licensed under the Apache License, Version 2.0.
+
+import Foundation
+import LM
+import Sampling
+
+/// A run that goes on: its folder, what it is, how far it is, and the arguments that it began with.
+struct ResumedRun {
+  let folder: RunFolder
+  let description: RunDescription
+  let checkpoint: CheckpointFile
+  /// As the run was begun, but for what is said of output now.
+  let arguments: Arguments
+  /// The statements that it began with, whatever their files hold by now.
+  let constraints: [Constraint]
+
+  /// Options that decide nothing of what is drawn.
+  private static let free: Set<String> = [
+    "output", "format", "quiet", "progress", "threads", "run", "resume", "best", "unique",
+    "checkpoint-every",
+  ]
+
+  /// Options that `run.json` keeps in fields of their own.
+  private static let kept: Set<String> = ["model", "chain-range", "seed"]
+
+  /// The words that begin a run again, but for its model, its statements and its chains.
+  static func words(_ arguments: Arguments, seed: UInt64) -> [String] {
+    let statements = Set(TargetOptions.all.map(\.name))
+    return arguments.ordered.filter {
+      !free.contains($0.name) && !kept.contains($0.name) && !statements.contains($0.name)
+    }.map(arguments.word) + ["--seed=\(seed)"]
+  }
+
+  /// Takes a run up again; `nil` where the arguments do not ask for that.
+  ///
+  /// - Throws: where there is nothing to resume, or what is there was begun by other words, by
+  ///   another version, or is finished.
+  init?(_ command: any Command.Type, _ arguments: Arguments) throws {
+    guard arguments.has("resume") else { return nil }
+    guard let path = arguments.text("run") else {
+      throw CommandFailure.usage("--resume needs --run DIR, the folder of the run that goes on")
+    }
+    let folder = try RunFolder(resuming: path)
+    let description = try RunDescription(folder: path)
+    guard description.version == programVersion else {
+      throw CommandFailure(
+        .data,
+        "the run in '\(path)' was begun by version \(description.version), and this is "
+          + "\(programVersion); go on with the version that began it")
+    }
+    guard description.command == command.name else {
+      throw CommandFailure.usage(
+        "the run in '\(path)' is one of '\(description.command)'; go on with gensample "
+          + "\(description.command) --run \(path) --resume")
+    }
+    constraints = try ConstraintFile.parse(
+      description.constraints.joined(separator: "\n"), path: path + "/run.json")
+    try Self.compare(arguments, with: description, path: path)
+    let checkpoint = try folder.checkpoint(of: description)
+    if checkpoint?.isFinished == true {
+      throw NothingToDo(message: "the run in '\(path)' is finished; it is left as it is")
+    }
+    var words = description.options
+    let model = arguments.text("model") ?? description.model
+    words += [
+      "--model=\(model)",
+      "--chain-range=\(description.chainRange.lowerBound)..\(description.chainRange.upperBound)",
+    ]
+    words += arguments.ordered.filter { Self.free.contains($0.name) }.map(arguments.word)
+    self.folder = folder
+    self.description = description
+    self.checkpoint = checkpoint ?? CheckpointFile(run: description.checksum)
+    self.arguments = try Arguments(words, options: command.options, command: command.name)
+  }
+
+  /// Refuses options that are not those that the run began with.
+  private static func compare(
+    _ arguments: Arguments, with run: RunDescription, path: String
+  ) throws {
+    let statements = Set(TargetOptions.all.map(\.name)).subtracting(kept)
+    func refuse(_ option: (name: String, value: String), _ begun: String) -> CommandFailure {
+      .usage(
+        "--\(option.name)\(option.value.isEmpty ? "" : " " + option.value): the run in '\(path)' "
+          + "was begun \(begun), and goes on as it was begun; leave the option out, or begin "
+          + "another run")
+    }
+    for option in arguments.ordered where !free.contains(option.name) && option.name != "model" {
+      if statements.contains(option.name) { continue }
+      if option.name == "chain-range" {
+        let range = "\(run.chainRange.lowerBound)..\(run.chainRange.upperBound)"
+        guard option.value == range else { throw refuse(option, "with \(range)") }
+        continue
+      }
+      guard run.options.contains(arguments.word(option)) else {
+        let begun = run.options.first { $0.hasPrefix("--\(option.name)=") }
+        throw refuse(
+          option, begun.map { "with \($0.dropFirst(option.name.count + 3))" } ?? "without it")
+      }
+    }
+    guard arguments.ordered.contains(where: { statements.contains($0.name) }) else { return }
+    guard try TargetOptions.constraints(arguments).map(\.text) == run.constraints else {
+      throw CommandFailure.usage(
+        "the statements about texts are not those that the run in '\(path)' was begun with; it "
+          + "goes on with its own: leave them out, or begin another run")
+    }
+  }
+
+  /// Checks that what would be begun now is what was begun.
+  func check(_ run: RunDescription) throws {
+    guard run.model_checksum == description.model_checksum else {
+      throw CommandFailure(
+        .data,
+        "'\(run.model)' is another model than that of the run in '\(folder.path)': its checksum is "
+          + "\(run.model_checksum), and the run has \(description.model_checksum); give the model "
+          + "that it was begun with by --model")
+    }
+    if let difference = description.difference(from: run) {
+      throw CommandFailure(
+        .data,
+        "'\(folder.path)/run.json' was changed: \(difference); put the file back that the run "
+          + "began with")
+    }
+  }
+
+  /// The chains' checkpoints, if they fit the run.
+  ///
+  /// - Parameters:
+  ///   - range: the chains that this folder holds.
+  ///   - vocabulary: the number of the model's tokens.
+  ///   - columns: the number of traced quantities.
+  ///   - kinds: the number of kinds of move.
+  func chains(
+    _ range: ClosedRange<Int>, vocabulary: Int, columns: Int, kinds: Int
+  ) throws -> [ChainCheckpoint<TokenSequence>] {
+    func isSound(_ chain: ChainCheckpoint<TokenSequence>) -> Bool {
+      let record = chain.record
+      return range.contains(record.chain) && record.proposed.count == kinds
+        && record.accepted.count == kinds && record.trace.allSatisfy { $0.count == columns }
+        && (chain.state + record.draws.flatMap(\.state)).allSatisfy { $0.index < vocabulary }
+    }
+    guard checkpoint.chains.allSatisfy(isSound) else {
+      throw LoadError(
+        .badData, path: folder.path + "/checkpoint",
+        "does not fit the run; begin it anew, in another folder")
+    }
+    return checkpoint.chains
+  }
+}
