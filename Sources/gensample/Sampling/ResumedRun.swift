@@ -129,6 +129,8 @@ struct ResumedRun {
   ///   - vocabulary: the number of the model's tokens.
   ///   - columns: the number of traced quantities.
   ///   - kinds: the number of kinds of move.
+  /// - Returns: those of the chains that have begun.
+  /// - Throws: where they are of another run.
   func chains(
     _ range: ClosedRange<Int>, vocabulary: Int, columns: Int, kinds: Int
   ) throws -> [ChainCheckpoint<TokenSequence>] {
