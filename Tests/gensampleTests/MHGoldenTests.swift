@@ -201,7 +201,8 @@ import Testing
     let run = folder.path("run")
     #expect(
       try FileManager.default.contentsOfDirectory(atPath: run).sorted() == [
-        "run.json", "samples.jsonl", "trace-0.csv", "trace-1.csv", "trace-2.csv", "trace-3.csv",
+        "checkpoint", "run.json", "samples.jsonl", "trace-0.csv", "trace-1.csv", "trace-2.csv",
+        "trace-3.csv",
       ])
     let plan = try #require(
       try JSONSerialization.jsonObject(with: folder.bytes("run/run.json")) as? [String: Any])
@@ -227,7 +228,7 @@ import Testing
     #expect(
       again.errors
         == "gensample: 'run' is not empty; a run takes a folder of its own, so that nothing is "
-        + "overwritten\n")
+        + "overwritten; --resume goes on with the run in it\n")
   }
 
   @Test func runFolderThatCannotBeMade() throws {

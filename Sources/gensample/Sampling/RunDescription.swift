@@ -106,7 +106,7 @@ struct RunDescription: Codable, Equatable {
       ("type", .string(type)), ("format", .integer(format)), ("version", .string(version)),
       ("command", .string(command)), ("model", .string(model)),
       ("model_checksum", .string(model_checksum)), ("constraints", .strings(constraints)),
-      ("options", .strings(options)), ("chains", .integer(chains)),
+      ("chains", .integer(chains)),
       ("chain_range", .integers(chain_range)),
     ]
     if let start { fields.append(("start", .string(start))) }
@@ -116,6 +116,8 @@ struct RunDescription: Codable, Equatable {
     if let steps { fields.append(("steps", .integer(steps))) }
     fields.append(("trace_every", .integer(trace_every)))
     fields.append(("seed", .unsigned(seed)))
+    // Last: what has a field of its own is named by that where two runs differ.
+    fields.append(("options", .strings(options)))
     return fields
   }
 
