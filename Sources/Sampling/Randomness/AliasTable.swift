@@ -4,8 +4,7 @@
 ///
 /// Reference: Walker 1977; Vose 1991. One draw is one equal choice and one chance.
 public struct AliasTable: Sendable {
-  @usableFromInline let thresholds: [Double]
-  @usableFromInline let aliases: [UInt32]
+  @usableFromInline let entries: [AliasEntry]
 
   /// The distribution in proportion to these weights.
   ///
@@ -16,28 +15,50 @@ public struct AliasTable: Sendable {
     let total = weights.reduce(0, +)
     precondition(total > 0 && total < .infinity, "weights have a positive, finite sum")
     precondition(weights.allSatisfy { $0 >= 0 }, "weights are not negative")
-    let count = weights.count
-    var thresholds = [Double](repeating: 1, count: count)
-    var aliases = [UInt32](repeating: 0, count: count)
     var filler = AliasFiller()
-    filler.fill(weights, sum: total, from: 0, &thresholds, &aliases)
-    self.thresholds = thresholds
-    self.aliases = aliases
+    var entries = [AliasEntry](repeating: AliasEntry(0), count: weights.count)
+    unsafe entries.withUnsafeMutableBufferPointer { buffer in
+      guard let base = buffer.baseAddress else { return }
+      unsafe filler.fill(base, weights, sum: total, from: 0)
+    }
+    self.entries = entries
   }
 
   /// How many outcomes there are.
-  public var count: Int { thresholds.count }
+  public var count: Int { entries.count }
 
   /// An outcome in proportion to its weight.
   @inlinable
   public func draw(using choices: inout some ChoiceSource) -> Int {
-    let place = choices.index(below: thresholds.count)
-    return choices.chance(thresholds[place]) ? place : Int(aliases[place])
+    entries[choices.index(below: entries.count)].draw(using: &choices)
   }
 }
 
-/// Fills alias tables that lie one behind the other in long arrays.
-package struct AliasFiller {
+/// An entry of an alias table: itself, or else another one.
+@usableFromInline
+@frozen
+package struct AliasEntry: Sendable {
+  /// How likely it is itself.
+  @usableFromInline package var threshold = 1.0
+  /// Its own place, and the other one's.
+  @usableFromInline package var place: UInt32
+  @usableFromInline package var alias: UInt32
+
+  @inlinable
+  package init(_ place: UInt32) {
+    self.place = place
+    alias = place
+  }
+
+  /// One of both.
+  @inlinable
+  package func draw(using choices: inout some ChoiceSource) -> Int {
+    Int(choices.chance(threshold) ? place : alias)
+  }
+}
+
+/// Fills alias tables that lie one behind the other in a long one.
+package struct AliasFiller: Sendable {
   private var small: [Int] = []
   private var large: [Int] = []
   private var scaled: [Double] = []
@@ -47,14 +68,12 @@ package struct AliasFiller {
   /// Fills the table of some weights with a positive sum.
   ///
   /// - Parameters:
+  ///   - entries: the long table.
   ///   - weights: not negative.
   ///   - sum: theirs.
-  ///   - base: the place of the first one's entry; aliases are places too.
-  ///   - thresholds: how likely an entry is itself.
-  ///   - aliases: who else it is.
+  ///   - base: where the table's entries begin.
   package mutating func fill(
-    _ weights: [Double], sum: Double, from base: Int, _ thresholds: inout [Double],
-    _ aliases: inout [UInt32]
+    _ entries: UnsafeMutablePointer<AliasEntry>, _ weights: [Double], sum: Double, from base: Int
   ) {
     small.removeAll(keepingCapacity: true)
     large.removeAll(keepingCapacity: true)
@@ -63,8 +82,7 @@ package struct AliasFiller {
     var heaviest = 0
     for (i, weight) in weights.enumerated() {
       scaled.append(weight * scale)
-      thresholds[base + i] = 1
-      aliases[base + i] = UInt32(base + i)
+      unsafe entries[base + i] = AliasEntry(UInt32(base + i))
       if scaled[i] < 1 { small.append(i) } else { large.append(i) }
       if weight > weights[heaviest] { heaviest = i }
     }
@@ -72,13 +90,13 @@ package struct AliasFiller {
       guard let more = large.last else {
         // Rounding alone leaves one over; of weight zero it must still never be drawn.
         if weights[less] == 0 {
-          thresholds[base + less] = 0
-          aliases[base + less] = UInt32(base + heaviest)
+          unsafe entries[base + less].threshold = 0
+          unsafe entries[base + less].alias = UInt32(base + heaviest)
         }
         continue
       }
-      thresholds[base + less] = scaled[less]
-      aliases[base + less] = UInt32(base + more)
+      unsafe entries[base + less].threshold = scaled[less]
+      unsafe entries[base + less].alias = UInt32(base + more)
       scaled[more] -= 1 - scaled[less]
       if scaled[more] < 1 {
         large.removeLast()

@@ -12,7 +12,7 @@ public import Sampling
 /// ``attempts`` rejections the draw is made from the whole vector, so that the law is exact and
 /// no model makes it loop.
 ///
-/// Twelve bytes an n-gram and seventeen a context, made once for all chains.
+/// Sixteen bytes an n-gram and seventeen a context, made once for all chains.
 public struct NGramLeftWords: WordProposal {
   /// What a context backs off from, by levels: level k holds the n-grams of k + 1 words.
   @usableFromInline
@@ -131,7 +131,11 @@ public struct NGramLeftWords: WordProposal {
     of token: Token, for gap: Gap, in scorer: SentenceScorer<NGramModel>
   ) -> Double {
     let context = scorer.context(before: gap.low)
-    return model.logProbability(of: token, in: context) - logSum(of: context)
+    let known = gap.low < gap.high && scorer.token(at: gap.low) == token
+    return
+      (known
+      ? scorer.logProbability(at: gap.low) : model.logProbability(of: token, in: context))
+      - logSum(of: context)
   }
 
   /// A word by its probability in a context, given that it is drawable.
