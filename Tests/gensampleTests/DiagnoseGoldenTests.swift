@@ -83,6 +83,26 @@ import Testing
         && twice.code == 65)
   }
 
+  /// Patterns are counted in each row and change nothing of what is drawn.
+  @Test func patternsAreTraced() throws {
+    let folder = try Folder()
+    try Self.run(folder, "plain")
+    try Self.run(folder, "run", "--trace", "sea|storm", "--trace", "[,/]")
+    #expect(
+      try folder.read("plain/samples.jsonl").split(separator: "\n").dropLast()
+        == folder.read("run/samples.jsonl").split(separator: "\n").dropLast())
+    let object = try Self.object(
+      Program.run(["diagnose", "run", "--format", "jsonl"], in: folder.path))
+    let quantities = try #require(object["quantities"] as? [String: [String: Any]])
+    let mean = try #require(quantities["trace /sea|storm/"]?["mean"] as? Double)
+    #expect(mean >= 1 && mean < 3)
+    #expect(quantities[#"trace /[,\/]/"#]?["mean"] as? Double == 0)
+    let bad = try Program.run(["mh", "--trace", "(a"], in: folder.path)
+    #expect(
+      bad.code == 64
+        && bad.errors == "gensample: --trace '(a': at character 1 found '(' without its ')'\n")
+  }
+
   @Test func runsOfOtherPlansAreNotMerged() throws {
     let folder = try Folder()
     try Self.run(folder, "a", "--chain-range", "0..1")

@@ -8,6 +8,12 @@ public struct CompiledConstraints: Sendable {
     public let constraint: Constraint
     /// Its own automaton.
     public let automaton: TokenAutomaton
+
+    /// A statement with its automaton.
+    public init(constraint: Constraint, automaton: TokenAutomaton) {
+      self.constraint = constraint
+      self.automaton = automaton
+    }
   }
 
   /// What keeps statements from being sampled under.

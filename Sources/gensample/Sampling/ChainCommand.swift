@@ -9,7 +9,11 @@ struct ChainCommand {
   static let options =
     TargetOptions.all + [
       Option("start", "TEXT", "the text that every chain starts from (default: a random one each)")
-    ] + PlanOptions.all + ResultOptions.all + [
+    ] + PlanOptions.all + [
+      Option(
+        "trace", "REGEX", isRepeatable: true,
+        "trace how often this occurs; of what is drawn it says nothing")
+    ] + ResultOptions.all + [
       Option("run", "DIR", "keep plan, results and traces in a folder"),
       Option(flag: "resume", "go on with the run in --run DIR as if it had never been stopped"),
       Option(
@@ -25,6 +29,7 @@ struct ChainCommand {
   private let resumed: ResumedRun?
   private let description: RunDescription
   private let checkpointInterval: Duration
+  private let patterns: [CompiledConstraints.Part]
   /// Those of the run, which may have begun before this command.
   let arguments: Arguments
 
@@ -41,6 +46,7 @@ struct ChainCommand {
       command, arguments, seed: plan.seed, threads: try PlanOptions.threads(arguments),
       constraints: resumed?.constraints)
     let model = run.model
+    patterns = try Self.patterns(arguments, tree: run.tree)
     start = try arguments.text("start").map {
       try CompiledTarget.tokens(of: $0, model: model, option: "--start")
     }
@@ -111,7 +117,7 @@ struct ChainCommand {
       var own = plan
       own.seed = seed
       let kernel = try kernel(target)
-      let quantities = ChainResults.quantities(target)
+      let quantities = ChainResults.quantities(target, patterns: patterns)
       let checkpoints = try checkpoints(target, quantities.count, kernel.kinds.count)
       let records = try runChains(
         chains, of: own, target: target.target, kernel: kernel,
@@ -149,6 +155,25 @@ struct ChainCommand {
 }
 
 extension ChainCommand {
+  /// What is traced beside the target's own quantities: counts, as statements that add one nat.
+  private static func patterns(
+    _ arguments: Arguments, tree: VocabularyTree
+  ) throws -> [CompiledConstraints.Part] {
+    try arguments.texts("trace").compactMap { value in
+      let text = NFC.of(value)
+      let constraint = Constraint(
+        .prefer(.expression(try TargetOptions.expression(text, option: "trace")), 1),
+        text: "trace /\(TargetOptions.escapingSlashes(text))/", origin: "--trace")
+      do throws(ConstraintError) {
+        return try constraint.automaton(for: tree).map {
+          CompiledConstraints.Part(constraint: constraint, automaton: $0)
+        }
+      } catch {
+        throw CommandFailure.usage("--trace '\(value)': \(error)")
+      }
+    }
+  }
+
   /// Where the chains leave their checkpoints; `nil` where no folder keeps the run.
   private func checkpoints(
     _ target: CompiledTarget, _ columns: Int, _ kinds: Int

@@ -14,12 +14,14 @@ struct ChainResults {
     var part: CompiledConstraints.Part?
   }
 
-  /// `log_probability`, `length` and each statement.
-  static func quantities(_ target: CompiledTarget) -> [Quantity] {
+  /// `log_probability`, `length`, each statement, and how often patterns occur that say nothing.
+  static func quantities(
+    _ target: CompiledTarget, patterns: [CompiledConstraints.Part] = []
+  ) -> [Quantity] {
     var seen: Set<String> = []
     return [Quantity(name: "log_probability"), Quantity(name: "length")]
       // A statement that is made twice is one quantity, as names of fields stand once.
-      + target.compiled.parts.compactMap {
+      + (target.compiled.parts + patterns).compactMap {
         seen.insert($0.constraint.text).inserted
           ? Quantity(name: $0.constraint.text, part: $0) : nil
       }

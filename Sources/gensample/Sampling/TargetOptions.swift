@@ -62,7 +62,8 @@ enum TargetOptions {
     for value in arguments.texts("match") {
       constraints.append(
         Constraint(
-          .match(try expression(NFC.of(value))), text: "match /\(escapingSlashes(value))/",
+          .match(try expression(NFC.of(value), option: "match")),
+          text: "match /\(escapingSlashes(value))/",
           origin: "--match"))
     }
     return constraints
@@ -71,16 +72,19 @@ enum TargetOptions {
   /// A file's name as messages have it.
   static func shown(_ path: String) -> String { path == "-" ? "standard input" : path }
 
-  private static func expression(_ text: String) throws(CommandFailure) -> Sampling.Expression {
+  /// An expression, as an option has it.
+  static func expression(
+    _ text: String, option: String
+  ) throws(CommandFailure) -> Sampling.Expression {
     do throws(RegularExpression.Failure) {
       return try RegularExpression.parse(text)
     } catch {
-      throw .usage("--match '\(text)': at character \(error.offset + 1) \(error.reason)")
+      throw .usage("--\(option) '\(text)': at character \(error.offset + 1) \(error.reason)")
     }
   }
 
   /// An expression that stands without slashes, as it stands between them.
-  private static func escapingSlashes(_ expression: String) -> String {
+  static func escapingSlashes(_ expression: String) -> String {
     var escaped = ""
     var isEscaped = false
     for character in expression {

@@ -2,6 +2,7 @@
 
 import Sampling
 import SamplingLaws
+import Synchronization
 import Testing
 
 @Suite struct ChainRunExactTests {
@@ -35,6 +36,64 @@ import Testing
       #expect(a.proposed.reduce(0, +) == plan.steps(ofChain: a.chain))
     }
     #expect(one[0].draws.map(\.state) != one[1].draws.map(\.state))
+  }
+
+  /// From each checkpoint on, the chain is the one that never stopped; a generator begun anew, or a
+  /// state of before, is another chain.
+  @Test func chainsGoOnFromTheirCheckpoints() throws {
+    let space = Space.lengths.space
+    let plan = RunPlan(chains: 2, warmup: 300, thin: 40, extent: .draws(60), traceEvery: 7, seed: 5)
+    let saved = Mutex<[[ChainCheckpoint<TokenSequence>]]>([])
+    func run(_ checkpoints: ChainCheckpoints<TokenSequence>?) throws
+      -> [ChainRecord<TokenSequence>]
+    {
+      try runChains(
+        of: plan, target: space.target, kernel: kernel, threads: 1, checkpoints: checkpoints
+      ) { choices in space.states[choices.index(below: space.states.count)] }
+    }
+    let whole = try run(nil)
+    let kept = ChainCheckpoints<TokenSequence>(every: .zero) { chains in
+      saved.withLock { $0.append(chains) }
+    }
+    func isSame(_ a: [ChainRecord<TokenSequence>]) -> Bool {
+      zip(a, whole).allSatisfy { a, b in
+        a.draws.map(\.state) == b.draws.map(\.state) && a.draws.map(\.step) == b.draws.map(\.step)
+          && a.trace == b.trace && a.proposed == b.proposed && a.accepted == b.accepted
+          && a.isComplete
+      }
+    }
+    #expect(try isSame(run(kept)))
+    let all = saved.withLock { $0 }
+    #expect(all.contains { $0.count == 1 && $0[0].record.steps == plan.warmup })
+    #expect(all.contains { $0.count == 2 && !$0[1].record.isComplete })
+    func resumed(
+      _ chains: [ChainCheckpoint<TokenSequence>],
+      _ change: (inout ChainCheckpoint<TokenSequence>) -> Void = { _ in }
+    ) throws -> Bool {
+      var chains = chains
+      for i in chains.indices { change(&chains[i]) }
+      return try isSame(run(ChainCheckpoints(resumed: chains, every: .seconds(1000)) { _ in }))
+    }
+    for chains in all { #expect(try resumed(chains)) }
+    let early = try #require(all.first)
+    #expect(try !resumed(early) { $0.random = Philox(seed: plan.seed).stream(0) })
+    let other = try #require(space.states.first { $0 != early[0].state })
+    #expect(try !resumed(early) { $0.state = other })
+    #expect(try !resumed(early) { $0.record.steps += 1 })
+  }
+
+  @Test func checkpointsThatCannotBeSavedEndTheRun() throws {
+    struct Full: Error {}
+    let space = Space.lengths.space
+    let plan = RunPlan(chains: 2, warmup: 0, thin: 1000, extent: .draws(50), seed: 5)
+    let monitor = RunMonitor()
+    #expect(throws: Full.self) {
+      try runChains(
+        of: plan, target: space.target, kernel: kernel, threads: 1, monitor: monitor,
+        checkpoints: ChainCheckpoints(every: .zero) { _ in throw Full() }
+      ) { _ in space.states[0] }
+    }
+    #expect(monitor.isStopping && monitor.steps < 50_000)
   }
 
   @Test func drawsAreShared() {
