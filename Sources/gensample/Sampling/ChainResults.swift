@@ -153,6 +153,11 @@ struct ChainResults {
     return lines.joined(separator: "\n")
   }
 
+  /// The same where shares can be tiny.
+  static func percentOrPower(_ share: Double) -> String {
+    share >= 0.000_5 || share == 0 ? percent(share) : String(format: "%.1e", share)
+  }
+
   static func percent(_ share: Double) -> String {
     String(format: share < 0.0995 ? "%.1f %%" : "%.0f %%", share * 100)
   }

@@ -1,0 +1,48 @@
+// Licensed under the Apache License, Version 2.0.
+
+public import Sampling
+
+/// An n-gram model's tokens drawn by descending its back-off levels: the fast form of
+/// `VectorTokens`.
+public struct NGramTokens: TokenSource {
+  /// How the drawable words are drawn.
+  public let words: NGramLeftWords
+
+  /// Tokens by a model's left conditional.
+  public init(_ words: NGramLeftWords) { self.words = words }
+
+  /// Whose tokens.
+  public var model: NGramModel { words.model }
+
+  /// Natural log of the sum of the probabilities of all tokens in a context.
+  public func logSum(in context: NGramContext) -> Double {
+    let vocabulary = model.vocabulary
+    let specials = [vocabulary.end, vocabulary.unknown].compactMap { $0 }
+    return LogSpace.sum(
+      [words.logSum(of: context)] + specials.map { model.logProbability(of: $0, in: context) })
+  }
+
+  /// Whether it is the end, the unknown word or a drawable one, then which.
+  ///
+  /// - Complexity: O(order).
+  public func draw(
+    in context: NGramContext, using choices: inout some ChoiceSource
+  ) -> DrawnToken {
+    let vocabulary = model.vocabulary
+    let end = model.logProbability(of: vocabulary.end, in: context)
+    let unknown = vocabulary.unknown.map { model.logProbability(of: $0, in: context) } ?? -.infinity
+    let drawable = words.logSum(of: context)
+    let weights = [LogSpace.exp(drawable), LogSpace.exp(end), LogSpace.exp(unknown)]
+    let logSum = LogSpace.log(weights[0] + weights[1] + weights[2])
+    switch choices.index(weights: weights) {
+    case 1: return DrawnToken(vocabulary.end, logProbability: end, logSum: logSum)
+    case 2:
+      return DrawnToken(
+        vocabulary.unknown ?? vocabulary.end, logProbability: unknown, logSum: logSum)
+    default:
+      let word = words.draw(in: context, using: &choices)
+      return DrawnToken(
+        word.token, logProbability: word.logProbability + drawable, logSum: logSum)
+    }
+  }
+}

@@ -1,0 +1,180 @@
+// Licensed under the Apache License, Version 2.0.
+
+/// Sequential Monte Carlo: many texts written side by side, token by token, those that promise
+/// nothing making room for copies of those that do.
+///
+/// A particle stands for its text's target so far times what is expected to follow. Each step draws
+/// a token for every unfinished particle and multiplies its weight; where the weights have become
+/// too uneven, particles are resampled and all weights set to their mean.
+///
+/// **Keeps** rho in this sense: the mean over runs of the sum of the weights at the particles whose
+/// text is x is n x rho(x), for each x and any number of particles. So the evidence is unbiased, and
+/// weighted means are consistent as the number grows. Texts that cannot be completed within the
+/// look-ahead's length are never drawn, and a particle that ended nowhere has a weight of zero.
+/// Reference: Del Moral, Doucet and Jasra 2006, "Sequential Monte Carlo samplers".
+public struct ParticleFilter<Tokens: TokenProposal>: Sendable {
+  /// Draws the tokens.
+  public let tokens: Tokens
+  /// How particles are resampled.
+  public let resampling: Resampling
+  /// Resampling takes place where the effective size falls below this share of the particles.
+  public let threshold: Double
+
+  /// A filter.
+  ///
+  /// - Parameters:
+  ///   - tokens: draws the tokens.
+  ///   - resampling: how particles are resampled.
+  ///   - threshold: the share of the particles below which the effective size must fall for that;
+  ///     0 for never, 1 for always but with even weights.
+  public init(_ tokens: Tokens, resampling: Resampling = .systematic, threshold: Double = 0.5) {
+    precondition(0 <= threshold && threshold <= 1, "a share lies in 0 ... 1")
+    self.tokens = tokens
+    self.resampling = resampling
+    self.threshold = threshold
+  }
+
+  /// A text in the making.
+  public struct Particle: Sendable {
+    /// The text so far.
+    public var prefix: Prefix<Tokens.Model>
+    /// Natural log of its weight; minus infinity where it went nowhere.
+    public var logWeight: Double
+    /// Whether the text is complete.
+    public var isFinished = false
+  }
+
+  /// What a run came to.
+  public struct Result: Sendable {
+    /// Complete texts with their weights; the mean of all weights estimates the evidence.
+    public var texts: WeightedTexts
+    /// How often particles were resampled.
+    public var resamplings = 0
+    /// For each final particle, from which of the first ones it descends.
+    public var ancestors: [Int] = []
+    /// Whether it was stopped before all texts were complete; these are then left out.
+    public var isStopped = false
+
+    /// From how many of the first particles the final ones descend.
+    public var ancestorCount: Int { Set(ancestors).count }
+  }
+
+  /// Writes texts until all are complete.
+  ///
+  /// - Parameters:
+  ///   - count: the number of particles, positive.
+  ///   - choices: what draws.
+  /// - Returns: the texts and what is known of the run.
+  /// - Complexity: count x length draws of a token.
+  public func run(count: Int, using choices: inout some ChoiceSource) -> Result {
+    run(count: count, choices: &choices) { particles, choices in
+      for i in particles.indices { extend(&particles[i], using: &choices) }
+      return true
+    }
+  }
+
+  /// Writes texts on several threads; what comes out does not depend on their number.
+  ///
+  /// - Parameters:
+  ///   - count: the number of particles, positive.
+  ///   - random: what everything is drawn from; each particle's place has a stream of its own.
+  ///   - threads: how many work at once.
+  ///   - monitor: counts tokens and asks to stop.
+  /// - Returns: the texts and what is known of the run.
+  public func run(
+    count: Int, random: Philox, threads: Int, monitor: RunMonitor = RunMonitor()
+  ) -> Result {
+    var places = (0..<count).map { RandomChoices(random.stream(UInt64($0))) }
+    var choices = RandomChoices(random.stream(UInt64(count)))
+    // Enough pieces for even work, large enough to be worth a hand-over.
+    let size = max(1, count / (threads * 4))
+    return run(count: count, choices: &choices) { particles, _ in
+      if monitor.isStopping { return false }
+      let starts = Array(stride(from: 0, to: count, by: size))
+      let before = (particles, places)
+      // Nothing in it throws.
+      let pieces = try? concurrently(starts.count, threads: threads) { piece in
+        (starts[piece]..<min(count, starts[piece] + size)).map { i in
+          var particle = before.0[i]
+          var own = before.1[i]
+          extend(&particle, using: &own)
+          return (particle, own)
+        }
+      }
+      for (i, moved) in (pieces ?? []).joined().enumerated() { (particles[i], places[i]) = moved }
+      monitor.add(particles.count { !$0.isFinished })
+      return true
+    }
+  }
+
+  private func run<Choices: ChoiceSource>(
+    count: Int, choices: inout Choices,
+    extendAll: (inout [Particle], inout Choices) -> Bool
+  ) -> Result {
+    precondition(count > 0, "a filter has particles")
+    let lookAhead = tokens.lookAhead
+    var result = Result(texts: WeightedTexts())
+    guard lookAhead.isSatisfiable else {
+      result.texts.zeroCount = count
+      return result
+    }
+    let first = Prefix(tokens.target.model, lookAhead)
+    var particles = [Particle](
+      repeating: Particle(
+        prefix: first, logWeight: lookAhead.logExpectations[Int(first.state)]),
+      count: count)
+    result.ancestors = Array(0..<count)
+    while particles.contains(where: { !$0.isFinished }) {
+      guard extendAll(&particles, &choices) else {
+        result.isStopped = true
+        break
+      }
+      if particles.contains(where: { !$0.isFinished }) {
+        resample(&particles, &result, using: &choices)
+      }
+    }
+    for particle in particles {
+      result.texts.append(
+        particle.isFinished && particle.logWeight > -.infinity
+          ? WeightedText(TokenSequence(particle.prefix.tokens), logWeight: particle.logWeight)
+          : nil)
+    }
+    return result
+  }
+
+  /// One more token.
+  private func extend(_ particle: inout Particle, using choices: inout some ChoiceSource) {
+    guard !particle.isFinished else { return }
+    guard let next = tokens.draw(after: particle.prefix, using: &choices) else {
+      particle.logWeight = -.infinity
+      particle.isFinished = true
+      return
+    }
+    particle.logWeight += next.logWeight
+    if next.token == tokens.target.model.vocabulary.end {
+      particle.isFinished = true
+    } else {
+      particle.prefix.append(next.token, tokens.target.model, tokens.lookAhead.automaton)
+    }
+  }
+
+  private func resample(
+    _ particles: inout [Particle], _ result: inout Result, using choices: inout some ChoiceSource
+  ) {
+    let logs = particles.map(\.logWeight)
+    guard let most = logs.max(), most > -.infinity else { return }
+    let weights = logs.map { LogSpace.exp($0 - most) }
+    let sum = weights.reduce(0, +)
+    let size = sum * sum / weights.reduce(0) { $0 + $1 * $1 }
+    guard size < threshold * Double(particles.count) * (1 - 1e-12) else { return }
+    let chosen = resampling.ancestors(of: weights, count: particles.count, using: &choices)
+    let mean = most + LogSpace.log(sum / Double(particles.count))
+    particles = chosen.map { i in
+      var copy = particles[i]
+      copy.logWeight = mean
+      return copy
+    }
+    result.ancestors = chosen.map { result.ancestors[$0] }
+    result.resamplings += 1
+  }
+}

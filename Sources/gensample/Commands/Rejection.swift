@@ -1,0 +1,262 @@
+// Licensed under the Apache License, Version 2.0.
+
+import Foundation
+import LM
+import Sampling
+
+enum RejectionCommand: Command {
+  static let name = "rejection"
+  static let summary = "texts of the model, kept where the target allows: independent draws"
+  static let usage = "[--constraints FILE] [options]"
+  static let discussion = """
+    Draws independent texts from rho(x) = p(x)^fluency x soft weights x hard constraints: texts are
+    proposed and kept with probability weight / M. By default they are the model's own; what turned
+    out to be impossible is never proposed again, and M follows from the constraints. What share is
+    kept is estimated before the wait. --proposal guided steers texts towards what is asked for, for
+    targets that the model's own texts never meet; its M is --bound, or else an estimate. A text that
+    exceeds M ends the run at once.
+
+        gensample rejection --include sea --include storm --length 6..14
+        gensample rejection --proposal guided --include war --include river --include album \\
+          --length ..20
+    """
+  static let options =
+    TargetOptions.all + [
+      ParticleOptions.samples,
+      Option("proposal", "KIND", "model or guided: which texts are proposed (default model)"),
+      Option("bound", "NATS", "log M: the most that the log of a text's weight can be"),
+      ParticleOptions.maxTokens, ParticleOptions.seed, ParticleOptions.threads,
+    ] + OutputOptions.sampler
+
+  enum Proposal: String, CaseIterable {
+    case model, guided
+  }
+
+  /// Independent learners, so that results do not depend on the number of threads.
+  private static let lanes = 8
+  /// How many texts the forecast and a guided bound are estimated from.
+  private static let pilot = 1000
+
+  static func run(_ arguments: Arguments) throws {
+    let samples = try ParticleOptions.samples(arguments)
+    let proposal = try arguments.choice("proposal", as: Proposal.self) ?? .model
+    let bound = try arguments.number("bound")
+    let run = try SamplerRun(
+      Self.self, arguments, seed: try ParticleOptions.seed(arguments),
+      threads: try PlanOptions.threads(arguments))
+    let words = NGramLeftWords(run.model)
+    try run.each(
+      unit: "proposals", total: 0,
+      head: { summary, _ in
+        summary.add("proposal", .string(proposal.rawValue))
+        summary.add("draws", .boolean(true))
+        summary.add("proposals", .integer(run.monitor.steps))
+      },
+      lines: { seconds in
+        [
+          "\n\(run.monitor.steps) proposals in "
+            + String(format: "%.2f s", seconds) + ", seed \(run.seed)"
+        ]
+      }
+    ) { compiled, line, seed in
+      let texts = try LeftToRight(compiled, words: words, arguments)
+      let forecast = try Forecast(texts, proposal, bound: bound, pilot: pilot, seed: seed, run)
+      if !run.isQuiet { report(forecast.line(samples: samples, threads: run.threads)) }
+      let lanes = try keep(samples, texts, proposal, forecast, seed: seed, run)
+      return try outcome(lanes, texts, forecast, compiled, line: line)
+    }
+  }
+
+  /// What is known before the wait.
+  struct Forecast {
+    var logBound: Double
+    /// Whether the bound is only an estimate.
+    var isEstimated = false
+    var acceptance: Double
+    var secondsPerProposal: Double
+
+    init(
+      _ texts: LeftToRight, _ proposal: Proposal, bound: Double?, pilot: Int, seed: UInt64,
+      _ run: SamplerRun
+    ) throws(CommandFailure) {
+      // A stream apart from those of the draws.
+      var choices = RandomChoices(Philox(seed: seed).stream(UInt64(RejectionCommand.lanes)))
+      var weighted = WeightedTexts()
+      var clock = ContinuousClock.now
+      for _ in 0..<pilot where !run.monitor.isStopping {
+        weighted.append(texts.guided.draw(using: &choices))
+      }
+      guard weighted.draws.count > 0 || run.monitor.isStopping else {
+        throw CommandFailure(.failed, "the model gives no allowed text a positive probability")
+      }
+      switch proposal {
+      case .guided:
+        secondsPerProposal = clock.duration(to: .now) / .seconds(1) / Double(max(1, pilot))
+        // The largest of 100 times as many weights with this tail, and a little more.
+        let tail = max(0, weighted.smoothed.shape.value ?? 0.5)
+        let most =
+          (weighted.draws.map(\.logWeight).max() ?? 0) + 1 + tail * LogSpace.log(100)
+        logBound = bound ?? most
+        isEstimated = bound == nil
+      case .model:
+        let automaton = texts.lookAhead.automaton
+        if let bound {
+          logBound = bound
+        } else if texts.target.fluency >= 1, let most = automaton.largestLogWeight {
+          logBound = most
+        } else {
+          throw CommandFailure.usage(
+            "the model's own texts have no largest weight here: with a fluency below 1, or soft "
+              + "weights without end, give --bound or --proposal guided")
+        }
+        let plain = ModelTexts(texts.target, texts.lookAhead, source: texts.source)
+        clock = .now
+        for _ in 0..<pilot where !run.monitor.isStopping { _ = plain.draw(using: &choices) }
+        secondsPerProposal = clock.duration(to: .now) / .seconds(1) / Double(max(1, pilot))
+        if bound == nil {
+          // Rounded probabilities add up to 1 within 1e-7, a text's to e within 1e-4.
+          let excesses = weighted.draws.map { texts.logExcess(of: $0.text) }
+          let excess = excesses.max() ?? 0
+          isEstimated = excess > 1e-4
+          // An excess is a sum of many small ones, so its tail is a light one.
+          logBound += isEstimated ? 2 * excess : 1e-3
+        }
+      }
+      acceptance = min(1, LogSpace.exp(weighted.logEvidence - logBound))
+    }
+
+    func line(samples: Int, threads: Int) -> String {
+      let seconds = secondsPerProposal * Double(samples) / acceptance / Double(threads)
+      var line =
+        "expected: \(ChainResults.percentOrPower(acceptance)) of the proposals kept, "
+        + "\(samples) result\(samples == 1 ? "" : "s") in about \(Self.wait(seconds))"
+      if isEstimated {
+        line += String(format: "; log M = %.2f is an estimate", logBound)
+      }
+      return line
+    }
+
+    private static func wait(_ seconds: Double) -> String {
+      switch seconds {
+      case ..<120: String(format: "%.1f s", seconds)
+      case ..<7200: String(format: "%.0f minutes", seconds / 60)
+      case ..<172_800: String(format: "%.0f hours", seconds / 3600)
+      default:
+        String(format: "%.3g days", seconds / 86_400)
+          + "; --proposal guided, importance, smc or mh take less"
+      }
+    }
+  }
+
+  /// What one lane did.
+  struct Lane: Sendable {
+    var kept: [TokenSequence] = []
+    var proposals = 0
+    /// Sums over proposals of one over the share of texts left, and of its square.
+    var inverses = 0.0
+    var squares = 0.0
+    var isExhausted = false
+  }
+
+  private static func keep(
+    _ samples: Int, _ texts: LeftToRight, _ proposal: Proposal, _ forecast: Forecast,
+    seed: UInt64, _ run: SamplerRun
+  ) throws -> [Lane] {
+    let hasFailed = SharedCount()
+    let lanes = lanes
+    let guided = texts.guided
+    let monitor = run.monitor
+    return try concurrently(lanes, threads: run.threads) { number in
+      var lane = Lane()
+      let share = samples / lanes + (number < samples % lanes ? 1 : 0)
+      var choices = RandomChoices(Philox(seed: seed).stream(UInt64(number)))
+      var adaptive = AdaptiveRejection(
+        texts.target, texts.lookAhead, source: texts.source, logBound: forecast.logBound)
+      let plain = Rejection(guided, logBound: forecast.logBound)
+      do throws(BoundExceeded) {
+        while lane.kept.count < share, !monitor.isStopping, hasFailed.value == 0 {
+          let inverse = proposal == .model ? 1 / adaptive.share : 1
+          switch proposal {
+          case .guided:
+            if let text = try plain.attempt(using: &choices) { lane.kept.append(text) }
+          case .model:
+            switch try adaptive.attempt(using: &choices) {
+            case .accepted(let text): lane.kept.append(text)
+            case .rejected: break
+            case .exhausted:
+              lane.isExhausted = true
+              return lane
+            }
+          }
+          lane.proposals += 1
+          lane.inverses += inverse
+          lane.squares += inverse * inverse
+          monitor.add(1)
+        }
+      } catch {
+        hasFailed.value = 1
+        throw CommandFailure(
+          .failed,
+          "'\(texts.model.vocabulary.text(of: error.text))' has the log weight "
+            + String(format: "%.4f, above log M = %.4f", error.logWeight, error.logBound)
+            + "; nothing is printed, as draws kept under a bound that does not hold are not from "
+            + String(format: "rho; give --bound %.1f or more", error.logWeight + 1))
+      }
+      return lane
+    }
+  }
+
+  private static func outcome(
+    _ lanes: [Lane], _ texts: LeftToRight, _ forecast: Forecast, _ compiled: CompiledTarget,
+    line: Int?
+  ) throws(CommandFailure) -> SamplerOutcome {
+    if lanes.contains(where: \.isExhausted) {
+      throw CommandFailure(.failed, "the model gives no allowed text a positive probability")
+    }
+    let most = lanes.map(\.kept.count).max() ?? 0
+    let kept = (0..<most).flatMap { i in
+      lanes.compactMap { i < $0.kept.count ? $0.kept[i] : nil }
+    }
+    let proposals = lanes.reduce(0) { $0 + $1.proposals }
+    let inverses = lanes.reduce(0) { $0 + $1.inverses }
+    let squares = lanes.reduce(0) { $0 + $1.squares }
+    // Each proposal is kept with probability (Z / M) / share.
+    let ratio = inverses > 0 ? Double(kept.count) / inverses : 0
+    let deviation = max(0, ratio * inverses - ratio * ratio * squares).squareRoot()
+    let error = kept.isEmpty ? nil : deviation / Double(kept.count)
+    let logEvidence = forecast.logBound + LogSpace.log(ratio)
+    var outcome = SamplerOutcome()
+    outcome.results = kept.enumerated().map { number, text in
+      texts.result(text, compiled, line: line, number: number)
+    }
+    // An acceptance of 1 is known without error, one that is estimated lies within two of them.
+    let low = max(0, ratio * (1 - 2 * (error ?? 0)))
+    let high = min(1, ratio * (1 + 2 * (error ?? 0)))
+    outcome.summarise = { summary in
+      texts.summarise(&summary)
+      summary.add("accepted", .integer(kept.count))
+      summary.add("log_bound", .number(forecast.logBound))
+      summary.add("bound_is_estimated", .boolean(forecast.isEstimated))
+      summary.add("expected_acceptance", .number(forecast.acceptance))
+      summary.add(
+        "kept_share",
+        proposals > 0 ? .number(Double(kept.count) / Double(proposals)) : .null)
+      summary.add("acceptance", kept.isEmpty ? .null : .number(ratio))
+      summary.add(
+        "acceptance_interval",
+        kept.isEmpty ? .null : .numbers([low, high]))
+      summary.add("log_evidence", kept.isEmpty ? .null : .number(logEvidence))
+      summary.add("log_evidence_error", error.map { .number($0) } ?? .null)
+      if kept.isEmpty { summary.add("reason", .string("nothing was kept")) }
+    }
+    outcome.lines =
+      (kept.isEmpty
+        ? ["  nothing was kept"]
+        : [
+          "  Z / M: \(ChainResults.percentOrPower(ratio)) "
+            + "(\(ChainResults.percentOrPower(low)) to \(ChainResults.percentOrPower(high))), "
+            + String(format: "log evidence %.3f ± %.3f", logEvidence, error ?? 0)
+        ]) + texts.lines
+    return outcome
+  }
+}

@@ -1,0 +1,112 @@
+// Licensed under the Apache License, Version 2.0.
+
+import Foundation
+import LM
+import Sampling
+
+/// Options of samplers that write texts from left to right.
+enum ParticleOptions {
+  static let samples = Option("samples", "N", "how many results (default 5)")
+  static let maxTokens = Option(
+    "max-tokens", "N",
+    "longer texts are left out (default: what the constraints allow, else \(defaultMost))")
+  static let seed = Option(
+    "seed", "N", "the same seed gives the same results (default: a random one, printed)")
+  static let threads = Option(
+    "threads", "N", "how many threads work at once (default: all cores)")
+
+  /// Where constraints leave a text's length open, it must be bounded all the same.
+  static let defaultMost = 256
+
+  static func samples(_ arguments: Arguments) throws(CommandFailure) -> Int {
+    try arguments.integer("samples", in: 0...1_000_000_000) ?? 5
+  }
+
+  static func seed(_ arguments: Arguments) throws(CommandFailure) -> UInt64 {
+    try arguments.seed("seed") ?? UInt64.random(in: 0...UInt64.max)
+  }
+}
+
+/// A target seen from left to right: its automaton, how long texts may be, what to expect.
+struct LeftToRight {
+  let target: SentenceTarget<NGramModel>
+  let words: NGramLeftWords
+  /// With expectations of what follows.
+  let lookAhead: LookAhead
+  /// Whether texts were cut off that the constraints would allow.
+  let isBoundedHere: Bool
+
+  init(
+    _ compiled: CompiledTarget, words: NGramLeftWords, _ arguments: Arguments
+  ) throws(CommandFailure) {
+    let model = compiled.target.model
+    let automaton = compiled.target.automaton ?? TokenAutomaton(every: model.vocabulary)
+    target = SentenceTarget(
+      model: model, automaton: automaton, fluency: compiled.target.fluency)
+    self.words = words
+    let longest = automaton.longestLength
+    let asked = try arguments.integer("max-tokens", in: 0...1_000_000)
+    let most = asked ?? longest ?? ParticleOptions.defaultMost
+    isBoundedHere = longest.map { $0 > most } ?? true
+    lookAhead = LookAhead(
+      automaton, mostTokens: most, weights: model.unigramWeights, vocabulary: model.vocabulary,
+      fluency: target.fluency)
+    guard lookAhead.isSatisfiable else {
+      throw CommandFailure(
+        .data,
+        "the shortest allowed text has \(automaton.distances[Int(automaton.start)]) tokens, "
+          + "--max-tokens allows \(most)")
+    }
+  }
+
+  var model: NGramModel { target.model }
+
+  /// Draws the model's tokens.
+  var source: NGramTokens { NGramTokens(words) }
+
+  /// Texts steered towards what the constraints ask for.
+  var guided: GuidedTexts<NGramGuidedTokens> {
+    GuidedTexts(NGramGuidedTokens(target, lookAhead, source: source))
+  }
+
+  /// By how much the model's probabilities of tokens add up to more than 1 along a text, as the log
+  /// of the product of the sums that do.
+  func logExcess(of text: TokenSequence) -> Double {
+    var context = model.makeContext()
+    var excess = max(0, source.logSum(in: context))
+    for token in text {
+      model.advance(&context, by: token)
+      excess += max(0, source.logSum(in: context))
+    }
+    return excess
+  }
+
+  /// Says what was left out.
+  func summarise(_ summary: inout JSONObject) {
+    summary.add("max_tokens", .integer(lookAhead.mostTokens))
+  }
+
+  var lines: [String] {
+    isBoundedHere
+      ? ["  texts of more than \(lookAhead.mostTokens) tokens are left out (--max-tokens)"] : []
+  }
+
+  /// A result, as it is printed.
+  func result(
+    _ text: TokenSequence, _ compiled: CompiledTarget, line: Int?, number: Int,
+    logWeight: Double? = nil
+  ) -> (text: String, object: JSONObject) {
+    let spelled = model.vocabulary.text(of: text)
+    var object = JSONObject()
+    object.add("type", .string("sample"))
+    object.add("text", .string(spelled))
+    object.add("tokens", .integers(text.map(\.index)))
+    object.add("log_probability", .number(target.logProbability(of: text)))
+    object.add("log_model", .number(model.logProbability(of: text)))
+    object.add("satisfied", .boolean(compiled.firstUnmet(by: text) == nil))
+    object.add("draw", .integer(number))
+    if let logWeight { object.add("log_weight", .number(logWeight)) }
+    if let line { object.add("target", .integer(line)) }
+    return (spelled, object)
+  }
+}
