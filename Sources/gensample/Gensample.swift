@@ -8,7 +8,12 @@ import Sampling
 enum Gensample {
   static var groups: [(title: String, commands: [any Command.Type])] {
     [
-      ("sample from a target", [MH.self, RejectionCommand.self, Exact.self]),
+      (
+        "sample from a target",
+        [
+          MH.self, RejectionCommand.self, Importance.self, SMC.self, Exact.self,
+        ]
+      ),
       ("decode left to right", [Greedy.self, Beam.self, Sample.self]),
       ("models", [Train.self, Score.self, Convert.self, Inspect.self, Models.self]),
       ("study", [Check.self, Audit.self, Diagnose.self]),

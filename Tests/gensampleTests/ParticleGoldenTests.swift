@@ -41,11 +41,12 @@ import Testing
     #expect(summary["acceptance"] as? Double != nil)
   }
 
-  @Test func resultsDoNotDependOnThreads() throws {
+  @Test(arguments: ["rejection", "importance", "smc"])
+  func resultsDoNotDependOnThreads(command: String) throws {
     let one = try Program.run(
-      Self.arguments("rejection", "--include", "sea", "--samples", "20", "--threads", "1"))
+      Self.arguments(command, "--include", "sea", "--samples", "20", "--threads", "1"))
     let three = try Program.run(
-      Self.arguments("rejection", "--include", "sea", "--samples", "20", "--threads", "3"))
+      Self.arguments(command, "--include", "sea", "--samples", "20", "--threads", "3"))
     #expect(one.lines.dropLast() == three.lines.dropLast())
   }
 
@@ -68,7 +69,75 @@ import Testing
     #expect(outcome.errors.contains("of the proposals kept, 5 results in about"))
   }
 
+  static let estimators: [[String]] = [
+    ["importance", "--particles", "4000"],
+    ["smc", "--particles", "1000", "--runs", "6"],
+    ["smc", "--particles", "1000", "--runs", "6", "--resampling", "residual"],
+    [
+      "smc", "--particles", "1000", "--runs", "6", "--tokens", "rejection", "--threshold", "0.9",
+    ],
+  ]
+
+  @Test(arguments: estimators)
+  func evidenceIsTheExactOne(options: [String]) throws {
+    let outcome = try Program.run(
+      [options[0], "--model", SmallModel.path, "--seed", "1", "--quiet", "--format", "jsonl"]
+        + ["--include", "sea", "--include", "moon", "--length", "..9", "--max-tokens", "10"]
+        + options.dropFirst())
+    #expect(outcome.code == 0)
+    let summary = try Self.summary(outcome)
+    let exact = try Self.logEvidence(
+      "include \"sea\" \"moon\"\nlength ..9 words\nlength ..10 tokens")
+    let found = try #require(summary["log_evidence"] as? Double)
+    let error = try #require(summary["log_evidence_error"] as? Double)
+    // Six stated errors, which are estimates themselves, some of six runs; the seed is fixed.
+    #expect(abs(found - exact) < 6 * error, "\(found) ± \(error), exact \(exact)")
+    #expect(try outcome.objects().count == 6)
+    #expect(try outcome.objects().dropLast().allSatisfy { $0["satisfied"] as? Bool == true })
+  }
+
+  @Test func weightedTextsHaveTheirWeights() throws {
+    for command in ["importance", "smc"] {
+      let outcome = try Program.run(
+        Self.arguments(
+          command, "--include", "sea", "--particles", "50", "--weighted", "--max-tokens", "9"))
+      let objects = try outcome.objects()
+      #expect(objects.dropLast().allSatisfy { $0["log_weight"] is Double })
+      #expect(objects.last?["draws"] as? Bool == false)
+      let zero = try #require(objects.last?["zero_weights"] as? Int)
+      #expect(objects.count - 1 + zero == (command == "smc" ? 200 : 50))
+    }
+  }
+
+  @Test func withoutReplacementShowsEachTextOnce() throws {
+    let outcome = try Program.run(
+      Self.arguments(
+        "importance", "--include", "sea", "--without-replacement", "--samples", "30"))
+    let texts = try outcome.objects().dropLast().compactMap { $0["text"] as? String }
+    #expect(texts.count == 30 && Set(texts).count == 30)
+  }
+
+  @Test func rejuvenationStaysAmongAllowedTexts() throws {
+    let outcome = try Program.run(
+      Self.arguments(
+        "smc", "--include", "sea", "--particles", "20", "--rejuvenate", "200", "--weighted",
+        "--max-tokens", "6", "--resampling", "stratified"))
+    let objects = try outcome.objects().dropLast()
+    #expect(!objects.isEmpty)
+    #expect(objects.allSatisfy { ($0["tokens"] as? [Int])?.count ?? 7 <= 6 })
+    #expect(objects.allSatisfy { $0["satisfied"] as? Bool == true })
+  }
+
   static let badInput: [([String], Int32, String)] = [
+    (
+      ["importance", "--weighted", "--samples", "3"], 64,
+      "--weighted prints every text; --samples and --without-replacement choose some of them"
+    ),
+    (["smc", "--threshold", "2"], 64, "--threshold takes a share from 0 to 1, got '2.0'"),
+    (
+      ["smc", "--resampling", "none"], 64,
+      "--resampling takes one of multinomial, residual, stratified, systematic; got 'none'"
+    ),
     (["rejection", "--bound", "many"], 64, "--bound takes a number, got 'many'"),
     (
       ["rejection", "sea"], 64,

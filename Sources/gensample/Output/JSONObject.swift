@@ -12,7 +12,6 @@ struct JSONObject {
     case number(Double)
     case boolean(Bool)
     case integers([Int])
-    case numbers([Double])
     case strings([String])
     case numbers([Double])
     case object(JSONObject)
@@ -39,8 +38,6 @@ struct JSONObject {
     case .number(let number): number.isFinite ? "\(number)" : "null"
     case .boolean(let boolean): boolean ? "true" : "false"
     case .integers(let integers): "[" + integers.map(String.init).joined(separator: ",") + "]"
-    case .numbers(let numbers):
-      "[" + numbers.map { text(of: .number($0)) }.joined(separator: ",") + "]"
     case .strings(let strings): "[" + strings.map(quoted).joined(separator: ",") + "]"
     case .numbers(let numbers):
       "[" + numbers.map { text(of: .number($0)) }.joined(separator: ",") + "]"

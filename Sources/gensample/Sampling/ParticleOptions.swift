@@ -7,6 +7,8 @@ import Sampling
 /// Options of samplers that write texts from left to right.
 enum ParticleOptions {
   static let samples = Option("samples", "N", "how many results (default 5)")
+  static let particles = Option(
+    "particles", "N", "how many texts are written (default \(defaultParticles))")
   static let maxTokens = Option(
     "max-tokens", "N",
     "longer texts are left out (default: what the constraints allow, else \(defaultMost))")
@@ -17,6 +19,12 @@ enum ParticleOptions {
 
   /// Where constraints leave a text's length open, it must be bounded all the same.
   static let defaultMost = 256
+
+  static let defaultParticles = 1000
+
+  static func particles(_ arguments: Arguments) throws(CommandFailure) -> Int {
+    try arguments.integer("particles", in: 1...100_000_000) ?? defaultParticles
+  }
 
   static func samples(_ arguments: Arguments) throws(CommandFailure) -> Int {
     try arguments.integer("samples", in: 0...1_000_000_000) ?? 5
@@ -67,6 +75,23 @@ struct LeftToRight {
   /// Texts steered towards what the constraints ask for.
   var guided: GuidedTexts<NGramGuidedTokens> {
     GuidedTexts(NGramGuidedTokens(target, lookAhead, source: source))
+  }
+
+  /// The target on texts of the lengths that are allowed here, for kernels that change lengths.
+  func bounded() throws -> SentenceTarget<NGramModel> {
+    guard isBoundedHere else { return target }
+    let most = lookAhead.mostTokens
+    let classes = lookAhead.automaton.classes.indices.map { i -> UInt32 in
+      model.vocabulary.isDrawable(Token(i)) ? 0 : 1
+    }
+    let counting = TokenAutomaton(
+      start: 0, classes: classes, classCount: 2,
+      transitions: (0...most).flatMap { count in
+        [count < most ? UInt32(count + 1) : TokenAutomaton.dead, TokenAutomaton.dead]
+      },
+      finalWeights: [Double](repeating: 0, count: most + 1))
+    return SentenceTarget(
+      model: model, automaton: try lookAhead.automaton.product(counting), fluency: target.fluency)
   }
 
   /// By how much the model's probabilities of tokens add up to more than 1 along a text, as the log

@@ -37,11 +37,7 @@ public struct NGramInference: Sendable {
   ) throws(ExactInference.Fault) {
     self.target = target
     self.length = length
-    let vocabulary = target.model.vocabulary
-    let every = TokenAutomaton(
-      start: 0, classes: (0..<vocabulary.count).map { vocabulary.isDrawable(Token($0)) ? 0 : 1 },
-      classCount: 2, transitions: [0, TokenAutomaton.dead], finalWeights: [0])
-    let automaton = target.automaton ?? every
+    let automaton = target.automaton ?? TokenAutomaton(every: target.model.vocabulary)
     // Said before the model is read.
     if length == nil, automaton.isUnbounded { throw .unbounded }
     inference = try ExactInference(

@@ -1,0 +1,147 @@
+// Licensed under the Apache License, Version 2.0.
+
+import Foundation
+import LM
+import Sampling
+
+enum SMC: Command {
+  static let name = "smc"
+  static let summary = "sequential Monte Carlo: texts side by side, the promising ones copied"
+  static let usage = "[--constraints FILE] [options]"
+  static let discussion = """
+    Writes --particles texts side by side, token by token. Each is weighted by the target so far and
+    by what the constraints' automaton leads to expect; where weights become too uneven, texts that
+    promise nothing make room for copies of others. The evidence is unbiased for any number of
+    particles; texts drawn again by weight follow rho as the number grows. --tokens rejection draws
+    tokens without looking at the whole vocabulary. --rejuvenate takes so many steps of mh from each
+    text at the end, so that copies part. --runs gives the evidence its error.
+
+        gensample smc --include sea --include storm --length 6..14
+        gensample smc --model tang --match '.{5}，.{5}。' --particles 2000 --resampling residual
+    """
+  static let options =
+    TargetOptions.all + [
+      ParticleOptions.samples, ParticleOptions.particles,
+      Option("runs", "N", "independent runs, whose spread is the error (default \(defaultRuns))"),
+      Option(
+        "resampling", "KIND",
+        Resampling.allCases.map(\.rawValue).joined(separator: ", ") + " (default systematic)"),
+      Option("threshold", "SHARE", "resample below this share of even weights (default 0.5)"),
+      Option("tokens", "KIND", "guided or rejection: how a token is drawn (default guided)"),
+      Option("rejuvenate", "STEPS", "steps of mh from each text at the end (default 0)"),
+      WeightedChoice.weighted, WeightedChoice.withoutReplacement, ParticleOptions.maxTokens,
+      ParticleOptions.seed, ParticleOptions.threads,
+    ] + OutputOptions.sampler
+
+  private static let defaultRuns = 4
+
+  enum Tokens: String, CaseIterable {
+    case guided, rejection
+  }
+
+  static func run(_ arguments: Arguments) throws {
+    let particles = try ParticleOptions.particles(arguments)
+    let runs = try arguments.integer("runs", in: 1...10_000) ?? defaultRuns
+    let resampling = try arguments.choice("resampling", as: Resampling.self) ?? .systematic
+    let threshold = try arguments.number("threshold") ?? 0.5
+    guard (0...1).contains(threshold) else {
+      throw CommandFailure.usage("--threshold takes a share from 0 to 1, got '\(threshold)'")
+    }
+    let tokens = try arguments.choice("tokens", as: Tokens.self) ?? .guided
+    let steps = try arguments.integer("rejuvenate", in: 0...1 << 40) ?? 0
+    let choice = try WeightedChoice(arguments)
+    let run = try SamplerRun(
+      Self.self, arguments, seed: try ParticleOptions.seed(arguments),
+      threads: try PlanOptions.threads(arguments))
+    let words = NGramLeftWords(run.model)
+    try run.each(
+      unit: "tokens", total: 0,
+      head: { summary, _ in
+        summary.add("particles", .integer(particles))
+        summary.add("runs", .integer(runs))
+        summary.add("tokens_drawn", .integer(run.monitor.steps))
+        choice.summarise(&summary)
+      },
+      lines: { seconds in
+        [
+          "\n\(runs) run\(runs == 1 ? "" : "s") of \(particles) particles, \(run.monitor.steps) "
+            + String(format: "tokens in %.2f s", seconds) + ", seed \(run.seed)"
+        ]
+      }
+    ) { compiled, line, seed in
+      let texts = try LeftToRight(compiled, words: words, arguments)
+      guard tokens == .guided || texts.target.fluency >= 1 else {
+        throw CommandFailure.usage("--tokens rejection needs a fluency of at least 1")
+      }
+      let random = Philox(seed: seed)
+      let results = (0..<runs).map { number in
+        let own = random.stream(UInt64(number))
+        switch tokens {
+        case .guided:
+          return ParticleFilter(
+            texts.guided.tokens, resampling: resampling, threshold: threshold
+          ).run(count: particles, random: own, threads: run.threads, monitor: run.monitor)
+            .summary
+        case .rejection:
+          return ParticleFilter(
+            RejectedTokens(texts.target, texts.lookAhead, source: texts.source),
+            resampling: resampling, threshold: threshold
+          ).run(count: particles, random: own, threads: run.threads, monitor: run.monitor)
+            .summary
+        }
+      }
+      let finished = results.filter { !$0.isStopped }
+      var all = WeightedTexts()
+      for result in finished {
+        all.draws += result.texts.draws
+        all.zeroCount += result.texts.zeroCount
+      }
+      if steps > 0 {
+        all.draws = try rejuvenated(
+          all.draws, texts, words, steps: steps, random: random.stream(UInt64(runs) + 1),
+          threads: run.threads, run.monitor)
+      }
+      var choices = RandomChoices(random.stream(UInt64(runs)))
+      return try choice.outcome(
+        all, texts, compiled, line: line,
+        evidence: EvidenceOfRuns(
+          logEvidences: finished.map(\.texts.logEvidence),
+          resamplings: finished.reduce(0) { $0 + $1.resamplings },
+          fewestAncestors: finished.map(\.ancestorCount).min() ?? 0),
+        isStopped: run.monitor.isStopping, using: &choices)
+    }
+  }
+
+  /// Steps of a chain that keeps rho, among texts of the lengths that were allowed.
+  private static func rejuvenated(
+    _ draws: [WeightedText], _ texts: LeftToRight, _ words: NGramLeftWords, steps: Int,
+    random: Philox, threads: Int, _ monitor: RunMonitor
+  ) throws -> [WeightedText] {
+    let target = try texts.bounded()
+    let kernel = NGramMoves(for: target, words: words)
+    return try concurrently(draws.count, threads: threads) { i in
+      var choices = RandomChoices(random.stream(UInt64(i)))
+      var scorer = target.makeScorer(at: draws[i].text)
+      for step in 0..<steps {
+        if step % 1024 == 0, monitor.isStopping { break }
+        _ = kernel.step(&scorer, using: &choices)
+      }
+      return WeightedText(scorer.state, logWeight: draws[i].logWeight)
+    }
+  }
+}
+
+/// A run's result, whatever drew its tokens.
+struct ParticleSummary {
+  var texts: WeightedTexts
+  var resamplings: Int
+  var ancestorCount: Int
+  var isStopped: Bool
+}
+
+extension ParticleFilter.Result {
+  var summary: ParticleSummary {
+    ParticleSummary(
+      texts: texts, resamplings: resamplings, ancestorCount: ancestorCount, isStopped: isStopped)
+  }
+}

@@ -1,0 +1,168 @@
+// Licensed under the Apache License, Version 2.0.
+
+import Foundation
+import LM
+import Sampling
+
+/// What is printed of weighted texts, and what is said of their weights.
+struct WeightedChoice {
+  static let weighted = Option(
+    flag: "weighted", "print every text with its weight, instead of drawing some again by weight")
+  static let withoutReplacement = Option(
+    flag: "without-replacement", "draw each text again at most once, which makes them no draws")
+
+  private let samples: Int
+  private let isWeighted: Bool
+  private let isWithoutReplacement: Bool
+
+  init(_ arguments: Arguments) throws(CommandFailure) {
+    samples = try ParticleOptions.samples(arguments)
+    isWeighted = arguments.has("weighted")
+    isWithoutReplacement = arguments.has("without-replacement")
+    guard !isWeighted || !isWithoutReplacement && !arguments.has("samples") else {
+      throw .usage(
+        "--weighted prints every text; --samples and --without-replacement choose some of them")
+    }
+  }
+
+  func summarise(_ summary: inout JSONObject) {
+    // Drawn again by weight they follow rho as the number of particles grows, weighted ones do not.
+    summary.add("draws", .boolean(!isWeighted && !isWithoutReplacement))
+  }
+
+  /// Results and figures; the evidence is the weights' own where none is given.
+  func outcome(
+    _ drawn: WeightedTexts, _ texts: LeftToRight, _ compiled: CompiledTarget, line: Int?,
+    evidence: EvidenceOfRuns? = nil, isStopped: Bool, using choices: inout some ChoiceSource
+  ) throws(CommandFailure) -> SamplerOutcome {
+    var outcome = SamplerOutcome()
+    if drawn.draws.isEmpty && !isStopped {
+      outcome.failure = CommandFailure(
+        .failed,
+        "all \(drawn.count) weights are zero: the model gives none of the texts that were begun "
+          + "a positive probability; take more --particles")
+    }
+    let chosen = chosen(drawn, using: &choices)
+    outcome.results = chosen.enumerated().map { number, draw in
+      texts.result(
+        draw.text, compiled, line: line, number: number,
+        logWeight: isWeighted ? draw.logWeight : nil)
+    }
+    outcome.summarise = { summary in
+      texts.summarise(&summary)
+      if let evidence {
+        evidence.add(drawn, to: &summary)
+      } else {
+        Self.add(drawn, to: &summary)
+      }
+    }
+    outcome.lines = [evidence?.line(drawn) ?? Self.line(drawn)] + texts.lines
+    if isWithoutReplacement {
+      outcome.lines.append("  each text is shown once: these are no draws from rho")
+    }
+    return outcome
+  }
+
+  private func chosen(
+    _ drawn: WeightedTexts, using choices: inout some ChoiceSource
+  ) -> [WeightedText] {
+    if isWeighted || drawn.draws.isEmpty { return isWeighted ? drawn.draws : [] }
+    guard isWithoutReplacement else {
+      let table = AliasTable(weights: drawn.relativeWeights)
+      return (0..<samples).map { _ in drawn.draws[table.draw(using: &choices)] }
+    }
+    // Equal texts are one, with their weights together.
+    var places: [TokenSequence: Int] = [:]
+    var texts: [WeightedText] = []
+    for draw in drawn.draws {
+      if let place = places[draw.text] {
+        texts[place].logWeight = LogSpace.sum(texts[place].logWeight, draw.logWeight)
+      } else {
+        places[draw.text] = texts.count
+        texts.append(draw)
+      }
+    }
+    let weights = WeightedTexts(texts, zeroCount: 0).relativeWeights
+    return drawWithoutReplacement(weights, count: samples, using: &choices).map { texts[$0] }
+  }
+
+  private static func add(_ drawn: WeightedTexts, to summary: inout JSONObject) {
+    var reasons: [String] = []
+    func value(_ estimate: Estimate) -> JSONObject.Value {
+      if let reason = estimate.reason, !reasons.contains(reason) { reasons.append(reason) }
+      return estimate.value.map { .number($0) } ?? .null
+    }
+    summary.add("zero_weights", .integer(drawn.zeroCount))
+    summary.add("log_evidence", drawn.draws.isEmpty ? .null : .number(drawn.logEvidence))
+    summary.add("log_evidence_error", value(drawn.logEvidenceError))
+    summary.add("effective_size", .number(drawn.effectiveSize))
+    let smoothed = drawn.smoothed
+    summary.add("pareto_k", value(smoothed.shape))
+    if smoothed.shape.value != nil {
+      let evidence =
+        LogSpace.sum(smoothed.logWeights) - LogSpace.log(Double(max(1, drawn.count)))
+      summary.add("log_evidence_smoothed", .number(evidence))
+    }
+    if !reasons.isEmpty { summary.add("reason", .string(reasons.joined(separator: "; "))) }
+  }
+
+  private static func line(_ drawn: WeightedTexts) -> String {
+    guard !drawn.draws.isEmpty else { return "  all weights are zero" }
+    var line = String(format: "  log evidence %.3f", drawn.logEvidence)
+    if let error = drawn.logEvidenceError.value { line += String(format: " ± %.3f", error) }
+    line += String(format: ", effective size %.0f of \(drawn.count)", drawn.effectiveSize)
+    switch drawn.smoothed.shape {
+    case .value(let k):
+      line += String(format: ", k %.2f", k)
+      if k > 0.7 {
+        line += " (above .7: too few texts carry the weight; take more --particles, smc or mh)"
+      }
+    case .undefined(let reason): line += ", no k: \(reason)"
+    }
+    return line
+  }
+}
+
+/// The evidence by independent runs of particles, whose spread is its error: particles of one run are
+/// related, so their weights do not tell.
+struct EvidenceOfRuns {
+  var logEvidences: [Double]
+  var resamplings: Int
+  /// From how many of the first particles the final ones of a run descend, at least.
+  var fewestAncestors: Int
+
+  private var logEvidence: Double {
+    LogSpace.sum(logEvidences) - LogSpace.log(Double(max(1, logEvidences.count)))
+  }
+
+  private var error: Estimate {
+    guard logEvidences.count > 1 else { return .undefined("one run has no spread") }
+    var runs = WeightedTexts()
+    for log in logEvidences {
+      runs.append(log > -.infinity ? WeightedText([], logWeight: log) : nil)
+    }
+    return runs.logEvidenceError
+  }
+
+  func add(_ drawn: WeightedTexts, to summary: inout JSONObject) {
+    summary.add("zero_weights", .integer(drawn.zeroCount))
+    summary.add("effective_size", .number(drawn.effectiveSize))
+    summary.add("log_evidence", .number(logEvidence))
+    summary.add("log_evidence_error", error.value.map { .number($0) } ?? .null)
+    if let reason = error.reason { summary.add("reason", .string(reason)) }
+    summary.add("log_evidence_runs", .numbers(logEvidences))
+    summary.add("resamplings", .integer(resamplings))
+    summary.add("fewest_ancestors", .integer(fewestAncestors))
+  }
+
+  func line(_ drawn: WeightedTexts) -> String {
+    guard !drawn.draws.isEmpty else { return "  all weights are zero" }
+    var line = String(format: "  log evidence %.3f", logEvidence)
+    switch error {
+    case .value(let error): line += String(format: " ± %.3f", error)
+    case .undefined(let reason): line += ", no error: \(reason)"
+    }
+    line += String(format: ", effective size %.0f of \(drawn.count)", drawn.effectiveSize)
+    return line + ", \(resamplings) resamplings, \(fewestAncestors) first particles left at least"
+  }
+}
