@@ -15,8 +15,7 @@ public struct ParetoSmoothedWeights: Sendable {
 
   /// Smooths the largest weights, a fifth of them or 3 times the root of their number.
   ///
-  /// - Parameters:
-  ///   - logWeights: natural logs, minus infinity for weights of zero.
+  /// - Parameter logWeights: natural logs, minus infinity for weights of zero.
   public init(_ logWeights: [Double]) {
     let count = logWeights.count
     let tail = Int(min(Double(count) / 5, 3 * Double(count).squareRoot()).rounded(.up))

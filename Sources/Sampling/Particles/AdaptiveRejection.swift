@@ -134,8 +134,10 @@ public struct AdaptiveRejection<Source: TokenSource>: Sendable {
     var logWeight: Double
   }
 
-  /// A token of the model. Where its probabilities add up to less than 1, the rest stands for no
-  /// text at all, under the name of the start symbol, which no text has.
+  /// A token of the model.
+  ///
+  /// Where its probabilities add up to less than 1, the rest stands for no text at all, under the
+  /// name of the start symbol, which no text has.
   private func proposed(
     _ drawn: DrawnToken, using choices: inout some ChoiceSource
   ) -> Proposed {

@@ -101,6 +101,7 @@ public struct LookAhead: Sendable {
   /// - Parameters:
   ///   - state: the state before the token.
   ///   - count: how many tokens there are before it.
+  /// - Returns: nats, by class.
   package func gains(_ state: TokenAutomaton.State, count: Int) -> [Double] {
     let row = Int(state) * automaton.classCount
     return (0..<automaton.classCount).map { c in

@@ -6,9 +6,10 @@ public struct DrawnToken: Hashable, Sendable {
   public var token: Token
   /// Natural log of the probability that the model gives it.
   public var logProbability: Double
-  /// Natural log of the sum of what the model gives all tokens in the context: 0, but for models
-  /// whose probabilities were quantised, pruned or come from elsewhere. The token was drawn with
-  /// its probability over this sum.
+  /// Natural log of the sum of what the model gives all tokens in the context.
+  ///
+  /// It is 0, but for models whose probabilities were quantised, pruned or come from elsewhere. The
+  /// token was drawn with its probability over this sum.
   public var logSum: Double
 
   /// A drawn token.

@@ -66,8 +66,7 @@ public struct WeightedTexts: Sendable {
 
   /// The weighted mean of a number of the texts, and its standard error, by the delta method.
   ///
-  /// - Parameters:
-  ///   - quantity: the number of a text.
+  /// - Parameter quantity: the number of a text.
   /// - Returns: both, or `nil` where all weights are zero.
   public func mean(_ quantity: (TokenSequence) -> Double) -> (value: Double, error: Double)? {
     guard !draws.isEmpty else { return nil }
