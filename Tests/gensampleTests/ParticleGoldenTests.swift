@@ -133,12 +133,15 @@ import Testing
       ["importance", "--weighted", "--samples", "3"], 64,
       "--weighted prints every text; --samples and --without-replacement choose some of them"
     ),
-    (["smc", "--threshold", "2"], 64, "--threshold takes a share from 0 to 1, got '2.0'"),
+    (["smc", "--threshold", "2"], 64, "--threshold takes a share from 0 to 1, got '2'"),
     (
       ["smc", "--resampling", "none"], 64,
       "--resampling takes one of multinomial, residual, stratified, systematic; got 'none'"
     ),
-    (["rejection", "--bound", "many"], 64, "--bound takes a number, got 'many'"),
+    (
+      ["rejection", "--bound", "many"], 64,
+      "--bound takes a number of nats from -1e6 to 1e6, got 'many'"
+    ),
     (
       ["rejection", "sea"], 64,
       "rejection takes options only, got 'sea'; a file of constraints is given by "

@@ -40,7 +40,8 @@ enum RejectionCommand: Command {
   static func run(_ arguments: Arguments) throws {
     let samples = try ParticleOptions.samples(arguments)
     let proposal = try arguments.choice("proposal", as: Proposal.self) ?? .model
-    let bound = try arguments.number("bound")
+    let bound = try arguments.number(
+      "bound", in: -1e6...1e6, expected: "a number of nats from -1e6 to 1e6")
     let run = try SamplerRun(
       Self.self, arguments, seed: try ParticleOptions.seed(arguments),
       threads: try PlanOptions.threads(arguments))

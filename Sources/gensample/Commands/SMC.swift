@@ -43,10 +43,8 @@ enum SMC: Command {
     let particles = try ParticleOptions.particles(arguments)
     let runs = try arguments.integer("runs", in: 1...10_000) ?? defaultRuns
     let resampling = try arguments.choice("resampling", as: Resampling.self) ?? .systematic
-    let threshold = try arguments.number("threshold") ?? 0.5
-    guard (0...1).contains(threshold) else {
-      throw CommandFailure.usage("--threshold takes a share from 0 to 1, got '\(threshold)'")
-    }
+    let threshold =
+      try arguments.number("threshold", in: 0...1, expected: "a share from 0 to 1") ?? 0.5
     let tokens = try arguments.choice("tokens", as: Tokens.self) ?? .guided
     let steps = try arguments.integer("rejuvenate", in: 0...1 << 40) ?? 0
     let choice = try WeightedChoice(arguments)
