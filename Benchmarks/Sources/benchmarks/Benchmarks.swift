@@ -11,6 +11,7 @@ enum Benchmarks {
       { try StepsBenchmark.run($0) }
     ), ("effective", "effective samples a second, by kernel", { try EffectiveBenchmark.run($0) }),
     ("models", "estimating, sizes, opening, scoring, drawing", { try ModelsBenchmark.run($0) }),
+    ("exact", "sums over all texts, and independent draws", { try ExactBenchmark.run($0) }),
   ]
 
   static func main() throws {
@@ -18,6 +19,9 @@ enum Benchmarks {
     if words.first == "loop" { return try LoopBenchmark.run(Array(words.dropFirst())) }
     if words.first == "train-once" {
       return try ModelsBenchmark.trainOnce(Array(words.dropFirst()))
+    }
+    if words.first == "exact-once" {
+      return try ExactBenchmark.once(Array(words.dropFirst()))
     }
     let setting = try Setting(&words)
     guard let name = words.first, let benchmark = all.first(where: { $0.name == name }) else {

@@ -147,8 +147,13 @@ enum ModelsBenchmark {
     options.memory = memory << 20
     let (trie, _) = try NGramTrainer(options).train([arguments[0]])
     try trie.write(gsm: arguments[3] + "/once.gsm", layout: .fast, quantizedBits: 0)
-    var usage = rusage()
-    getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
-    say("\(usage.ru_maxrss * 1024)")
+    printPeakMemory()
   }
+}
+
+/// Prints the peak of this process's resident bytes.
+func printPeakMemory() {
+  var usage = rusage()
+  getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
+  say("\(usage.ru_maxrss * 1024)")
 }

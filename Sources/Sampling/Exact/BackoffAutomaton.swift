@@ -23,24 +23,42 @@ public struct BackoffAutomaton: Sendable {
   let backoffs: [Double]
   /// Contexts in the order of passes: each after what it fails to, neighbours failing to the same.
   let order: [UInt32]
-  /// For each context that others fail to: its number among these; -1 for others.
-  let lowRows: [Int32]
+  /// For each context, in the order of passes: what a pass reads of it.
+  private(set) var slots: [Slot]
+  /// For each context: its place in `slots`.
+  let slotOf: [UInt32]
+  /// How many contexts others fail to.
   let lowCount: Int
   /// Where each depth begins in `order`, depth 0 being context 0 alone.
   let depthHeads: [Int]
   /// For each context: its arcs.
   let arcs: [Range<Int32>]
+  /// For each context with many arcs: the first of its sums over ``blockSize`` arcs each, followed,
+  /// where these are many, by sums over as many of them; -1 for others.
+  let blockHeads: [Int32]
+  let blockCount: Int
   /// For each arc, in the order of passes and then of tokens.
   let tokens: [UInt32]
   let weights: [Double]
   let targets: [UInt32]
   /// What failing with the token would lead to.
   let lowerTargets: [UInt32]
-  /// Where both targets are one: the weight less the weight of failing; else less than or equal to
-  /// 0, the weight of failing taken off.
+  /// What is added to a sum over the shorter context: of a split context the weight of failing,
+  /// taken off; of others the weight less that of failing, not negative.
   private(set) var corrections: [Double]
-  /// For each context: whether `weights` are to be added to what `corrections` say.
-  let isSplit: [Bool]
+  /// For each context: whether `weights` are to be added to what `corrections` say, as is so where
+  /// failing leads elsewhere or weighs more than what is listed.
+  private(set) var isSplit: [Bool]
+
+  /// How many arcs a sum for drawing is over.
+  static var blockSize: Int { 32 }
+
+  /// How many sums a context of so many arcs has, and how many sums over these.
+  static func blocks(ofArcs count: Int) -> (first: Int, second: Int) {
+    guard count > 2 * blockSize else { return (0, 0) }
+    let first = (count + blockSize - 1) / blockSize
+    return (first, first > 2 * blockSize ? (first + blockSize - 1) / blockSize : 0)
+  }
 
   /// An automaton given by its tables.
   ///
@@ -106,79 +124,153 @@ public struct BackoffAutomaton: Sendable {
       lowRows[context] = Int32(lowCount)
       lowCount += 1
     }
-    self.lowRows = lowRows
     self.lowCount = lowCount
 
+    let arcCount = tokens.count
     var arcs = [Range<Int32>](repeating: 0..<0, count: count)
-    var newTokens: [UInt32] = []
-    var newWeights: [Double] = []
-    var newTargets: [UInt32] = []
-    var lowerTargets: [UInt32] = []
-    var corrections: [Double] = []
-    newTokens.reserveCapacity(tokens.count)
-    newWeights.reserveCapacity(tokens.count)
-    newTargets.reserveCapacity(tokens.count)
-    lowerTargets.reserveCapacity(tokens.count)
-    corrections.reserveCapacity(tokens.count)
+    var newTokens = [UInt32](repeating: 0, count: arcCount)
+    var newWeights = [Double](repeating: 0, count: arcCount)
+    var newTargets = [UInt32](repeating: 0, count: arcCount)
+    var lowerTargets = [UInt32](repeating: 0, count: arcCount)
+    var corrections = [Double](repeating: 0, count: arcCount)
     var isSplit = [Bool](repeating: false, count: count)
+    var blockHeads = [Int32](repeating: -1, count: count)
+    var blockCount = 0
     var end: Int?
+    var arc = 0
     for context in order {
-      let low = newTokens.count
-      var failed: [Double] = []
-      for arc in heads[context]..<heads[context + 1] {
-        let token = tokens[arc]
-        let target = targets[arc]
+      let first = arc
+      let range = heads[context]..<heads[context + 1]
+      let isLowest = context == 0
+      let shorter = isLowest ? 0 : Int(failures[context])
+      let backoff = isLowest ? 1 : backoffs[context]
+      let listed = Int(arcs[shorter].lowerBound)..<Int(arcs[shorter].upperBound)
+      var low = listed.lowerBound
+      var mustSplit = false
+      for old in range {
+        let token = tokens[old]
+        let target = targets[old]
+        let weight = weights[old]
         precondition(
-          lastTokens[Int(target)] == token
-            && (newTokens.count == low || newTokens[newTokens.count - 1] < token),
+          lastTokens[Int(target)] == token && (arc == first || newTokens[arc - 1] < token),
           "arcs ascend by token, and all to a context carry its last token")
         if token == vocabulary.end.rawValue {
           precondition(end ?? Int(target) == Int(target), "all ends are one")
           end = Int(target)
         }
-        newTokens.append(token)
-        newWeights.append(weights[arc])
-        newTargets.append(target)
-        guard context > 0 else {
-          lowerTargets.append(target)
-          corrections.append(weights[arc])
-          continue
-        }
-        var factor = backoffs[context]
-        var shorter = Int(failures[context])
-        while true {
-          let place = Self.place(of: token, in: arcs[shorter], newTokens)
-          if place >= 0 {
-            factor *= newWeights[place]
-            lowerTargets.append(newTargets[place])
-            break
+        newTokens[arc] = token
+        newWeights[arc] = weight
+        newTargets[arc] = target
+        if isLowest {
+          lowerTargets[arc] = target
+          corrections[arc] = weight
+        } else {
+          // Both lists ascend.
+          low = Self.place(of: token, from: low, to: listed.upperBound, newTokens)
+          var factor = backoff
+          var lower = low
+          if low == listed.upperBound || newTokens[low] != token {
+            (factor, lower) = Self.fall(
+              token, below: shorter, factor, failures: failures, backoffs: backoffs, arcs: arcs,
+              newTokens)
           }
-          precondition(shorter > 0, "context 0 lists every token")
-          factor *= backoffs[shorter]
-          shorter = Int(failures[shorter])
+          factor *= newWeights[lower]
+          lowerTargets[arc] = newTargets[lower]
+          corrections[arc] = factor
+          if newTargets[lower] != target || weight < factor { mustSplit = true }
         }
-        failed.append(factor)
-        // A weight far below that of failing would be lost in the difference.
-        if lowerTargets[lowerTargets.count - 1] != target || weights[arc] < factor / 64 {
-          isSplit[context] = true
+        arc += 1
+      }
+      if !isLowest {
+        isSplit[context] = mustSplit
+        for place in first..<arc {
+          let factor = corrections[place]
+          corrections[place] = mustSplit ? -factor : newWeights[place] - factor
         }
       }
-      if context > 0 {
-        for (i, factor) in failed.enumerated() {
-          corrections.append(isSplit[context] ? -factor : newWeights[low + i] - factor)
-        }
+      arcs[context] = Int32(first)..<Int32(arc)
+      let blocks = Self.blocks(ofArcs: arc - first)
+      if blocks.first > 0 {
+        blockHeads[context] = Int32(blockCount)
+        blockCount += blocks.first + blocks.second
       }
-      arcs[context] = Int32(low)..<Int32(newTokens.count)
     }
     precondition(end != nil, "context 0 lists the end symbol")
     self.end = end ?? 0
     self.arcs = arcs
+    self.blockHeads = blockHeads
+    self.blockCount = blockCount
     self.tokens = newTokens
     self.weights = newWeights
     self.targets = newTargets
     self.lowerTargets = lowerTargets
     self.corrections = corrections
     self.isSplit = isSplit
+    var slotOf = [UInt32](repeating: 0, count: count)
+    for (slot, context) in order.enumerated() { slotOf[context] = UInt32(slot) }
+    self.slotOf = slotOf
+    slots = order.map { context in
+      Slot(
+        arcs: arcs[context], context: UInt32(context), token: lastTokens[context],
+        lowRow: lowRows[context],
+        shorterRow: context == 0 ? -1 : lowRows[Int(failures[context])],
+        blockHead: blockHeads[context],
+        isSplit: isSplit[context],
+        isOpen: context == 0 || vocabulary.isDrawable(Token(rawValue: lastTokens[context])),
+        backoff: context == 0 ? 0 : backoffs[context])
+    }
+  }
+
+  /// What a pass reads of a context.
+  struct Slot: Sendable {
+    let arcs: Range<Int32>
+    let context: UInt32
+    /// The token that all arcs to it carry.
+    let token: UInt32
+    /// Its number among the contexts that others fail to, or -1.
+    let lowRow: Int32
+    /// The same of the context that it fails to.
+    let shorterRow: Int32
+    let blockHead: Int32
+    fileprivate(set) var isSplit: Bool
+    /// Whether a text can be in it before its end.
+    let isOpen: Bool
+    let backoff: Double
+  }
+
+  /// The arc of the first context that lists a token, from what a context fails to on, and the
+  /// weight of failing there.
+  private static func fall(
+    _ token: UInt32, below context: Int, _ factor: Double, failures: [UInt32], backoffs: [Double],
+    arcs: [Range<Int32>], _ tokens: [UInt32]
+  ) -> (factor: Double, arc: Int) {
+    var factor = factor
+    var here = context
+    while here > 0 {
+      factor *= backoffs[here]
+      here = Int(failures[here])
+      let arc = place(of: token, in: arcs[here], tokens)
+      if arc >= 0 { return (factor, arc) }
+    }
+    preconditionFailure("context 0 lists every token")
+  }
+
+  /// Where a token stands, or the next above it, at or after a place that is not above it.
+  private static func place(
+    of token: UInt32, from start: Int, to end: Int, _ tokens: [UInt32]
+  ) -> Int {
+    var low = start
+    var step = 1
+    while low + step < end, tokens[low + step] < token {
+      low += step
+      step *= 2
+    }
+    var high = min(end, low + step)
+    while low < high {
+      let middle = (low + high) / 2
+      if tokens[middle] < token { low = middle + 1 } else { high = middle }
+    }
+    return low
   }
 
   /// A stable counting sort.
@@ -234,10 +326,10 @@ public struct BackoffAutomaton: Sendable {
 
   /// Makes the mutant whose failures add up what is listed too.
   package mutating func forgetToSubtract() {
-    for context in 1..<contextCount {
-      for arc in arcs[context] {
-        corrections[Int(arc)] = isSplit[context] ? 0 : weights[Int(arc)]
-      }
+    for slot in slots.indices where slots[slot].context > 0 {
+      slots[slot].isSplit = false
+      isSplit[Int(slots[slot].context)] = false
+      for arc in slots[slot].arcs { corrections[Int(arc)] = weights[Int(arc)] }
     }
   }
 }

@@ -35,8 +35,10 @@ extension ExactInference {
     var width = 1
     var slopes = [Double](repeating: 0, count: model.contextCount)
     slopes[model.start] = 1 / messages.startValue
+    var window = messages.window(from: 0)
     for count in 0..<layers.most {
-      let rows = messages.rows[count]
+      if count >= window.end { window = messages.window(from: count) }
+      let rows = window[count]
       // The same by what predecessors see.
       var seen = [Double](repeating: 0, count: model.contextCount * width)
       for context in model.order.reversed().lazy.map({ Int($0) }) {
@@ -65,7 +67,7 @@ extension ExactInference {
         (0..<width).map { column in
           (
             column: layers.step(count, column, class: c).column,
-            factor: messages.factor(count, column, class: c)
+            factor: messages.steps[count].factor(column, class: c)
           )
         }
       }

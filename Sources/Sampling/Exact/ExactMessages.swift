@@ -1,76 +1,73 @@
 // Licensed under the Apache License, Version 2.0.
 
-internal import Dispatch
-
-/// Rows of numbers on addresses that vectors can be loaded from.
-@safe
-final class MessageRows: @unchecked Sendable {
-  let pointer: UnsafeMutablePointer<Double>
-  /// Numbers a row.
-  let stride: Int
-
-  init(rows: Int, stride: Int) {
-    self.stride = stride
-    let raw = UnsafeMutableRawPointer.allocate(
-      byteCount: max(1, rows * stride) * 8, alignment: 64)
-    unsafe pointer = raw.bindMemory(to: Double.self, capacity: rows * stride)
-  }
-
-  deinit { unsafe UnsafeMutableRawPointer(pointer).deallocate() }
-
-  subscript(row: Int, column: Int) -> Double {
-    get { unsafe pointer[row * stride + column] }
-    set { unsafe pointer[row * stride + column] = newValue }
-  }
-
-  func clear(_ row: Int) {
-    unsafe (pointer + row * stride).update(repeating: 0, count: stride)
-  }
-
-  /// Room for so many columns.
-  static func stride(of columns: Int) -> Int {
-    columns <= 2 ? 2 : columns <= 4 ? 4 : (columns + 7) / 8 * 8
-  }
-}
-
 /// For each number of tokens read, each context and each state of the automaton: the sum, or a
 /// bound on the largest, of the weights of all ways to go on.
 ///
-/// Row c of `rows[n]` belongs to texts of n tokens whose context is c. Its columns are the states
-/// before the last of the n tokens, which c knows: so no column depends on the token, and a row
-/// contributes to its predecessors as it is. Each column has its own unit, `logUnits[n - 1]`.
+/// Row c of the rows of n tokens belongs to texts whose last token leads to context c. Its columns
+/// are the states before that token, which c knows: so no column depends on the token, and a row
+/// contributes to its predecessors as it is. Each column has its own unit.
+///
+/// Where memory does not hold all rows, those of every k-th number are kept, and the ones between
+/// are computed again as they are read.
 @safe
 final class ExactMessages: Sendable {
   let model: BackoffAutomaton
   let layers: AutomatonLayers
   /// Whether these are bounds on the largest weight, not sums.
   let isMaximum: Bool
-  /// For each number of tokens from 1, at that index less 1.
-  let rows: [MessageRows]
+  let threads: Int
+  /// How many numbers of tokens lie between kept rows, 1 where all are kept.
+  let interval: Int
+  /// For each number of tokens from 1, at that index less 1: kept rows.
+  private let kept: [MessageRows?]
   /// For each number of tokens: context 0's message in each state, in units of `logUnits`.
   let emptyValues: [[Double]]
-  /// For each number of tokens and state: the log of what messages in that state are counted in.
-  let logUnits: [[Double]]
-  /// The message before the first token.
+  /// For each number of tokens but the last: the steps to one more.
+  let steps: [StepTable]
+  /// The message before the first token, and the log of its unit.
   let startValue: Double
+  let startLogUnit: Double
   /// For each context: the weight of the end symbol.
   let ends: [Double]
 
-  /// Bytes of all messages.
-  static func byteCount(_ model: BackoffAutomaton, _ layers: AutomatonLayers) -> Int {
-    layers.columns.dropLast().reduce(0) {
-      $0 + MessageRows.stride(of: $1.count) * model.contextCount * 8
+  /// Bytes of the rows of each number of tokens.
+  private static func sizes(_ model: BackoffAutomaton, _ layers: AutomatonLayers) -> [Int] {
+    layers.columns.dropLast().map {
+      MessageRows.stride(of: $0.count) * (model.contextCount + model.blockCount) * 8
     }
+  }
+
+  /// The smallest interval whose rows take no more than some bytes, and the bytes of the interval
+  /// that takes the least, where none does.
+  static func interval(
+    _ model: BackoffAutomaton, _ layers: AutomatonLayers, memory: Int
+  ) -> (interval: Int?, least: Int) {
+    let sizes = sizes(model, layers)
+    var least = Int.max
+    for interval in 1...max(1, sizes.count) {
+      var kept = 0
+      var between = 0
+      for head in stride(from: 0, to: sizes.count, by: interval) {
+        kept += sizes[head]
+        let segment = sizes[max(0, head - 1)..<min(head + interval, sizes.count)]
+        if interval > 1 { between = max(between, segment.reduce(0, +)) }
+      }
+      if kept + between <= memory { return (interval, kept + between) }
+      least = min(least, kept + between)
+    }
+    return (nil, least)
   }
 
   /// Computes all messages; `nil` where `proceed` says `false`.
   init?(
-    _ model: BackoffAutomaton, _ layers: AutomatonLayers, isMaximum: Bool, threads: Int,
-    proceed: (Double) -> Bool
+    _ model: BackoffAutomaton, _ layers: AutomatonLayers, isMaximum: Bool, interval: Int,
+    threads: Int, proceed: (Double) -> Bool
   ) {
     self.model = model
     self.layers = layers
     self.isMaximum = isMaximum
+    self.interval = interval
+    self.threads = threads
     let end = model.vocabulary.end.rawValue
     var ends = [Double](repeating: 0, count: model.contextCount)
     for context in model.order.lazy.map({ Int($0) }) {
@@ -82,103 +79,77 @@ final class ExactMessages: Sendable {
       }
     }
     self.ends = ends
-    var rows: [MessageRows] = []
-    var emptyValues: [[Double]] = []
     let most = layers.most
-    var logUnits: [[Double]] = [
-      layers.columns[most].map { layers.automaton.finalWeights[Int($0)] }
-    ]
-    var startValue = 0.0
-    for count in stride(from: most, through: 0, by: -1) {
+    var kept = [MessageRows?](repeating: nil, count: most)
+    var emptyValues: [[Double]] = []
+    var steps: [StepTable] = []
+    var logUnits = layers.columns[most].map { layers.automaton.finalWeights[Int($0)] }
+    var following: MessageRows?
+    var pool = RowPool()
+    for count in stride(from: most, to: 0, by: -1) {
       guard proceed(Double(most - count) / Double(most + 1)) else { return nil }
       let pass = MessagePass(
         model: model, layers: layers, count: count, isMaximum: isMaximum, ends: ends,
-        following: rows.last)
+        following: following)
       let empty = pass.value(of: 0)
       emptyValues.append(empty)
-      guard count > 0 else {
-        startValue = pass.value(of: model.start)[0]
-        break
-      }
-      let table = StepTable(
-        layers, before: count - 1, logUnits: logUnits[logUnits.count - 1], emptyValues: empty)
-      rows.append(pass.rows(table, threads: threads))
-      logUnits.append(table.logUnits)
+      let table = StepTable(layers, before: count - 1, logUnits: logUnits, emptyValues: empty)
+      let rows = pass.rows(table, threads: threads, pool: &pool)
+      if let following, kept.count <= count || kept[count] == nil { pool.give(following) }
+      if (count - 1) % interval == 0 { kept[count - 1] = rows }
+      following = rows
+      steps.append(table)
+      logUnits = table.logUnits
     }
-    self.startValue = startValue
-    self.rows = rows.reversed()
+    let pass = MessagePass(
+      model: model, layers: layers, count: 0, isMaximum: isMaximum, ends: ends,
+      following: following)
+    emptyValues.append(pass.value(of: 0))
+    startValue = pass.value(of: model.start)[0]
+    startLogUnit = logUnits[0]
+    self.kept = kept
     self.emptyValues = emptyValues.reversed()
-    self.logUnits = logUnits.reversed()
+    self.steps = steps.reversed()
   }
 
-  /// What each token contributes to the message of a context in a state: all exact, by one pass
-  /// over the vocabulary.
-  func contributions(_ count: Int, _ context: Int, column: Int) -> [Double] {
-    MessagePass.contributions(
-      model, context: context, column: column, following: rows[count])
+  /// Rows of consecutive numbers of tokens.
+  struct Window {
+    /// What the first rows belong to: texts of so many tokens step to them.
+    let first: Int
+    let rows: [MessageRows]
+
+    subscript(count: Int) -> MessageRows { rows[count - first] }
+    /// The first number of tokens that is not among them.
+    var end: Int { first + rows.count }
   }
 
-  /// What a step by a token of a class multiplies messages with.
-  func factor(_ count: Int, _ column: Int, class c: Int) -> Double {
-    let (next, weight) = layers.step(count, column, class: c)
-    guard next >= 0 else { return 0 }
-    let empty = emptyValues[count + 1][next]
-    return StepTable.factor(
-      weight, logUnit: logUnits[count + 1][next], empty: empty, unit: logUnits[count][column])
-  }
-}
-
-/// A step of the automaton for each class of tokens, with what it multiplies messages by.
-struct StepTable: Sendable {
-  let stride: Int
-  /// Class x column before: the column after, 0 where there is none.
-  private(set) var columns: [Int32]
-  /// Class x column before: the factor, 0 where there is no column after.
-  private(set) var factors: [Double]
-  /// For each column before: the log of its unit.
-  private(set) var logUnits: [Double]
-  /// For each column before: the message of the end symbol.
-  private(set) var endFactors: [Double]
-
-  init(_ layers: AutomatonLayers, before count: Int, logUnits next: [Double], emptyValues: [Double])
-  {
-    let states = layers.columns[count]
-    let classCount = layers.automaton.classCount
-    stride = MessageRows.stride(of: states.count)
-    columns = [Int32](repeating: 0, count: classCount * stride)
-    factors = [Double](repeating: 0, count: classCount * stride)
-    endFactors = [Double](repeating: 0, count: stride)
-    logUnits = []
-    for (column, state) in states.enumerated() {
-      let final = layers.automaton.finalWeights[Int(state)]
-      // Units follow the likeliest way on, so that no number of forced tokens makes a message
-      // vanish.
-      var unit = layers.mayEnd(count, state) ? final : -.infinity
-      for c in 0..<classCount {
-        let (after, weight) = layers.step(count, column, class: c)
-        if after >= 0 {
-          unit = max(unit, weight + next[after] + Self.normalizer(emptyValues[after]))
-        }
-      }
-      logUnits.append(unit)
-      if layers.mayEnd(count, state) { endFactors[column] = LogSpace.exp(final - unit) }
-      for c in 0..<classCount {
-        let (after, weight) = layers.step(count, column, class: c)
-        guard after >= 0 else { continue }
-        columns[c * stride + column] = Int32(after)
-        factors[c * stride + column] = Self.factor(
-          weight, logUnit: next[after], empty: emptyValues[after], unit: unit)
-      }
+  /// The rows that texts of so many tokens step to, those that step to the texts themselves, and
+  /// as many further ones as are kept or computed together.
+  ///
+  /// - Complexity: O(1) where all rows are kept, else that of computing `interval` rows.
+  func window(from count: Int) -> Window {
+    if interval == 1 { return Window(first: 0, rows: kept.compactMap { $0 }) }
+    let head = count / interval * interval
+    let end = min(head + interval, layers.most)
+    var following = end < layers.most ? kept[end] : nil
+    var rows: [MessageRows] = []
+    var pool = RowPool()
+    func pass(_ count: Int) -> MessagePass {
+      MessagePass(
+        model: model, layers: layers, count: count, isMaximum: isMaximum, ends: ends,
+        following: following)
     }
-  }
-
-  /// The log of what a column's messages are divided by.
-  private static func normalizer(_ empty: Double) -> Double {
-    empty > 0 ? LogSpace.log(empty) : 0
-  }
-
-  static func factor(_ weight: Double, logUnit: Double, empty: Double, unit: Double) -> Double {
-    let scaled = LogSpace.exp(weight + logUnit + normalizer(empty) - unit)
-    return empty > 0 ? scaled / empty : scaled
+    for count in stride(from: end, to: max(0, head - 1), by: -1) {
+      var pass = pass(count)
+      if rows.isEmpty, let following {
+        pass.blocks = MessageRows(rows: model.blockCount, stride: following.stride)
+      }
+      let made = pass.rows(steps[count - 1], threads: threads, pool: &pool)
+      rows.append(made)
+      following = made
+    }
+    // Sums for the first token.
+    if head == 0 { _ = pass(0).value(of: model.start) }
+    return Window(first: max(0, head - 1), rows: rows.reversed())
   }
 }

@@ -264,6 +264,83 @@ import Testing
     #expect(Self.relative(LogSpace.exp(wrong.logEvidence), sum) > 1e-3)
   }
 
+  /// What is computed again is what it was.
+  @Test(arguments: spaces)
+  func littleMemoryChangesNothing(space: Space) throws {
+    let target = try space.target()
+    let full = try NGramInference(target: target, length: space.length)
+    var needed = 0
+    do {
+      _ = try NGramInference(target: target, length: space.length, memory: 1)
+    } catch ExactInference.Fault.tooLarge(let bytes, _) {
+      needed = bytes
+    }
+    let tight = try NGramInference(target: target, length: space.length, memory: needed)
+    #expect(tight.logEvidence == full.logEvidence)
+    let random = Philox(seed: 5)
+    let draws = full.draws(0..<40, random: random)
+    #expect(tight.draws(0..<40, random: random) == draws)
+    #expect(tight.draws(20..<40, random: random, threads: 3) == Array(draws[20...]))
+    var choices = RandomChoices(random.stream(7))
+    #expect(tight.draw(using: &choices) == draws[7])
+    #expect(tight.marginals().lengths == full.marginals().lengths)
+  }
+
+  /// A model whose start lists every so manieth token, the rest being left to context 0.
+  struct Wide {
+    let model: BackoffAutomaton
+    /// The probability of each token to come first in texts of one or two.
+    let law: [Token: Double]
+
+    init(size: Int, every: Int) {
+      let vocabulary = Vocabulary(
+        spellings: (0..<size).map { "w\($0)".utf8 }, spacing: .joined, start: Token(1),
+        end: Token(0), unknown: nil)
+      var random = RandomChoices(seed: 2)
+      let all = [0] + Array(2..<size)
+      let some = all.filter { $0 % every == 1 }
+      let weights = (all + some).map { _ in Double(1 + random.index(below: 1000)) / 1e6 }
+      model = BackoffAutomaton(
+        vocabulary: vocabulary, start: 2, lastTokens: [0] + (0..<UInt32(size)),
+        failures: [UInt32](repeating: 0, count: size + 1),
+        backoffs: [Double](repeating: 0.3, count: size + 1),
+        heads: [0, all.count, all.count]
+          + [Int](repeating: all.count + some.count, count: size - 1),
+        tokens: (all + some).map { UInt32($0) }, weights: weights,
+        targets: (all + some).map { UInt32($0) + 1 })
+      // What comes after the first token has the same law whatever that is.
+      var first: [Token: Double] = [:]
+      for (i, token) in all.enumerated() where token > 0 { first[Token(token)] = 0.3 * weights[i] }
+      for (i, token) in some.enumerated() { first[Token(token)] = weights[all.count + i] }
+      let sum = first.values.reduce(0, +)
+      law = first.mapValues { $0 / sum }
+    }
+
+    /// How far the law of a first token drawn by a model is from the truth.
+    func defect(of model: BackoffAutomaton) throws -> Double {
+      let exact = try ExactInference(
+        model, TokenAutomaton(lengths: 1...2, vocabulary: model.vocabulary), attempts: 1)
+      let drawn = outcomes { choices in exact.drawToken(after: [], using: &choices) }
+      return law.reduce(0) {
+        max($0, NGramInferenceExactTests.relative(drawn[$1.key] ?? 0, $1.value))
+      }
+    }
+  }
+
+  /// So many arcs that draws go by sums over blocks, and by sums over these.
+  @Test(arguments: [(220, 3), (2500, 2500)])
+  func blocksOfArcsChangeNoLaw(size: Int, every: Int) throws {
+    let wide = Wide(size: size, every: every)
+    #expect(try wide.defect(of: wide.model) < 1e-12)
+  }
+
+  @Test func forgettingToSubtractShowsInDraws() throws {
+    let wide = Wide(size: 220, every: 3)
+    var mutant = wide.model
+    mutant.forgetToSubtract()
+    #expect(try wide.defect(of: mutant) > 1e-3)
+  }
+
   @Test func whatCannotBeSummedIsRefused() throws {
     let model = try NGramWordsExactTests.model(order: 2)
     let target = SentenceTarget(model: model)

@@ -1,0 +1,59 @@
+// Licensed under the Apache License, Version 2.0.
+
+#if canImport(Glibc)
+  internal import Glibc
+#elseif canImport(Musl)
+  internal import Musl
+#endif
+
+/// Rows of numbers on addresses that vectors can be loaded from.
+@safe
+final class MessageRows: @unchecked Sendable {
+  let pointer: UnsafeMutablePointer<Double>
+  let count: Int
+  /// Numbers a row.
+  let stride: Int
+
+  init(rows: Int, stride: Int) {
+    count = rows
+    self.stride = stride
+    let bytes = max(1, rows * stride) * 8
+    // Rows are read in no order: large pages spare most of the look-ups of addresses.
+    let page = 2 << 20
+    let isLarge = bytes >= 2 * page
+    let raw = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: isLarge ? page : 64)
+    #if os(Linux)
+      // Only a hint: what becomes of it does not matter.
+      if isLarge { _ = unsafe madvise(raw, bytes, Int32(MADV_HUGEPAGE)) }
+    #endif
+    unsafe pointer = raw.bindMemory(to: Double.self, capacity: rows * stride)
+  }
+
+  deinit { unsafe UnsafeMutableRawPointer(pointer).deallocate() }
+
+  subscript(row: Int, column: Int) -> Double {
+    get { unsafe pointer[row * stride + column] }
+    set { unsafe pointer[row * stride + column] = newValue }
+  }
+
+  /// Room for so many columns.
+  static func stride(of columns: Int) -> Int {
+    columns <= 2 ? 2 : columns <= 4 ? 4 : (columns + 7) / 8 * 8
+  }
+}
+
+/// Rows that are done with, to be written over: fresh memory is dear to touch first.
+struct RowPool {
+  private var free: [MessageRows] = []
+
+  mutating func give(_ rows: MessageRows) { free.append(rows) }
+
+  mutating func take(rows: Int, stride: Int) -> MessageRows {
+    if let place = free.firstIndex(where: { $0.count == rows && $0.stride == stride }) {
+      return free.remove(at: place)
+    }
+    // What has another shape will not be asked for again.
+    free.removeAll { $0.count == rows }
+    return MessageRows(rows: rows, stride: stride)
+  }
+}

@@ -1,0 +1,60 @@
+// Licensed under the Apache License, Version 2.0.
+
+/// A step of the automaton for each class of tokens, with what it multiplies messages by.
+struct StepTable: Sendable {
+  let stride: Int
+  /// Class x column before: the column after, 0 where there is none.
+  private(set) var columns: [Int32]
+  /// Class x column before: the factor, 0 where there is no column after.
+  private(set) var factors: [Double]
+  /// For each class: whether each column before leads to the same after, or nowhere.
+  private(set) var isStraight: [Bool]
+  /// For each column before: the log of its unit.
+  private(set) var logUnits: [Double]
+  /// For each column before: the message of the end symbol.
+  private(set) var endFactors: [Double]
+
+  init(_ layers: AutomatonLayers, before count: Int, logUnits next: [Double], emptyValues: [Double])
+  {
+    let states = layers.columns[count]
+    let classCount = layers.automaton.classCount
+    let after = MessageRows.stride(of: layers.columns[count + 1].count)
+    stride = MessageRows.stride(of: states.count)
+    columns = [Int32](repeating: 0, count: classCount * stride)
+    factors = [Double](repeating: 0, count: classCount * stride)
+    endFactors = [Double](repeating: 0, count: stride)
+    logUnits = []
+    let normalizers = emptyValues.map { $0 > 0 ? LogSpace.log($0) : 0 }
+    for (column, state) in states.enumerated() {
+      let final = layers.automaton.finalWeights[Int(state)]
+      // Units follow the likeliest way on, so that no number of forced tokens makes a message
+      // vanish.
+      var unit = layers.mayEnd(count, state) ? final : -.infinity
+      for c in 0..<classCount {
+        let (after, weight) = layers.step(count, column, class: c)
+        if after >= 0 { unit = max(unit, weight + next[after] + normalizers[after]) }
+      }
+      logUnits.append(unit)
+      if layers.mayEnd(count, state) { endFactors[column] = LogSpace.exp(final - unit) }
+      for c in 0..<classCount {
+        let (after, weight) = layers.step(count, column, class: c)
+        guard after >= 0 else { continue }
+        columns[c * stride + column] = Int32(after)
+        let scaled = LogSpace.exp(weight + next[after] + normalizers[after] - unit)
+        factors[c * stride + column] =
+          emptyValues[after] > 0 ? scaled / emptyValues[after] : scaled
+      }
+    }
+    isStraight = []
+    for c in 0..<classCount {
+      var isOne = stride == after
+      for column in 0..<stride where factors[c * stride + column] != 0 {
+        if columns[c * stride + column] != Int32(column) { isOne = false }
+      }
+      isStraight.append(isOne)
+    }
+  }
+
+  /// What a step by a token of a class multiplies messages with.
+  func factor(_ column: Int, class c: Int) -> Double { factors[c * stride + column] }
+}
