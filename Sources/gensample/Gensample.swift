@@ -11,7 +11,9 @@ enum Gensample {
       (
         "sample from a target",
         [
-          MH.self, RejectionCommand.self, Importance.self, SMC.self, Exact.self,
+          MH.self, GibbsCommand.self, RejectionCommand.self, Importance.self, Anneal.self,
+          Temper.self,
+          SMC.self, Exact.self,
         ]
       ),
       ("decode left to right", [Greedy.self, Beam.self, Sample.self]),

@@ -43,6 +43,13 @@ public struct RunPlan: Hashable, Sendable {
     self.seed = seed
   }
 
+  /// The same plan with another seed.
+  public func seeded(_ seed: UInt64) -> RunPlan {
+    var plan = self
+    plan.seed = seed
+    return plan
+  }
+
   /// How many draws a chain of the plan keeps.
   public func draws(ofChain chain: Int) -> Int {
     switch extent {

@@ -114,8 +114,7 @@ struct ChainCommand {
     ) { target, line, seed in
       let start = start
       try target.check(start: start)
-      var own = plan
-      own.seed = seed
+      let own = plan.seeded(seed)
       let kernel = try kernel(target)
       let quantities = ChainResults.quantities(target, patterns: patterns)
       let checkpoints = try checkpoints(target, quantities.count, kernel.kinds.count)

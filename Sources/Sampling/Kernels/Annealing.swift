@@ -1,0 +1,141 @@
+// Licensed under the Apache License, Version 2.0.
+
+/// How the inverse temperature rises along an annealing run.
+public enum AnnealingSchedule: String, CaseIterable, Hashable, Sendable {
+  /// By the same factor each stage.
+  case geometric
+  /// By the same amount each stage.
+  case linear
+  /// As the logarithm of the stage: slowest at the end.
+  case logarithmic
+  /// By less where the target's log varies more, so that each stage stays near the one before.
+  ///
+  /// Reference: Huang, Romeo and Sangiovanni-Vincentelli 1986, with lambda = .7.
+  case adaptive
+
+  /// The inverse temperature of the stage after one.
+  ///
+  /// - Parameters:
+  ///   - stage: the stage's number, from 0.
+  ///   - stages: how many there are, more than one.
+  ///   - bounds: the first and the last inverse temperature, positive.
+  ///   - now: that of the stage.
+  ///   - deviation: the standard deviation of the target's log along it.
+  /// - Returns: at most the last one.
+  public func inverseTemperature(
+    after stage: Int, of stages: Int, within bounds: ClosedRange<Double>, now: Double,
+    deviation: Double
+  ) -> Double {
+    let (low, high) = (bounds.lowerBound, bounds.upperBound)
+    let share = Double(stage + 1) / Double(stages - 1)
+    switch self {
+    case .geometric:
+      return min(high, low * LogSpace.exp(LogSpace.log(high / low) * share))
+    case .linear: return min(high, low + (high - low) * share)
+    case .logarithmic:
+      let place = LogSpace.log(Double(stage + 2)) / LogSpace.log(Double(stages))
+      return min(high, low + (high - low) * place)
+    case .adaptive:
+      // Where nothing varied there is nothing to stay near to.
+      guard deviation > 0 else { return high }
+      return min(high, now * LogSpace.exp(0.7 / (now * deviation)))
+    }
+  }
+}
+
+/// Simulated annealing: a chain whose target is raised to rising powers, which settles on likely texts.
+///
+/// **Keeps** no distribution: it is an optimiser, and what it finds are no draws. Each stage's kernel
+/// keeps the target to that stage's power. Reference: Kirkpatrick, Gelatt and Vecchi 1983.
+public struct Annealing<Model: LanguageModel>: Sendable {
+  /// What is made as likely as can be.
+  public let target: SentenceTarget<Model>
+  /// How the inverse temperature rises.
+  public let schedule: AnnealingSchedule
+  /// The first and the last inverse temperature.
+  public let bounds: ClosedRange<Double>
+  /// How many stages of one temperature there are, more than one.
+  public let stages: Int
+
+  /// An annealing of a target.
+  public init(
+    _ target: SentenceTarget<Model>, schedule: AnnealingSchedule = .geometric,
+    bounds: ClosedRange<Double> = 0.3...20, stages: Int = 100
+  ) {
+    precondition(bounds.lowerBound > 0 && bounds.upperBound < .infinity, "powers are positive")
+    precondition(stages > 1, "temperatures change between stages")
+    self.target = target
+    self.schedule = schedule
+    self.bounds = bounds
+    self.stages = stages
+  }
+
+  /// What a run found.
+  public struct Result: Sendable {
+    /// The most likely text seen.
+    public var best: TokenSequence
+    /// Natural log of the target there.
+    public var logProbability: Double
+    /// The step after which it was first seen.
+    public var step = 0
+    /// Steps taken.
+    public var steps = 0
+    /// The last stage's inverse temperature.
+    public var inverseTemperature: Double
+  }
+
+  /// A run of at most so many steps, shared equally among the stages.
+  ///
+  /// - Parameters:
+  ///   - start: an allowed text.
+  ///   - steps: how many steps, at least one a stage.
+  ///   - kernel: a kernel that keeps the target it is given.
+  ///   - monitor: counts steps and asks to stop.
+  ///   - choices: what draws.
+  /// - Returns: the best text so far, where it was stopped too.
+  public func run<Kernel: TransitionKernel<SentenceScorer<Model>>>(
+    from start: TokenSequence, steps: Int, kernel: (SentenceTarget<Model>) -> Kernel,
+    monitor: RunMonitor = RunMonitor(), using choices: inout some ChoiceSource
+  ) -> Result {
+    var now = bounds.lowerBound
+    var result = Result(
+      best: start, logProbability: target.logProbability(of: start), inverseTemperature: now)
+    var text = start
+    for stage in 0..<stages where !monitor.isStopping {
+      result.inverseTemperature = now
+      let hot = target.tempered(now)
+      let kernel = kernel(hot)
+      var scorer = hot.makeScorer(at: text)
+      let share = steps * (stage + 1) / stages - steps * stage / stages
+      var log = scorer.logProbability / now
+      var mean = 0.0
+      var squares = 0.0
+      for step in 0..<share {
+        if kernel.step(&scorer, using: &choices).isAccepted {
+          log = scorer.logProbability / now
+          // Rounding of the division is no progress.
+          if log > result.logProbability + 1e-9 {
+            result.best = scorer.state
+            result.logProbability = target.logProbability(of: result.best)
+            result.step = result.steps + step + 1
+          }
+        }
+        // Welford's updates.
+        let difference = log - mean
+        mean += difference / Double(step + 1)
+        squares += difference * (log - mean)
+        if step % 4096 == 4095 {
+          monitor.add(4096)
+          if monitor.isStopping { break }
+        }
+      }
+      result.steps += share
+      monitor.add(share % 4096)
+      text = scorer.state
+      now = schedule.inverseTemperature(
+        after: stage, of: stages, within: bounds, now: now,
+        deviation: share > 1 ? (squares / Double(share - 1)).squareRoot() : 0)
+    }
+    return result
+  }
+}

@@ -1,0 +1,192 @@
+// Licensed under the Apache License, Version 2.0.
+
+extension SentenceTarget {
+  /// The target to a power: fluency and soft weights times the inverse temperature, hard constraints
+  /// as they are.
+  ///
+  /// - Parameter inverseTemperature: the power, positive and finite.
+  /// - Returns: the target whose log is the power times this one's.
+  public func tempered(_ inverseTemperature: Double) -> SentenceTarget {
+    SentenceTarget(
+      model: model, automaton: automaton?.scaled(by: inverseTemperature),
+      fluency: fluency * inverseTemperature)
+  }
+}
+
+extension TokenAutomaton {
+  /// The same texts, all nats multiplied.
+  func scaled(by factor: Double) -> TokenAutomaton {
+    if weights.isEmpty, finalWeights.allSatisfy({ $0 == 0 || $0 == -.infinity }) { return self }
+    return TokenAutomaton(
+      start: start, classes: classes, classCount: classCount, transitions: transitions,
+      weights: weights.map { $0 * factor }, finalWeights: finalWeights.map { $0 * factor })
+  }
+}
+
+/// A ladder of inverse temperatures, the first 1, each smaller than the one before.
+public struct Ladder: Hashable, Sendable {
+  /// The inverse temperatures.
+  public let inverseTemperatures: [Double]
+
+  /// A geometric ladder from 1 down to a hottest one.
+  ///
+  /// - Parameters:
+  ///   - count: how many rungs, positive.
+  ///   - hottest: the last inverse temperature, in 0 < hottest <= 1.
+  public init(count: Int, hottest: Double) {
+    precondition(count > 0 && hottest > 0 && hottest <= 1, "a ladder goes down from 1")
+    inverseTemperatures = (0..<count).map { i in
+      count == 1 ? 1 : LogSpace.exp(LogSpace.log(hottest) * Double(i) / Double(count - 1))
+    }
+  }
+
+  /// Given rungs, from 1 downwards.
+  public init(_ inverseTemperatures: [Double]) {
+    precondition(inverseTemperatures.first == 1, "the first rung is the target")
+    self.inverseTemperatures = inverseTemperatures
+  }
+
+  /// The rungs moved so that all neighbours would refuse alike.
+  ///
+  /// The refusals of neighbours add up to the ladder's communication barrier; rungs are put at equal
+  /// parts of it, linearly between the old ones.
+  /// Reference: Syed, Bouchard-Côté, Deligiannidis and Doucet 2022, "Non-reversible parallel
+  /// tempering", algorithm 2.
+  ///
+  /// - Parameter refusals: for each pair of neighbours the share of exchanges that were refused.
+  /// - Returns: as many rungs between the same ends.
+  public func tuned(refusals: [Double]) -> Ladder {
+    precondition(refusals.count == inverseTemperatures.count - 1, "one share a pair")
+    let total = refusals.reduce(0, +)
+    guard total > 0 else { return self }
+    var rungs = [1.0]
+    var pair = 0
+    var passed = 0.0
+    for i in 1..<refusals.count {
+      let goal = total * Double(i) / Double(refusals.count)
+      while pair < refusals.count - 1, passed + refusals[pair] < goal {
+        passed += refusals[pair]
+        pair += 1
+      }
+      let share = refusals[pair] > 0 ? min(1, (goal - passed) / refusals[pair]) : 1
+      let (warm, cold) = (inverseTemperatures[pair + 1], inverseTemperatures[pair])
+      rungs.append(cold + share * (warm - cold))
+    }
+    return Ladder(rungs + [inverseTemperatures[inverseTemperatures.count - 1]])
+  }
+}
+
+/// Replica exchange (parallel tempering): copies of a chain at rising temperatures that exchange their
+/// texts, so that what a hot one finds gets to the target.
+///
+/// Each round takes some steps of every replica by the kernel of its own rung, then puts an exchange
+/// to every second pair of neighbours, even and odd pairs in turn, accepted with probability
+/// min(1, exp((b - b') (log rho(x') - log rho(x)))).
+///
+/// **Keeps** the product of the tempered targets, and so the target on the first rung, if each kernel
+/// keeps its own. Reference: Swendsen and Wang 1986; Okabe et al. 2001 for even and odd rounds.
+public struct ReplicaExchange<Model: LanguageModel, Kernel>: Sendable
+where Kernel: TransitionKernel<SentenceScorer<Model>> {
+  /// The replicas' targets, the first being the target itself.
+  public let targets: [SentenceTarget<Model>]
+  /// Their inverse temperatures.
+  public let ladder: Ladder
+  /// Their kernels.
+  public let kernels: [Kernel]
+
+  /// Replicas of a target.
+  ///
+  /// - Parameters:
+  ///   - target: what is sampled from.
+  ///   - ladder: the inverse temperatures.
+  ///   - kernel: a kernel that keeps the target it is given.
+  public init(
+    _ target: SentenceTarget<Model>, ladder: Ladder,
+    kernel: (SentenceTarget<Model>) -> Kernel
+  ) {
+    let targets = ladder.inverseTemperatures.map { $0 == 1 ? target : target.tempered($0) }
+    self.targets = targets
+    self.ladder = ladder
+    kernels = targets.map(kernel)
+  }
+
+  /// The replicas of one run, and what became of their exchanges.
+  public struct State {
+    /// The working copies, by rung.
+    public var scorers: [SentenceScorer<Model>]
+    /// For each rung, which of the first texts stands there.
+    public var labels: [Int]
+    /// For each pair of neighbours: exchanges tried.
+    public var tried: [Int]
+    /// For each pair of neighbours: exchanges refused.
+    public var refused: [Int]
+    /// Journeys of some text from the first rung to the last and back.
+    public var roundTrips = 0
+    /// For each text: 1 after the last rung, 0 after the first, -1 before either.
+    var headings: [Int]
+    var isOdd = false
+  }
+
+  /// Replicas at given texts, one a rung, all allowed.
+  public func start(at texts: [TokenSequence]) -> State {
+    precondition(texts.count == targets.count, "one text a rung")
+    return State(
+      scorers: zip(targets, texts).map { $0.makeScorer(at: $1) }, labels: Array(texts.indices),
+      tried: [Int](repeating: 0, count: max(0, texts.count - 1)),
+      refused: [Int](repeating: 0, count: max(0, texts.count - 1)),
+      headings: [Int](repeating: -1, count: texts.count))
+  }
+
+  /// Some steps of every replica by its own choices, then the exchanges.
+  ///
+  /// - Parameters:
+  ///   - state: the replicas.
+  ///   - steps: steps of each.
+  ///   - choices: what draws.
+  /// - Returns: what the first rung's steps did, by kind: proposed and accepted.
+  @discardableResult
+  public func round(
+    _ state: inout State, steps: Int, using choices: inout some ChoiceSource
+  ) -> [(proposed: Int, accepted: Int)] {
+    var counts = kernels[0].kinds.map { _ in (proposed: 0, accepted: 0) }
+    for rung in kernels.indices {
+      for _ in 0..<steps {
+        let report = kernels[rung].step(&state.scorers[rung], using: &choices)
+        if rung == 0 {
+          counts[report.kind].proposed += 1
+          if report.isAccepted { counts[report.kind].accepted += 1 }
+        }
+      }
+    }
+    exchange(&state, using: &choices)
+    return counts
+  }
+
+  /// Every second pair of neighbours, even ones and odd ones in turn.
+  public func exchange(_ state: inout State, using choices: inout some ChoiceSource) {
+    for pair in stride(from: state.isOdd ? 1 : 0, to: targets.count - 1, by: 2) {
+      let (cold, hot) = (state.scorers[pair].state, state.scorers[pair + 1].state)
+      let difference = ladder.inverseTemperatures[pair] - ladder.inverseTemperatures[pair + 1]
+      // The first target's log is finite at both: hard constraints are the same on all rungs.
+      let logs = (
+        state.scorers[pair].logProbability / ladder.inverseTemperatures[pair],
+        state.scorers[pair + 1].logProbability / ladder.inverseTemperatures[pair + 1]
+      )
+      state.tried[pair] += 1
+      guard choices.accepts({ _ in difference * (logs.1 - logs.0) }) else {
+        state.refused[pair] += 1
+        continue
+      }
+      state.scorers[pair] = targets[pair].makeScorer(at: hot)
+      state.scorers[pair + 1] = targets[pair + 1].makeScorer(at: cold)
+      state.labels.swapAt(pair, pair + 1)
+    }
+    state.isOdd.toggle()
+    let (first, last) = (state.labels[0], state.labels[state.labels.count - 1])
+    if state.labels.count > 1 {
+      if state.headings[first] == 1 { state.roundTrips += 1 }
+      state.headings[first] = 0
+      if state.headings[last] == 0 { state.headings[last] = 1 }
+    }
+  }
+}

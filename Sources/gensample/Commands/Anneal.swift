@@ -1,0 +1,110 @@
+// Licensed under the Apache License, Version 2.0.
+
+import Foundation
+import LM
+import Sampling
+
+enum Anneal: Command {
+  static let name = "anneal"
+  static let summary = "simulated annealing: an optimiser, its likeliest texts are no draws"
+  static let usage = "[--constraints FILE] [options]"
+  static let discussion = """
+    Looks for texts that rho makes as likely as can be: --restarts chains whose target is rho^b, b
+    rising from --from to --to, each from an allowed text of its own. What is printed are the best
+    texts that the restarts found, likeliest first, each once. They are no draws from rho.
+
+        gensample anneal --constraints examples/constraints/sea.txt --restarts 8
+        gensample anneal --include sea --include storm --schedule adaptive --steps 1000000
+    """
+  static let options =
+    TargetOptions.all + [
+      Option(
+        "start", "TEXT", "the text that every restart starts from (default: a random one each)"),
+      Option("restarts", "N", "how many runs there are (default 8)"),
+      Option("steps", "N", "how many steps each has (default 500000)"),
+      Option(
+        "schedule", "KIND",
+        AnnealingSchedule.allCases.map(\.rawValue).joined(separator: ", ")
+          + " (default geometric)"),
+      Option("from", "B", "the first power of rho (default 0.3)"),
+      Option("to", "B", "the last power of rho (default 20)"),
+      Option("stages", "N", "how many different powers there are (default 100)"),
+      Option("best", "N", "how many texts are printed (default: that of each restart)"),
+      ParticleOptions.seed, ParticleOptions.threads,
+    ] + OutputOptions.sampler
+
+  static func run(_ arguments: Arguments) throws {
+    let restarts = try arguments.integer("restarts", in: 1...1_000_000) ?? 8
+    let stages = try arguments.integer("stages", in: 2...1_000_000) ?? 100
+    let steps = try arguments.integer("steps", in: 1...1 << 50) ?? 500_000
+    let schedule = try arguments.choice("schedule", as: AnnealingSchedule.self) ?? .geometric
+    let from = try arguments.number("from", in: 1e-6...1e6, expected: "a power from 1e-6 to 1e6")
+    let to = try arguments.number("to", in: 1e-6...1e6, expected: "a power from 1e-6 to 1e6")
+    let (low, high) = (from ?? 0.3, to ?? 20)
+    guard low <= high else {
+      throw CommandFailure.usage("--from \(low) lies above --to \(high); powers of rho rise")
+    }
+    let best = try arguments.integer("best", in: 1...1_000_000)
+    let run = try SamplerRun(
+      Self.self, arguments, seed: try ParticleOptions.seed(arguments),
+      threads: try PlanOptions.threads(arguments))
+    let model = run.model
+    let start = try arguments.text("start").map {
+      try CompiledTarget.tokens(of: $0, model: model, option: "--start")
+    }
+    let words = NGramLeftWords(model)
+    let monitor = run.monitor
+    try run.each(
+      unit: "steps", total: restarts * steps * run.targetCount,
+      head: { summary, _ in
+        summary.add("steps", .integer(monitor.steps))
+        summary.add("schedule", .string(schedule.rawValue))
+        summary.add("draws", .boolean(false))
+      },
+      lines: { seconds in
+        [
+          "\n\(restarts) restart\(restarts == 1 ? "" : "s"), \(monitor.steps) steps in "
+            + String(format: "%.2f s", seconds) + ", seed \(run.seed)",
+          "  these are the likeliest texts that were found, no draws from rho",
+        ]
+      }
+    ) { compiled, line, seed in
+      try compiled.check(start: start)
+      let annealing = Annealing(
+        compiled.target, schedule: schedule, bounds: low...high, stages: stages)
+      let random = Philox(seed: seed)
+      let found = try concurrently(restarts, threads: run.threads) { number in
+        var choices = RandomChoices(random.stream(UInt64(number)))
+        let text = try start ?? compiled.randomStart(using: &choices)
+        return annealing.run(
+          from: text, steps: steps, kernel: { NGramMoves(for: $0, words: words) },
+          monitor: monitor, using: &choices)
+      }
+      let draws = found.enumerated().map { number, result in
+        Draw(
+          chain: number, step: result.step, state: result.best,
+          logProbability: result.logProbability)
+      }
+      let shown = ChainResults.best(draws, best ?? restarts)
+      return SamplerOutcome(
+        results: shown.map { draw in
+          (
+            model.vocabulary.text(of: draw.state),
+            ChainResults.object(draw, compiled, number: line)
+          )
+        },
+        summarise: { summary in
+          summary.add("restarts", .integer(restarts))
+          summary.add("best", .number(found.map(\.logProbability).max() ?? 0))
+          summary.add("best_of_restarts", .numbers(found.map(\.logProbability)))
+          summary.add("last_powers", .numbers(found.map(\.inverseTemperature)))
+        },
+        lines: [
+          String(
+            format: "  log_probability: best %.2f, worst restart %.2f; last power %.3g",
+            found.map(\.logProbability).max() ?? 0, found.map(\.logProbability).min() ?? 0,
+            found.map(\.inverseTemperature).min() ?? 0)
+        ])
+    }
+  }
+}

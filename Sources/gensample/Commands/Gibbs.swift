@@ -1,0 +1,57 @@
+// Licensed under the Apache License, Version 2.0.
+
+import LM
+import Sampling
+
+enum GibbsCommand: Command {
+  static let name = "gibbs"
+  static let summary = "Gibbs sampling: words drawn anew from their full conditionals"
+  static let usage = "[--constraints FILE] [options]"
+  static let discussion = """
+    Draws texts from rho(x) = p(x)^fluency x soft weights x hard constraints, like mh: a word at a
+    time is drawn from all words in proportion to rho, given all others. --scan random takes one
+    place a step, systematic all of them in order. --block N draws N neighbouring words together,
+    half of the time. Words alone never change a text's length, so where the constraints allow
+    several lengths, words are also inserted and deleted by Metropolis-Hastings, half of the time;
+    --fixed-length leaves that out, and samples rho given each chain's own length. Blocks are
+    rewritten now and then where constraints keep words from changing one by one.
+
+        gensample gibbs --model tang --match '.{5}，.{5}。' --include 春
+        gensample gibbs --include sea --length 8 --scan systematic --warmup 20000 --thin 20000
+    """
+  static let options =
+    ChainCommand.options + [
+      Option("scan", "ORDER", "random or systematic (default random)"),
+      Option("block", "N", "also draw N neighbouring words together"),
+      Option(flag: "fixed-length", "never insert or delete words"),
+    ]
+
+  static func run(_ arguments: Arguments) throws {
+    typealias Words = NGramFullWords
+    let command = try ChainCommand(Self.self, arguments)
+    let arguments = command.arguments
+    let scan = try arguments.choice("scan", as: Gibbs<Words>.Scan.self) ?? .random
+    let block = try arguments.integer("block", in: 2...64)
+    let full = NGramFullWords(command.model)
+    let left = command.makeWords()
+    let weights = command.model.unigramWeights
+    try command { compiled in
+      let target = compiled.target
+      let hasOneLength =
+        arguments.has("fixed-length") || target.automaton?.fixedLength != nil
+      let words = Mixture(
+        Gibbs(full, for: target, scan: scan),
+        ReplaceBlock(left: left, full: full, length: block ?? 2),
+        probabilityOfFirst: block == nil ? 1 : 0.5)
+      let lengths = Mixture(
+        words, MetropolisHastings(InsertOrDeleteWord(full)),
+        probabilityOfFirst: hasOneLength ? 1 : 0.5)
+      // Without constraints on words every text is reached one word at a time.
+      let rewrite = RewriteBlock(
+        automaton: target.automaton ?? TokenAutomaton(every: target.model.vocabulary),
+        model: target.model, weights: weights)
+      let isFree = target.automaton == nil || arguments.has("fixed-length")
+      return Mixture(lengths, MetropolisHastings(rewrite), probabilityOfFirst: isFree ? 1 : 0.97)
+    }
+  }
+}

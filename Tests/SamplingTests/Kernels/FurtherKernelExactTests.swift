@@ -1,0 +1,245 @@
+// Licensed under the Apache License, Version 2.0.
+
+import Sampling
+import SamplingLaws
+import Testing
+
+/// Kernels beyond Metropolis-Hastings of single edits, by every branch of a step.
+enum FurtherKernels {
+  static func suffix(_ space: Space) -> ResampleSuffix<Toy> {
+    ResampleSuffix(GuidedTokens(space.space.target, space.guided))
+  }
+
+  static func gibbs(
+    _ space: Space, _ scan: Gibbs<FullConditionalWords<Toy>>.Scan
+  ) -> Gibbs<FullConditionalWords<Toy>> {
+    Gibbs(NamedKernel.full, for: space.space.target, scan: scan, attempts: 1)
+  }
+
+  static func screened(
+    _ space: Space
+  ) -> EnumeratedTarget<ScreenedTarget<SentenceTarget<Toy>, SentenceTarget<Toy>>> {
+    // A flatter target screens.
+    let dear = space.space.target
+    let cheap = SentenceTarget(model: Toy.toy, automaton: space.automaton, fluency: 0.4)
+    return EnumeratedTarget(
+      ScreenedTarget(dear, screenedBy: cheap), among: space.space.states)
+  }
+}
+
+@Suite struct FurtherKernelExactTests {
+  private func check(
+    _ kernel: some TransitionKernel<SentenceScorer<Toy>>, _ space: Space,
+    isReversible: Bool = true
+  ) {
+    let space = space.space
+    let matrix = TransitionMatrix(of: kernel, on: space)
+    #expect(matrix.normalisationDefect < 1e-12)
+    #expect(matrix.invarianceDefect(of: space.probabilities) < 1e-12)
+    if isReversible { #expect(matrix.reversibilityDefect(of: space.probabilities) < 1e-12) }
+  }
+
+  @Test(arguments: Space.allCases)
+  func suffixesKeepTheTarget(space: Space) {
+    let kernel = MetropolisHastings(FurtherKernels.suffix(space))
+    check(kernel, space)
+    #expect(TransitionMatrix(of: kernel, on: space.space).unreachableCount == 0)
+    #expect(proposalDefect(of: FurtherKernels.suffix(space), on: space.space) < 1e-12)
+  }
+
+  @Test(arguments: Space.allCases)
+  func movesAndCopiesKeepTheTarget(space: Space) {
+    check(MetropolisHastings(MoveWord<Toy>()), space)
+    check(MetropolisHastings(CopyOrDeleteWord<Toy>()), space)
+    #expect(proposalDefect(of: MoveWord<Toy>(), on: space.space) < 1e-12)
+    #expect(proposalDefect(of: CopyOrDeleteWord<Toy>(), on: space.space) < 1e-12)
+  }
+
+  @Test(arguments: Space.allCases)
+  func gibbsKeepsTheTarget(space: Space) {
+    check(FurtherKernels.gibbs(space, .random), space)
+    check(FurtherKernels.gibbs(space, .systematic), space, isReversible: false)
+    check(ReplaceBlock(left: NamedKernel.left, full: NamedKernel.full, length: 2), space)
+    check(ReplaceBlock(left: NamedKernel.left, full: NamedKernel.full, length: 1), space)
+  }
+
+  /// Where allowed words weigh alike a step is the target's own conditional: of b and a at the first
+  /// place of ab in proportion to their texts.
+  @Test func gibbsDrawsTheConditional() {
+    let toy = Toy.toy
+    let space = Space.fixedLength
+    let matrix = TransitionMatrix(of: FurtherKernels.gibbs(space, .random), on: space.space)
+    let row = matrix.rows[toy.text("ab")] ?? [:]
+    let law = space.space.probabilities
+    let ab = law[toy.text("ab"), default: 0]
+    let bb = law[toy.text("bb"), default: 0]
+    #expect(abs((row[toy.text("bb")] ?? 0) - 0.5 * bb / (ab + bb)) < 1e-12)
+  }
+
+  @Test(arguments: Space.allCases, [1, 2, 3])
+  func multipleTriesKeepTheTarget(space: Space, trials: Int) {
+    // Several trials on the larger spaces are millions of branches.
+    guard trials == 1 || space == .fixedLength || space == .soft && trials == 2 else { return }
+    check(MultipleTry(ReplaceWord(NamedKernel.unigram), trials: trials), space)
+    if trials == 1 || space == .soft {
+      check(MultipleTry(InsertOrDeleteWord(NamedKernel.left), trials: trials), space)
+    }
+  }
+
+  @Test(arguments: Space.allCases, LocallyInformed<Toy>.Balancing.allCases)
+  func informedStepsKeepTheTarget(space: Space, balancing: LocallyInformed<Toy>.Balancing) {
+    check(LocallyInformed(balancing), space)
+  }
+
+  @Test(arguments: Space.allCases)
+  func delayedAcceptanceKeepsTheDearTarget(space: Space) {
+    let screened = FurtherKernels.screened(space)
+    func kernel<P: Proposal<SentenceScorer<Toy>>>(
+      _ proposal: P
+    ) -> DelayedAcceptance<P, SentenceScorer<Toy>> {
+      DelayedAcceptance(proposal)
+    }
+    let edits = TransitionMatrix(
+      of: kernel(InsertOrDeleteWord(NamedKernel.unigram)), on: screened)
+    #expect(edits.invarianceDefect(of: screened.probabilities) < 1e-12)
+    #expect(edits.reversibilityDefect(of: screened.probabilities) < 1e-12)
+    let words = TransitionMatrix(of: kernel(ReplaceWord(NamedKernel.left)), on: screened)
+    #expect(words.invarianceDefect(of: screened.probabilities) < 1e-12)
+  }
+}
+
+/// A proposal with a fault planted into its moves.
+private struct FaultyProposal<P: Proposal>: Proposal where P.Scorer == SentenceScorer<Toy> {
+  let proposal: P
+  let fault: @Sendable (inout Move<TokenSequence.Edit?>, SentenceScorer<Toy>) -> Void
+
+  var kinds: [String] { proposal.kinds }
+
+  func propose(
+    from scorer: SentenceScorer<Toy>, using choices: inout some ChoiceSource
+  ) -> Move<TokenSequence.Edit?> {
+    var move = proposal.propose(from: scorer, using: &choices)
+    fault(&move, scorer)
+    return move
+  }
+}
+
+@Suite struct FurtherKernelMutantExactTests {
+  private func defect(
+    _ kernel: some TransitionKernel<SentenceScorer<Toy>>, on space: Space = .lengths
+  ) -> Double {
+    let space = space.space
+    return TransitionMatrix(of: kernel, on: space).invarianceDefect(of: space.probabilities)
+  }
+
+  /// A place is drawn among more or fewer where the length changes.
+  @Test func forgottenNumberOfPlacesOfSuffixes() {
+    let kernel = MetropolisHastings(
+      FaultyProposal(proposal: FurtherKernels.suffix(.lengths)) { move, scorer in
+        guard case .rewrite(let range, let words) = move.edit else { return }
+        move.logForward += LogSpace.log(Double(scorer.count + 1))
+        move.logBackward += LogSpace.log(Double(range.lowerBound + words.count + 1))
+      })
+    #expect(defect(kernel) > 1e-3)
+  }
+
+  /// A suffix of a power of the model accepted as if the model were the target.
+  @Test func forgottenPower() {
+    let kernel = MetropolisHastings(
+      FaultyProposal(proposal: FurtherKernels.suffix(.fluent)) { move, _ in
+        move.logForward *= 0.5
+        move.logBackward *= 0.5
+      })
+    #expect(defect(kernel, on: .fluent) > 1e-3)
+  }
+
+  /// A copied word counted once, however often it stands there.
+  @Test func forgottenOccurrences() {
+    let kernel = MetropolisHastings(
+      FaultyProposal(proposal: CopyOrDeleteWord<Toy>()) { move, _ in
+        move.logForward = 0
+        move.logBackward = 0
+      })
+    #expect(defect(kernel) > 1e-3)
+  }
+
+  /// The first of several trials taken by its own ratio: choosing the best is not paid for.
+  @Test func bestOfSeveralTrials() {
+    struct BestOf: TransitionKernel {
+      let proposal = ReplaceWord(NamedKernel.unigram)
+      var kinds: [String] { proposal.kinds }
+      func step(
+        _ scorer: inout SentenceScorer<Toy>, using choices: inout some ChoiceSource
+      ) -> StepReport {
+        var best: (edit: TokenSequence.Edit, ratio: Double)?
+        for _ in 0..<2 {
+          let move = proposal.propose(from: scorer, using: &choices)
+          guard let edit = move.edit else { continue }
+          let ratio = scorer.change(under: edit) + move.logBackward - move.logForward
+          if ratio > best?.ratio ?? -.infinity { best = (edit, ratio) }
+        }
+        guard let best, choices.accepts({ _ in best.ratio }) else {
+          return StepReport(isAccepted: false, kind: 0)
+        }
+        _ = scorer.change(under: best.edit)
+        scorer.commit(best.edit)
+        return StepReport(isAccepted: true, kind: 0)
+      }
+    }
+    #expect(defect(BestOf()) > 1e-3)
+  }
+
+  /// The screen's own law, where the dear target is never asked.
+  @Test func screenAlone() {
+    let screened = FurtherKernels.screened(.lengths)
+    let cheap = TransitionMatrix(
+      of: MetropolisHastings(ReplaceWord(NamedKernel.unigram)),
+      on: EnumeratedTarget(screened.target.cheap, among: screened.states))
+    #expect(cheap.invarianceDefect(of: screened.probabilities) > 1e-3)
+  }
+
+  /// A block of one word whose way back is left out.
+  @Test func blockWithoutItsWayBack() {
+    struct HalfBlock: TransitionKernel {
+      var kinds: [String] { ["block"] }
+      func step(
+        _ scorer: inout SentenceScorer<Toy>, using choices: inout some ChoiceSource
+      ) -> StepReport {
+        guard scorer.count > 0 else { return StepReport(isAccepted: false, kind: 0) }
+        let place = choices.index(below: scorer.count)
+        let gap = Gap(place, place + 1)
+        guard let word = NamedKernel.left.draw(for: gap, in: scorer, using: &choices) else {
+          return StepReport(isAccepted: false, kind: 0)
+        }
+        let edit = TokenSequence.Edit.replace(place, word.token)
+        let ratio = scorer.change(under: edit) - word.logProbability
+        let isAccepted = choices.accepts { _ in ratio }
+        if isAccepted { scorer.commit(edit) }
+        return StepReport(isAccepted: isAccepted, kind: 0)
+      }
+    }
+    #expect(defect(HalfBlock()) > 1e-3)
+  }
+
+  /// Informed proposals taken without the sums that balance them.
+  @Test func informedWithoutItsSums() {
+    struct Greedy: TransitionKernel {
+      var kinds: [String] { ["informed"] }
+      func step(
+        _ scorer: inout SentenceScorer<Toy>, using choices: inout some ChoiceSource
+      ) -> StepReport {
+        guard scorer.count > 0 else { return StepReport(isAccepted: false, kind: 0) }
+        var edits: [TokenSequence.Edit] = []
+        for place in 0..<scorer.count {
+          edits += [.replace(place, Token(2)), .replace(place, Token(3))]
+        }
+        let logs = edits.map { scorer.change(under: $0) / 2 }
+        let edit = edits[choices.index(weights: logs.map(LogSpace.exp))]
+        _ = scorer.change(under: edit)
+        scorer.commit(edit)
+        return StepReport(isAccepted: true, kind: 0)
+      }
+    }
+    #expect(defect(Greedy()) > 1e-3)
+  }
+}
