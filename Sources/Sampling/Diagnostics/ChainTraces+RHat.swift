@@ -6,10 +6,12 @@ extension ChainTraces {
   ///
   /// **Edge cases.** Chains that are constant at different values have an infinite R-hat: they
   /// have not met. Where all draws are the same there is none.
-  public var rHat: Estimate {
+  public var rHat: Estimate { Self.rHat(bulkRHat, foldedRHat) }
+
+  /// ``rHat`` of the two that it is made of, where they are known already.
+  public static func rHat(_ bulk: Estimate, _ folded: Estimate) -> Estimate {
     // Folding makes two values one where they lie alike about the median: the bulk then decides.
-    guard let bulk = bulkRHat.value else { return bulkRHat }
-    return .value(max(bulk, foldedRHat.value ?? bulk))
+    bulk.map { max($0, folded.value ?? $0) }
   }
 
   /// R-hat of the rank-normalised half chains: whether they differ in place.

@@ -7,8 +7,8 @@ import Sampling
 struct QuantitySummary: Sendable {
   /// Above this chains are taken for not having met (Vehtari and others 2021, section 4.1).
   static let highestRHat = 1.01
-  /// Effective draws a chain that estimates of errors need (the same place: 400 for four chains).
-  static let leastDraws = 100.0
+  /// Effective draws that estimates of errors need (the same place).
+  static let leastDraws = 400.0
   /// Chance alone gives a smaller p-value in one of a thousand honest quantities.
   static let leastPValue = 1e-3
 
@@ -37,9 +37,10 @@ struct QuantitySummary: Sendable {
     hasNaN = traces.chains.contains { $0.contains(where: \.isNaN) }
     let first = traces.chains.first?.first
     isConstant = first != nil && traces.chains.allSatisfy { $0.allSatisfy { $0 == first } }
+    let (bulk, folded) = (traces.bulkRHat, traces.foldedRHat)
     var estimates = [
       ("mean", traces.mean), ("mcse", traces.meanError), ("ess_bulk", traces.bulkEffectiveSize),
-      ("ess_tail", traces.tailEffectiveSize), ("r_hat", traces.rHat),
+      ("ess_tail", traces.tailEffectiveSize), ("r_hat", ChainTraces.rHat(bulk, folded)),
     ]
     guard isWhole else {
       self.estimates = estimates
@@ -52,8 +53,8 @@ struct QuantitySummary: Sendable {
       ("q5", traces.quantile(0.05)), ("q5_mcse", traces.error(ofQuantile: 0.05)),
       ("median", traces.quantile(0.5)), ("median_mcse", traces.medianError),
       ("q95", traces.quantile(0.95)), ("q95_mcse", traces.error(ofQuantile: 0.95)),
-      ("autocorrelation_time", traces.autocorrelationTime), ("r_hat_bulk", traces.bulkRHat),
-      ("r_hat_folded", traces.foldedRHat),
+      ("autocorrelation_time", traces.autocorrelationTime), ("r_hat_bulk", bulk),
+      ("r_hat_folded", folded),
     ]
     if let superchain {
       estimates.append(("r_hat_nested", traces.nestedRHat(superchainsOf: superchain)))
@@ -129,15 +130,16 @@ struct QuantitySummary: Sendable {
           + "\(Self.highestRHat): the superchains have not forgotten their beginnings; run longer "
           + "(--warmup)")
     }
-    let needed = Self.leastDraws * Double(chainNumbers.count)
     let sizes = [("bulk", "ess_bulk"), ("tails", "ess_tail")].compactMap { part, field in
-      estimate(field).value.flatMap { $0 < needed ? "\(Self.whole($0)) in the \(part)" : nil }
+      estimate(field).value.flatMap {
+        $0 < Self.leastDraws ? "\(Self.whole($0)) in the \(part)" : nil
+      }
     }
     if !sizes.isEmpty {
       problems.append(
         "\(name): effective draws are \(sizes.joined(separator: " and ")), fewer than "
-          + "\(Self.whole(needed)), \(Self.whole(Self.leastDraws)) a chain: errors and R-hat are "
-          + "rough; run longer (--steps, or --samples with --thin)")
+          + "\(Self.whole(Self.leastDraws)): errors and R-hat are rough; run longer (--steps, or --samples with --thin)"
+      )
     }
     if haveMet, case .result(let test) = homogeneity, test.pValue < Self.leastPValue {
       problems.append(

@@ -137,6 +137,10 @@ struct ChainCommand {
             trace: record, plan: plan, model: run.modelName, quantities: quantities)
         }
       }
+      // Of many targets each has results, and none a summary.
+      let summaries =
+        run.hasSets
+        ? [] : try ChainResults.summaries(records, quantities, threads: run.threads)
       return SamplerOutcome(
         results: choice.chosen(all).map { draw in
           (
@@ -145,9 +149,12 @@ struct ChainCommand {
           )
         },
         summarise: {
-          ChainResults.add(to: &$0, records, kinds: kernel.kinds, quantities: quantities)
+          ChainResults.add(to: &$0, records, kinds: kernel.kinds, summaries: summaries)
         },
-        lines: [ChainResults.summary(records, kinds: kernel.kinds, quantities: quantities)]
+        lines: [
+          ChainResults.summary(
+            records, kinds: kernel.kinds, quantities: quantities, summaries: summaries)
+        ]
           + choice.lines)
     }
   }

@@ -77,7 +77,8 @@ struct ChainResults {
 
   /// Steps, acceptance and what is known of each quantity, for the summary's object.
   static func add(
-    to object: inout JSONObject, _ records: [Record], kinds: [String], quantities: [Quantity]
+    to object: inout JSONObject, _ records: [Record], kinds: [String],
+    summaries: [QuantitySummary]
   ) {
     let proposed = total(records.map(\.proposed))
     let accepted = total(records.map(\.accepted))
@@ -92,17 +93,17 @@ struct ChainResults {
     }
     object.add("moves", .object(moves))
     var all = JSONObject()
-    for summary in summaries(records, quantities) { all.add(summary.name, .object(summary.object)) }
+    for summary in summaries { all.add(summary.name, .object(summary.object)) }
     object.add("quantities", .object(all))
   }
 
   /// What is known of each quantity.
-  private static func summaries(
-    _ records: [Record], _ quantities: [Quantity]
-  ) -> [QuantitySummary] {
-    quantities.enumerated().map { i, quantity in
+  static func summaries(
+    _ records: [Record], _ quantities: [Quantity], threads: Int
+  ) throws -> [QuantitySummary] {
+    try concurrently(quantities.count, threads: threads) { i in
       QuantitySummary(
-        quantity.name, records.traces(ofQuantity: i), chainNumbers: records.map(\.chain),
+        quantities[i].name, records.traces(ofQuantity: i), chainNumbers: records.map(\.chain),
         isWhole: false)
     }
   }
@@ -118,7 +119,7 @@ struct ChainResults {
 
   /// The same for people, some lines for standard error.
   static func summary(
-    _ records: [Record], kinds: [String], quantities: [Quantity]
+    _ records: [Record], kinds: [String], quantities: [Quantity], summaries: [QuantitySummary]
   ) -> String {
     let proposed = total(records.map(\.proposed))
     let accepted = total(records.map(\.accepted))
@@ -128,7 +129,7 @@ struct ChainResults {
     var lines = ["  accepted: " + moves.joined(separator: ", ")]
     // Hard statements are met by all draws, which needs no line.
     let shown = quantities.map { $0.part?.constraint.isSoft ?? true }
-    for (summary, isShown) in zip(summaries(records, quantities), shown) where isShown {
+    for (summary, isShown) in zip(summaries, shown) where isShown {
       guard let mean = summary.estimate("mean").value else { continue }
       var line = "  \(summary.name): mean \(QuantitySummary.short(mean))"
       if let error = summary.estimate("mcse").value {
