@@ -77,6 +77,9 @@ enum Temper: Command {
       }
       let records = runs.map(\.record)
       let kinds = runs.first?.kinds ?? []
+      let summaries =
+        run.hasSets
+        ? [] : try ChainResults.summaries(records, quantities, threads: run.threads)
       return SamplerOutcome(
         results: choice.chosen(ChainResults.draws(records)).map { draw in
           (
@@ -85,7 +88,7 @@ enum Temper: Command {
           )
         },
         summarise: { summary in
-          ChainResults.add(to: &summary, records, kinds: kinds, quantities: quantities)
+          ChainResults.add(to: &summary, records, kinds: kinds, summaries: summaries)
           summary.add(
             "ladders",
             .objects(
@@ -97,7 +100,10 @@ enum Temper: Command {
                 return object
               }))
         },
-        lines: [ChainResults.summary(records, kinds: kinds, quantities: quantities)]
+        lines: [
+          ChainResults.summary(
+            records, kinds: kinds, quantities: quantities, summaries: summaries)
+        ]
           + runs.map { one in
             "  chain \(one.record.chain): powers "
               + one.ladder.inverseTemperatures.map { String(format: "%.2f", $0) }
