@@ -94,6 +94,27 @@ import Testing
     #expect(unique == many.filter { seen.insert($0).inserted })
   }
 
+  @Test func bestAreTheMostProbableOfAll() throws {
+    let options = Self.exact("--match", ".{1,9}", "--format", "jsonl")
+    func texts(_ more: String...) throws -> [(text: String, logProbability: Double)] {
+      try Program.run(options + more).objects().dropLast().compactMap { object in
+        guard let text = object["text"] as? String,
+          let logProbability = object["log_probability"] as? Double
+        else { return nil }
+        return (text, logProbability)
+      }
+    }
+    let drawn = try texts("--samples", "3000", "--unique").sorted {
+      $0.logProbability > $1.logProbability
+    }
+    let best = try texts("--best", "4")
+    // The likeliest of so few texts are among so many draws.
+    #expect(best.map(\.logProbability) == drawn.prefix(4).map(\.logProbability))
+    #expect(Set(best.map(\.text)).count == 4)
+    let both = try Program.run(options + ["--best", "4", "--samples", "2"])
+    #expect(both.code == 64)
+  }
+
   @Test func eachLineIsItsOwnTarget() throws {
     let folder = try Folder()
     let path = try folder.write("sets.txt", "sea\nmoon wind\nfrob\n")

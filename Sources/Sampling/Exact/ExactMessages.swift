@@ -37,6 +37,11 @@ final class ExactMessages: Sendable {
     }
   }
 
+  /// Bytes of all rows.
+  static func byteCount(_ model: BackoffAutomaton, _ layers: AutomatonLayers) -> Int {
+    sizes(model, layers).reduce(0, +)
+  }
+
   /// The smallest interval whose rows take no more than some bytes, and the bytes of the interval
   /// that takes the least, where none does.
   static func interval(

@@ -14,15 +14,17 @@ enum Exact: Command {
     is the log of the sum. Texts need a bound in tokens.
 
     --marginals and --probability say what draws would tell, with nothing estimated: which token
-    stands at which place, how long texts are, and how probable a statement is.
+    stands at which place, how long texts are, and how probable a statement is. --best prints the most probable
+    texts there are.
 
-        gensample exact --include sea --include storm --constraints short.txt
+        gensample exact --include sea --constraints short.txt --best 10
         gensample exact --model tang --match '.{5}，.{5}。' --marginals 3 --samples 0
         gensample exact --match 'the sea .{1,9}' --probability 'include "ship"'
     """
   static let options =
     TargetOptions.all + [
       Option("samples", "N", "how many results (default 5)"),
+      Option("best", "N", "the N most probable texts of all, which are no draws"),
       Option(flag: "unique", "each text once, which makes them no draws"),
       Option("marginals", "N", "the N likeliest tokens of each place, and the lengths of texts"),
       Option(
@@ -36,6 +38,11 @@ enum Exact: Command {
   static func run(_ arguments: Arguments) throws {
     let samples = try arguments.integer("samples", in: 0...1_000_000_000) ?? 5
     let isUnique = arguments.has("unique")
+    let best = try arguments.integer("best", in: 1...1_000_000)
+    guard best == nil || !arguments.has("samples") && !isUnique else {
+      throw CommandFailure.usage(
+        "--best prints the most probable texts, --samples and --unique are of draws; give one")
+    }
     let marginals = try arguments.integer("marginals", in: 1...1_000_000)
     let memory = try arguments.bytes("memory") ?? 4 << 30
     let threads = try PlanOptions.threads(arguments)
@@ -46,26 +53,29 @@ enum Exact: Command {
     var drawn = 0
     var drawing = 0.0
     try run.each(
-      unit: "parts", total: (ExactRun.parts + samples) * run.targetCount,
+      unit: "parts", total: (ExactRun.parts + (best ?? samples)) * run.targetCount,
       head: { summary, _ in
         summary.add("samples", .integer(drawn))
         summary.add(
           "samples_per_second", drawing > 0 ? .number(Double(drawn) / drawing) : .null)
-        summary.add("draws", .boolean(!isUnique))
+        summary.add("draws", .boolean(best == nil && !isUnique))
       },
       lines: { seconds in
         [
-          "\n\(drawn) exact draw\(drawn == 1 ? "" : "s") in "
+          "\n\(drawn) \(best == nil ? "exact draw" : "text")\(drawn == 1 ? "" : "s") in "
             + String(format: "%.2f s after %.2f s of sums", drawing, seconds - drawing)
             + ", seed \(run.seed)"
         ] + (isUnique ? ["  each text is shown once: these are no draws from rho"] : [])
+          + (best == nil ? [] : ["  these are the most probable texts of all, no draws from rho"])
       }
     ) { target, line, seed in
       guard let exact = try ExactRun(target, line: line, run: run, memory: memory) else {
         return SamplerOutcome()
       }
       let began = ContinuousClock.now
-      drawn += try exact.draw(samples, seed: seed, isUnique: isUnique)
+      drawn +=
+        try best.map { try exact.writeBest($0) }
+        ?? exact.draw(samples, seed: seed, isUnique: isUnique)
       drawing += began.duration(to: .now) / .seconds(1)
       let law = try marginals.map { try exact.writeMarginals($0) }
       let probabilities = try statements.map {

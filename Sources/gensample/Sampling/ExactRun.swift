@@ -92,20 +92,37 @@ struct ExactRun {
     while drawn < samples, !run.monitor.isStopping, !run.stream.isClosedByReader {
       let texts = inference.draws(
         drawn..<min(samples, drawn + batch), random: random, threads: run.threads)
-      for text in texts where !isUnique || seen.insert(text).inserted {
-        guard run.format == .jsonl else {
-          try run.stream.writeLine(target.target.model.vocabulary.text(of: text))
-          continue
-        }
-        var object = target.object(
-          text, logProbability: target.target.logProbability(of: text))
-        if let line { object.add("target", .integer(line)) }
-        try run.stream.writeLine(object.text)
-      }
+      for text in texts where !isUnique || seen.insert(text).inserted { try write(text) }
       drawn += texts.count
       run.monitor.add(texts.count)
     }
     return drawn
+  }
+
+  /// Prints the most probable texts.
+  ///
+  /// - Returns: how many there are.
+  func writeBest(_ count: Int) throws -> Int {
+    let monitor = run.monitor
+    let texts: [TokenSequence]
+    do throws(ExactInference.Fault) {
+      texts = try inference.best(count, memory: memory) { _ in !monitor.isStopping }
+    } catch {
+      if error == .stopped { return 0 }
+      throw Self.failure(error)
+    }
+    for text in texts { try write(text) }
+    monitor.add(texts.count)
+    return texts.count
+  }
+
+  private func write(_ text: TokenSequence) throws {
+    guard run.format == .jsonl else {
+      return try run.stream.writeLine(target.target.model.vocabulary.text(of: text))
+    }
+    var object = target.object(text, logProbability: target.target.logProbability(of: text))
+    if let line { object.add("target", .integer(line)) }
+    try run.stream.writeLine(object.text)
   }
 
   /// Prints the likeliest tokens of each place.

@@ -286,6 +286,38 @@ import Testing
     #expect(tight.marginals().lengths == full.marginals().lengths)
   }
 
+  /// How far the weights of the first texts found are from the largest of all.
+  static func bestDefect(
+    _ exact: ExactInference, _ texts: [TokenSequence: Double], count: Int
+  ) throws -> Double {
+    let best = try exact.best(count)
+    let largest = texts.values.sorted(by: >).prefix(count)
+    guard best.count == largest.count, Set(best.map(\.text)).count == best.count else {
+      return .infinity
+    }
+    return zip(best, largest).reduce(0) { defect, pair in
+      max(
+        defect, relative(texts[pair.0.text] ?? 0, pair.1),
+        relative(LogSpace.exp(pair.0.logWeight), pair.1))
+    }
+  }
+
+  @Test(arguments: spaces, [7, 1_000_000])
+  func bestAreThoseOfLargestWeight(space: Space, count: Int) throws {
+    let target = try space.target()
+    let exact = try NGramInference(target: target, length: space.length)
+    let texts = Self.texts(target, space.length)
+    #expect(try Self.bestDefect(exact.inference, texts, count: count) < 1e-12)
+  }
+
+  /// Mutant: texts that are one token too long are searched, too.
+  @Test func bestOfOtherTextsAreCaught() throws {
+    let space = Space(order: 2, automaton: .soft, length: 2...2)
+    let target = try space.target()
+    let exact = try NGramInference(target: target, length: 2...3)
+    #expect(try Self.bestDefect(exact.inference, Self.texts(target, 2...2), count: 7) > 1e-3)
+  }
+
   /// A model whose start lists every so manieth token, the rest being left to context 0.
   struct Wide {
     let model: BackoffAutomaton

@@ -73,6 +73,21 @@ public struct NGramInference: Sendable {
     inference.draws(numbers, random: random, threads: threads)
   }
 
+  /// The most probable texts, the most probable first, each once.
+  ///
+  /// - Parameters:
+  ///   - count: how many; fewer come where fewer are allowed.
+  ///   - memory: the most bytes of bounds.
+  ///   - proceed: asked now and then, given the share of the bounds that is done; `false` stops.
+  /// - Returns: the texts.
+  /// - Throws: `ExactInference.Fault`.
+  /// - Complexity: that of the sums, and O(vocabulary) for each beginning looked at.
+  public func best(
+    _ count: Int, memory: Int = 4 << 30, proceed: (Double) -> Bool = { _ in true }
+  ) throws(ExactInference.Fault) -> [TokenSequence] {
+    try inference.best(count, memory: memory, proceed: proceed).map(\.text)
+  }
+
   /// The probability that a draw is one of the texts that an automaton allows.
   ///
   /// - Parameters:

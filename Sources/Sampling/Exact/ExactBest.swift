@@ -1,0 +1,200 @@
+// Licensed under the Apache License, Version 2.0.
+
+extension ExactInference {
+  /// The texts of largest weight, the largest first, each once.
+  ///
+  /// A search that opens beginnings in the order of a bound on what they can become: the largest
+  /// weight of a way to go on, where failing is not kept from what is listed. The bound is never
+  /// too low, so no text comes before one of more weight (but for rounding), and as the automaton
+  /// is deterministic none comes twice.
+  ///
+  /// Source: Hart, Nilsson and Raphael 1968, "A formal basis for the heuristic determination of
+  /// minimum cost paths" (A*).
+  ///
+  /// - Parameters:
+  ///   - count: how many texts; fewer come where fewer have weight.
+  ///   - memory: the most bytes of bounds.
+  ///   - proceed: asked now and then, given the share of the bounds that is done; `false` stops.
+  /// - Returns: the texts with the logs of their weights.
+  /// - Throws: ``Fault``.
+  /// - Complexity: that of the sums, and O(vocabulary) for each beginning opened.
+  public func best(
+    _ count: Int, memory: Int = 4 << 30, proceed: (Double) -> Bool = { _ in true }
+  ) throws(Fault) -> [(text: TokenSequence, logWeight: Double)] {
+    let bytes = ExactMessages.byteCount(model, layers)
+    guard bytes <= memory else { throw .tooLarge(bytes: bytes, allowed: memory) }
+    guard
+      let bounds = ExactMessages(
+        model, layers, isMaximum: true, interval: 1, threads: threads, proceed: proceed)
+    else { throw .stopped }
+    var search = BestSearch(self, bounds)
+    var found: [(text: TokenSequence, logWeight: Double)] = []
+    while found.count < count, let next = search.open.popFirst() {
+      guard proceed(1) else { throw .stopped }
+      if let text = search.follow(next) { found.append((text, next.bound)) }
+    }
+    return found
+  }
+}
+
+/// Beginnings of texts in the order of what they can become.
+private struct BestSearch {
+  /// A beginning whose ways to go on have been looked at.
+  private struct Node {
+    var parent: Int
+    var token: Token
+    var count: Int
+    var context: Int
+    var column: Int
+    /// The log of its weight so far.
+    var logWeight: Double
+  }
+
+  /// What is to be looked at: a token after a node, or what comes after the last of its tokens.
+  struct Item {
+    /// The log of the largest weight that can come of it.
+    var bound: Double
+    fileprivate var node: Int
+    fileprivate var token: UInt32
+    fileprivate var contribution: Double
+    fileprivate var isRest: Bool
+  }
+
+  /// How many tokens after a beginning are looked at together.
+  private static let breadth = 64
+
+  private let inference: ExactInference
+  private let bounds: ExactMessages
+  private let window: ExactMessages.Window
+  private var nodes: [Node]
+  var open = MaximumHeap()
+
+  init(_ inference: ExactInference, _ bounds: ExactMessages) {
+    self.inference = inference
+    self.bounds = bounds
+    window = bounds.window(from: 0)
+    nodes = [
+      Node(
+        parent: -1, token: inference.model.vocabulary.start, count: 0,
+        context: inference.model.start, column: 0, logWeight: 0)
+    ]
+    look(0, after: nil)
+  }
+
+  /// Takes a step; the text where that ends one.
+  mutating func follow(_ item: Item) -> TokenSequence? {
+    if item.isRest {
+      look(item.node, after: item)
+      return nil
+    }
+    let model = inference.model
+    let node = nodes[item.node]
+    if item.token == model.vocabulary.end.rawValue {
+      var text: [Token] = []
+      var here = item.node
+      while here > 0 {
+        text.append(nodes[here].token)
+        here = nodes[here].parent
+      }
+      return TokenSequence(text.reversed())
+    }
+    let (weight, target) = model.step(node.context, item.token)
+    let token = Token(rawValue: item.token)
+    let step = inference.layers.step(
+      node.count, node.column, class: Int(inference.layers.automaton.classes[token.index]))
+    nodes.append(
+      Node(
+        parent: item.node, token: token, count: node.count + 1, context: target,
+        column: step.column, logWeight: node.logWeight + LogSpace.log(weight) + step.weight))
+    look(nodes.count - 1, after: nil)
+    return nil
+  }
+
+  /// Opens the tokens after a node that contribute most, of those after another.
+  private mutating func look(_ number: Int, after last: Item?) {
+    let node = nodes[number]
+    let end = inference.model.vocabulary.end.rawValue
+    guard node.count < inference.layers.most else {
+      // The longest texts can only end.
+      let weight = bounds.ends[node.context]
+      let state = inference.layers.columns[node.count][node.column]
+      guard weight > 0 else { return }
+      let bound =
+        node.logWeight + LogSpace.log(weight)
+        + inference.layers.automaton.finalWeights[Int(state)]
+      open.insert(Item(bound: bound, node: number, token: end, contribution: 0, isRest: false))
+      return
+    }
+    let contributions = MessagePass.contributions(
+      inference.model, context: node.context, column: node.column, following: window[node.count])
+    let unit = node.logWeight + bounds.steps[node.count].logUnits[node.column]
+    // The smallest of the largest comes out first, of equal ones the highest token.
+    var largest = MaximumHeap()
+    for token in contributions.indices.reversed() where contributions[token] > 0 {
+      let contribution = contributions[token]
+      let token = UInt32(token)
+      if let last, (last.contribution, token) <= (contribution, last.token) { continue }
+      if largest.count == Self.breadth, let first = largest.first, contribution < -first.bound {
+        continue
+      }
+      largest.insert(
+        Item(
+          bound: -contribution, node: number, token: token, contribution: contribution,
+          isRest: false))
+      if largest.count > Self.breadth { _ = largest.popFirst() }
+    }
+    let isFull = largest.count == Self.breadth
+    var isFirst = true
+    while var item = largest.popFirst() {
+      item.bound = unit + LogSpace.log(item.contribution)
+      if isFirst, isFull {
+        var rest = item
+        rest.isRest = true
+        open.insert(rest)
+      }
+      isFirst = false
+      open.insert(item)
+    }
+  }
+}
+
+/// Items by their bounds, the largest first, equal ones in the order in which they came.
+private struct MaximumHeap {
+  private var items: [(order: Int, item: BestSearch.Item)] = []
+  private var inserted = 0
+
+  var count: Int { items.count }
+  var first: BestSearch.Item? { items.first?.item }
+
+  mutating func insert(_ item: BestSearch.Item) {
+    items.append((inserted, item))
+    inserted += 1
+    var place = items.count - 1
+    while place > 0, isBefore(place, (place - 1) / 2) {
+      items.swapAt(place, (place - 1) / 2)
+      place = (place - 1) / 2
+    }
+  }
+
+  mutating func popFirst() -> BestSearch.Item? {
+    guard let first = items.first else { return nil }
+    let last = items.removeLast()
+    if !items.isEmpty {
+      items[0] = last
+      var place = 0
+      while true {
+        var most = place
+        for child in [2 * place + 1, 2 * place + 2]
+        where child < items.count && isBefore(child, most) { most = child }
+        guard most != place else { break }
+        items.swapAt(place, most)
+        place = most
+      }
+    }
+    return first.item
+  }
+
+  private func isBefore(_ a: Int, _ b: Int) -> Bool {
+    (items[b].item.bound, items[a].order) < (items[a].item.bound, items[b].order)
+  }
+}
