@@ -14,8 +14,8 @@ enum Exact: Command {
     is the log of the sum. Texts need a bound in tokens.
 
     --marginals and --probability say what draws would tell, with nothing estimated: which token
-    stands at which place, how long texts are, and how probable a statement is. --best prints the most probable
-    texts there are.
+    stands at which place, how long texts are, and how probable a statement is. --best prints the
+    most probable texts there are.
 
         gensample exact --include sea --constraints short.txt --best 10
         gensample exact --model tang --match '.{5}，.{5}。' --marginals 3 --samples 0
@@ -81,6 +81,11 @@ enum Exact: Command {
       let probabilities = try statements.map {
         (name: $0.text, probability: try exact.probability(of: $0))
       }
+      if run.format == .text {
+        for (name, probability) in probabilities {
+          try run.stream.writeLine("probability of \(name): \(probability)")
+        }
+      }
       return SamplerOutcome(
         summarise: { summary in
           summary.add("log_evidence", .number(exact.inference.logEvidence))
@@ -96,8 +101,7 @@ enum Exact: Command {
           }
         },
         lines: ["  log evidence \(exact.inference.logEvidence)"]
-          + (law.map { ["  expected length \($0.expectedLength) tokens"] } ?? [])
-          + probabilities.map { "  probability of \($0.name): \($0.probability)" })
+          + (law.map { ["  expected length \($0.expectedLength) tokens"] } ?? []))
     }
   }
 }
