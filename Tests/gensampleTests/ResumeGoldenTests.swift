@@ -61,10 +61,14 @@ import Testing
     #expect(try Self.contents(folder, "killed") == Self.contents(folder, "whole"))
   }
 
-  @Test(arguments: [SIGINT, SIGTERM])
-  func stoppedItGoesOnWhereItWas(signal: Int32) throws {
+  @Test(arguments: [
+    (SIGINT, ["mh"], "10000"), (SIGTERM, ["mh"], "10000"),
+    (SIGTERM, ["gibbs", "--scan", "systematic", "--block", "2"], "400"),
+  ])
+  func stoppedItGoesOnWhereItWas(signal: Int32, command: [String], thin: String) throws {
     let folder = try Folder()
-    let long = Self.plan.map { $0 == "2000" ? "10000" : $0 } + ["--run", "stopped"]
+    let long =
+      command + Self.plan.dropFirst().map { $0 == "2000" ? thin : $0 } + ["--run", "stopped"]
     let checkpoint = folder.path("stopped/checkpoint")
     let stopped = try Program.run(
       long, in: folder.path,
@@ -73,7 +77,8 @@ import Testing
     let half = try Program.run(["diagnose", "stopped"], in: folder.path)
     #expect(half.output.contains("the run in 'stopped' was stopped before its end"))
     let resumed = try Program.run(
-      ["mh", "--run", "stopped", "--resume", "--quiet", "--threads", "1"], in: folder.path)
+      [command[0], "--run", "stopped", "--resume", "--quiet", "--threads", "1"], in: folder.path,
+      limit: 120)
     let undisturbed = try Program.run(
       long.dropLast(2) + ["--run", "whole"], in: folder.path, limit: 120)
     #expect(resumed.code == 0 && resumed.output == undisturbed.output)
