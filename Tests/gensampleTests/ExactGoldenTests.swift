@@ -115,6 +115,25 @@ import Testing
     #expect(both.code == 64)
   }
 
+  @Test func chainsComeNearTheTruth() throws {
+    let outcome = try Program.run(
+      Self.exact(
+        "--match", ".{1,20}", "--compare", "mh", "--probability", #"include "sea""#,
+        "--samples", "0", "--format", "jsonl"))
+    #expect(outcome.code == 0)
+    let summary = try #require(try outcome.objects().last)
+    let comparison = try #require(summary["compare"] as? [String: Any])
+    #expect(comparison["sampler"] as? String == "mh")
+    let quantities = try #require(comparison["quantities"] as? [String: [String: Any]])
+    for name in ["length", #"include "sea""#, #"place 1 "the""#, #"place 2 "sea""#] {
+      // Four means, each normal: beyond 6 standard errors they lie once in 10^8 runs.
+      let distance = try #require(quantities[name]?["standard_errors"] as? Double, "\(name)")
+      #expect(abs(distance) < 6, "\(name)")
+    }
+    let refused = try Program.run(Self.exact("--compare", "mhh"))
+    #expect(refused.code == 64)
+  }
+
   @Test func eachLineIsItsOwnTarget() throws {
     let folder = try Folder()
     let path = try folder.write("sets.txt", "sea\nmoon wind\nfrob\n")

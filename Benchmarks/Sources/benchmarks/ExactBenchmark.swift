@@ -46,7 +46,7 @@ enum ExactBenchmark {
       }
     }
     if isWanted("memory") {
-      for memory in ["4096", "700"] {
+      for memory in ["4096", "500"] {
         let peak = try ModelsBenchmark.peakMemory(
           CommandLine.arguments[0], ["exact-once", setting.data, memory])
         say("peak memory of set-up and draws, memory \(memory) MB: \(peak >> 20) MB")

@@ -30,6 +30,9 @@ enum Exact: Command {
       Option(
         "probability", "STATEMENT", isRepeatable: true,
         "how probable a statement such as 'include \"love\"' is"),
+      Option(
+        "compare", "SAMPLER",
+        "run it beside (mh), and say how far its draws are from the truth"),
       Option("memory", "SIZE", "what sums may take, such as 800M (default 4G)"),
       Option("seed", "N", "the same seed gives the same results (default: a random one, printed)"),
       Option("threads", "N", "how many work at once (default: all cores)"),
@@ -44,6 +47,7 @@ enum Exact: Command {
         "--best prints the most probable texts, --samples and --unique are of draws; give one")
     }
     let marginals = try arguments.integer("marginals", in: 1...1_000_000)
+    let compared = try arguments.choice("compare", as: ComparedSampler.self)
     let memory = try arguments.bytes("memory") ?? 4 << 30
     let threads = try PlanOptions.threads(arguments)
     let run = try SamplerRun(
@@ -53,7 +57,9 @@ enum Exact: Command {
     var drawn = 0
     var drawing = 0.0
     try run.each(
-      unit: "parts", total: (ExactRun.parts + (best ?? samples)) * run.targetCount,
+      unit: "parts",
+      total: (ExactRun.parts + (best ?? samples) + (compared == nil ? 0 : ExactComparison.steps))
+        * run.targetCount,
       head: { summary, _ in
         summary.add("samples", .integer(drawn))
         summary.add(
@@ -63,7 +69,7 @@ enum Exact: Command {
       lines: { seconds in
         [
           "\n\(drawn) \(best == nil ? "exact draw" : "text")\(drawn == 1 ? "" : "s") in "
-            + String(format: "%.2f s after %.2f s of sums", drawing, seconds - drawing)
+            + String(format: "%.2f s, all in %.2f s", drawing, seconds)
             + ", seed \(run.seed)"
         ] + (isUnique ? ["  each text is shown once: these are no draws from rho"] : [])
           + (best == nil ? [] : ["  these are the most probable texts of all, no draws from rho"])
@@ -86,6 +92,15 @@ enum Exact: Command {
           try run.stream.writeLine("probability of \(name): \(probability)")
         }
       }
+      let comparison = try compared.map {
+        try ExactComparison(
+          $0, target, marginals: law ?? exact.inference.marginals(),
+          statements: Array(zip(statements, probabilities.map(\.probability))), seed: seed,
+          run: run)
+      }
+      if run.format == .text {
+        for text in comparison?.texts ?? [] { try run.stream.writeLine(text) }
+      }
       return SamplerOutcome(
         summarise: { summary in
           summary.add("log_evidence", .number(exact.inference.logEvidence))
@@ -99,6 +114,7 @@ enum Exact: Command {
             for (name, probability) in probabilities { object.add(name, .number(probability)) }
             summary.add("probabilities", .object(object))
           }
+          if let comparison { summary.add("compare", .object(comparison.object)) }
         },
         lines: ["  log evidence \(exact.inference.logEvidence)"]
           + (law.map { ["  expected length \($0.expectedLength) tokens"] } ?? []))
