@@ -10,6 +10,7 @@ enum Benchmarks {
       "steps", "Metropolis-Hastings steps a second, by the way of choosing words",
       { try StepsBenchmark.run($0) }
     ), ("effective", "effective samples a second, by kernel", { try EffectiveBenchmark.run($0) }),
+    ("decoding", "transforms and the draw of a token", { try DecodingBenchmark.run($0) }),
     ("models", "estimating, sizes, opening, scoring, drawing", { try ModelsBenchmark.run($0) }),
     ("exact", "sums over all texts, and independent draws", { try ExactBenchmark.run($0) }),
   ]

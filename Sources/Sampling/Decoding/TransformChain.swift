@@ -71,7 +71,9 @@ public struct Removal: Hashable, Sendable {
 
 extension NextTokens {
   /// The tokens that are left with their logits.
-  func snapshot() -> [(token: Token, logit: Double)] { candidates.map { ($0, self[$0]) } }
+  mutating func snapshot() -> [(token: Token, logit: Double)] {
+    candidates.map { ($0, self[$0]) }
+  }
 
   /// What is no longer left.
   func removal(by name: String, since before: [(token: Token, logit: Double)]) -> Removal {

@@ -27,12 +27,11 @@ public struct Nucleus: Truncation {
 
   /// Keeps the set.
   ///
-  /// - Complexity: O(candidates + kept log candidates).
+  /// - Complexity: O(candidates) expected.
   public func truncate(_ next: inout NextTokens, using choices: inout some ChoiceSource) {
     guard mass < 1 else { return }
-    let goal = mass * next.weigh()
-    next.orderByLogit()
-    next.keepFirst(reaching: goal)
+    let total = next.weigh()
+    next.keepFirst(reaching: mass * total, of: total)
   }
 }
 

@@ -33,10 +33,9 @@ public struct Temperature: NextTokenTransform {
       for token in next.candidates where token != best.token { next.remove(token) }
       return
     }
-    var low = best.logit
-    for token in next.candidates { low = min(low, next[token]) }
+    let low = next.lowest()
     let isFinite = (low / temperature).isFinite && (best.logit / temperature).isFinite
     let origin = isFinite ? 0 : best.logit
-    for token in next.candidates { next[token] = (next[token] - origin) / temperature }
+    next.divide(by: temperature, origin: origin)
   }
 }

@@ -24,11 +24,9 @@ public struct TopK: Truncation {
 
   /// Keeps the first k.
   ///
-  /// - Complexity: O(candidates + k log candidates).
+  /// - Complexity: O(candidates) where few come to stand among the first k when they are met.
   public func truncate(_ next: inout NextTokens, using choices: inout some ChoiceSource) {
-    guard k < next.candidates.count else { return }
-    next.orderByLogit()
-    for _ in 0..<k { _ = next.takeNext() }
-    next.removeRest()
+    guard k < next.count else { return }
+    next.keepFirst(k)
   }
 }

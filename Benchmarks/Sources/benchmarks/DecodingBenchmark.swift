@@ -1,0 +1,57 @@
+// Licensed under the Apache License, Version 2.0.
+
+import Foundation
+import Sampling
+
+/// The cost of one token after its logits are there: transforms and the draw, one thread.
+enum DecodingBenchmark {
+  static func run(_ setting: Setting) throws {
+    say("microseconds a token, logits normal with a deviation of 3; one thread\n")
+    for size in [32_000, 50_257, 128_256] {
+      for (name, transforms) in try chains() where setting.only.map(name.contains) ?? true {
+        let seconds = try measure(size, transforms, steps: setting.steps ?? 200)
+        say("\(size)  \(String(format: "%8.1f", seconds * 1e6))  \(name)")
+      }
+    }
+  }
+
+  private static func chains() throws -> [(String, [any NextTokenTransform])] {
+    let penalties: [any NextTokenTransform] = try [
+      RepetitionPenalty(1.1, scope: RepetitionScope(window: 256)),
+      FrequencyPenalty(0.1, scope: RepetitionScope(window: 256)),
+    ]
+    let short: [any NextTokenTransform] = try [TopK(40), Nucleus(0.95), Temperature(0.8)]
+    return [
+      ("temperature, top-p .95, draw", try [Temperature(0.8), Nucleus(0.95)]),
+      ("top-k 40, top-p, temperature, draw", short),
+      ("penalties 256, the same", penalties + short), ("draw", []),
+    ]
+  }
+
+  private static func measure(
+    _ size: Int, _ transforms: [any NextTokenTransform], steps: Int
+  ) throws -> Double {
+    var random = RandomChoices(seed: 1)
+    // Eight rows, so that no branch predictor learns one by heart.
+    let rows = (0..<8).map { _ in
+      (0..<size).map { _ in
+        3 * normalQuantile((Double(random.index(below: 1 << 30)) + 0.5) / Double(1 << 30))
+      }
+    }
+    let text = (0..<512).map { _ in Token(random.index(below: size)) }
+    var chain = TransformChain(transforms)
+    var next = NextTokens(count: size, ends: [Token(0)])
+    var sum = 0.0
+    let seconds = try fastest {
+      for step in 0..<steps {
+        next.setText(text, promptCount: 0)
+        try next.begin(rows[step % 8])
+        try chain.apply(to: &next, using: &random)
+        sum += next.draw(using: &random).logProbability
+      }
+    }
+    // Nothing is left out as unused.
+    precondition(sum.isFinite)
+    return seconds / Double(steps)
+  }
+}
