@@ -37,7 +37,7 @@ private func output(of name: String) throws -> (lines: [String], status: Int32) 
 }
 
 @Suite struct ExampleExactTests {
-  static let names = ["sentences", "keywords", "poem", "kernel"]
+  static let names = ["sentences", "keywords", "poem", "kernel", "agreement"]
 
   /// Examples quote what they print behind `//>`, so that prose and numbers cannot drift.
   @Test(arguments: names)

@@ -80,6 +80,26 @@ public struct LookAhead: Sendable {
   /// Sums over cycles need not converge; an estimate is as good as its last sweep.
   private static let sweeps = 200
 
+  /// The same with the means of what was seen to follow, for the states of which something was seen.
+  ///
+  /// - Parameter observations: states with the logs of estimates of the mass behind them.
+  /// - Returns: a look-ahead of the same texts.
+  public func refined(
+    by observations: some Sequence<(state: TokenAutomaton.State, logMass: Double)>
+  ) -> LookAhead {
+    var sums = [Double](repeating: -.infinity, count: automaton.stateCount)
+    var counts = [Int](repeating: 0, count: automaton.stateCount)
+    for (state, logMass) in observations {
+      sums[Int(state)] = LogSpace.sum(sums[Int(state)], logMass)
+      counts[Int(state)] += 1
+    }
+    let refined = sums.indices.map { state in
+      sums[state].isFinite
+        ? sums[state] - LogSpace.log(Double(counts[state])) : logExpectations[state]
+    }
+    return LookAhead(automaton, mostTokens: mostTokens, logExpectations: refined)
+  }
+
   /// Given estimates, one a state, finite.
   public init(_ automaton: TokenAutomaton, mostTokens: Int, logExpectations: [Double]) {
     precondition(logExpectations.count == automaton.stateCount, "one estimate a state")

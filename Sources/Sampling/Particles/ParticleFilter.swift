@@ -97,10 +97,13 @@ public struct ParticleFilter<Tokens: TokenProposal>: Sendable {
         (starts[piece]..<min(count, starts[piece] + size)).map { i in
           var particle = before.0[i]
           var own = before.1[i]
+          // What comes of it then is left out.
+          if monitor.isStopping { return (particle, own) }
           extend(&particle, using: &own)
           return (particle, own)
         }
       }
+      if monitor.isStopping { return false }
       for (i, moved) in (pieces ?? []).joined().enumerated() { (particles[i], places[i]) = moved }
       monitor.add(particles.count { !$0.isFinished })
       return true

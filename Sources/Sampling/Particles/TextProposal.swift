@@ -59,6 +59,36 @@ public struct GuidedTexts<Tokens: TokenProposal>: TextProposal {
   }
 }
 
+extension GuidedTexts {
+  /// For each state that one text passed through, the log of what turned out to follow: an unbiased
+  /// estimate of the target's mass behind that prefix; minus infinity where nothing came of it.
+  public func observation(
+    using choices: inout some ChoiceSource
+  ) -> [(state: TokenAutomaton.State, logMass: Double)] {
+    let lookAhead = tokens.lookAhead
+    guard lookAhead.isSatisfiable else { return [] }
+    var prefix = Prefix(target.model, lookAhead)
+    var states: [TokenAutomaton.State] = []
+    var logWeights: [Double] = []
+    var isFinished = false
+    while !isFinished {
+      states.append(prefix.state)
+      guard let next = tokens.draw(after: prefix, using: &choices) else {
+        logWeights.append(-.infinity)
+        break
+      }
+      logWeights.append(next.logWeight)
+      isFinished = next.token == target.model.vocabulary.end
+      if !isFinished { prefix.append(next.token, target.model, lookAhead.automaton) }
+    }
+    var rest = 0.0
+    return zip(states, logWeights).reversed().map { state, logWeight in
+      rest += logWeight
+      return (state, lookAhead.logExpectations[Int(state)] + rest)
+    }
+  }
+}
+
 /// Texts as the model gives them, given up as soon as they cannot become allowed ones.
 ///
 /// A text's weight is rho over the model's probability of it: what constraints and fluency make of

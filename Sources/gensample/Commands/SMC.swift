@@ -11,7 +11,8 @@ enum SMC: Command {
   static let discussion = """
     Writes --particles texts side by side, token by token. Each is weighted by the target so far and
     by what the constraints' automaton leads to expect; where weights become too uneven, texts that
-    promise nothing make room for copies of others. The evidence is unbiased for any number of
+    promise nothing make room for copies of others. What to expect is learnt from --pilot texts, which
+    changes no law. The evidence is unbiased for any number of
     particles; texts drawn again by weight follow rho as the number grows. --tokens rejection draws
     tokens without looking at the whole vocabulary. --rejuvenate takes so many steps of mh from each
     text at the end, so that copies part. --runs gives the evidence its error.
@@ -28,12 +29,16 @@ enum SMC: Command {
         Resampling.allCases.map(\.rawValue).joined(separator: ", ") + " (default systematic)"),
       Option("threshold", "SHARE", "resample below this share of even weights (default 0.5)"),
       Option("tokens", "KIND", "guided or rejection: how a token is drawn (default guided)"),
+      Option(
+        "pilot", "N",
+        "texts from which is learnt what to expect, before the runs (default \(defaultPilot))"),
       Option("rejuvenate", "STEPS", "steps of mh from each text at the end (default 0)"),
       WeightedChoice.weighted, WeightedChoice.withoutReplacement, ParticleOptions.maxTokens,
       ParticleOptions.seed, ParticleOptions.threads,
     ] + OutputOptions.sampler
 
   private static let defaultRuns = 4
+  private static let defaultPilot = 200
 
   enum Tokens: String, CaseIterable {
     case guided, rejection
@@ -47,6 +52,7 @@ enum SMC: Command {
       try arguments.number("threshold", in: 0...1, expected: "a share from 0 to 1") ?? 0.5
     let tokens = try arguments.choice("tokens", as: Tokens.self) ?? .guided
     let steps = try arguments.integer("rejuvenate", in: 0...1 << 40) ?? 0
+    let pilot = try arguments.integer("pilot", in: 0...10_000_000) ?? defaultPilot
     let choice = try WeightedChoice(arguments)
     let run = try SamplerRun(
       Self.self, arguments, seed: try ParticleOptions.seed(arguments),
@@ -67,11 +73,13 @@ enum SMC: Command {
         ]
       }
     ) { compiled, line, seed in
-      let texts = try LeftToRight(compiled, words: words, arguments)
+      var texts = try LeftToRight(compiled, words: words, arguments)
       guard tokens == .guided || texts.target.fluency >= 1 else {
         throw CommandFailure.usage("--tokens rejection needs a fluency of at least 1")
       }
       let random = Philox(seed: seed)
+      try texts.learn(
+        from: pilot, random: random.stream(UInt64(runs) + 2), threads: run.threads, run.monitor)
       let results = (0..<runs).map { number in
         let own = random.stream(UInt64(number))
         switch tokens {

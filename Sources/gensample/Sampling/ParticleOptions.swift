@@ -40,7 +40,7 @@ struct LeftToRight {
   let target: SentenceTarget<NGramModel>
   let words: NGramLeftWords
   /// With expectations of what follows.
-  let lookAhead: LookAhead
+  private(set) var lookAhead: LookAhead
   /// Whether texts were cut off that the constraints would allow.
   let isBoundedHere: Bool
 
@@ -75,6 +75,18 @@ struct LeftToRight {
   /// Texts steered towards what the constraints ask for.
   var guided: GuidedTexts<NGramGuidedTokens> {
     GuidedTexts(NGramGuidedTokens(target, lookAhead, source: source))
+  }
+
+  /// Expects from now on what followed in some texts.
+  mutating func learn(
+    from count: Int, random: Philox, threads: Int, _ monitor: RunMonitor
+  ) throws {
+    let guided = guided
+    let seen = try concurrently(count, threads: threads) { number in
+      var choices = RandomChoices(random.stream(UInt64(number)))
+      return monitor.isStopping ? [] : guided.observation(using: &choices)
+    }
+    lookAhead = lookAhead.refined(by: seen.joined())
   }
 
   /// The target on texts of the lengths that are allowed here, for kernels that change lengths.

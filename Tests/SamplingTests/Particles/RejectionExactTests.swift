@@ -273,9 +273,25 @@ let boundedSpaces: [Space] = [.lengths, .containsB, .soft, .fixedLength]
     #expect(defect > 1e-3)
   }
 
+  /// What is observed behind the empty text has the evidence as its mean.
+  @Test(arguments: Space.allCases)
+  func observationsAreUnbiased(space: Space) {
+    let guided = GuidedTexts(GuidedTokens(space.space.target, space.guided))
+    let z = evidence(of: space.space)
+    let defect = weightDefect([true: z]) { choices in
+      (true, guided.observation(using: &choices).last?.logMass ?? -.infinity)
+    }
+    #expect(defect < 1e-12)
+  }
+
   @Test(arguments: Space.allCases)
   func textsWeighProperly(space: Space) {
-    for lookAhead in [space.lookAhead, space.guided] {
+    var choices = RandomChoices(seed: 1)
+    let learnt = space.guided.refined(
+      by: (0..<20).flatMap { _ in
+        GuidedTexts(GuidedTokens(space.space.target, space.guided)).observation(using: &choices)
+      })
+    for lookAhead in [space.lookAhead, space.guided, learnt] {
       let guided = GuidedTexts(GuidedTokens(space.space.target, lookAhead))
       #expect(
         properWeightDefect(on: space.space) { choices in
