@@ -15,9 +15,9 @@ let target = try SentenceTarget(
 let plan = RunPlan(warmup: 10_000, thin: 5_000, extent: .draws(6), seed: 1)
 let records = try runChains(of: plan, target: target, kernel: NGramMoves(for: target), threads: 2)
 for draw in records.flatMap(\.draws) { print(model.vocabulary.text(of: draw.state)) }
-//> A pretext knowledge reforms heart mind that night, leaning escape.
-//> As to the heart that night.
-//> He was carried out night sewn from her heart.
-//> The night, and with his heart.
-//> Just heart, you must night.
-//> The night and to break her heart, a or person.
+//> It head battlefield between night with his heart.
+//> The night, of an true, without being criminal his heart.
+//> Was the night in your heart.
+//> The night heart and asked to dinner.
+//> The gaining last night, so heart that ended.
+//> Review the heart of the blended into night.

@@ -54,6 +54,7 @@ def sentences(text):
     text = text.replace("''", '"').replace("`", "'")
     text = re.sub(r"\[[^\]]*\]|\([^)]*\)", " ", text)
     text = re.sub(r"[_#*]", "", text)
+    text = re.sub(r"\s+([,;:.!?])", r"\1", text)
     text = re.sub(r"\s*--+\s*", " -- ", text)
     text = re.sub(r"\s+", " ", text).strip()
     start = 0
@@ -75,6 +76,11 @@ def readable(sentence):
             return None
         sentence = sentence.replace('"', "")
     if re.search(r"(?<![A-Za-z])'|'(?![A-Za-z])", sentence):
+        return None
+    sentence = re.sub(r"\s+([,;:.!?])", r"\1", re.sub(r"\s+", " ", sentence)).strip()
+    # A remark between dashes, or cut off by one, is no sentence for so short a memory; nor are marks
+    # that stand alone or together, or on which a letter follows.
+    if re.search(r"(?<![A-Za-z])-|-(?![A-Za-z])|[,;:][,;:.!?]|(^|\s)[,;:.!?]|[,;:.!?][A-Za-z]", sentence):
         return None
     if not re.fullmatch(r"[A-Z][A-Za-z' ,;:.!?-]*[.!?]", sentence):
         return None

@@ -44,6 +44,8 @@ enum Gensample {
   static func main() {
     // A closed pipe is an answer of write(2), not the end of the program.
     signal(SIGPIPE, SIG_IGN)
+    // And so is a limit on the size of files.
+    signal(SIGXFSZ, SIG_IGN)
     do {
       try run(Array(CommandLine.arguments.dropFirst()))
     } catch let nothing as NothingToDo {

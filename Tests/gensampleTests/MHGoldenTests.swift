@@ -129,7 +129,9 @@ import Testing
     let best = try texts("--best", "3")
     #expect(best.count == 3)
     #expect(best.map(\.logProbability) == best.map(\.logProbability).sorted(by: >))
-    #expect(best.first?.logProbability == all.map(\.logProbability).max())
+    // Chains see more texts than they print.
+    let printed = try #require(all.map(\.logProbability).max())
+    #expect(try #require(best.first).logProbability >= printed)
   }
 
   @Test func textSaysThatBestAreNoDraws() throws {

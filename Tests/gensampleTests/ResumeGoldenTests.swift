@@ -107,7 +107,7 @@ import Testing
       description.chainRange, of: description.plan, target: target.target,
       kernel: NGramMoves(for: target.target), quantities: { ChainResults.row(quantities, $0) },
       threads: 1, monitor: monitor, checkpoints: checkpoints
-    ) { try target.randomStart(using: &$0) }
+    ) { try target.randomStart(monitor: RunMonitor(), using: &$0) }
     try checkpoints.saveAll()
     #expect(saved.chains.contains { !$0.record.isComplete })
     var mutant = saved.chains

@@ -475,6 +475,8 @@ public enum ConstraintRange {
 public enum NearWords {
   /// Words within two edits or, failing these, that begin alike; the nearest first.
   public static func of(_ word: String, in vocabulary: Vocabulary, count: Int = 3) -> [String] {
+    // Of one character every other one is a single edit away.
+    guard word.count > 1 else { return [] }
     let lower = word.lowercased()
     var found: [(word: String, distance: Int)] = []
     for index in 0..<vocabulary.count where vocabulary.isDrawable(Token(index)) {

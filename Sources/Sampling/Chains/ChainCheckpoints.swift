@@ -3,7 +3,7 @@
 internal import Synchronization
 
 /// What one chain needs to go on as if it had never stopped.
-public struct ChainCheckpoint<State: Sendable>: Sendable {
+public struct ChainCheckpoint<State: Hashable & Sendable>: Sendable {
   /// What it did so far.
   public var record: ChainRecord<State>
   /// The state after its last step.
@@ -23,7 +23,7 @@ public struct ChainCheckpoint<State: Sendable>: Sendable {
 ///
 /// Chains need not wait for each other: each is as far as it is, since what it draws depends on no
 /// other. Now and then one of them has all that was left saved, beside its work.
-public final class ChainCheckpoints<State: Sendable>: Sendable {
+public final class ChainCheckpoints<State: Hashable & Sendable>: Sendable {
   private struct Shared {
     var latest: [Int: ChainCheckpoint<State>]
     var nextSave: ContinuousClock.Instant

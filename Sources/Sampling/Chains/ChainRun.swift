@@ -23,11 +23,16 @@ public struct Draw<State: Sendable>: Sendable {
 }
 
 /// What one chain did.
-public struct ChainRecord<State: Sendable>: Sendable {
+public struct ChainRecord<State: Hashable & Sendable>: Sendable {
   /// The chain's number in its plan.
   public let chain: Int
   /// The kept states in order.
   public var draws: [Draw<State>] = []
+  /// The most probable states seen, the most probable first.
+  ///
+  /// The warm-up's are among them; each is kept once, where it was first. As many as the plan asks
+  /// for; they are no draws.
+  public var best: [Draw<State>] = []
   /// One row of quantities at each trace interval after the warm-up.
   public var trace: [[Double]] = []
   /// Steps proposed after the warm-up, by kind.
@@ -44,6 +49,28 @@ public struct ChainRecord<State: Sendable>: Sendable {
     self.chain = chain
     proposed = [Int](repeating: 0, count: kinds)
     accepted = [Int](repeating: 0, count: kinds)
+  }
+
+  /// Takes a state among the `count` best, if it is one of them.
+  @usableFromInline
+  mutating func keepIfBest(_ count: Int, step: Int, logProbability: Double, _ state: () -> State) {
+    if best.count == count, let worst = best.last, worst.logProbability >= logProbability { return }
+    var low = 0
+    var high = best.count
+    while low < high {
+      let middle = (low + high) / 2
+      if best[middle].logProbability >= logProbability { low = middle + 1 } else { high = middle }
+    }
+    // The same state has the same log-probability to the bit.
+    let state = state()
+    var other = low - 1
+    while other >= 0, best[other].logProbability == logProbability {
+      if best[other].state == state { return }
+      other -= 1
+    }
+    best.insert(
+      Draw(chain: chain, step: step, state: state, logProbability: logProbability), at: low)
+    if best.count > count { best.removeLast() }
   }
 }
 
@@ -103,6 +130,10 @@ public func runChain<Target: Sampling.Target, Kernel: TransitionKernel>(
   let interval = plan.traceInterval
   var nextCheckpoint = checkpoints?.nextTime()
   var unseen = 0
+  if plan.best > 0 {
+    record.keepIfBest(
+      plan.best, step: record.steps, logProbability: scorer.logProbability, { scorer.state })
+  }
   while record.steps < total, !monitor.isStopping {
     // Up to the next step after which there is something to do.
     let step = record.steps
@@ -113,11 +144,17 @@ public func runChain<Target: Sampling.Target, Kernel: TransitionKernel>(
       stop = min(stop, plan.warmup + (after / plan.thin + 1) * plan.thin)
       stop = min(stop, plan.warmup + (after / interval + 1) * interval)
     }
-    if isWarm {
-      for _ in step..<stop {
+    if isWarm || plan.best > 0 {
+      for i in step..<stop {
         let report = kernel.step(&scorer, using: &choices)
-        record.proposed[report.kind] += 1
-        if report.isAccepted { record.accepted[report.kind] += 1 }
+        if isWarm {
+          record.proposed[report.kind] += 1
+          if report.isAccepted { record.accepted[report.kind] += 1 }
+        }
+        if plan.best > 0 && report.isAccepted {
+          record.keepIfBest(
+            plan.best, step: i + 1, logProbability: scorer.logProbability, { scorer.state })
+        }
       }
     } else {
       for _ in step..<stop { _ = kernel.step(&scorer, using: &choices) }
@@ -167,7 +204,7 @@ public func runChain<Target: Sampling.Target, Kernel: TransitionKernel>(
 ///   - checkpoints: where chains go on from, and leave what they need to go on.
 ///   - start: a chain's first state, drawn by its own choices; it must be allowed.
 /// - Returns: what each chain kept, in order.
-/// - Throws: what `start` and saving a checkpoint throw.
+/// - Throws: what `start` throws; where checkpoints could not be saved, they say so.
 @inlinable
 public func runChains<Target: Sampling.Target, Kernel: TransitionKernel>(
   _ chains: ClosedRange<Int>? = nil, of plan: RunPlan, target: Target, kernel: Kernel,
@@ -176,11 +213,9 @@ public func runChains<Target: Sampling.Target, Kernel: TransitionKernel>(
   start: @Sendable (inout RandomChoices) throws -> Target.State
 ) throws -> [ChainRecord<Target.State>] where Kernel.Scorer == Target.Scorer {
   let range = chains ?? 0...plan.chains - 1
-  let records = try concurrently(range.count, threads: threads) { i in
+  return try concurrently(range.count, threads: threads) { i in
     try runChain(
       range.lowerBound + i, of: plan, target: target, start: start, kernel: kernel,
       quantities: quantities, monitor: monitor, checkpoints: checkpoints)
   }
-  if let failure = checkpoints?.failure { throw failure }
-  return records
 }

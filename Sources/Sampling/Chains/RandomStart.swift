@@ -9,12 +9,13 @@ extension SentenceTarget {
   ///
   /// - Parameters:
   ///   - slack: at most so many tokens more than the shortest allowed text has.
+  ///   - isCancelled: asked before each token.
   ///   - choices: the chain's own.
-  /// - Returns: `nil` where no text is allowed, or where all that is allowed has probability 0 on
-  ///   each of a thousand paths.
+  /// - Returns: `nil` where no text is allowed, where all that is allowed has probability 0 on
+  ///   each of a thousand paths, or where the search was cancelled.
   /// - Complexity: O(vocabulary) a token.
   public func randomStart(
-    slack: Int = 12, using choices: inout some ChoiceSource
+    slack: Int = 12, isCancelled: () -> Bool = { false }, using choices: inout some ChoiceSource
   ) -> TokenSequence? {
     let shortest = automaton.map { $0.distances[Int($0.start)] } ?? 0
     guard shortest != .max else { return nil }
@@ -29,6 +30,7 @@ extension SentenceTarget {
       var state = automaton?.start ?? 0
       var text: [Token] = []
       path: while true {
+        if isCancelled() { return nil }
         var span = logs.mutableSpan
         model.logProbabilities(in: context, into: &span)
         let leaves = automaton?.classesThatLeave(state, room) ?? [room > 0]

@@ -23,6 +23,8 @@ public struct RunPlan: Hashable, Sendable {
   public var extent: Extent
   /// Steps from one row of the trace to the next; `nil` for about 1,000 rows a chain.
   public var traceEvery: Int?
+  /// So many of the most probable states seen are kept beside the draws, each once.
+  public var best = 0
   /// What all randomness comes from.
   public var seed: UInt64
 

@@ -80,12 +80,20 @@ public struct Constraint: Hashable, Sendable {
       patterns.compactMap { if case .word(let word, _) = $0 { word } else { nil } }
     }
     switch kind {
-    case .include(let patterns), .order(let patterns): return words(patterns)
+    case .include(let patterns), .includeAny(let patterns), .order(let patterns):
+      return words(patterns)
+    case .prefer(let pattern, _): return words([pattern])
     case .count(let pattern, let range): return range.lowerBound > 0 ? words([pattern]) : []
     case .begin(let word, _), .end(let word, _), .word(_, let word, _), .character(_, let word, _):
       return [word]
     case .template(let parts):
-      return parts.compactMap { if case .text(let text) = $0 { text } else { nil } }
+      return parts.flatMap { part -> [String] in
+        switch part {
+        case .text(let text): [text]
+        case .oneOf(let texts): texts
+        default: []
+        }
+      }
     default: return []
     }
   }
@@ -119,7 +127,9 @@ public struct Constraint: Hashable, Sendable {
       _ patterns: [Pattern], _ range: ClosedRange<Int>
     ) throws(ConstraintError) -> TokenAutomaton? {
       var product: TokenAutomaton?
-      for pattern in patterns {
+      // Said twice, a word still occurs once.
+      var said: Set<Pattern> = []
+      for pattern in patterns where said.insert(pattern).inserted {
         let one = try occurrences(pattern).automaton(counting: range)
         product = try product.map { known throws(ConstraintError) in try known.product(one) } ?? one
       }

@@ -1,6 +1,7 @@
 // Licensed under the Apache License, Version 2.0.
 
 import LM
+import Sampling
 
 /// A built-in model by its name, or the model in a file.
 func loadModel(_ name: String) throws -> NGramModel {
@@ -19,8 +20,17 @@ func loadModel(_ name: String) throws -> NGramModel {
   }
 }
 
-/// A model in the layout that chains of many steps need.
+/// A model in the layout that chains of many steps need, with words to draw.
 func loadFastModel(_ name: String) throws -> NGramModel {
-  let model = try loadModel(name)
-  return model.layout == .fast ? model : try NGramModel(model.makeTrie(), layout: .fast)
+  let loaded = try loadModel(name)
+  let weights = loaded.unigramWeights
+  guard
+    weights.indices.contains(where: { loaded.vocabulary.isDrawable(Token($0)) && weights[$0] > 0 })
+  else {
+    throw CommandFailure(
+      .data,
+      "model '\(name)' gives no word a positive probability, so that there is nothing to sample; "
+        + "train one on more text")
+  }
+  return loaded.layout == .fast ? loaded : try NGramModel(loaded.makeTrie(), layout: .fast)
 }

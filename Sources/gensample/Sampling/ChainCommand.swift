@@ -39,9 +39,11 @@ struct ChainCommand {
     self.arguments = arguments
     checkpointInterval = .seconds(
       try arguments.number("checkpoint-every", in: 0...1e9, expected: "seconds such as 5") ?? 5)
-    plan = try PlanOptions.plan(arguments)
-    chains = try PlanOptions.chainRange(arguments, plan)
     choice = try ResultOptions(arguments)
+    var plan = try PlanOptions.plan(arguments)
+    plan.best = choice.best ?? 0
+    self.plan = plan
+    chains = try PlanOptions.chainRange(arguments, plan)
     run = try SamplerRun(
       command, arguments, seed: plan.seed, threads: try PlanOptions.threads(arguments),
       constraints: resumed?.constraints)
@@ -113,6 +115,7 @@ struct ChainCommand {
       }
     ) { target, line, seed in
       let start = start
+      let monitor = run.monitor
       try target.check(start: start)
       let own = plan.seeded(seed)
       let kernel = try kernel(target)
@@ -124,25 +127,32 @@ struct ChainCommand {
         monitor: run.monitor, checkpoints: checkpoints
       ) { choices in
         if let start { return start }
-        return try target.randomStart(using: &choices)
+        return try target.randomStart(monitor: monitor, using: &choices)
       }
-      try checkpoints?.saveAll()
       let all = ChainResults.draws(records)
-      for draw in all {
-        try samples?.writeLine(ChainResults.object(draw, target, number: line).text)
-      }
-      if let folder {
-        for record in records {
-          try folder.write(
-            trace: record, plan: plan, model: run.modelName, quantities: quantities)
+      // What was drawn is printed even where the folder can no longer take it.
+      var failure: CommandFailure?
+      do {
+        if let failure = checkpoints?.failure { throw failure }
+        try checkpoints?.saveAll()
+        for draw in all {
+          try samples?.writeLine(ChainResults.object(draw, target, number: line).text)
         }
+        if let folder {
+          for record in records {
+            try folder.write(
+              trace: record, plan: plan, model: run.modelName, quantities: quantities)
+          }
+        }
+      } catch let error as CommandFailure {
+        failure = error
       }
       // Of many targets each has results, and none a summary.
       let summaries =
         run.hasSets
         ? [] : try ChainResults.summaries(records, quantities, threads: run.threads)
       return SamplerOutcome(
-        results: choice.chosen(all).map { draw in
+        results: choice.chosen(all, records).map { draw in
           (
             target.target.model.vocabulary.text(of: draw.state),
             ChainResults.object(draw, target, number: line)
@@ -155,7 +165,8 @@ struct ChainCommand {
           ChainResults.summary(
             records, kinds: kernel.kinds, quantities: quantities, summaries: summaries)
         ]
-          + choice.lines)
+          + choice.lines,
+        failure: failure)
     }
   }
 }
@@ -212,7 +223,7 @@ struct ResultOptions {
     Option(flag: "unique", "each text once, which makes them no draws"),
   ]
 
-  private let best: Int?
+  let best: Int?
   private let isUnique: Bool
 
   init(_ arguments: Arguments) throws(CommandFailure) {
@@ -223,9 +234,11 @@ struct ResultOptions {
   /// Whether what is printed are draws from the target.
   var areDraws: Bool { best == nil && !isUnique }
 
-  /// What is printed of all draws.
-  func chosen(_ draws: [Draw<TokenSequence>]) -> [Draw<TokenSequence>] {
-    if let best { return ChainResults.best(draws, best) }
+  /// What is printed of all draws, or of all texts that the chains have seen.
+  func chosen(
+    _ draws: [Draw<TokenSequence>], _ records: [ChainResults.Record]
+  ) -> [Draw<TokenSequence>] {
+    if let best { return ChainResults.best(records.flatMap(\.best), best) }
     return isUnique ? ChainResults.unique(draws) : draws
   }
 
@@ -253,8 +266,13 @@ extension CompiledTarget {
   }
 
   /// An allowed text on a random path.
-  func randomStart(using choices: inout some ChoiceSource) throws(CommandFailure) -> TokenSequence {
-    guard let text = target.randomStart(using: &choices) else {
+  func randomStart(
+    monitor: RunMonitor, using choices: inout some ChoiceSource
+  ) throws(CommandFailure) -> TokenSequence {
+    guard let text = target.randomStart(isCancelled: { monitor.isStopping }, using: &choices) else {
+      if let code = Interruption.exitCode {
+        throw CommandFailure(code, "stopped before all chains had begun; nothing was drawn")
+      }
       throw CommandFailure(.failed, "the model gives no allowed text a positive probability")
     }
     return text

@@ -128,6 +128,7 @@ struct ChainResults {
     }
     var lines = ["  accepted: " + moves.joined(separator: ", ")]
     // Hard statements are met by all draws, which needs no line.
+    var haveMet = true
     let shown = quantities.map { $0.part?.constraint.isSoft ?? true }
     for (summary, isShown) in zip(summaries, shown) where isShown {
       guard let mean = summary.estimate("mean").value else { continue }
@@ -139,17 +140,18 @@ struct ChainResults {
         line += ", effective draws \(QuantitySummary.whole(size))"
       }
       switch summary.estimate("r_hat") {
-      case .value(let value) where value.isFinite:
-        line += ", R-hat \(QuantitySummary.rHat(value))"
-        if value > QuantitySummary.highestRHat {
-          line +=
-            " (above \(QuantitySummary.highestRHat): the chains have not met; run longer: "
-            + "--warmup, --thin)"
-        }
-      case .value: line += ", R-hat infinite: the chains have not met; run longer: --warmup, --thin"
+      case .value(let value):
+        line += ", R-hat \(value.isFinite ? QuantitySummary.rHat(value) : "infinite")"
+        haveMet = haveMet && value <= QuantitySummary.highestRHat
       case .undefined(let reason): line += ", no R-hat: \(reason)"
       }
       lines.append(line)
+    }
+    if !haveMet {
+      lines.append(
+        "  R-hat above \(QuantitySummary.highestRHat): the chains have not met; run longer "
+          + "(--warmup, --thin) or, where the texts fall into parts\n  that few edits join, draw by "
+          + "'gensample exact'")
     }
     return lines.joined(separator: "\n")
   }

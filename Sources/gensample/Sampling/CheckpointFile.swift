@@ -10,7 +10,7 @@ import Sampling
 /// is finished, the seconds that it has taken, the chains, and a checksum of all before it.
 struct CheckpointFile {
   /// `gensckp` and the layout's number.
-  private static let mark: UInt64 = 0x0170_6b63_736e_6567
+  private static let mark: UInt64 = 0x0270_6b63_736e_6567
 
   /// The checksum of the description that it belongs to.
   var run: UInt64
@@ -46,10 +46,12 @@ struct CheckpointFile {
       append(chain.state)
       append(record.proposed)
       append(record.accepted)
-      words.append(UInt64(record.draws.count))
-      for draw in record.draws {
-        words += [UInt64(draw.step), draw.logProbability.bitPattern]
-        append(draw.state)
+      for draws in [record.draws, record.best] {
+        words.append(UInt64(draws.count))
+        for draw in draws {
+          words += [UInt64(draw.step), draw.logProbability.bitPattern]
+          append(draw.state)
+        }
       }
       words += [UInt64(record.trace.count), UInt64(record.trace.first?.count ?? 0)]
       for row in record.trace { words += row.map(\.bitPattern) }
@@ -92,13 +94,16 @@ struct CheckpointFile {
       let state = reader.text()
       record.proposed = reader.counts()
       record.accepted = reader.counts()
-      for _ in 0..<reader.count() {
-        let step = reader.count()
-        let logProbability = Double(bitPattern: reader.next())
-        record.draws.append(
-          Draw(
-            chain: record.chain, step: step, state: reader.text(), logProbability: logProbability))
-        guard !reader.isPastEnd else { throw damaged }
+      for list in [\ChainRecord<TokenSequence>.draws, \.best] {
+        for _ in 0..<reader.count() {
+          let step = reader.count()
+          let logProbability = Double(bitPattern: reader.next())
+          record[keyPath: list].append(
+            Draw(
+              chain: record.chain, step: step, state: reader.text(),
+              logProbability: logProbability))
+          guard !reader.isPastEnd else { throw damaged }
+        }
       }
       let rows = reader.count()
       let columns = reader.count()

@@ -69,6 +69,9 @@ final class SamplerRun {
     // With one target, what is wrong with it is said before anything is written.
     single = sets == nil ? try CompiledTarget(self.constraints, model: model, tree: tree) : nil
     stream = try ResultStream(path: arguments.text("output"))
+    if let single, !isQuiet {
+      for warning in single.warnings(tree) { report("gensample: \(warning)") }
+    }
   }
 
   /// How many targets there are.

@@ -137,6 +137,16 @@ struct CompiledTarget {
       model: model, automaton: compiled.automaton, fluency: compiled.fluency)
   }
 
+  /// What is allowed but cannot be meant: words to prefer that the model does not know.
+  func warnings(_ tree: VocabularyTree) -> [String] {
+    compiled.parts.compactMap { part in
+      guard case .prefer = part.constraint.kind,
+        let message = Self.unwritable(part.constraint, target.model, tree)
+      else { return nil }
+      return message + "; this weighs no text"
+    }
+  }
+
   static func place(_ constraint: Constraint) -> String {
     constraint.origin.isEmpty ? constraint.text : "\(constraint.origin): \(constraint.text)"
   }
@@ -150,7 +160,7 @@ struct CompiledTarget {
       return "the constraints together are too large: \(error); say fewer or simpler things"
     case .divergent(let constraint):
       return "\(place(constraint)): the weights of longer and longer texts add up without end; "
-        + "bound the length, for example with 'length ..30 words'"
+        + "bound the length, for example with 'length ..40 tokens' (words leave marks uncounted)"
     case .clash(let constraints):
       // A word that the model cannot write explains more than the statement that asks for it.
       if constraints.count == 1, let message = unwritable(constraints[0], model, tree) {
@@ -166,19 +176,17 @@ struct CompiledTarget {
   private static func unwritable(
     _ constraint: Constraint, _ model: NGramModel, _ tree: VocabularyTree
   ) -> String? {
-    let missing = constraint.neededWords.filter { word in
+    // Words stand between boundaries, but for a template's, which may be parts of words.
+    var isTemplate = false
+    if case .template = constraint.kind { isTemplate = true }
+    func isMissing(_ word: String) -> Bool {
       let alone = Constraint(
-        .include([.expression(.text(word))]), text: "include", origin: constraint.origin)
-      guard let automaton = try? alone.automaton(for: tree) else { return false }
-      return !automaton.isSatisfiable
+        .include([isTemplate ? .expression(.text(word)) : .word(word)]), text: "include")
+      return (try? alone.automaton(for: tree))?.isSatisfiable == false
     }
-    guard let whole = missing.first else { return nil }
+    guard let whole = constraint.neededWords.first(where: isMissing) else { return nil }
     // Of several words, the one that is missing.
-    let word =
-      whole.split(separator: " ").map(String.init).first { part in
-        let alone = Constraint(.include([.expression(.text(part))]), text: "include")
-        return (try? alone.automaton(for: tree))?.isSatisfiable == false
-      } ?? whole
+    let word = whole.split(separator: " ").map(String.init).first(where: isMissing) ?? whole
     let near = NearWords.of(word, in: model.vocabulary)
     return "\(place(constraint)): '\(word)' is outside the model's vocabulary"
       + (near.isEmpty

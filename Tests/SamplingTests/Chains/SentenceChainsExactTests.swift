@@ -51,6 +51,27 @@ import Testing
     #expect([ChainRecord<TokenSequence>(chain: 0, kinds: 1)].acceptanceRate(ofKind: 0) == nil)
   }
 
+  @Test(arguments: [1, 3, 1000])
+  func bestAreTheMostProbableOfAllStates(count: Int) throws {
+    let target = try SentenceTarget(
+      model: Toy.toy, constraints: [statement(.length(1...3, .characters))])
+    // Each state but the start is a draw.
+    var plan = RunPlan(chains: 2, warmup: 0, thin: 1, extent: .steps(300), seed: 1)
+    plan.best = count
+    let records = try runChains(
+      of: plan, target: target, kernel: NamedKernel.edits(NamedKernel.unigram), threads: 2)
+    for record in records {
+      var first: [TokenSequence: Draw<TokenSequence>] = [:]
+      for draw in record.best where draw.step == 0 { first[draw.state] = draw }
+      for draw in record.draws where first[draw.state] == nil { first[draw.state] = draw }
+      let ordered = first.values.sorted {
+        ($1.logProbability, $0.step) < ($0.logProbability, $1.step)
+      }
+      #expect(record.best.map(\.state) == ordered.prefix(count).map(\.state))
+      #expect(record.best.map(\.step) == ordered.prefix(count).map(\.step))
+    }
+  }
+
   /// The automaton allows b alone, which this model never says.
   @Test func noStartIsAnError() {
     let mute = BigramTable(
