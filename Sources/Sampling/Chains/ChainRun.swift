@@ -51,9 +51,16 @@ public struct ChainRecord<State: Hashable & Sendable>: Sendable {
     accepted = [Int](repeating: 0, count: kinds)
   }
 
-  /// Takes a state among the `count` best, if it is one of them.
-  @usableFromInline
-  mutating func keepIfBest(_ count: Int, step: Int, logProbability: Double, _ state: () -> State) {
+  /// Takes a state among the best, if it is one of them.
+  ///
+  /// - Parameters:
+  ///   - count: how many are kept, 1 or more.
+  ///   - step: after which step it was met.
+  ///   - logProbability: natural log of the target there, the same to the bit wherever it is met.
+  ///   - state: the state, asked for where it may be kept.
+  public mutating func keepIfBest(
+    _ count: Int, step: Int, logProbability: Double, _ state: () -> State
+  ) {
     if best.count == count, let worst = best.last, worst.logProbability >= logProbability { return }
     var low = 0
     var high = best.count

@@ -75,7 +75,7 @@ enum Anneal: Command {
       let random = Philox(seed: seed)
       let found = try concurrently(restarts, threads: run.threads) { number in
         var choices = RandomChoices(random.stream(UInt64(number)))
-        let text = try start ?? compiled.randomStart(using: &choices)
+        let text = try start ?? compiled.randomStart(monitor: monitor, using: &choices)
         return annealing.run(
           from: text, steps: steps, kernel: { NGramMoves(for: $0, words: words) },
           monitor: monitor, using: &choices)

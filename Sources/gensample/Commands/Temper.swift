@@ -35,14 +35,15 @@ enum Temper: Command {
     let hottest =
       try arguments.number("hottest", in: 1e-6...1, expected: "a power from 1e-6 to 1") ?? 0.3
     let every = try arguments.integer("every", in: 1...1 << 30) ?? 100
-    let plan = try PlanOptions.plan(arguments)
+    let choice = try ResultOptions(arguments)
+    var plan = try PlanOptions.plan(arguments)
+    plan.best = choice.best ?? 0
     let chains = try PlanOptions.chainRange(arguments, plan)
     for (name, steps) in [("warmup", plan.warmup), ("thin", plan.thin)] where steps % every != 0 {
       throw CommandFailure.usage(
         "--\(name) \(steps) is no multiple of --every \(every); chains are looked at after exchanges"
       )
     }
-    let choice = try ResultOptions(arguments)
     let run = try SamplerRun(
       Self.self, arguments, seed: plan.seed, threads: try PlanOptions.threads(arguments))
     let model = run.model
@@ -81,7 +82,7 @@ enum Temper: Command {
         run.hasSets
         ? [] : try ChainResults.summaries(records, quantities, threads: run.threads)
       return SamplerOutcome(
-        results: choice.chosen(ChainResults.draws(records)).map { draw in
+        results: choice.chosen(ChainResults.draws(records), records).map { draw in
           (
             model.vocabulary.text(of: draw.state),
             ChainResults.object(draw, compiled, number: line)
@@ -137,13 +138,18 @@ enum Temper: Command {
     }
     var exchange = replicas(ladder)
     let texts = try ladder.inverseTemperatures.map { _ in
-      try start ?? compiled.randomStart(using: &startChoices)
+      try start ?? compiled.randomStart(monitor: monitor, using: &startChoices)
     }
     var state = exchange.start(at: texts)
     var record = ChainResults.Record(chain: chain, kinds: exchange.kernels[0].kinds.count)
     func round() -> [(proposed: Int, accepted: Int)] {
       let counts = exchange.round(&state, steps: every, using: &choices)
       record.steps += every
+      if plan.best > 0 {
+        let scorer = state.scorers[0]
+        record.keepIfBest(
+          plan.best, step: record.steps, logProbability: scorer.logProbability, { scorer.state })
+      }
       monitor.add(every * texts.count)
       return counts
     }

@@ -89,7 +89,9 @@ struct ExactComparison {
       of: plan, target: target.target, kernel: kernel,
       quantities: { scorer in quantities.map { $0.value(of: scorer.state) } },
       threads: run.threads, monitor: run.monitor
-    ) { choices in try target.randomStart(using: &choices) }
+    ) { [monitor = run.monitor] choices in
+      try target.randomStart(monitor: monitor, using: &choices)
+    }
     taken = records.reduce(0) { $0 + $1.steps }
     lines = quantities.enumerated().map { i, quantity in
       let traces = ChainTraces(records.map { $0.trace.map { $0[i] } })
