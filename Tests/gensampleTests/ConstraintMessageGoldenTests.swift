@@ -305,7 +305,8 @@ import Testing
     #expect(
       outcome.errors
         == "gensample: standard input:1: \(statement): the weights of longer and longer texts add "
-        + "up without end; bound the length, for example with 'length ..30 words'\n")
+        + "up without end; bound the length, for example with 'length ..40 tokens' (words leave marks "
+        + "uncounted)\n")
     #expect(outcome.code == 65)
     let bounded = try Program.run(
       SmallModel.mh("--constraints", "-"), input: statement + "\nlength ..8 words")

@@ -108,7 +108,8 @@ public final class RunMonitor: Sendable {
 ///   - chain: its number in the plan, which decides its stream.
 ///   - plan: how long it runs and what it keeps.
 ///   - target: what is sampled.
-///   - start: the first state, drawn by the chain's own choices; it must be allowed.
+///   - start: the first state, drawn by the chain's own choices; it must be allowed. `nil` where the
+///     run was stopped before one was found: the chain has then not begun.
 ///   - kernel: the steps.
 ///   - quantities: appends a row of the trace for a chain's working copy.
 ///   - monitor: counts steps and asks to stop.
@@ -119,7 +120,7 @@ public final class RunMonitor: Sendable {
 @inlinable
 public func runChain<Target: Sampling.Target, Kernel: TransitionKernel>(
   _ chain: Int, of plan: RunPlan, target: Target,
-  start: (inout RandomChoices) throws -> Target.State, kernel: Kernel,
+  start: (inout RandomChoices) throws -> Target.State?, kernel: Kernel,
   quantities: (Target.Scorer) -> [Double] = { [$0.logProbability] }, monitor: RunMonitor,
   checkpoints: ChainCheckpoints<Target.State>? = nil
 ) rethrows -> ChainRecord<Target.State> where Kernel.Scorer == Target.Scorer {
@@ -130,7 +131,11 @@ public func runChain<Target: Sampling.Target, Kernel: TransitionKernel>(
   // The start takes a stream of its own, so that another way of starting moves no later step.
   var startChoices = RandomChoices(random.stream(0))
   var choices = RandomChoices(earlier?.random ?? random)
-  var scorer = target.makeScorer(at: try earlier?.state ?? start(&startChoices))
+  guard let first = try earlier?.state ?? start(&startChoices) else {
+    precondition(monitor.isStopping, "a chain has a start")
+    return record
+  }
+  var scorer = target.makeScorer(at: first)
   precondition(scorer.logProbability > -.infinity, "a chain starts at an allowed state")
 
   let total = plan.warmup + plan.steps(ofChain: chain)
@@ -209,7 +214,8 @@ public func runChain<Target: Sampling.Target, Kernel: TransitionKernel>(
 ///   - threads: how many run at once; the results do not depend on it.
 ///   - monitor: counts steps and asks to stop.
 ///   - checkpoints: where chains go on from, and leave what they need to go on.
-///   - start: a chain's first state, drawn by its own choices; it must be allowed.
+///   - start: a chain's first state, drawn by its own choices; it must be allowed. `nil` where the
+///     run was stopped before one was found.
 /// - Returns: what each chain kept, in order.
 /// - Throws: what `start` throws; where checkpoints could not be saved, they say so.
 @inlinable
@@ -217,7 +223,7 @@ public func runChains<Target: Sampling.Target, Kernel: TransitionKernel>(
   _ chains: ClosedRange<Int>? = nil, of plan: RunPlan, target: Target, kernel: Kernel,
   quantities: @Sendable (Target.Scorer) -> [Double] = { [$0.logProbability] }, threads: Int,
   monitor: RunMonitor = RunMonitor(), checkpoints: ChainCheckpoints<Target.State>? = nil,
-  start: @Sendable (inout RandomChoices) throws -> Target.State
+  start: @Sendable (inout RandomChoices) throws -> Target.State?
 ) throws -> [ChainRecord<Target.State>] where Kernel.Scorer == Target.Scorer {
   let range = chains ?? 0...plan.chains - 1
   return try concurrently(range.count, threads: threads) { i in

@@ -36,7 +36,8 @@ public func runChains<Model: LanguageModel, Kernel: TransitionKernel>(
     of: plan, target: target, kernel: kernel, quantities: quantities, threads: threads,
     monitor: monitor
   ) { choices in
-    guard let text = target.randomStart(using: &choices) else { throw NoStart() }
+    let text = target.randomStart(isCancelled: { monitor.isStopping }, using: &choices)
+    guard text != nil || monitor.isStopping else { throw NoStart() }
     return text
   }
 }

@@ -75,11 +75,13 @@ enum Anneal: Command {
       let random = Philox(seed: seed)
       let found = try concurrently(restarts, threads: run.threads) { number in
         var choices = RandomChoices(random.stream(UInt64(number)))
-        let text = try start ?? compiled.randomStart(monitor: monitor, using: &choices)
+        guard let text = try start ?? compiled.randomStart(monitor: monitor, using: &choices) else {
+          return nil as Annealing<NGramModel>.Result?
+        }
         return annealing.run(
           from: text, steps: steps, kernel: { NGramMoves(for: $0, words: words) },
           monitor: monitor, using: &choices)
-      }
+      }.compactMap { $0 }
       let draws = found.enumerated().map { number, result in
         Draw(
           chain: number, step: result.step, state: result.best,

@@ -75,7 +75,7 @@ enum Temper: Command {
         try temper(
           chains.lowerBound + i, own, compiled, quantities, words,
           ladder: Ladder(count: replicas, hottest: hottest), every: every, start: start, monitor)
-      }
+      }.compactMap { $0 }
       let records = runs.map(\.record)
       let kinds = runs.first?.kinds ?? []
       let summaries =
@@ -129,7 +129,7 @@ enum Temper: Command {
     _ chain: Int, _ plan: RunPlan, _ compiled: CompiledTarget,
     _ quantities: [ChainResults.Quantity], _ words: NGramLeftWords, ladder: Ladder, every: Int,
     start: TokenSequence?, _ monitor: RunMonitor
-  ) throws -> TemperedChain {
+  ) throws -> TemperedChain? {
     let random = Philox(seed: plan.seed).stream(UInt64(chain))
     var startChoices = RandomChoices(random.stream(0))
     var choices = RandomChoices(random)
@@ -137,11 +137,12 @@ enum Temper: Command {
       ReplicaExchange(compiled.target, ladder: ladder) { NGramMoves(for: $0, words: words) }
     }
     var exchange = replicas(ladder)
-    let texts = try ladder.inverseTemperatures.map { _ in
+    let texts = try ladder.inverseTemperatures.compactMap { _ in
       try start ?? compiled.randomStart(monitor: monitor, using: &startChoices)
     }
-    var state = exchange.start(at: texts)
     var record = ChainResults.Record(chain: chain, kinds: exchange.kernels[0].kinds.count)
+    guard texts.count == ladder.inverseTemperatures.count else { return nil }
+    var state = exchange.start(at: texts)
     func round() -> [(proposed: Int, accepted: Int)] {
       let counts = exchange.round(&state, steps: every, using: &choices)
       record.steps += every

@@ -265,14 +265,12 @@ extension CompiledTarget {
     }
   }
 
-  /// An allowed text on a random path.
+  /// An allowed text on a random path; `nil` where the run was stopped before one was found.
   func randomStart(
     monitor: RunMonitor, using choices: inout some ChoiceSource
-  ) throws(CommandFailure) -> TokenSequence {
-    guard let text = target.randomStart(isCancelled: { monitor.isStopping }, using: &choices) else {
-      if let code = Interruption.exitCode {
-        throw CommandFailure(code, "stopped before all chains had begun; nothing was drawn")
-      }
+  ) throws(CommandFailure) -> TokenSequence? {
+    let text = target.randomStart(isCancelled: { monitor.isStopping }, using: &choices)
+    guard text != nil || monitor.isStopping else {
       throw CommandFailure(.failed, "the model gives no allowed text a positive probability")
     }
     return text
