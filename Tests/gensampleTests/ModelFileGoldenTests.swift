@@ -44,8 +44,8 @@ import Testing
     arguments: [
       (
         ["score", "small.gsm", "bad.txt"], 65,
-        "bad.txt:2: the line, which begins at byte 4, is no valid UTF-8; convert the text, or give "
-          + "--lossy to put U+FFFD in place of what is not"
+        "bad.txt:2: found the byte 0xFF at byte 5, which is no UTF-8 there; convert the text, or "
+          + "give --lossy to put U+FFFD in its place"
       ),
       (
         ["score", "small.gsm", "nowhere.txt"], 66,

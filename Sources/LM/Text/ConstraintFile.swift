@@ -407,7 +407,13 @@ private struct StatementParser {
       return .oneOf(words)
     }
     let fields = trimmed.split(separator: " ")
-    if fields.count == 2, case .success(let range) = ConstraintRange.parse(String(fields[0])) {
+    let units: [Substring] = ["words", "word", "characters", "character"]
+    if fields.count == 2, units.contains(fields[1]) {
+      let range: ClosedRange<Int>
+      switch ConstraintRange.parse(String(fields[0])) {
+      case .success(let parsed): range = parsed
+      case .failure(let fault): throw error("found '{\(text)}': \(fault)", at: offset)
+      }
       switch fields[1] {
       case "words", "word":
         guard range.upperBound <= 100 else {

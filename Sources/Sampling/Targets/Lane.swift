@@ -12,7 +12,7 @@ package struct Lane<Element> {
 
   @inlinable
   package init(capacity: Int) {
-    self.capacity = max(capacity, 16)
+    self.capacity = capacity
     unsafe base = .allocate(capacity: self.capacity)
     count = 0
   }
@@ -60,7 +60,7 @@ package struct Lane<Element> {
   @inline(never)
   @usableFromInline
   mutating func grow(to minimum: Int) {
-    let larger = max(minimum, capacity * 2)
+    let larger = max(minimum, capacity * 2, 16)
     let moved = UnsafeMutablePointer<Element>.allocate(capacity: larger)
     unsafe moved.moveInitialize(from: base, count: count)
     unsafe base.deallocate()

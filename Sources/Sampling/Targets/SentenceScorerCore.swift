@@ -63,7 +63,7 @@ struct SentenceScorerCore<Model: LanguageModel> {
   @usableFromInline var tokens: Lane<Token>
   @usableFromInline var entries: Lane<Entry>
   @usableFromInline var readings: Lane<Reading>
-  // What the model adds when a place is deleted: it depends on the text alone, and most looks at
+  // What is added when a place is deleted: it depends on the text alone, and most looks at
   // deletions are repeated. Not a number where it is not known.
   @usableFromInline var deletions: Lane<Double>
 
@@ -224,10 +224,10 @@ struct SentenceScorerCore<Model: LanguageModel> {
   ) -> Double {
     precondition(place >= 0 && place < tokens.count, "a deleted place lies in the text")
     // An unweighted automaton changes a text's weight by nothing or to 0.
-    if unsafe weights == nil, target.fluency * deletions[place] < bound { return -.infinity }
+    if unsafe weights == nil, deletions[place] < bound { return -.infinity }
     prepare(.delete(place))
     let change = change(atLeast: -.infinity, target)
-    if unsafe weights == nil, change > -.infinity { deletions[place] = change / target.fluency }
+    if unsafe weights == nil, change > -.infinity { deletions[place] = change }
     return change
   }
 

@@ -126,7 +126,8 @@ struct ChainResults {
     let moves = zip(kinds, zip(accepted, proposed)).compactMap { kind, counts in
       counts.1 > 0 ? "\(kind) \(percent(Double(counts.0) / Double(counts.1)))" : nil
     }
-    var lines = ["  accepted: " + moves.joined(separator: ", ")]
+    // A run that was stopped in its warm-up has none.
+    var lines = moves.isEmpty ? [] : ["  accepted: " + moves.joined(separator: ", ")]
     // Hard statements are met by all draws, which needs no line.
     var haveMet = true
     let shown = quantities.map { $0.part?.constraint.isSoft ?? true }

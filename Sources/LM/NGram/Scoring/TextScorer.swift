@@ -78,11 +78,13 @@ public struct TextScorer {
       var isASCII: UInt8 = 0
       for i in 0..<bytes.count { isASCII |= unsafe bytes[i] }
       let text = unsafe String(decoding: bytes, as: UTF8.self)
-      if isASCII >= 0x80, !isLossy, unsafe String(validating: bytes, as: UTF8.self) == nil {
+      if isASCII >= 0x80, !isLossy, let place = unsafe firstInvalidUTF8(bytes) {
+        let byte = unsafe bytes[place]
         throw LoadError(
           .badData, path: path, place: .line(number),
-          "the line, which begins at byte \(offset), is no valid UTF-8; convert the text, or give "
-            + "--lossy to put U+FFFD in place of what is not")
+          "found the byte 0x\(String(byte, radix: 16, uppercase: true)) at byte \(offset + place), "
+            + "which is no UTF-8 there; convert the text, or give --lossy to put U+FFFD in its place"
+        )
       }
       offset += bytes.count + 1
       if isASCII < 0x80 {

@@ -14,7 +14,8 @@ public import Sampling
 /// ``attempts`` rejections the class is enumerated, so that the law is exact and no model makes it
 /// loop.
 ///
-/// Some fifty bytes an n-gram, made once for all chains, and a bounded memory of places for each.
+/// Some fifty bytes an n-gram, made once for all chains, and a memory of places for each chain,
+/// bounded by some 150 MB.
 public struct NGramFullWords: WordProposal {
   /// Whose words; in the fast layout.
   public let model: NGramModel

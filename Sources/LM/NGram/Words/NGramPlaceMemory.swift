@@ -30,10 +30,10 @@ struct SharedGrams {
 @usableFromInline
 @safe
 final class NGramPlaceMemory {
-  private static let placeCount = 4096
-  private static let pairCount = 8192
+  private static let placeCount = 16384
+  private static let pairCount = 32768
   /// Bytes that the lists of all may take before they are forgotten.
-  private static let mostBytes = 64 << 20
+  private static let mostBytes = 128 << 20
 
   @usableFromInline let tables: NGramPlaceTables
   @usableFromInline let places: UnsafeMutablePointer<NGramPlace>
