@@ -35,12 +35,12 @@ for text in ["The sea and the sky.", "The sky and the dark sea.", "The dark sea.
   print(String(format: "%8.2f", target.logProbability(of: tokens)), text)
 }
 //>     -inf The sea and the sky.
-//>   -31.00 The sky and the dark sea.
+//>   -30.83 The sky and the dark sea.
 //>     -inf The dark sea.
 
 // %% [markdown]
 // The first has only five words and the last no sky: neither is a text of the target, and its log
-// is minus infinity. The second is one, with e^-31.00 before normalisation.
+// is minus infinity. The second is one, with e^-30.83 before normalisation.
 //
 // ## Chains
 //
@@ -55,7 +55,7 @@ let sky = model.vocabulary.token(" sky")
 
 func run(seed: UInt64) throws -> [ChainRecord<TokenSequence>] {
   let plan = RunPlan(
-    warmup: 10_000, thin: 5_000, extent: .steps(30_000), traceEvery: 20, seed: seed)
+    warmup: 30_000, thin: 30_000, extent: .steps(150_000), traceEvery: 100, seed: seed)
   return try runChains(
     of: plan, target: target, kernel: NGramMoves(for: target),
     quantities: { scorer in
@@ -67,14 +67,14 @@ let records = try run(seed: 1)
 for record in records {
   for draw in record.draws.suffix(2) { print(model.vocabulary.text(of: draw.state)) }
 }
-//> Still the sky and the sea.
-//> Trace the rise of the sky and the sea.
-//> You see, sent sky with the hounds sea of mist.
-//> Through the sky and the sea.
-//> Look at the sky and the sea.
-//> Look at the sky, and sea,.
-//> On the sky and the sea.
-//> I love him and the sea innumerable clear sky.
+//> To near the sky and the sea.
+//> From that sea of free we were in the sky.
+//> It was clear blue sky except me the sea.
+//> And the sky, and of all sea head.
+//> And tears of the sea in the sky.
+//> He and the sky and the sea of mist.
+//> It was not that sea of mist infinite sky.
+//> And she will sky, and the sea.
 
 // %% [markdown]
 // ## Acceptance
@@ -88,19 +88,19 @@ for (kind, name) in NGramMoves(for: target).kinds.enumerated() {
   guard let rate = records.acceptanceRate(ofKind: kind) else { continue }
   print("\(name): \(String(format: "%.1f", rate * 100)) %")
 }
-//> replace: 21.1 %
-//> insert: 8.5 %
-//> delete: 8.4 %
-//> replace-by-unigram: 4.4 %
-//> swap: 3.9 %
-//> rewrite: 30.0 %
+//> replace: 21.3 %
+//> insert: 9.4 %
+//> delete: 9.4 %
+//> replace-by-unigram: 4.6 %
+//> swap: 3.3 %
+//> rewrite: 29.9 %
 
 // %% [markdown]
-// About one replaced word in five stays, an insertion or a deletion in twelve, a swap in 26.
+// About one replaced word in five stays, an insertion or a deletion in eleven, a swap in 30.
 //
 // ## Effective draws
 //
-// Neighbouring states of a chain are alike, so 120,000 steps are worth far fewer independent
+// Neighbouring states of a chain are alike, so 600,000 steps are worth far fewer independent
 // draws: these are the effective draws, and the error of a mean is the spread divided by their
 // square root. R-hat compares the chains with each other; it nears 1 once they have forgotten
 // where they began.
@@ -114,15 +114,15 @@ func line(_ name: String, _ traces: ChainTraces) -> String {
 }
 let names = ["log of the target", "tokens", "sea before sky"]
 for (i, name) in names.enumerated() { print(line(name, records.traces(ofQuantity: i))) }
-//> log of the target: mean -40.292 ± 0.736, effective draws 191, R-hat 1.017
-//> tokens: mean 8.880 ± 0.095, effective draws 256, R-hat 1.015
-//> sea before sky: mean 0.210 ± 0.037, effective draws 121, R-hat 1.007
+//> log of the target: mean -41.856 ± 0.403, effective draws 595, R-hat 1.009
+//> tokens: mean 8.968 ± 0.059, effective draws 683, R-hat 1.008
+//> sea before sky: mean 0.297 ± 0.035, effective draws 172, R-hat 1.026
 
 // %% [markdown]
-// 120,000 steps are worth one or two hundred draws. The sea comes first in .21 of the texts, give
-// or take .04. R-hat at 1.02 for the log of the target and the length is above the customary 1.01,
-// so for figures to be published one would run ten times as long, as the command `mh` does;
-// sentences to read need less.
+// 600,000 steps are worth some hundreds of draws. The sea comes first in .30 of the texts, give or
+// take .04. R-hat at 1.03 for the order of the two is above the customary 1.01: it changes seldom,
+// since both words have to change places at once. For figures to be published one would run ten
+// times as long; sentences to read need less.
 //
 // ## Can it be trusted?
 //
@@ -140,10 +140,10 @@ for (i, name) in names.enumerated() {
   let errors = abs(x - y) / (e * e + f * f).squareRoot()
   print(String(format: "%@: %.3f and %.3f, %.1f errors apart", name, x, y, errors))
 }
-//> log of the target: -40.292 and -40.216, 0.1 errors apart
-//> tokens: 8.880 and 8.635, 1.5 errors apart
-//> sea before sky: 0.210 and 0.322, 1.3 errors apart
+//> log of the target: -41.856 and -41.289, 1.0 errors apart
+//> tokens: 8.968 and 8.905, 0.8 errors apart
+//> sea before sky: 0.297 and 0.304, 0.1 errors apart
 
 // %% [markdown]
-// All three pairs lie within 1.5 errors of each other: the errors are honest, although R-hat asks
+// All three pairs lie within one error of each other: the errors are honest, although R-hat asks
 // for longer chains. A pair four errors apart would say that a chain has not left its beginning.

@@ -114,6 +114,43 @@ import Testing
     #expect(throws: LoadError.self) { try NGramModel(trie, layout: .small, quantizedBits: 17) }
   }
 
+  /// Of all contexts of a word: how far their sums are from 1, at most, and how far the listed
+  /// words' mass is from the exact model's, at most.
+  static func sums(_ trie: NGramTrie, bits: Int) throws -> (defect: Double, moved: Double) {
+    let exact = try NGramModel(trie, layout: .small)
+    let model = try NGramModel(trie, layout: .small, quantizedBits: bits)
+    var result = (defect: 0.0, moved: 0.0)
+    for word in 0..<trie.vocabulary.count where trie.vocabulary.isDrawable(Token(word)) {
+      func probabilities(_ model: NGramModel) -> [Double] {
+        var context = model.makeContext()
+        model.advance(&context, by: Token(word))
+        var logs = [Double](repeating: 0, count: model.vocabulary.count)
+        var span = logs.mutableSpan
+        model.logProbabilities(in: context, into: &span)
+        return logs.map(LogSpace.exp)
+      }
+      let children = trie.levels[0].firstChildren
+      let listed = (children[word]..<children[word + 1]).map {
+        Int(trie.levels[1].words[Int($0)])
+      }
+      let (rounded, plain) = (probabilities(model), probabilities(exact))
+      result.defect = max(result.defect, abs(rounded.reduce(0, +) - 1))
+      let moved = listed.reduce(0) { $0 + rounded[$1] - plain[$1] }
+      result.moved = max(result.moved, abs(moved))
+    }
+    return result
+  }
+
+  @Test func quantisedContextsSumToOne() throws {
+    let sentences = KneserNeyExactTests.drawn(sentences: 400, words: 60, seed: 11)
+    let (trie, _) = try KneserNeyExactTests.train(sentences, .init(order: 2))
+    // Weights of words are no rounded ones: what is left is that of floats, 6e-8 of a log10.
+    let few = try Self.sums(trie, bits: 3)
+    #expect(few.defect < 1e-6 && few.moved > 1e-3)
+    let many = try Self.sums(trie, bits: 8)
+    #expect(many.defect < 1e-6 && many.moved < few.moved)
+  }
+
   @Test(arguments: [NGramLayout.fast, .small])
   func lawsOfModels(layout: NGramLayout) throws {
     // A proper distribution: a back-off model whose weights were made to sum to one.

@@ -41,6 +41,7 @@ struct GSMImage {
       throw LoadError(
         .badArgument, "only the small layout is quantised; the fast one would gain nothing by it")
     }
+    let trie = quantizedBits > 0 ? trie.quantized(bits: quantizedBits) : trie
     let vocabulary = trie.vocabulary
     var spellings: [UInt8] = []
     var offsets: [UInt32] = [0]
@@ -352,50 +353,6 @@ struct NGramSuffixes {
     precondition(suffix.count == count, "one suffix an n-gram")
     firstWords = first
     nodes = suffix
-  }
-}
-
-/// Values rounded to few, each bin's mean standing for it.
-struct Codebook {
-  var values: [Float]
-  var packedCodes: [UInt64]
-
-  /// Bins of equally many values, as KenLM does it (Whittaker and Raj 2001).
-  init(_ numbers: [Float], bits: Int, keepsZero: Bool = false) {
-    let size = 1 << bits
-    let sorted = numbers.filter { !keepsZero || $0 != 0 }.sorted()
-    let binCount = keepsZero ? size - 1 : size
-    var values: [Float] = keepsZero ? [0] : []
-    var bounds: [Float] = []
-    for bin in 0..<binCount where !sorted.isEmpty {
-      let low = sorted.count * bin / binCount
-      let high = sorted.count * (bin + 1) / binCount
-      if low == high { continue }
-      let sum = sorted[low..<high].reduce(0.0) { $0 + Double($1) }
-      values.append(Float(sum / Double(high - low)))
-      bounds.append(sorted[high - 1])
-    }
-    if values.isEmpty { values = [0] }
-    let first = keepsZero ? 1 : 0
-    packedCodes = [UInt64](repeating: 0, count: (numbers.count * bits + 63) / 64 + 1)
-    for (i, number) in numbers.enumerated() {
-      var code = 0
-      if !(keepsZero && number == 0) {
-        var low = 0
-        var high = bounds.count - 1
-        while low < high {
-          let middle = (low + high) / 2
-          if bounds[middle] < number { low = middle + 1 } else { high = middle }
-        }
-        code = low + first
-      }
-      let bit = i * bits
-      let shift = UInt64(bit & 63)
-      packedCodes[bit >> 6] |= UInt64(code) << shift
-      if shift > 0 { packedCodes[bit >> 6 + 1] |= UInt64(code) >> (64 - shift) }
-    }
-    values += [Float](repeating: values[values.count - 1], count: size - values.count)
-    self.values = values
   }
 }
 
