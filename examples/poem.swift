@@ -46,7 +46,8 @@ print(statements)
 
 // %%
 let kernel = NGramMoves(for: target)
-let plan = RunPlan(warmup: 200_000, thin: 300_000, extent: .steps(600_000), traceEvery: 500, seed: 5)
+let plan = RunPlan(
+  warmup: 200_000, thin: 300_000, extent: .steps(600_000), traceEvery: 500, seed: 5)
 let records = try runChains(
   of: plan, target: target, kernel: kernel,
   quantities: { scorer in

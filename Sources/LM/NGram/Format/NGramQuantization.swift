@@ -10,6 +10,7 @@ extension NGramTrie {
   /// the shorter context = 1) before they are rounded themselves. At order 1 nothing is rounded.
   ///
   /// - Parameter bits: at most 2^bits distinct values in an order.
+  /// - Returns: the model, whose tokens and n-grams are the same.
   /// - Complexity: O(n-grams x (order + log n-grams)).
   func quantized(bits: Int) -> NGramTrie {
     guard order > 1 else { return self }
