@@ -134,6 +134,46 @@ import Testing
     #expect(refused.code == 64)
   }
 
+  /// Longer and longer texts come nearer to the sum over all, and the bound is kept.
+  @Test func textsOfAnyLengthAreSummed() throws {
+    func summary(_ options: [String], _ statements: String) throws -> [String: Any] {
+      let outcome = try Program.run(
+        ["exact", "--model", SmallModel.path, "--seed", "1", "--quiet", "--constraints", "-"]
+          + ["--samples", "2", "--format", "jsonl"] + options, input: statements)
+      #expect(outcome.code == 0 && outcome.errors == "")
+      return try #require(try outcome.objects().last)
+    }
+    let long = try #require(
+      try summary([], "include \"sea\"\nlength ..300 tokens")["log_evidence"] as? Double)
+    for tolerance in ["0.1", "1e-4", "1e-12"] {
+      let all = try summary(["--tolerance", tolerance], "include \"sea\"")
+      let error = try #require(all["log_evidence_error"] as? Double)
+      let found = try #require(all["log_evidence"] as? Double)
+      #expect(error > 0 && error <= (Double(tolerance) ?? 0))
+      // Texts of more than 300 tokens are rarer than 1e-12.
+      #expect(found <= long + 1e-12 && long <= found + error + 1e-12)
+    }
+    let words = try summary(["--probability", #"length 5 words"#], "length 3..5 words")
+    #expect(words["log_evidence_error"] as? Double != nil)
+    let best = try Program.run(Self.exact("--include", "sea", "--best", "3"))
+    #expect(best.code == 0)
+    let bounded = try Program.run(
+      Self.exact("--constraints", "-", "--best", "3"),
+      input: "include \"sea\"\nlength ..40 tokens")
+    #expect(best.lines.prefix(3) == bounded.lines.prefix(3))
+  }
+
+  @Test(arguments: ["fluency 0.5", #"prefer "sea" 9"#])
+  func sumsWithoutLimitAreRefused(statement: String) throws {
+    let outcome = try Program.run(Self.exact("--constraints", "-"), input: statement)
+    #expect(outcome.code == 65 && outcome.output == "")
+    #expect(
+      outcome.errors
+        == "gensample: the weights of longer and longer texts add up without end; give the most "
+        + "tokens that a text may have: add a statement to a constraint file, for example "
+        + "'length ..30 tokens'\n")
+  }
+
   @Test func eachLineIsItsOwnTarget() throws {
     let folder = try Folder()
     let path = try folder.write("sets.txt", "sea\nmoon wind\nfrob\n")
@@ -148,6 +188,8 @@ import Testing
   @Test(
     arguments: [
       (["--samples", "-1"], 64, "--samples takes a whole number from 0 to 1000000000, got '-1'"),
+      (["--tolerance", "0"], 64, "--tolerance takes a share from 1e-14 to 0.5, got '0'"),
+      (["--tolerance", "nan"], 64, "--tolerance takes a share from 1e-14 to 0.5, got 'nan'"),
       (
         ["--probability", ""], 64,
         "--probability is given no statement, expected one such as 'include \"love\"'"
@@ -162,7 +204,7 @@ import Testing
         "the messages need 6016 bytes, allowed are 1024; shorten the texts or say fewer things of "
           + "them; or allow more with --memory"
       ),
-    ])
+    ] as [([String], Int32, String)])
   func badInputIsNamed(options: [String], code: Int32, message: String) throws {
     let outcome = try Program.run(["exact", "--model", SmallModel.path, "--quiet"] + options)
     #expect(outcome.code == code)

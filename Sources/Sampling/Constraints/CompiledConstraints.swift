@@ -40,8 +40,12 @@ public struct CompiledConstraints: Sendable {
   /// - Parameters:
   ///   - constraints: what is said of texts; all hold together.
   ///   - tree: the vocabulary.
+  ///   - refusingDivergence: whether to refuse what may weigh longer and longer texts without end,
+  ///     as far as statements alone tell; exact sums can tell better.
   /// - Throws: ``Fault``, with a smallest set of statements that contradict each other.
-  public init(_ constraints: [Constraint], for tree: VocabularyTree) throws(Fault) {
+  public init(
+    _ constraints: [Constraint], for tree: VocabularyTree, refusingDivergence: Bool = true
+  ) throws(Fault) {
     var parts: [Part] = []
     var fluency = 1.0
     for constraint in constraints {
@@ -63,7 +67,7 @@ public struct CompiledConstraints: Sendable {
     if let automaton, !automaton.isSatisfiable {
       throw .clash(Self.smallestClash(parts).map(\.constraint))
     }
-    if let fault = divergence(constraints) { throw fault }
+    if refusingDivergence, let fault = divergence(constraints) { throw fault }
   }
 
   private func divergence(_ constraints: [Constraint]) -> Fault? {

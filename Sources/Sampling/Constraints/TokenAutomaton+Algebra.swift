@@ -150,7 +150,7 @@ extension TokenAutomaton {
   }
 
   /// The states that texts visit, ascending.
-  private var reachableStates: [Int] {
+  var reachableStates: [Int] {
     var isReached = [Bool](repeating: false, count: stateCount)
     isReached[Int(start)] = true
     var queue = [start]
@@ -245,11 +245,29 @@ extension TokenAutomaton {
 
   /// Whether a transition that counts lies on a cycle of states that allowed texts visit.
   private func hasCycle(through counts: (Int) -> Bool) -> Bool {
+    let components = components
+    for state in 0..<stateCount where components[state] >= 0 {
+      for c in 0..<classCount {
+        let place = state * classCount + c
+        let target = transitions[place]
+        if target != Self.dead, components[Int(target)] == components[state], counts(place) {
+          return true
+        }
+      }
+    }
+    return false
+  }
+
+  /// For each state the number of its strongly connected component, -1 where no allowed text
+  /// visits it; transitions lead to no higher number.
+  ///
+  /// - Complexity: O(states x classes).
+  var components: [Int] {
     // Tarjan's components, without recursion; the start's live part alone.
-    guard isSatisfiable else { return false }
     var order = [Int](repeating: -1, count: stateCount)
     var low = [Int](repeating: 0, count: stateCount)
     var component = [Int](repeating: -1, count: stateCount)
+    guard isSatisfiable else { return component }
     var stack: [Int] = []
     var calls: [(state: Int, c: Int)] = [(Int(start), 0)]
     var next = 0
@@ -282,16 +300,7 @@ extension TokenAutomaton {
         components += 1
       }
     }
-    for state in 0..<stateCount where component[state] >= 0 {
-      for c in 0..<classCount {
-        let place = state * classCount + c
-        let target = transitions[place]
-        if target != Self.dead, component[Int(target)] == component[state], counts(place) {
-          return true
-        }
-      }
-    }
-    return false
+    return component
   }
 }
 

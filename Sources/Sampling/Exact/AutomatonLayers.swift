@@ -2,14 +2,32 @@
 
 /// A token automaton laid out by the number of tokens read: for each number the states that some
 /// allowed text of allowed length passes through, which is decided without any weight.
+///
+/// Where texts have any length, one layer with all states stands for every number.
 struct AutomatonLayers: Sendable {
   let automaton: TokenAutomaton
-  /// How many tokens a text may have; the upper bound is reached by some text.
+  /// How many tokens a text may have; an upper bound is reached by some text.
   let lengths: ClosedRange<Int>
-  /// For each number of tokens: the states, ascending.
-  let columns: [[TokenAutomaton.State]]
-  /// For each number of tokens and each state: its place in `columns`, or -1.
+  /// Whether texts have any length, and one layer stands for all.
+  let isEndless: Bool
+  /// For each layer: the states, ascending.
+  private let layers: [[TokenAutomaton.State]]
+  /// For each layer and each state: its place in `layers`, or -1.
   private let places: [[Int32]]
+
+  /// The one layer of texts of any length, `nil` where no text is allowed.
+  init?(endless automaton: TokenAutomaton) {
+    guard automaton.isSatisfiable else { return nil }
+    self.automaton = automaton
+    var place = [Int32](repeating: -1, count: automaton.stateCount)
+    // Every transition leads to what can be completed.
+    let live = automaton.reachableStates.map { TokenAutomaton.State($0) }
+    for (i, state) in live.enumerated() { place[Int(state)] = Int32(i) }
+    layers = [live]
+    places = [place]
+    lengths = 0...Int.max
+    isEndless = true
+  }
 
   /// The layers of an automaton, `nil` where no text is allowed.
   ///
@@ -55,17 +73,27 @@ struct AutomatonLayers: Sendable {
       places.append(place)
     }
     guard let first = columns.last, !first.isEmpty else { return nil }
-    self.columns = columns.reversed()
+    layers = columns.reversed()
     self.places = places.reversed()
     lengths = min(lowest, columns.count - 1)...(columns.count - 1)
+    isEndless = false
   }
 
   /// The most tokens that a text has.
-  var most: Int { columns.count - 1 }
+  var most: Int { lengths.upperBound }
+
+  /// How many layers stand before a further token.
+  var stepCount: Int { isEndless ? 1 : most }
+
+  /// The states after so many tokens, ascending.
+  func columns(_ count: Int) -> [TokenAutomaton.State] { layers[isEndless ? 0 : count] }
+
+  /// The start's place among the states after no token.
+  var startColumn: Int { column(0, automaton.start) }
 
   /// A state's place among the live ones after so many tokens, or -1.
   func column(_ count: Int, _ state: TokenAutomaton.State) -> Int {
-    state == TokenAutomaton.dead ? -1 : Int(places[count][Int(state)])
+    state == TokenAutomaton.dead ? -1 : Int(places[isEndless ? 0 : count][Int(state)])
   }
 
   /// Whether a text may end after so many tokens in a state.
@@ -75,7 +103,7 @@ struct AutomatonLayers: Sendable {
 
   /// The live column after one more token of a class, -1 for none, and the nats it adds.
   func step(_ count: Int, _ column: Int, class c: Int) -> (column: Int, weight: Double) {
-    let place = Int(columns[count][column]) * automaton.classCount + c
+    let place = Int(columns(count)[column]) * automaton.classCount + c
     return (
       self.column(count + 1, automaton.transitions[place]),
       automaton.weights.isEmpty ? 0 : automaton.weights[place]

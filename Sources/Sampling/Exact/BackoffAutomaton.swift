@@ -317,6 +317,20 @@ public struct BackoffAutomaton: Sendable {
     }
   }
 
+  /// For each context: the weight of the end symbol.
+  var ends: [Double] {
+    var ends = [Double](repeating: 0, count: contextCount)
+    for context in order.lazy.map({ Int($0) }) {
+      let arc = arc(vocabulary.end.rawValue, of: context)
+      if arc >= 0 {
+        ends[context] = weights[arc]
+      } else if context > 0 {
+        ends[context] = backoffs[context] * ends[Int(failures[context])]
+      }
+    }
+    return ends
+  }
+
   /// The contexts that a context fails to, one after another, the last being context 0.
   func chain(_ context: Int) -> [Int] {
     var chain = [context]

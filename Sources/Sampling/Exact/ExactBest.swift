@@ -23,10 +23,9 @@ extension ExactInference {
   ) throws(Fault) -> [(text: TokenSequence, logWeight: Double)] {
     let bytes = ExactMessages.byteCount(model, layers)
     guard bytes <= memory else { throw .tooLarge(bytes: bytes, allowed: memory) }
-    guard
-      let bounds = ExactMessages(
-        model, layers, isMaximum: true, interval: 1, threads: threads, proceed: proceed)
-    else { throw .stopped }
+    let bounds = try Self.messages(
+      model, layers, isMaximum: true, interval: 1, threads: threads, tolerance: tolerance,
+      horizon: horizon, proceed: proceed)
     var search = BestSearch(self, bounds)
     var found: [(text: TokenSequence, logWeight: Double)] = []
     while found.count < count, let next = search.open.popFirst() {
@@ -76,7 +75,7 @@ private struct BestSearch {
     nodes = [
       Node(
         parent: -1, token: inference.model.vocabulary.start, count: 0,
-        context: inference.model.start, column: 0, logWeight: 0)
+        context: inference.model.start, column: inference.layers.startColumn, logWeight: 0)
     ]
     look(0, after: nil)
   }
@@ -117,7 +116,7 @@ private struct BestSearch {
     guard node.count < inference.layers.most else {
       // The longest texts can only end.
       let weight = bounds.ends[node.context]
-      let state = inference.layers.columns[node.count][node.column]
+      let state = inference.layers.columns(node.count)[node.column]
       guard weight > 0 else { return }
       let bound =
         node.logWeight + LogSpace.log(weight)
@@ -127,7 +126,7 @@ private struct BestSearch {
     }
     let contributions = MessagePass.contributions(
       inference.model, context: node.context, column: node.column, following: window[node.count])
-    let unit = node.logWeight + bounds.steps[node.count].logUnits[node.column]
+    let unit = node.logWeight + bounds.steps(node.count).logUnits[node.column]
     // The smallest of the largest comes out first, of equal ones the highest token.
     var largest = MaximumHeap()
     for token in contributions.indices.reversed() where contributions[token] > 0 {

@@ -73,7 +73,7 @@ extension ExactInference {
     var text: [Token] = []
     var isGoing: Bool
     var context: Int
-    var column = 0
+    var column: Int
     /// The column before the last token, and what messages are multiplied with as seen from there.
     var previous = 0
     var factor = 1.0
@@ -82,6 +82,7 @@ extension ExactInference {
 
     init(in inference: ExactInference) {
       context = inference.model.start
+      column = inference.layers.startColumn
       isGoing = inference.layers.most > 0
     }
 
@@ -89,7 +90,7 @@ extension ExactInference {
       let c = Int(inference.layers.automaton.classes[token.index])
       context = target
       previous = column
-      factor = inference.messages.steps[count].factor(column, class: c)
+      factor = inference.messages.steps(count).factor(column, class: c)
       column = inference.layers.step(count, column, class: c).column
       text.append(token)
       isGoing = count < inference.layers.most
@@ -208,7 +209,7 @@ extension ExactInference {
   /// The message of a context that the one at a place fails to.
   private func message(of shorter: Int, _ walk: Walk, _ window: ExactMessages.Window) -> Double {
     shorter == 0
-      ? messages.emptyValues[walk.count][walk.column]
+      ? messages.emptyValues(walk.count)[walk.column]
       : window[walk.count - 1][shorter, walk.previous] / walk.factor
   }
 }

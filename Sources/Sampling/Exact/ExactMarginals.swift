@@ -21,7 +21,8 @@ public struct ExactMarginals: Sendable {
 extension ExactInference {
   /// The probabilities of all tokens at all places, and of all lengths.
   ///
-  /// They are the derivatives of the log evidence, by one pass forwards.
+  /// They are the derivatives of the log evidence, by one pass forwards. Where texts have any
+  /// length, places that texts reach with no more than the tolerance are left out.
   ///
   /// **Accuracy.** Absolute, some units in the last place of 1 for each token: what is rare comes
   /// out of differences.
@@ -32,11 +33,15 @@ extension ExactInference {
     var tokens: [[Double]] = []
     var lengths: [Double] = []
     // The derivative of the log evidence by each context's message in each state.
-    var width = 1
-    var slopes = [Double](repeating: 0, count: model.contextCount)
-    slopes[model.start] = 1 / messages.startValue
+    var width = layers.columns(0).count
+    var slopes = [Double](repeating: 0, count: model.contextCount * width)
+    slopes[model.start * width + layers.startColumn] = 1 / messages.startValue
     var window = messages.window(from: 0)
     for count in 0..<layers.most {
+      // Of texts of any length, longer ones than these are too rare to count.
+      if layers.isEndless, tokens.last.map({ $0.reduce(0, +) <= tolerance }) ?? false {
+        return ExactMarginals(tokens: tokens, lengths: lengths)
+      }
       if count >= window.end { window = messages.window(from: count) }
       let rows = window[count]
       // The same by what predecessors see.
@@ -58,7 +63,7 @@ extension ExactInference {
         let backoff = model.backoffs[context]
         for column in 0..<width { slopes[shorter + column] += backoff * slopes[own + column] }
       }
-      let nextWidth = layers.columns[count + 1].count
+      let nextWidth = layers.columns(count + 1).count
       var next = [Double](repeating: 0, count: model.contextCount * nextWidth)
       var places = [Double](repeating: 0, count: model.vocabulary.count)
       var ended = 0.0
@@ -67,7 +72,7 @@ extension ExactInference {
         (0..<width).map { column in
           (
             column: layers.step(count, column, class: c).column,
-            factor: messages.steps[count].factor(column, class: c)
+            factor: messages.steps(count).factor(column, class: c)
           )
         }
       }

@@ -8,7 +8,7 @@
 /// contributes to its predecessors as it is. Each column has its own unit.
 ///
 /// Where memory does not hold all rows, those of every k-th number are kept, and the ones between
-/// are computed again as they are read.
+/// are computed again as they are read. Where texts have any length, one number stands for all.
 @safe
 final class ExactMessages: Sendable {
   let model: BackoffAutomaton
@@ -20,26 +20,34 @@ final class ExactMessages: Sendable {
   let interval: Int
   /// For each number of tokens from 1, at that index less 1: kept rows.
   private let kept: [MessageRows?]
-  /// For each number of tokens: context 0's message in each state, in units of `logUnits`.
-  let emptyValues: [[Double]]
-  /// For each number of tokens but the last: the steps to one more.
-  let steps: [StepTable]
+  /// For each layer: context 0's message in each state, in units of `logUnits`.
+  private let emptyValues: [[Double]]
+  /// For each layer but the last: the steps to one more token.
+  private let steps: [StepTable]
   /// The message before the first token, and the log of its unit.
   let startValue: Double
   let startLogUnit: Double
   /// For each context: the weight of the end symbol.
   let ends: [Double]
+  /// By what part of itself a message is too small at most, for the texts left out; 0 for none.
+  let tail: Double
+
+  /// Context 0's message in each state after so many tokens.
+  func emptyValues(_ count: Int) -> [Double] { emptyValues[layers.isEndless ? 0 : count] }
+
+  /// The steps to one more token.
+  func steps(_ count: Int) -> StepTable { steps[layers.isEndless ? 0 : count] }
 
   /// Bytes of the rows of each number of tokens.
   private static func sizes(_ model: BackoffAutomaton, _ layers: AutomatonLayers) -> [Int] {
-    layers.columns.dropLast().map {
-      MessageRows.stride(of: $0.count) * (model.contextCount + model.blockCount) * 8
+    (0..<layers.stepCount).map {
+      MessageRows.stride(of: layers.columns($0).count) * (model.contextCount + model.blockCount) * 8
     }
   }
 
   /// Bytes of all rows.
   static func byteCount(_ model: BackoffAutomaton, _ layers: AutomatonLayers) -> Int {
-    sizes(model, layers).reduce(0, +)
+    sizes(model, layers).reduce(0, +) * (layers.isEndless ? EndlessPasses.rowCount : 1)
   }
 
   /// The smallest interval whose rows take no more than some bytes, and the bytes of the interval
@@ -48,6 +56,10 @@ final class ExactMessages: Sendable {
     _ model: BackoffAutomaton, _ layers: AutomatonLayers, memory: Int
   ) -> (interval: Int?, least: Int) {
     let sizes = sizes(model, layers)
+    if layers.isEndless {
+      let bytes = EndlessPasses.rowCount * (sizes.first ?? 0)
+      return (bytes <= memory ? 1 : nil, bytes)
+    }
     var least = Int.max
     for interval in 1...max(1, sizes.count) {
       var kept = 0
@@ -63,7 +75,7 @@ final class ExactMessages: Sendable {
     return (nil, least)
   }
 
-  /// Computes all messages; `nil` where `proceed` says `false`.
+  /// Computes all messages of bounded texts; `nil` where `proceed` says `false`.
   init?(
     _ model: BackoffAutomaton, _ layers: AutomatonLayers, isMaximum: Bool, interval: Int,
     threads: Int, proceed: (Double) -> Bool
@@ -73,22 +85,13 @@ final class ExactMessages: Sendable {
     self.isMaximum = isMaximum
     self.interval = interval
     self.threads = threads
-    let end = model.vocabulary.end.rawValue
-    var ends = [Double](repeating: 0, count: model.contextCount)
-    for context in model.order.lazy.map({ Int($0) }) {
-      let arc = model.arc(end, of: context)
-      if arc >= 0 {
-        ends[context] = model.weights[arc]
-      } else if context > 0 {
-        ends[context] = model.backoffs[context] * ends[Int(model.failures[context])]
-      }
-    }
+    let ends = model.ends
     self.ends = ends
     let most = layers.most
     var kept = [MessageRows?](repeating: nil, count: most)
     var emptyValues: [[Double]] = []
     var steps: [StepTable] = []
-    var logUnits = layers.columns[most].map { layers.automaton.finalWeights[Int($0)] }
+    var logUnits = layers.columns(most).map { layers.automaton.finalWeights[Int($0)] }
     var following: MessageRows?
     var pool = RowPool()
     for count in stride(from: most, to: 0, by: -1) {
@@ -115,6 +118,31 @@ final class ExactMessages: Sendable {
     self.kept = kept
     self.emptyValues = emptyValues.reversed()
     self.steps = steps.reversed()
+    tail = 0
+  }
+
+  /// The messages of texts of any length.
+  ///
+  /// - Throws: `EndlessPasses.Fault`.
+  init(
+    endless model: BackoffAutomaton, _ layers: AutomatonLayers, isMaximum: Bool, threads: Int,
+    tolerance: Double, horizon: Int, proceed: (Double) -> Bool
+  ) throws(EndlessPasses.Fault) {
+    self.model = model
+    self.layers = layers
+    self.isMaximum = isMaximum
+    self.threads = threads
+    interval = 1
+    ends = model.ends
+    let passes = try EndlessPasses(
+      model, layers, isMaximum: isMaximum, ends: ends, threads: threads, tolerance: tolerance,
+      horizon: horizon, proceed: proceed)
+    kept = [passes.rows]
+    emptyValues = [passes.emptyValues]
+    steps = [passes.steps]
+    startValue = passes.startValue
+    startLogUnit = passes.steps.logUnits[layers.startColumn]
+    tail = passes.tail
   }
 
   /// Rows of consecutive numbers of tokens.
@@ -122,10 +150,12 @@ final class ExactMessages: Sendable {
     /// What the first rows belong to: texts of so many tokens step to them.
     let first: Int
     let rows: [MessageRows]
+    /// Whether the first rows belong to all numbers.
+    var isEndless = false
 
-    subscript(count: Int) -> MessageRows { rows[count - first] }
+    subscript(count: Int) -> MessageRows { rows[isEndless ? 0 : count - first] }
     /// The first number of tokens that is not among them.
-    var end: Int { first + rows.count }
+    var end: Int { isEndless ? .max : first + rows.count }
   }
 
   /// The rows that texts of so many tokens step to, those that step to the texts themselves, and
@@ -133,7 +163,9 @@ final class ExactMessages: Sendable {
   ///
   /// - Complexity: O(1) where all rows are kept, else that of computing `interval` rows.
   func window(from count: Int) -> Window {
-    if interval == 1 { return Window(first: 0, rows: kept.compactMap { $0 }) }
+    if interval == 1 {
+      return Window(first: 0, rows: kept.compactMap { $0 }, isEndless: layers.isEndless)
+    }
     let head = count / interval * interval
     let end = min(head + interval, layers.most)
     var following = end < layers.most ? kept[end] : nil

@@ -14,7 +14,7 @@ struct MessagePass: Sendable {
   /// Where sums for drawing go if not beside the following rows, which others may be reading.
   var blocks: MessageRows?
 
-  private var columnCount: Int { layers.columns[count].count }
+  private var columnCount: Int { layers.columns(count).count }
   private var stride: Int { MessageRows.stride(of: columnCount) }
 
   /// What each token contributes to the message of a context in a state.

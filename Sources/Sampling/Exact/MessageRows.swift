@@ -36,6 +36,14 @@ final class MessageRows: @unchecked Sendable {
     set { unsafe pointer[row * stride + column] = newValue }
   }
 
+  /// Makes all numbers zero.
+  func clear() { unsafe pointer.update(repeating: 0, count: count * stride) }
+
+  /// Whether the first rows hold the same numbers as others'.
+  func equals(_ other: MessageRows, rows: Int) -> Bool {
+    unsafe memcmp(pointer, other.pointer, rows * stride * 8) == 0
+  }
+
   /// Room for so many columns.
   static func stride(of columns: Int) -> Int {
     columns <= 2 ? 2 : columns <= 4 ? 4 : (columns + 7) / 8 * 8

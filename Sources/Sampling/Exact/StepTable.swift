@@ -14,11 +14,21 @@ struct StepTable: Sendable {
   /// For each column before: the message of the end symbol.
   private(set) var endFactors: [Double]
 
-  init(_ layers: AutomatonLayers, before count: Int, logUnits next: [Double], emptyValues: [Double])
-  {
-    let states = layers.columns[count]
+  /// The steps of a layer.
+  ///
+  /// - Parameters:
+  ///   - layers: the automaton.
+  ///   - count: the number of tokens before the step.
+  ///   - next: for each column after: the log of its unit, minus infinity where messages are 0.
+  ///   - emptyValues: for each column after: context 0's message.
+  ///   - units: for each column before: the log of its unit; `nil` chooses them.
+  init(
+    _ layers: AutomatonLayers, before count: Int, logUnits next: [Double], emptyValues: [Double],
+    units: [Double]? = nil
+  ) {
+    let states = layers.columns(count)
     let classCount = layers.automaton.classCount
-    let after = MessageRows.stride(of: layers.columns[count + 1].count)
+    let after = MessageRows.stride(of: layers.columns(count + 1).count)
     stride = MessageRows.stride(of: states.count)
     columns = [Int32](repeating: 0, count: classCount * stride)
     factors = [Double](repeating: 0, count: classCount * stride)
@@ -34,12 +44,18 @@ struct StepTable: Sendable {
         let (after, weight) = layers.step(count, column, class: c)
         if after >= 0 { unit = max(unit, weight + next[after] + normalizers[after]) }
       }
+      if let units { unit = units[column] }
       logUnits.append(unit)
       if layers.mayEnd(count, state) { endFactors[column] = LogSpace.exp(final - unit) }
       for c in 0..<classCount {
         let (after, weight) = layers.step(count, column, class: c)
-        guard after >= 0 else { continue }
+        guard after >= 0, next[after] > -.infinity else { continue }
         columns[c * stride + column] = Int32(after)
+        if units != nil {
+          // The same factors whatever the messages are, so that these can come to rest.
+          factors[c * stride + column] = LogSpace.exp(weight + next[after] - unit)
+          continue
+        }
         let scaled = LogSpace.exp(weight + next[after] + normalizers[after] - unit)
         factors[c * stride + column] =
           emptyValues[after] > 0 ? scaled / emptyValues[after] : scaled

@@ -11,13 +11,15 @@ enum Exact: Command {
   static let discussion = """
     Sums rho(x) = p(x)^fluency x soft weights x hard constraints over all texts, p being an n-gram
     model, and draws from it: each result is an exact draw, independent of all others. log_evidence
-    is the log of the sum. Texts need a bound in tokens.
+    is the log of the sum. Where texts have any length, what is left out of the sum is proved to be
+    no more than the share --tolerance of it, or the sum to be infinite; log_evidence_error is the
+    proved bound.
 
     --marginals and --probability say what draws would tell, with nothing estimated: which token
     stands at which place, how long texts are, and how probable a statement is. --best prints the
     most probable texts there are.
 
-        gensample exact --include sea --constraints short.txt --best 10
+        gensample exact --include sea --length ..12 --best 10
         gensample exact --model tang --match '.{5}，.{5}。' --marginals 3 --samples 0
         gensample exact --match 'the sea .{1,9}' --probability 'include "ship"'
     """
@@ -33,6 +35,9 @@ enum Exact: Command {
       Option(
         "compare", "SAMPLER",
         "run it beside (mh), and say how far its draws are from the truth"),
+      Option(
+        "tolerance", "X",
+        "the share of the sum that long texts may be left out with (default 1e-12)"),
       Option("memory", "SIZE", "what sums may take, such as 800M (default 4G)"),
       Option("seed", "N", "the same seed gives the same results (default: a random one, printed)"),
       Option("threads", "N", "how many work at once (default: all cores)"),
@@ -49,10 +54,14 @@ enum Exact: Command {
     let marginals = try arguments.integer("marginals", in: 1...1_000_000)
     let compared = try arguments.choice("compare", as: ComparedSampler.self)
     let memory = try arguments.bytes("memory") ?? 4 << 30
+    let tolerance =
+      try arguments.number("tolerance", in: 1e-14...0.5, expected: "a share from 1e-14 to 0.5")
+      ?? 1e-12
     let threads = try PlanOptions.threads(arguments)
     let run = try SamplerRun(
       Self.self, arguments,
-      seed: try arguments.seed("seed") ?? UInt64.random(in: 0...UInt64.max), threads: threads)
+      seed: try arguments.seed("seed") ?? UInt64.random(in: 0...UInt64.max), threads: threads,
+      refusingDivergence: false)
     let statements = try ExactStatement.all(arguments, run.tree)
     var drawn = 0
     var drawing = 0.0
@@ -75,7 +84,8 @@ enum Exact: Command {
           + (best == nil ? [] : ["  these are the most probable texts of all, no draws from rho"])
       }
     ) { target, line, seed in
-      guard let exact = try ExactRun(target, line: line, run: run, memory: memory) else {
+      guard let exact = try ExactRun(target, line: line, run: run, memory: memory, tolerance: tolerance)
+      else {
         return SamplerOutcome()
       }
       let began = ContinuousClock.now
@@ -104,7 +114,7 @@ enum Exact: Command {
       return SamplerOutcome(
         summarise: { summary in
           summary.add("log_evidence", .number(exact.inference.logEvidence))
-          summary.add("log_evidence_error", .number(0))
+          summary.add("log_evidence_error", .number(exact.logEvidenceError))
           if let law {
             summary.add("expected_length", .number(law.expectedLength))
             summary.add("lengths", .numbers(law.lengths))
@@ -116,7 +126,13 @@ enum Exact: Command {
           }
           if let comparison { summary.add("compare", .object(comparison.object)) }
         },
-        lines: ["  log evidence \(exact.inference.logEvidence)"]
+        lines: [
+          "  log evidence \(exact.inference.logEvidence)"
+            + (exact.logEvidenceError > 0
+              ? String(
+                format: ", too small by at most %.1e for the longest texts",
+                exact.logEvidenceError) : "")
+        ]
           + (law.map { ["  expected length \($0.expectedLength) tokens"] } ?? []))
     }
   }

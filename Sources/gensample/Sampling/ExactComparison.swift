@@ -72,7 +72,8 @@ struct ExactComparison {
     }
     let quantities =
       [Quantity(name: "length", kind: .length, truth: marginals.expectedLength)]
-      + likeliest.filter { $0.truth > 0 }
+      // Chains of some thousand draws see nothing of what is rarer.
+      + likeliest.filter { $0.truth > 1e-3 }
       + statements.map {
         Quantity(
           name: $0.statement.text, kind: .statement($0.statement.automaton),

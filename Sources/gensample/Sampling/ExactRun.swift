@@ -42,7 +42,9 @@ struct ExactRun {
   private let memory: Int
 
   /// Computes the sums; `nil` where the run was stopped before they were complete.
-  init?(_ target: CompiledTarget, line: Int?, run: SamplerRun, memory: Int) throws {
+  init?(
+    _ target: CompiledTarget, line: Int?, run: SamplerRun, memory: Int, tolerance: Double
+  ) throws {
     self.target = target
     self.line = line
     self.run = run
@@ -51,7 +53,7 @@ struct ExactRun {
     var done = 0
     do throws(ExactInference.Fault) {
       inference = try NGramInference(
-        target: target.target, memory: memory, threads: run.threads
+        target: target.target, memory: memory, threads: run.threads, tolerance: tolerance
       ) { share in
         monitor.add(Int(share * Double(Self.parts)) - done)
         done = Int(share * Double(Self.parts))
@@ -67,13 +69,14 @@ struct ExactRun {
     }
   }
 
+  /// How much too small the log of the evidence is at most, for the longest texts.
+  var logEvidenceError: Double { inference.tail }
+
   private static func failure(_ fault: ExactInference.Fault) -> CommandFailure {
     switch fault {
-    case .unbounded:
+    case .divergent, .unproved:
       CommandFailure(
-        .data,
-        "texts of any number of tokens are allowed, and a sum over them needs a bound; add a "
-          + "statement to a constraint file, for example 'length ..30 tokens'")
+        .data, "\(fault): add a statement to a constraint file, for example 'length ..30 tokens'")
     case .tooLarge:
       CommandFailure(.data, "\(fault); or allow more with --memory")
     case .impossible, .stopped: CommandFailure(.failed, "\(fault)")
@@ -133,6 +136,13 @@ struct ExactRun {
       let likeliest = probabilities.indices.filter { probabilities[$0] > 0 }
         .sorted { (probabilities[$1], $0) < (probabilities[$0], $1) }.prefix(count)
       guard run.format == .jsonl else {
+        let reached = probabilities.reduce(0, +)
+        // What would be shown as 0.0 % only.
+        if reached < 0.0005, marginals.tokens.count > place + 1 {
+          try run.stream.writeLine(
+            "place \(place + 1) and later ones are reached by less than 0.05 % of texts")
+          break
+        }
         let words = likeliest.map { token in
           let text = vocabulary.text(of: TokenSequence([Token(token)]))
           return "\(text) \(ChainResults.percent(probabilities[token]))"

@@ -37,6 +37,7 @@ final class SamplerRun {
   let single: CompiledTarget?
   private let sets: [(line: Int?, constraint: Constraint?)]
   private let progressMode: ProgressMode
+  private let refusingDivergence: Bool
   private var began = ContinuousClock.now
   /// What the run took before this command, where it was resumed.
   var earlierSeconds = 0.0
@@ -45,12 +46,13 @@ final class SamplerRun {
   /// Reads what the options say, and compiles the target if there is one only.
   init(
     _ command: any Command.Type, _ arguments: Arguments, seed: UInt64, threads: Int,
-    constraints: [Constraint]? = nil
+    constraints: [Constraint]? = nil, refusingDivergence: Bool = true
   ) throws {
     self.command = command.name
     self.arguments = arguments
     self.seed = seed
     self.threads = threads
+    self.refusingDivergence = refusingDivergence
     if let extra = arguments.positional.first {
       throw CommandFailure.usage(
         "\(command.name) takes options only, got '\(extra)'; a file of constraints is "
@@ -67,7 +69,8 @@ final class SamplerRun {
     model = try loadFastModel(modelName)
     tree = VocabularyTree(model.vocabulary)
     // With one target, what is wrong with it is said before anything is written.
-    single = sets == nil ? try CompiledTarget(self.constraints, model: model, tree: tree) : nil
+    single = sets == nil ? try CompiledTarget(
+        self.constraints, model: model, tree: tree, refusingDivergence: refusingDivergence) : nil
     stream = try ResultStream(path: arguments.text("output"))
     if let single, !isQuiet {
       for warning in single.warnings(tree) { report("gensample: \(warning)") }
@@ -105,7 +108,8 @@ final class SamplerRun {
           let target =
             try single
             ?? CompiledTarget(
-              constraints + [constraint].compactMap { $0 }, model: model, tree: tree)
+              constraints + [constraint].compactMap { $0 }, model: model, tree: tree,
+              refusingDivergence: refusingDivergence)
           last = try sample(target, line, seed(ofLine: line))
         } catch let failure as CommandFailure where line != nil {
           try tell(failure, ofLine: line ?? 0)

@@ -122,9 +122,13 @@ struct CompiledTarget {
   let target: SentenceTarget<NGramModel>
   let compiled: CompiledConstraints
 
-  init(_ constraints: [Constraint], model: NGramModel, tree: VocabularyTree) throws {
+  init(
+    _ constraints: [Constraint], model: NGramModel, tree: VocabularyTree,
+    refusingDivergence: Bool = true
+  ) throws {
     do throws(CompiledConstraints.Fault) {
-      compiled = try CompiledConstraints(constraints, for: tree)
+      compiled = try CompiledConstraints(
+        constraints, for: tree, refusingDivergence: refusingDivergence)
     } catch {
       throw CommandFailure(.data, Self.message(error, model: model, tree: tree))
     }

@@ -27,26 +27,33 @@ public struct NGramInference: Sendable {
   ///   - memory: the most bytes of messages.
   ///   - threads: how many threads; they change no result.
   ///   - attempts: how often a token may be rejected before the whole vocabulary is asked.
+  ///   - tolerance: where texts have any length, what ``tail`` may be; positive, below 1.
+  ///   - horizon: where texts have any length, how many tokens ahead are looked at for a proof of
+  ///     that; positive.
   ///   - proceed: asked now and then, given the share of the work that is done; `false` stops.
   /// - Throws: `ExactInference.Fault`.
   /// - Complexity: O(n-grams x automaton states x length) time, O(contexts x automaton states x
   ///   length) memory.
   public init(
     target: SentenceTarget<NGramModel>, length: ClosedRange<Int>? = nil, memory: Int = 4 << 30,
-    threads: Int = 1, attempts: Int = 64, proceed: (Double) -> Bool = { _ in true }
+    threads: Int = 1, attempts: Int = 64, tolerance: Double = 1e-12, horizon: Int = 4096,
+    proceed: (Double) -> Bool = { _ in true }
   ) throws(ExactInference.Fault) {
     self.target = target
     self.length = length
     let automaton = target.automaton ?? TokenAutomaton(every: target.model.vocabulary)
-    // Said before the model is read.
-    if length == nil, automaton.isUnbounded { throw .unbounded }
     inference = try ExactInference(
       target.model.makeBackoffAutomaton(fluency: target.fluency), automaton, length: length,
-      memory: memory, threads: threads, attempts: attempts, proceed: proceed)
+      memory: memory, threads: threads, attempts: attempts, tolerance: tolerance,
+      horizon: horizon, proceed: proceed)
   }
 
   /// The log of the sum of rho over all allowed texts.
   public var logEvidence: Double { inference.logEvidence }
+
+  /// By what part of itself the evidence is too small at most, for the texts left out: 0 where
+  /// their lengths are bounded, else at most the tolerance.
+  public var tail: Double { inference.tail }
 
   /// The log of the probability of a text among all allowed ones.
   public func logProbability(of text: TokenSequence) -> Double {
