@@ -84,7 +84,8 @@ enum Exact: Command {
           + (best == nil ? [] : ["  these are the most probable texts of all, no draws from rho"])
       }
     ) { target, line, seed in
-      guard let exact = try ExactRun(target, line: line, run: run, memory: memory, tolerance: tolerance)
+      guard
+        let exact = try ExactRun(target, line: line, run: run, memory: memory, tolerance: tolerance)
       else {
         return SamplerOutcome()
       }

@@ -69,7 +69,9 @@ final class SamplerRun {
     model = try loadFastModel(modelName)
     tree = VocabularyTree(model.vocabulary)
     // With one target, what is wrong with it is said before anything is written.
-    single = sets == nil ? try CompiledTarget(
+    single =
+      sets == nil
+      ? try CompiledTarget(
         self.constraints, model: model, tree: tree, refusingDivergence: refusingDivergence) : nil
     stream = try ResultStream(path: arguments.text("output"))
     if let single, !isQuiet {
