@@ -3,7 +3,8 @@
 #include "CKernels.h"
 
 // Each function is compiled for several instruction sets; the loader takes the widest there is.
-#if defined(__x86_64__) && defined(__ELF__)
+// -DGENSAMPLE_BASELINE leaves the one that all processors have, to measure it.
+#if defined(__x86_64__) && defined(__ELF__) && !defined(GENSAMPLE_BASELINE)
 #define WIDEST __attribute__((target_clones("avx512f", "avx2", "default")))
 #else
 #define WIDEST
@@ -46,4 +47,176 @@ WIDEST void gensample_philox(uint32_t key0, uint32_t key1, uint64_t first, uint6
     __builtin_memcpy(words + 8 * i, &near, sizeof near);
     __builtin_memcpy(words + 8 * i + 4, &far, sizeof far);
   }
+}
+
+typedef double numbers __attribute__((ext_vector_type(8)));
+typedef int64_t masks __attribute__((ext_vector_type(8)));
+typedef float halves __attribute__((ext_vector_type(16)));
+typedef int32_t half_masks __attribute__((ext_vector_type(16)));
+typedef bool marks __attribute__((ext_vector_type(16)));
+
+// Sums and products stay apart, so that all instruction sets round alike.
+#pragma clang fp contract(off)
+
+WIDEST struct gensample_scan gensample_scan_logits(
+    const double *_Nonnull from, double *_Nullable to, size_t count, double *_Nonnull highs) {
+  const numbers top = __builtin_inf(), bottom = -__builtin_inf();
+  numbers high = bottom, low = top;
+  masks bad = 0;
+  for (size_t first = 0; first < count; first += GENSAMPLE_BLOCK) {
+    numbers block = bottom;
+    size_t end = first + GENSAMPLE_BLOCK;
+    if (end > count) end = count;
+    size_t i = first;
+    for (; i + 16 <= end; i += 16) {
+      numbers x, y;
+      __builtin_memcpy(&x, from + i, sizeof x);
+      __builtin_memcpy(&y, from + i + 8, sizeof y);
+      if (to) {
+        __builtin_memcpy(to + i, &x, sizeof x);
+        __builtin_memcpy(to + i + 8, &y, sizeof y);
+      }
+      block = x > block ? x : block;
+      low = x < low ? x : low;
+      // A sum is below infinity only if both are; where two large ones overflow, who asks looks.
+      bad |= ~(x + y < top);
+      block = y > block ? y : block;
+      low = y < low ? y : low;
+    }
+    for (; i < end; i++) {
+      double x = from[i];
+      if (to) to[i] = x;
+      block[0] = x > block[0] ? x : block[0];
+      low[0] = x < low[0] ? x : low[0];
+      bad[0] |= x < top[0] ? 0 : -1;
+    }
+    double largest = block[0];
+    for (int lane = 1; lane < 8; lane++) {
+      largest = block[lane] > largest ? block[lane] : largest;
+    }
+    highs[first / GENSAMPLE_BLOCK] = largest;
+    high[0] = largest > high[0] ? largest : high[0];
+  }
+  struct gensample_scan scan = {high[0], low[0], false};
+  for (int lane = 0; lane < 8; lane++) {
+    scan.low = low[lane] < scan.low ? low[lane] : scan.low;
+    scan.may_be_bad = scan.may_be_bad || bad[lane] != 0;
+  }
+  return scan;
+}
+
+WIDEST double gensample_exponentials(
+    const double *_Nonnull from, size_t count, double high, double *_Nonnull to) {
+  numbers sum = 0;
+  for (size_t i = 0; i < count; i += 8) {
+    numbers x = -__builtin_inf();
+    size_t rest = count - i;
+    if (rest >= 8) {
+      __builtin_memcpy(&x, from + i, sizeof x);
+    } else {
+      for (size_t lane = 0; lane < rest; lane++) x[lane] = from[i + lane];
+    }
+    x -= high;
+    const numbers least = -700;
+    numbers bounded = x > least ? x : least;
+    // Adding 1.5 x 2^52 rounds to a whole number, which then stands in the lowest bits.
+    numbers shifted = bounded * 1.4426950408889634 + 0x1.8p52;
+    numbers n = shifted - 0x1.8p52;
+    numbers r = (bounded - n * 0x1.62e42fee00000p-1) - n * 0x1.a39ef35793c76p-33;
+    numbers p = r * (1.0 / 6227020800) + 1.0 / 479001600;
+    p = p * r + 1.0 / 39916800;
+    p = p * r + 1.0 / 3628800;
+    p = p * r + 1.0 / 362880;
+    p = p * r + 1.0 / 40320;
+    p = p * r + 1.0 / 5040;
+    p = p * r + 1.0 / 720;
+    p = p * r + 1.0 / 120;
+    p = p * r + 1.0 / 24;
+    p = p * r + 1.0 / 6;
+    p = p * r + 0.5;
+    p = p * r + 1;
+    p = p * r + 1;
+    masks bits, power;
+    __builtin_memcpy(&bits, &shifted, sizeof bits);
+    power = (bits + 1023) << 52;
+    numbers scale;
+    __builtin_memcpy(&scale, &power, sizeof scale);
+    numbers value = x > least ? p * scale : 0;
+    sum += value;
+    if (rest >= 8) {
+      __builtin_memcpy(to + i, &value, sizeof value);
+    } else {
+      for (size_t lane = 0; lane < rest; lane++) to[i + lane] = value[lane];
+    }
+  }
+  return ((sum[0] + sum[1]) + (sum[2] + sum[3])) + ((sum[4] + sum[5]) + (sum[6] + sum[7]));
+}
+
+WIDEST double gensample_sum(const double *_Nonnull from, size_t count) {
+  numbers sum = 0;
+  size_t i = 0;
+  for (; i + 8 <= count; i += 8) {
+    numbers x;
+    __builtin_memcpy(&x, from + i, sizeof x);
+    sum += x;
+  }
+  for (size_t lane = 0; i + lane < count; lane++) sum[lane] += from[i + lane];
+  return ((sum[0] + sum[1]) + (sum[2] + sum[3])) + ((sum[4] + sum[5]) + (sum[6] + sum[7]));
+}
+
+#pragma clang fp contract(fast)
+
+WIDEST double gensample_tail(
+    const double *_Nonnull from, size_t count, double high, double scale, float cut,
+    uint64_t *_Nonnull above) {
+  numbers total = 0;
+  const halves least = -120;
+  for (size_t first = 0; first < count; first += 128) {
+    halves sum = 0;
+    uint16_t found[8] = {0};
+    for (size_t group = 0; group < 8; group++) {
+      size_t i = first + 16 * group;
+      if (i >= count) break;
+      numbers a = -__builtin_inf(), b = -__builtin_inf();
+      if (i + 16 <= count) {
+        __builtin_memcpy(&a, from + i, sizeof a);
+        __builtin_memcpy(&b, from + i + 8, sizeof b);
+      } else {
+        for (size_t lane = 0; lane < 8; lane++) {
+          if (i + lane < count) a[lane] = from[i + lane];
+          if (i + 8 + lane < count) b[lane] = from[i + 8 + lane];
+        }
+      }
+      typedef float quarter __attribute__((ext_vector_type(8)));
+      quarter c = __builtin_convertvector((a - high) * scale, quarter);
+      quarter d = __builtin_convertvector((b - high) * scale, quarter);
+      halves x = __builtin_shufflevector(
+          c, d, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+      x = x > least ? x : least;
+      // Adding 1.5 x 2^23 rounds to a whole number, which then stands in the lowest bits.
+      halves shifted = x + 0x1.8p23f;
+      halves f = x - (shifted - 0x1.8p23f);
+      halves p = f * 0x1.3997d6p-7f + 0x1.ca1440p-5f;
+      p = p * f + 0x1.ec06dap-3f;
+      p = p * f + 0x1.62e0dcp-1f;
+      p = p * f + 0x1.ffffe8p-1f;
+      half_masks bits, power;
+      __builtin_memcpy(&bits, &shifted, sizeof bits);
+      __builtin_memcpy(&power, &p, sizeof power);
+      power += bits << 23;
+      half_masks is_above = x >= cut;
+      power &= ~is_above;
+      halves value;
+      __builtin_memcpy(&value, &power, sizeof value);
+      sum += value;
+      marks mark = __builtin_convertvector(is_above, marks);
+      __builtin_memcpy(&found[group], &mark, sizeof found[group]);
+    }
+    __builtin_memcpy(above + first / 64, found, sizeof found);
+    for (int lane = 0; lane < 8; lane++) {
+      total[lane] += (double)sum[lane] + (double)sum[8 + lane];
+    }
+  }
+  return ((total[0] + total[1]) + (total[2] + total[3]))
+      + ((total[4] + total[5]) + (total[6] + total[7]));
 }

@@ -3,6 +3,7 @@
 #ifndef CKERNELS_H
 #define CKERNELS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,6 +28,44 @@ struct gensample_bytes gensample_card_tang(void);
 /// Philox4x32-10: the eight blocks of a key from `first` on, a multiple of 8, each as two words.
 void gensample_philox(
     uint32_t key0, uint32_t key1, uint64_t first, uint64_t *_Nonnull words);
+
+/// How many logits have a common maximum.
+#define GENSAMPLE_BLOCK 128
+
+/// What a pass over logits finds.
+struct gensample_scan {
+  /// The largest of them.
+  double high;
+  /// The least of them.
+  double low;
+  /// Whether one may be plus infinity or not a number, for then none of the above holds; a few huge
+  /// ones look like it.
+  bool may_be_bad;
+};
+
+/// Copies logits, if somewhere is given, and finds the maximum of each block of them.
+struct gensample_scan gensample_scan_logits(
+    const double *_Nonnull from, double *_Nullable to, size_t count, double *_Nonnull highs);
+
+/// Writes exp(x - high), to 2 ulps and 0 below exp(-700), and returns the sum; no x exceeds high.
+///
+/// Reference: Cody and Waite 1980, "Software manual for the elementary functions", chapter 6, for
+/// the reduction; the series to the degree at which the next term is below rounding.
+double gensample_exponentials(
+    const double *_Nonnull from, size_t count, double high, double *_Nonnull to);
+
+/// The sum of some numbers.
+double gensample_sum(const double *_Nonnull from, size_t count);
+
+/// The sum of 2^((x - high) scale) over the numbers for which (x - high) scale, rounded to single
+/// precision, lies below the cut; bits mark the others, 128 of them at a time.
+///
+/// The sum is off by less than 6e-6 of itself and 1e-16 for each number: the polynomial by 2.7e-6,
+/// single precision in the exponent by 1.7e-6 down to 2^-40, below which values are nothing, and in
+/// at most 8 additions by 5e-7. High is the largest number and the scale positive.
+double gensample_tail(
+    const double *_Nonnull from, size_t count, double high, double scale, float cut,
+    uint64_t *_Nonnull above);
 
 /// Asks for a line of memory that will be read soon.
 static inline void gensample_prefetch(const void *_Nonnull address) {

@@ -33,7 +33,33 @@ public struct NextTokens: Sendable {
   /// noted for transforms that ask for it, else not a number.
   public private(set) var logModelEnds = Double.nan
   /// One logit a token of the vocabulary.
-  public private(set) var logits: [Double]
+  public var logits: [Double] {
+    mutating get {
+      divideAll()
+      if isPartial {
+        for i in 0..<count where stamps[i] != stamp { stored[i] = -.infinity }
+        isPartial = false
+      }
+      return stored
+    }
+  }
+  /// The logits, yet to be divided by ``divisor``; those of tokens that are not left may be stale.
+  private var stored: [Double]
+  /// What all logits are to be divided by before they are read one by one; 1 if they are listed.
+  private var divisor = 1.0
+  /// Whether only tokens with the last stamp are left: a selection need not touch the others.
+  private var isPartial = false
+  private var stamps: [UInt32]
+  private var stamp: UInt32 = 0
+  /// The largest stored logit of each block; not a number where it has to be looked for. Meaningless
+  /// once tokens are listed, as are the four below.
+  private var highs: [Double]
+  /// The largest of all, unless there were changes.
+  private var high = -Double.infinity
+  private var isChanged = false
+  /// No stored logit is lower.
+  private var low = Double.nan
+  private var mayBeBad = false
 
   /// One weight a token, written by ``weigh()``; meaningless for tokens that are not left.
   var weights: [Double]
@@ -43,6 +69,8 @@ public struct NextTokens: Sendable {
   private var heapCount = 0
   private var saved: [Double]
   var numbers: [Int] = []
+  private var marks: [UInt64]
+  private var buckets: [Double]
 
   /// Room for a vocabulary.
   ///
@@ -53,7 +81,12 @@ public struct NextTokens: Sendable {
   public init(count: Int, ends: [Token]) {
     precondition(ends.allSatisfy { $0.index < count }, "the ends lie in the vocabulary")
     self.ends = ends
-    logits = [Double](repeating: -.infinity, count: count)
+    stored = [Double](repeating: -.infinity, count: count)
+    stamps = [UInt32](repeating: 0, count: count)
+    let block = DenseNumbers.blockCount
+    highs = [Double](repeating: -.infinity, count: (count + block - 1) / block)
+    marks = [UInt64](repeating: 0, count: 2 * ((count + 127) / 128))
+    buckets = [Double](repeating: 0, count: Self.bucketCount)
     weights = [Double](repeating: 0, count: count)
     keys = weights
     saved = [Double](repeating: -.infinity, count: ends.count)
@@ -63,7 +96,7 @@ public struct NextTokens: Sendable {
   }
 
   /// How many tokens the vocabulary has.
-  public var count: Int { logits.count }
+  public var count: Int { stored.count }
 
   /// Sets what stands before.
   ///
@@ -83,18 +116,19 @@ public struct NextTokens: Sendable {
   /// - Throws: where one is not a number or plus infinity, or all are minus infinity.
   public mutating func begin(_ logits: some Collection<Double>) throws(DecodingError) {
     precondition(logits.count == count, "there is one logit a token")
-    // Element by element a collection of another module costs a call each.
-    let isCopied: Void? = logits.withContiguousStorageIfAvailable { buffer in
-      for i in 0..<buffer.count { unsafe self.logits[i] = buffer[i] }
+    let scan = logits.withContiguousStorageIfAvailable {
+      unsafe DenseNumbers.copy($0, to: &stored, highs: &highs)
     }
-    if isCopied == nil {
+    if let scan {
+      try begin(scan)
+    } else {
       var place = 0
       for logit in logits {
-        self.logits[place] = logit
+        stored[place] = logit
         place += 1
       }
+      try begin(DenseNumbers.scan(stored, highs: &highs))
     }
-    try begin(from: nil)
   }
 
   /// Begins a step with a model's log-probabilities; the start symbol and the unknown word go.
@@ -103,24 +137,105 @@ public struct NextTokens: Sendable {
   public mutating func begin<Model: LanguageModel>(
     _ model: Model, in context: Model.Context
   ) throws(DecodingError) {
-    var span = logits.mutableSpan
+    var span = stored.mutableSpan
     model.logProbabilities(in: context, into: &span)
-    logits[model.vocabulary.start.index] = -.infinity
-    if let unknown = model.vocabulary.unknown { logits[unknown.index] = -.infinity }
-    try begin(from: nil)
+    stored[model.vocabulary.start.index] = -.infinity
+    if let unknown = model.vocabulary.unknown { stored[unknown.index] = -.infinity }
+    try begin(DenseNumbers.scan(stored, highs: &highs))
   }
 
-  private mutating func begin(from transform: String?) throws(DecodingError) {
+  private mutating func begin(_ scan: DenseNumbers.Scan) throws(DecodingError) {
     isListed = false
+    isPartial = false
+    divisor = 1
     logModelEnds = .nan
-    try settle(after: transform)
+    take(scan)
+    try settle(after: nil)
+  }
+
+  private mutating func take(_ scan: DenseNumbers.Scan) {
+    high = scan.high
+    low = scan.low
+    mayBeBad = scan.mayBeBad
+    isChanged = false
+    foremost = nil
   }
 
   /// Writes the list.
   private mutating func list() {
     listed.removeAll(keepingCapacity: true)
-    for i in 0..<count where logits[i] > -.infinity { listed.append(Token(i)) }
+    for i in 0..<count where stored[i] > -.infinity {
+      stored[i] = stored[i] / divisor
+      listed.append(Token(i))
+    }
+    divisor = 1
     isListed = true
+  }
+
+  /// Leaves no token but those to be listed next.
+  private mutating func startSelection() {
+    if stamp == .max {
+      for i in stamps.indices { stamps[i] = 0 }
+      stamp = 0
+    }
+    stamp += 1
+    listed.removeAll(keepingCapacity: true)
+    isListed = true
+    isPartial = true
+    divisor = 1
+    foremost = nil
+  }
+
+  /// Lists a token of a selection with its logit.
+  private mutating func select(_ token: Token, _ logit: Double) {
+    listed.append(token)
+    stamps[token.index] = stamp
+    stored[token.index] = logit
+  }
+
+  /// Divides what is yet to be divided.
+  private mutating func divideAll() {
+    guard divisor != 1 else { return }
+    for i in 0..<count { stored[i] = stored[i] / divisor }
+    divisor = 1
+    take(DenseNumbers.scan(stored, highs: &highs))
+  }
+
+  /// Finds maxima anew where they have gone.
+  private mutating func refresh() {
+    guard isChanged else { return }
+    high = -.infinity
+    for block in highs.indices {
+      if highs[block].isNaN {
+        var largest = -Double.infinity
+        for i in places(of: block) { largest = max(largest, stored[i]) }
+        highs[block] = largest
+      }
+      high = max(high, highs[block])
+    }
+    isChanged = false
+  }
+
+  private func places(of block: Int) -> Range<Int> {
+    let first = block * DenseNumbers.blockCount
+    return first..<min(first + DenseNumbers.blockCount, count)
+  }
+
+  /// Keeps maxima true where one stored logit changes.
+  private mutating func change(_ place: Int, to new: Double) {
+    let old = stored[place]
+    stored[place] = new
+    foremost = nil
+    guard !isListed else { return }
+    isChanged = true
+    if !(new < .infinity) { mayBeBad = true }
+    if new < low { low = new }
+    let block = place / DenseNumbers.blockCount
+    if new > highs[block] {
+      highs[block] = new
+    } else if old == highs[block] {
+      highs[block] = .nan
+    }
   }
 
   /// Notes ``logModelEnds``, unless it is there.
@@ -128,72 +243,69 @@ public struct NextTokens: Sendable {
     guard logModelEnds.isNaN else { return }
     let total = weigh()
     var sum = 0.0
-    for end in ends where logits[end.index] > -.infinity { sum += weights[end.index] }
+    for end in ends where self[end] > -.infinity { sum += weights[end.index] }
     logModelEnds = min(0, LogSpace.log(sum) - LogSpace.log(total))
   }
 
   /// A token's logit; setting that of a removed token changes nothing.
   public subscript(token: Token) -> Double {
-    get { logits[token.index] }
+    get {
+      guard !isPartial || stamps[token.index] == stamp else { return -.infinity }
+      return divisor == 1 ? stored[token.index] : stored[token.index] / divisor
+    }
     set {
-      if logits[token.index] > -.infinity { logits[token.index] = newValue }
-      foremost = nil
+      guard self[token] > -.infinity else { return }
+      divideAll()
+      change(token.index, to: newValue)
     }
   }
 
   /// Removes a token.
-  public mutating func remove(_ token: Token) {
-    logits[token.index] = -.infinity
-    foremost = nil
-  }
+  public mutating func remove(_ token: Token) { change(token.index, to: -.infinity) }
 
   /// Divides the distances of all logits from an origin.
   mutating func divide(by divisor: Double, origin: Double) {
     if isListed {
-      for token in listed { logits[token.index] = (logits[token.index] - origin) / divisor }
-    } else {
-      for i in 0..<count where logits[i] > -.infinity {
-        logits[i] = (logits[i] - origin) / divisor
-      }
+      for token in listed { stored[token.index] = (stored[token.index] - origin) / divisor }
+      foremost = nil
+      return
     }
-    foremost = nil
+    divideAll()
+    if origin == 0, divisor > 0x1p-60, divisor < 0x1p60 {
+      // Those that a selection leaves out need no division.
+      self.divisor = divisor
+      foremost = nil
+      return
+    }
+    for i in 0..<count where stored[i] > -.infinity { stored[i] = (stored[i] - origin) / divisor }
+    take(DenseNumbers.scan(stored, highs: &highs))
   }
 
   /// The smallest logit of a token that is left.
   mutating func lowest() -> Double {
-    var low = Double.infinity
+    var lowest = Double.infinity
     if isListed {
-      for token in listed { low = min(low, logits[token.index]) }
-    } else {
-      for i in 0..<count where logits[i] > -.infinity && logits[i] < low { low = logits[i] }
+      for token in listed { lowest = min(lowest, stored[token.index]) }
+      return lowest
     }
-    return low
+    divideAll()
+    if low > -.infinity { return low }
+    for i in 0..<count where stored[i] > -.infinity && stored[i] < lowest { lowest = stored[i] }
+    return lowest
   }
 
   /// Removes all tokens but one, which need not be left.
   public mutating func force(_ token: Token) {
-    clear()
-    listed.append(token)
-    logits[token.index] = 0
-  }
-
-  /// Removes all tokens.
-  private mutating func clear() {
-    if isListed {
-      for token in listed { logits[token.index] = -.infinity }
-    } else {
-      for i in 0..<count { logits[i] = -.infinity }
-    }
-    listed.removeAll(keepingCapacity: true)
-    isListed = true
-    foremost = nil
+    startSelection()
+    select(token, 0)
   }
 
   /// Brings a token back with a logit.
   mutating func restore(_ token: Token, _ logit: Double) {
-    logits[token.index] = logit
-    foremost = nil
+    divideAll()
+    change(token.index, to: logit)
     guard isListed else { return }
+    if isPartial { stamps[token.index] = stamp }
     var low = 0
     var high = listed.count
     while low < high {
@@ -211,33 +323,36 @@ public struct NextTokens: Sendable {
   /// - Throws: where a logit is not a number or plus infinity, or none is left.
   mutating func settle(after transform: @autoclosure () -> String?) throws(DecodingError) {
     guard isListed else {
-      let (largest, isBad) = DenseNumbers.largest(logits.span)
-      if isBad { try throwBadLogit(transform()) }
-      if largest == -.infinity { throw nothingLeft(transform()) }
-      foremost = logits.firstIndex(of: largest).map { Token($0) }
+      if mayBeBad {
+        if let place = stored.firstIndex(where: { !($0 < .infinity) }) {
+          throw badLogit(Token(place), transform())
+        }
+        mayBeBad = false
+      }
+      refresh()
+      if high == -.infinity { throw nothingLeft(transform()) }
       return
     }
     var kept = 0
     for i in listed.indices {
       let token = listed[i]
-      let logit = logits[token.index]
+      let logit = stored[token.index]
       if logit > -.infinity && logit < .infinity {
         if kept != i { listed[kept] = token }
         kept += 1
       } else if logit != -.infinity {
-        try throwBadLogit(transform())
+        throw badLogit(token, transform())
       }
     }
     listed.removeLast(listed.count - kept)
     if kept == 0 { throw nothingLeft(transform()) }
   }
 
-  private func throwBadLogit(_ transform: String?) throws(DecodingError) {
-    guard let place = logits.firstIndex(where: { !($0 < .infinity) }) else { return }
-    throw DecodingError(
+  private func badLogit(_ token: Token, _ transform: String?) -> DecodingError {
+    DecodingError(
       .badLogit, transform: transform,
-      "\(transform ?? "the model") gave token \(place) the logit \(logits[place]); a logit is a "
-        + "number or minus infinity")
+      "\(transform ?? "the model") gave token \(token.index) the logit \(stored[token.index]); a "
+        + "logit is a number or minus infinity")
   }
 
   private func nothingLeft(_ transform: String?) -> DecodingError {
@@ -255,23 +370,45 @@ public struct NextTokens: Sendable {
   /// The largest logit and the token that has it, the lowest of equals.
   public var best: (token: Token, logit: Double) {
     mutating get {
-      if let foremost { return (foremost, logits[foremost.index]) }
-      var best = candidates[0]
-      for token in listed where logits[token.index] > logits[best.index] { best = token }
-      foremost = best
-      return (best, logits[best.index])
+      let token = foremost ?? (isListed ? bestListed() : bestStored())
+      foremost = token
+      return (token, self[token])
     }
+  }
+
+  private func bestListed() -> Token {
+    var best = listed[0]
+    for token in listed where stored[token.index] > stored[best.index] { best = token }
+    return best
+  }
+
+  private mutating func bestStored() -> Token {
+    refresh()
+    let (value, floor) = (high / divisor, leastEqual(high))
+    for block in highs.indices where highs[block] >= floor {
+      for i in places(of: block) where stored[i] >= floor && stored[i] / divisor == value {
+        return Token(i)
+      }
+    }
+    preconditionFailure("a token is left")
+  }
+
+  /// A number that no stored logit lies below whose quotient by ``divisor`` equals that of this one.
+  private func leastEqual(_ logit: Double) -> Double {
+    // Quotients are off by 2^-53 of themselves; those of the smallest numbers by more.
+    divisor == 1 ? logit : logit - abs(logit) * 0x1p-50 - 0x1p-900
   }
 
   /// Writes exp(logit - largest) into ``weights`` and returns the sum.
   mutating func weigh() -> Double {
     let high = best.logit
     guard isListed || count < Self.fewestInPasses else {
-      return DenseNumbers.exponentials(of: logits, first: count, minus: high, into: &weights)
+      divideAll()
+      return DenseNumbers.exponentials(of: stored, first: count, minus: high, into: &weights)
     }
     var total = 0.0
     for token in candidates {
-      let weight = LogSpace.exp(logits[token.index] - high)
+      let weight = LogSpace.exp(stored[token.index] - high)
       weights[token.index] = weight
       total += weight
     }
@@ -293,7 +430,8 @@ public struct NextTokens: Sendable {
     let high = best.logit
     let logTotal = LogSpace.log(weigh())
     // The largest goes first: beside a huge one the logarithm of the sum would vanish.
-    for token in candidates { logits[token.index] = logits[token.index] - high - logTotal }
+    for token in candidates { stored[token.index] = stored[token.index] - high - logTotal }
+    foremost = nil
   }
 
   /// Draws a token in proportion to its weight.
@@ -306,22 +444,22 @@ public struct NextTokens: Sendable {
     if !isListed, count >= Self.fewestInPasses {
       let total = weigh()
       let token = Token(choices.index(weights: weights.span))
-      return (token, logits[token.index] - high - LogSpace.log(total))
+      return (token, self[token] - high - LogSpace.log(total))
     }
     // The list's logits stand together, so that their exponentials are one pass too.
     if !isListed { list() }
-    for i in listed.indices { keys[i] = logits[listed[i].index] }
+    for i in listed.indices { keys[i] = stored[listed[i].index] }
     let total = DenseNumbers.exponentials(
       of: keys, first: listed.count, minus: high, into: &weights)
     let token = listed[choices.index(weights: weights.span.extracting(0..<listed.count))]
-    return (token, logits[token.index] - high - LogSpace.log(total))
+    return (token, stored[token.index] - high - LogSpace.log(total))
   }
 
   /// Prepares to hand out the tokens by logit, the largest first, the lowest of equals first.
   ///
   /// - Complexity: O(candidates); each ``takeNext()`` O(log candidates).
   mutating func orderByLogit() {
-    for token in candidates { keys[token.index] = logits[token.index] }
+    for token in candidates { keys[token.index] = stored[token.index] }
     orderByKey()
   }
 
@@ -351,7 +489,7 @@ public struct NextTokens: Sendable {
 
   /// Removes all tokens that ``takeNext()`` has not handed out.
   mutating func removeRest() {
-    for i in 0..<heapCount { logits[Int(heap[i])] = -.infinity }
+    for i in 0..<heapCount { stored[Int(heap[i])] = -.infinity }
     foremost = nil
   }
 
@@ -375,82 +513,72 @@ public struct NextTokens: Sendable {
 
   // MARK: Selection
 
-  /// Keeps the first k by logit, the lowest of equals first.
-  ///
-  /// - Complexity: O(candidates + kept log kept), where few of the tokens come to stand among the
-  ///   first k when they are met; O(candidates log k) at worst.
-  mutating func keepFirst(_ k: Int) {
-    // The worst of the best so far is on top of the heap.
-    heap.removeAll(keepingCapacity: true)
-    var worst = -Double.infinity
-    if isListed {
-      guard k < listed.count else { return }
-      for i in listed.indices where logits[listed[i].index] > worst || heap.count < k {
-        meet(listed[i].rawValue, k, &worst)
-      }
-    } else {
-      for i in 0..<count where logits[i] > worst { meet(UInt32(i), k, &worst) }
-      guard heap.count == k else { return }
-    }
-    keep(through: heap[0])
-  }
-
-  /// Puts a token among the best so far, of which there are at most k.
-  private mutating func meet(_ token: UInt32, _ k: Int, _ worst: inout Double) {
-    if heap.count < k {
-      heap.append(token)
-      guard heap.count == k else { return }
-      var place = k / 2
-      while place > 0 {
-        place -= 1
-        sink(from: place)
-      }
-    } else {
-      heap[0] = token
-      sink(from: 0)
-    }
-    worst = logits[Int(heap[0])]
-  }
-
-  private mutating func sink(from start: Int) {
-    var place = start
-    while true {
-      var child = 2 * place + 1
-      guard child < heap.count else { return }
-      if child + 1 < heap.count, comesFirst(heap[child], heap[child + 1]) { child += 1 }
-      guard comesFirst(heap[place], heap[child]) else { return }
-      heap.swapAt(child, place)
-      place = child
-    }
-  }
-
   private func comesFirst(_ a: UInt32, _ b: UInt32) -> Bool {
-    let x = logits[Int(a)]
-    let y = logits[Int(b)]
+    let x = stored[Int(a)]
+    let y = stored[Int(b)]
     return x > y || (x == y && a < b)
   }
 
-  /// Keeps the smallest set of the most probable tokens whose weights reach a goal, one at least; of
-  /// equal logits the lowest tokens.
+  /// Keeps the first k by logit, the lowest of equals first.
   ///
-  /// - Parameters:
-  ///   - goal: a part of the total.
-  ///   - total: the sum of ``weights``, which ``weigh()`` wrote.
+  /// - Complexity: O(candidates / block + k block) where k is at most the number of blocks, else
+  ///   O(candidates) expected.
+  mutating func keepFirst(_ k: Int) {
+    if !isListed {
+      if k <= highs.count { listThose(beyondBlockMaximum: k) } else { list() }
+    }
+    guard k < listed.count else { return }
+    heap.removeAll(keepingCapacity: true)
+    for token in listed { heap.append(token.rawValue) }
+    _ = moveFirst(reaching: Double(k), byWeight: false)
+    keep(through: heap[k - 1])
+  }
+
+  /// Lists the tokens that reach the k-th of the block maxima: k at least do.
+  private mutating func listThose(beyondBlockMaximum k: Int) {
+    refresh()
+    numbers.removeAll(keepingCapacity: true)
+    for block in highs.indices { keys[block] = highs[block] }
+    let floor = leastEqual(keys.largest(k, ofFirst: highs.count))
+    let divisor = divisor
+    startSelection()
+    for block in highs.indices where highs[block] >= floor {
+      for i in places(of: block) where stored[i] >= floor && stored[i] > -.infinity {
+        select(Token(i), stored[i] / divisor)
+      }
+    }
+  }
+
+  /// Keeps the smallest set of the most probable tokens whose share of the probability reaches a
+  /// mass, one at least; of equal logits the lowest tokens.
+  ///
   /// - Complexity: O(candidates) expected.
-  mutating func keepFirst(reaching goal: Double, of total: Double) {
+  mutating func keepFirst(reaching mass: Double) {
+    if !isListed, count >= Self.fewestInPasses, keepFirstAboveTail(reaching: mass) { return }
+    let total = weigh()
+    let goal = mass * total
     heap.removeAll(keepingCapacity: true)
     // Tokens of less than their even share of what is left out cannot all be needed: those below
     // sum to less than total - goal. A little lower, so that rounding drops none that counts.
     let floor = (total - goal) / Double(count) * (1 - 0x1p-20)
     if isListed {
-      for i in listed.indices where weights[listed[i].index] >= floor {
-        heap.append(listed[i].rawValue)
-      }
+      for token in listed where weights[token.index] >= floor { heap.append(token.rawValue) }
     } else {
-      for i in 0..<count where weights[i] >= floor && logits[i] > -.infinity {
+      for i in 0..<count where weights[i] >= floor && stored[i] > -.infinity {
         heap.append(UInt32(i))
       }
     }
+    let kept = moveFirst(reaching: goal, byWeight: true)
+    if kept > 0 { keep(through: heap[kept - 1]) }
+  }
+
+  /// Moves the first tokens of ``heap``, one at least, until their weights reach a goal, to its
+  /// beginning, the last of them to their end; or until there are so many.
+  ///
+  /// - Returns: how many they are.
+  private mutating func moveFirst(
+    reaching goal: Double, byWeight: Bool
+  ) -> Int {
     // Quick-select by mass: [0, low) is kept, [high, ...) is not.
     var low = 0
     var high = heap.count
@@ -462,82 +590,232 @@ public struct NextTokens: Sendable {
         ? (comesFirst(b, c) ? b : comesFirst(a, c) ? c : a)
         : (comesFirst(a, c) ? a : comesFirst(b, c) ? c : b)
       var split = low
-      var mass = 0.0
+      var before = 0.0
       for place in low..<high where comesFirst(heap[place], pivot) {
-        mass += weights[Int(heap[place])]
+        before += byWeight ? weights[Int(heap[place])] : 1
         heap.swapAt(place, split)
         split += 1
       }
-      if sum + mass >= goal && split > low {
+      if sum + before >= goal && split > low {
         high = split
       } else {
         // The pivot comes next.
         guard let place = heap[split..<high].firstIndex(of: pivot) else { break }
         heap.swapAt(place, split)
-        sum += mass + weights[Int(pivot)]
+        sum += before + (byWeight ? weights[Int(pivot)] : 1)
         low = split + 1
-        if sum >= goal {
-          high = low
-          break
-        }
+        if sum >= goal { return low }
       }
     }
-    if low < high {
-      // A few by insertion.
-      for place in low..<high {
-        var here = place
-        while here > low, comesFirst(heap[here], heap[here - 1]) {
-          heap.swapAt(here, here - 1)
-          here -= 1
-        }
-      }
-      while low < high, sum < goal || low == 0 {
-        sum += weights[Int(heap[low])]
-        low += 1
+    // A few by insertion.
+    for place in low..<high {
+      var here = place
+      while here > low, comesFirst(heap[here], heap[here - 1]) {
+        heap.swapAt(here, here - 1)
+        here -= 1
       }
     }
-    if low > 0 { keep(through: heap[low - 1]) }
+    while low < high, sum < goal || low == 0 {
+      sum += byWeight ? weights[Int(heap[low])] : 1
+      low += 1
+    }
+    return low
   }
 
   /// Keeps a token and those that come before it by logit.
   private mutating func keep(through last: UInt32) {
-    let limit = logits[Int(last)]
+    let limit = stored[Int(last)]
     if isListed {
       var kept = 0
       for i in listed.indices {
         let token = listed[i]
-        let logit = logits[token.index]
+        let logit = stored[token.index]
         if logit > limit || (logit == limit && token.rawValue <= last) {
           listed[kept] = token
           kept += 1
         } else {
-          logits[token.index] = -.infinity
+          stored[token.index] = -.infinity
         }
       }
       listed.removeLast(listed.count - kept)
       return
     }
-    listed.removeAll(keepingCapacity: true)
+    startSelection()
     for i in 0..<count {
-      let logit = logits[i]
-      if logit > limit || (logit == limit && i <= Int(last)) {
-        listed.append(Token(i))
-      } else {
-        logits[i] = -.infinity
+      let logit = stored[i]
+      if logit > limit || (logit == limit && i <= Int(last)) { select(Token(i), logit) }
+    }
+  }
+
+  // MARK: The nucleus without weights of the tail
+
+  private static let bucketCount = 1024
+  /// How much of what a nucleus leaves out is looked for in the tail: enough that few tokens stand
+  /// above it, and so little that a sample of a thousand tokens seldom says too much.
+  private static let tailShare = 0.7
+
+  /// Keeps the nucleus, whose weights and order alone are computed to all digits.
+  ///
+  /// The tail's sum, in single precision, leaves the total within bounds. Where both give the same
+  /// nucleus it is that of the exact total.
+  ///
+  /// - Returns: whether they do; else nothing has changed.
+  private mutating func keepFirstAboveTail(reaching mass: Double) -> Bool {
+    refresh()
+    guard mass > 0, let distance = tailDistance(leaving: 1 - mass) else { return false }
+    let cut = Float(-distance * log2OfE)
+    let tail = DenseNumbers.tail(
+      of: stored, minus: high, times: log2OfE / divisor, below: cut, marks: &marks)
+    heap.removeAll(keepingCapacity: true)
+    for word in marks.indices {
+      var bits = marks[word]
+      while bits != 0 {
+        heap.append(UInt32(64 * word + bits.trailingZeroBitCount))
+        bits &= bits - 1
       }
     }
-    isListed = true
+    let top = high / divisor
+    for place in heap.indices { keys[place] = stored[Int(heap[place])] / divisor }
+    let head = DenseNumbers.exponentials(
+      of: keys, first: heap.count, minus: top, into: &weights)
+    // Differences of logits are rounded too, and so is the sum.
+    let slack =
+      tail * (DenseNumbers.tailError.relative + 0x1p-50 * (abs(top) + 120)) + head * 1e-13
+      + Double(count) * DenseNumbers.tailError.absolute
+    let (least, most) = (mass * (head + tail - slack), mass * (head + tail + slack))
+    guard head >= most else { return false }
+
+    // The bucket in which the sum reaches the goal.
+    for i in buckets.indices { buckets[i] = 0 }
+    let scale = Double(Self.bucketCount) / (distance * (1 + 0x1p-20))
+    for place in heap.indices {
+      buckets[bucket((top - keys[place]) * scale)] += weights[place]
+    }
+    var sum = 0.0
+    var last = 0
+    while last < Self.bucketCount - 1, sum + buckets[last] < least {
+      sum += buckets[last]
+      last += 1
+    }
+    numbers.removeAll(keepingCapacity: true)
+    for place in heap.indices where bucket((top - keys[place]) * scale) == last {
+      numbers.append(place)
+    }
+    // As many as insertion still sorts at once.
+    guard numbers.count <= 256 else { return false }
+    for i in numbers.indices {
+      var here = i
+      // Of equals the lower token stands first already.
+      while here > 0, keys[numbers[here]] > keys[numbers[here - 1]] {
+        numbers.swapAt(here, here - 1)
+        here -= 1
+      }
+    }
+    guard
+      let place = numbers.first(where: {
+        sum += weights[$0]
+        return sum >= least
+      })
+    else { return false }
+    let limit = keys[place]
+    // Between the bounds, or so near the cut that one below it might have the same quotient.
+    guard sum - weights[place] < least, sum >= most,
+      (limit - top) * log2OfE > Double(cut) + 0x1p-18 * (distance + 1) + 0x1p-48 * abs(top)
+    else { return false }
+
+    startSelection()
+    for here in heap.indices
+    where keys[here] > limit || (keys[here] == limit && here <= place) {
+      select(Token(rawValue: heap[here]), keys[here])
+    }
+    return true
+  }
+
+  private func bucket(_ place: Double) -> Int { min(Self.bucketCount - 1, Int(place)) }
+
+  /// How far below the largest logit tokens most likely begin that have but a part of the share left
+  /// out; `nil` where half of the tokens or more stand above them.
+  private mutating func tailDistance(leaving share: Double) -> Double? {
+    // The block maxima hold most of the mass; other tokens are represented by a thousand of them.
+    let blocks = highs.count
+    let drawn = min(DenseNumbers.blockCount / 2, max(1, 1024 / blocks))
+    var sampled = blocks
+    for block in highs.indices {
+      keys[block] = highs[block] / divisor
+      let places = places(of: block)
+      // A stretch that moves from block to block, so that no period of the vocabulary matters.
+      let offset = 29 * block % (DenseNumbers.blockCount - drawn)
+      for i in places.dropFirst(offset).prefix(drawn) where stored[i] < highs[block] {
+        keys[sampled] = stored[i] / divisor
+        sampled += 1
+      }
+    }
+    let top = high / divisor
+    _ = DenseNumbers.exponentials(of: keys, first: sampled, minus: top, into: &weights)
+    let each = Double(count - blocks) / Double(max(1, sampled - blocks))
+    // Further down than 80 nats, where a cut must not lie, all weights together are nothing.
+    let scale = Double(Self.bucketCount) / 80
+    for i in buckets.indices { buckets[i] = 0 }
+    var total = 0.0
+    for i in 0..<sampled where weights[i] > 0 {
+      let weight = i < blocks ? weights[i] : each * weights[i]
+      buckets[bucket((top - keys[i]) * scale)] += weight
+      total += weight
+    }
+    var last = Self.bucketCount - 1
+    var sum = 0.0
+    while last > 0, sum + buckets[last] <= Self.tailShare * share * total {
+      sum += buckets[last]
+      last -= 1
+    }
+    let distance = Double(last + 1) / scale
+    var above = 0
+    for i in blocks..<sampled where keys[i] >= top - distance { above += 1 }
+    return 2 * above <= sampled - blocks ? distance : nil
   }
 
   /// Remembers the ends' logits.
   mutating func saveEnds() {
-    for i in ends.indices { saved[i] = logits[ends[i].index] }
+    for i in ends.indices { saved[i] = self[ends[i]] }
   }
 
   /// Brings back the ends that were left at ``saveEnds()``.
   mutating func restoreEnds() {
-    for i in ends.indices where saved[i] > -.infinity && logits[ends[i].index] == -.infinity {
+    for i in ends.indices where saved[i] > -.infinity && self[ends[i]] == -.infinity {
       restore(ends[i], saved[i])
     }
+  }
+}
+
+/// 1 / log 2.
+private let log2OfE = 1.442_695_040_888_963_4
+
+extension [Double] {
+  /// The k-th largest of the first numbers, whose order is lost.
+  ///
+  /// - Complexity: O(count) expected.
+  fileprivate mutating func largest(_ k: Int, ofFirst count: Int) -> Double {
+    var low = 0
+    var high = count - 1
+    while low < high {
+      let pivot = self[low + (high - low) / 2]
+      var (i, j) = (low, high)
+      while i <= j {
+        while self[i] > pivot { i += 1 }
+        while self[j] < pivot { j -= 1 }
+        guard i <= j else { break }
+        swapAt(i, j)
+        i += 1
+        j -= 1
+      }
+      if k - 1 <= j {
+        high = j
+      } else if k - 1 >= i {
+        low = i
+      } else {
+        break
+      }
+    }
+    return self[k - 1]
   }
 }

@@ -1,91 +1,104 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// Passes over all numbers of a vocabulary, written so that the compiler makes vectors of them.
+internal import CKernels
+
+/// Passes over all numbers of a vocabulary, on the widest vectors that the machine has.
 package enum DenseNumbers {
-  /// The largest of some logits, and whether one is not a number or plus infinity.
-  static func largest(_ logits: borrowing Span<Double>) -> (largest: Double, isBad: Bool) {
-    unsafe logits.withUnsafeBufferPointer { logits in
-      // Four maxima at once: one alone would wait for each comparison.
-      var (a, b, c, d) = (-Double.infinity, -Double.infinity, -Double.infinity, -Double.infinity)
-      var isBad = false
-      var i = 0
-      while i + 4 <= logits.count {
-        let (w, x, y, z) = unsafe (logits[i], logits[i + 1], logits[i + 2], logits[i + 3])
-        if w > a { a = w }
-        if x > b { b = x }
-        if y > c { c = y }
-        if z > d { d = z }
-        // Only a number below infinity is.
-        isBad = isBad || !(w < .infinity && x < .infinity && y < .infinity && z < .infinity)
-        i += 4
+  /// How many numbers share one of the maxima of ``scan(_:into:)``.
+  package static let blockCount = Int(GENSAMPLE_BLOCK)
+
+  /// How far ``tail(of:minus:times:below:marks:)`` may be off, as a part of what it returns and for
+  /// each number.
+  package static let tailError = (relative: 6e-6, absolute: 1e-16)
+
+  /// What a pass over logits finds.
+  package struct Scan {
+    /// The largest of them.
+    package let high: Double
+    /// The least of them.
+    package let low: Double
+    /// Whether one may be plus infinity or not a number, for then none of the above holds; a few
+    /// huge ones look like it.
+    package let mayBeBad: Bool
+  }
+
+  /// Finds the maximum of each block of logits, and of all.
+  package static func scan(_ logits: [Double], highs: inout [Double]) -> Scan {
+    check(logits.count, highs)
+    return unsafe logits.withUnsafeBufferPointer { logits in
+      unsafe highs.withUnsafeMutableBufferPointer { highs in
+        unsafe scan(logits, to: nil, highs)
       }
-      while i < logits.count {
-        let w = unsafe logits[i]
-        if w > a { a = w }
-        isBad = isBad || !(w < .infinity)
-        i += 1
-      }
-      return (max(max(a, b), max(c, d)), isBad)
     }
+  }
+
+  /// Copies logits and finds the same.
+  package static func copy(
+    _ logits: UnsafeBufferPointer<Double>, to copies: inout [Double], highs: inout [Double]
+  ) -> Scan {
+    check(logits.count, highs)
+    precondition(copies.count >= logits.count, "a place for each number")
+    return unsafe copies.withUnsafeMutableBufferPointer { copies in
+      unsafe highs.withUnsafeMutableBufferPointer { highs in
+        unsafe scan(logits, to: copies.baseAddress, highs)
+      }
+    }
+  }
+
+  private static func check(_ count: Int, _ highs: [Double]) {
+    precondition(highs.count * blockCount >= count, "a place for each block")
+  }
+
+  private static func scan(
+    _ logits: UnsafeBufferPointer<Double>, to copies: UnsafeMutablePointer<Double>?,
+    _ highs: UnsafeMutableBufferPointer<Double>
+  ) -> Scan {
+    guard let from = logits.baseAddress, let blocks = highs.baseAddress else {
+      return Scan(high: -.infinity, low: .infinity, mayBeBad: false)
+    }
+    let found = unsafe gensample_scan_logits(from, copies, logits.count, blocks)
+    return Scan(high: found.high, low: found.low, mayBeBad: found.may_be_bad)
   }
 
   /// Writes exp(x - high) for each of the first numbers, none above high, and returns the sum.
   ///
   /// **Accuracy.** 2 ulps; below exp(-700) it is 0.
-  ///
-  /// Reference: Cody and Waite 1980, "Software manual for the elementary functions", chapter 6, for
-  /// the reduction; the series to the degree at which the next term is below rounding.
   package static func exponentials(
     of numbers: [Double], first count: Int, minus high: Double, into weights: inout [Double]
   ) -> Double {
     precondition(weights.count >= count && numbers.count >= count, "a place for each number")
     return unsafe numbers.withUnsafeBufferPointer { numbers in
       unsafe weights.withUnsafeMutableBufferPointer { weights in
-        for i in 0..<count {
-          unsafe weights[i] = exponential(numbers[i] - high)
-        }
-        var (a, b, c, d) = (0.0, 0.0, 0.0, 0.0)
-        var i = 0
-        while i + 4 <= count {
-          unsafe a += weights[i]
-          unsafe b += weights[i + 1]
-          unsafe c += weights[i + 2]
-          unsafe d += weights[i + 3]
-          i += 4
-        }
-        while i < count {
-          unsafe a += weights[i]
-          i += 1
-        }
-        return (a + b) + (c + d)
+        guard let from = numbers.baseAddress, let to = weights.baseAddress else { return 0 }
+        return unsafe gensample_exponentials(from, count, high, to)
       }
     }
   }
 
-  /// exp(x) for x <= 0 without a branch or a call.
-  @inline(__always)
-  private static func exponential(_ x: Double) -> Double {
-    let bounded = x > -700 ? x : -700
-    // Adding 1.5 x 2^52 rounds to a whole number, which then stands in the lowest bits.
-    let shifted = bounded * 1.442_695_040_888_963_4 + 0x1.8p52
-    let n = shifted - 0x1.8p52
-    let r = (bounded - n * 0x1.62e42fee00000p-1) - n * 0x1.a39ef35793c76p-33
-    var p = 1.0 / 6_227_020_800
-    p = p * r + 1.0 / 479_001_600
-    p = p * r + 1.0 / 39_916_800
-    p = p * r + 1.0 / 3_628_800
-    p = p * r + 1.0 / 362_880
-    p = p * r + 1.0 / 40_320
-    p = p * r + 1.0 / 5_040
-    p = p * r + 1.0 / 720
-    p = p * r + 1.0 / 120
-    p = p * r + 1.0 / 24
-    p = p * r + 1.0 / 6
-    p = p * r + 0.5
-    p = p * r + 1
-    p = p * r + 1
-    let power = Double(bitPattern: (shifted.bitPattern &+ 1023) &<< 52)
-    let value = p * power
-    return x > -700 ? value : 0
+  /// The sum of some of the numbers.
+  package static func sum(_ numbers: borrowing Span<Double>, _ range: Range<Int>) -> Double {
+    precondition(range.lowerBound >= 0 && range.upperBound <= numbers.count, "a range within")
+    return unsafe numbers.withUnsafeBufferPointer { numbers in
+      guard let base = numbers.baseAddress else { return 0 }
+      return unsafe gensample_sum(base + range.lowerBound, range.count)
+    }
+  }
+
+  /// The sum of 2^((x - high) scale) over the numbers for which the exponent, rounded to single
+  /// precision, lies below a cut; the others are marked by bits, the lowest bit of a word first.
+  ///
+  /// **Accuracy.** ``tailError``.
+  package static func tail(
+    of numbers: [Double], minus high: Double, times scale: Double, below cut: Float,
+    marks: inout [UInt64]
+  ) -> Double {
+    precondition(
+      marks.count >= 2 * ((numbers.count + 127) / 128), "a bit for each number, two words at once")
+    return unsafe numbers.withUnsafeBufferPointer { numbers in
+      unsafe marks.withUnsafeMutableBufferPointer { marks in
+        guard let from = numbers.baseAddress, let bits = marks.baseAddress else { return 0 }
+        return unsafe gensample_tail(from, numbers.count, high, scale, cut, bits)
+      }
+    }
   }
 }

@@ -38,6 +38,7 @@ public struct RandomChoices: ChoiceSource, Hashable, Sendable {
   /// - Complexity: O(count).
   @inlinable
   public mutating func index(weights: borrowing Span<Double>) -> Int {
+    if weights.count >= 1024 { return indexByBlocks(weights: weights) }
     var total = 0.0
     for i in weights.indices { total += weights[i] }
     precondition(total > 0 && total < .infinity, "weights have a positive, finite sum")
@@ -51,6 +52,42 @@ public struct RandomChoices: ChoiceSource, Hashable, Sendable {
     }
     // Rounding can leave the mark at the very total.
     return last
+  }
+
+  /// The same, passing over blocks in whose sums the mark does not lie.
+  @usableFromInline
+  mutating func indexByBlocks(weights: borrowing Span<Double>) -> Int {
+    let block = DenseNumbers.blockCount
+    func places(_ first: Int, _ weights: borrowing Span<Double>) -> Range<Int> {
+      first..<min(first + block, weights.count)
+    }
+    var total = 0.0
+    for first in stride(from: 0, to: weights.count, by: block) {
+      total += DenseNumbers.sum(weights, places(first, weights))
+    }
+    precondition(total > 0 && total < .infinity, "weights have a positive, finite sum")
+    let mark = uniform() * total
+    var sum = 0.0
+    var last = 0
+    for first in stride(from: 0, to: weights.count, by: block) {
+      let places = places(first, weights)
+      let reached = sum + DenseNumbers.sum(weights, places)
+      guard mark < reached else {
+        sum = reached
+        continue
+      }
+      for i in places where weights[i] > 0 {
+        sum += weights[i]
+        last = i
+        if mark < sum { return i }
+      }
+      // Another order of the sum can round to less than the block's.
+      return last
+    }
+    // Rounding can leave the mark at the very total.
+    var end = weights.count - 1
+    while end > 0, weights[end] == 0 { end -= 1 }
+    return end
   }
 
   /// True with probability min(1, exp(r)): the threshold is drawn first.

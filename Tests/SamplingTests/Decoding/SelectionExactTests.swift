@@ -4,18 +4,28 @@ import Sampling
 import SamplingLaws
 import Testing
 
-/// Selection by threshold against its slow twin, which sorts; vocabularies large enough that the
-/// threshold is bracketed before it is looked for.
+/// Selection by threshold against its slow twin, which sorts; vocabularies from one token to those of
+/// neural models, on both sides of each number from which another way is taken.
 @Suite struct SelectionExactTests {
-  /// Logits with ties and removed tokens.
-  private func rows() -> [[Double]] {
+  /// Kinds of logits.
+  enum Shape: String, CaseIterable {
+    case normal, wide, flat, equal, tied, peaked, masked, falling, huge
+  }
+
+  private func row(_ shape: Shape, _ count: Int) -> [Double] {
     var random = RandomChoices(seed: 3)
-    return (0..<12).map { row in
-      (0..<1500).map { token in
-        if row % 3 == 1, token % 7 == 0 { return -.infinity }
-        let value = normalQuantile((Double(random.index(below: 1000)) + 0.5) / 1000)
-        // Every other row has few values and many ties.
-        return row % 2 == 0 ? 3 * value : value.rounded()
+    return (0..<count).map { token in
+      let value = normalQuantile((Double(random.index(below: 1 << 20)) + 0.5) / Double(1 << 20))
+      switch shape {
+      case .normal: return 3 * value
+      case .wide: return 40 * value
+      case .flat: return 0.01 * value
+      case .equal: return 2
+      case .tied: return (2 * value).rounded() / 2
+      case .peaked: return token == count / 2 ? 30 : value
+      case .masked: return token % 7 == 0 || token > count / 2 + 1 ? 3 * value : -.infinity
+      case .falling: return -Double(token) * 0.01
+      case .huge: return 1e9 + 3 * value
       }
     }
   }
@@ -24,50 +34,126 @@ import Testing
     row.indices.filter { row[$0] > -.infinity }.sorted { (row[$1], $0) < (row[$0], $1) }
   }
 
-  private func kept(
-    _ transforms: [any NextTokenTransform], _ row: [Double]
-  ) throws -> [Int] {
+  /// The first tokens whose weights reach a share of the whole, by sorting and adding up.
+  private func nucleus(_ row: [Double], _ mass: Double) -> [Int] {
+    let order = sorted(row)
+    let weights = order.map { LogSpace.exp(row[$0] - row[order[0]]) }
+    // From the least on, so that the sum is right to the last digits.
+    let goal = mass * weights.reversed().reduce(0, +)
+    var sum = 0.0
+    var count = 0
+    repeat {
+      sum += weights[count]
+      count += 1
+    } while sum < goal && count < order.count
+    return order.prefix(count).sorted()
+  }
+
+  private func kept(_ transforms: [any NextTokenTransform], _ row: [Double]) throws -> [Int] {
     var chain = TransformChain(transforms)
     var choices = RandomChoices(seed: 1)
     var next = NextTokens(count: row.count, ends: [])
     try next.begin(row)
     try chain.apply(to: &next, using: &choices)
-    let removed = row.indices.filter { next[Token($0)] == -.infinity }
     let left = next.candidates.map(\.index)
-    #expect(removed.count + left.count == row.count)
-    for i in left { #expect(next[Token(i)] == row[i]) }
+    // All ways of asking agree.
+    let best = next.best
+    var isKept = [Bool](repeating: false, count: row.count)
+    for i in left { isKept[i] = true }
+    for i in row.indices where (next[Token(i)] > -.infinity) != isKept[i] {
+      Issue.record("token \(i) of \(row.count) is and is not left")
+    }
+    let logits = next.logits
+    for i in row.indices where (logits[i] > -.infinity) != isKept[i] {
+      Issue.record("token \(i) of \(row.count) has the logit \(logits[i])")
+    }
+    #expect(best.token.index == left.max { (logits[$0], $1) < (logits[$1], $0) })
+    #expect(best.logit == logits[best.token.index])
     return left
   }
 
-  @Test(arguments: [1, 2, 40, 300, 1499, 1500, 1900])
-  func topK(k: Int) throws {
-    for row in rows() {
-      #expect(try kept([TopK(k)], row) == sorted(row).prefix(k).sorted())
-      // Behind another transform the tokens are listed.
-      let first = Array(sorted(row).prefix(max(k, 100)))
-      #expect(
-        try kept([TopK(max(k, 100)), TopK(k)], row) == first.prefix(k).sorted())
+  static let counts = [1, 2, 130, 1023, 1024, 1500, 5000]
+
+  @Test(arguments: Shape.allCases, counts) func topK(shape: Shape, count: Int) throws {
+    let row = row(shape, count)
+    let order = sorted(row)
+    for k in [1, 2, 8, 12, 13, 40, 300, count - 1, count, count + 7] where k > 0 {
+      #expect(try kept([TopK(k)], row) == order.prefix(k).sorted())
+      // Tokens that a temperature makes equal are told apart by number.
+      let warm = row.map { $0 / 3 }
+      #expect(try kept([Temperature(3), TopK(k)], row) == sorted(warm).prefix(k).sorted())
+      // Behind another selection the tokens are listed.
+      let wider = max(k, 100)
+      #expect(try kept([TopK(wider), TopK(k)], row) == order.prefix(k).sorted())
     }
   }
 
-  @Test(arguments: [0, 0.1, 0.5, 0.9, 0.95, 0.999])
-  func nucleus(mass: Double) throws {
-    for row in rows() {
-      let order = sorted(row)
-      let total = LogSpace.sum(row)
-      var sum = 0.0
-      var expected: [Int] = []
-      for token in order {
-        expected.append(token)
-        sum += LogSpace.exp(row[token] - total)
-        // No sum of these rows lies within rounding of these masses.
-        if sum >= mass { break }
+  @Test(arguments: Shape.allCases, counts) func nucleus(shape: Shape, count: Int) throws {
+    let row = row(shape, count)
+    for mass in [0, 0.1, 0.5, 0.9, 0.95, 0.999] {
+      // Of equal tokens a sum may lie within rounding of the mass; the rows of others never do.
+      let isRisky = shape == .equal || shape == .tied && mass > 0
+      let found = try kept([Nucleus(mass)], row)
+      let expected = nucleus(row, mass)
+      #expect(isRisky ? abs(found.count - expected.count) <= 1 : found == expected)
+      let cold = row.map { $0 / 0.7 }
+      if !isRisky {
+        #expect(try kept([Temperature(0.7), Nucleus(mass)], row) == nucleus(cold, mass))
       }
-      #expect(try kept([Nucleus(mass)], row) == expected.sorted())
-      #expect(try kept([TopK(row.count - 1), Nucleus(mass)], row).isEmpty == false)
+      // Behind another selection.
+      let first = Array(sorted(row).prefix(count / 2 + 1)).sorted()
+      let half = first.map { row[$0] }
+      if !isRisky {
+        #expect(
+          try kept([TopK(count / 2 + 1), Nucleus(mass)], row)
+            == nucleus(half, mass).map { first[$0] })
+      }
       // Mutant: one token fewer is another set.
-      #expect(try kept([Nucleus(mass)], row) != expected.dropLast().sorted())
+      #expect(found != expected.dropLast().sorted())
     }
+  }
+
+  /// Vocabularies of neural models.
+  @Test(arguments: Shape.allCases, [32_000, 200_000]) func large(shape: Shape, count: Int) throws {
+    let row = row(shape, count)
+    #expect(try kept([TopK(40)], row) == sorted(row).prefix(40).sorted())
+    if shape == .tied || shape == .equal { return }
+    #expect(try kept([Nucleus(0.95)], row) == nucleus(row, 0.95))
+  }
+
+  /// Masses that lie within single precision of the sum up to a token: the tail's bounds leave both
+  /// sides open, and the exact sum decides.
+  @Test(arguments: [1500, 5000]) func nucleusAtTheBoundary(count: Int) throws {
+    let row = row(.normal, count)
+    let order = sorted(row)
+    let total = LogSpace.sum(row)
+    var sum = 0.0
+    for (place, token) in order.prefix(300).enumerated() {
+      sum += LogSpace.exp(row[token] - total)
+      guard place % 30 == 29 else { continue }
+      for (nudge, extra) in [(-1e-10, 0), (1e-10, 1)] {
+        #expect(
+          try kept([Nucleus(sum + nudge)], row) == order.prefix(place + 1 + extra).sorted())
+      }
+    }
+  }
+
+  /// Tokens changed one by one after a temperature and before a selection.
+  @Test(arguments: [130, 1500, 5000]) func changed(count: Int) throws {
+    var row = row(.normal, count)
+    var next = NextTokens(count: count, ends: [])
+    try next.begin(row)
+    var choices = NoRandomness()
+    try TransformChain.apply([Temperature(0.5)], to: &next, using: &choices)
+    row = row.map { $0 / 0.5 }
+    // The best ones fall, so that maxima have to be looked for anew; some rise, some go.
+    for (place, token) in sorted(row).prefix(200).enumerated() {
+      let logit: Double = place % 3 == 0 ? -.infinity : place % 3 == 1 ? row[token] - 9 : 8
+      next[Token(token)] = logit
+      row[token] = logit
+    }
+    try TransformChain.apply([TopK(1)], to: &next, using: &choices)
+    #expect(next.candidates.map(\.index) == [sorted(row)[0]])
   }
 
   /// Twice the spacing of doubles at 1, relative to libm.
@@ -81,5 +167,90 @@ import Testing
       if x < -700 { #expect(weight == 0) } else { #expect(abs(weight / exact - 1) < 4.5e-16) }
     }
     #expect(abs(sum / weights.reduce(0, +) - 1) < 1e-13)
+  }
+
+  /// The bound that selection leans on.
+  @Test(arguments: Shape.allCases) func tail(shape: Shape) {
+    for count in [1, 127, 128, 129, 1000, 5000] {
+      let row = row(shape, count)
+      let high = row.max() ?? 0
+      for (scale, cut) in [(1.44, Float(-3)), (0.3, -0.5), (7, -100), (1.44, 1)] {
+        var marks = [UInt64](repeating: .max, count: 2 * ((count + 127) / 128))
+        let sum = DenseNumbers.tail(
+          of: row, minus: high, times: scale, below: cut, marks: &marks)
+        var exact = 0.0
+        for i in row.indices {
+          let exponent = (row[i] - high) * scale
+          let isBelow = Float(exponent) < cut
+          #expect((marks[i / 64] >> UInt64(i % 64) & 1 == 0) == isBelow)
+          if isBelow { exact += LogSpace.exp(exponent * LogSpace.log(2)) }
+        }
+        // Nothing is marked behind the last.
+        #expect(
+          (count..<marks.count * 64).allSatisfy { marks[$0 / 64] >> UInt64($0 % 64) & 1 == 0 })
+        let bound =
+          DenseNumbers.tailError.relative * exact + DenseNumbers.tailError.absolute * Double(count)
+        #expect(abs(sum - exact) <= bound)
+      }
+    }
+  }
+
+  @Test func scan() {
+    for count in [1, 15, 16, 127, 128, 129, 5000] {
+      for shape in [Shape.normal, .masked, .falling] {
+        var row = row(shape, count)
+        let block = DenseNumbers.blockCount
+        var highs = [Double](repeating: .nan, count: (count + block - 1) / block)
+        let scan = DenseNumbers.scan(row, highs: &highs)
+        #expect(scan.high == row.max())
+        #expect(scan.low == row.min())
+        #expect(!scan.mayBeBad)
+        for i in highs.indices {
+          #expect(highs[i] == row[i * block..<min((i + 1) * block, count)].max())
+        }
+        for bad in [Double.nan, .infinity, -.nan] {
+          for place in [0, count / 2, count - 1] {
+            let logit = row[place]
+            row[place] = bad
+            #expect(DenseNumbers.scan(row, highs: &highs).mayBeBad)
+            row[place] = logit
+          }
+        }
+      }
+    }
+  }
+
+  /// A choice among many passes over blocks; it agrees with the walk from the first weight on.
+  @Test(arguments: [1, 2, 3]) func choiceAmongMany(seed: UInt64) {
+    for count in [1024, 5000] {
+      let weights = row(.masked, count).map { LogSpace.exp($0) }
+      var choices = RandomChoices(seed: seed)
+      var twin = choices.random
+      for _ in 0..<200 {
+        let mark = Double(twin.next() >> 11) * 0x1p-53 * weights.reduce(0, +)
+        var sum = 0.0
+        let expected = weights.firstIndex {
+          sum += $0
+          return mark < sum
+        }
+        #expect(choices.index(weights: weights) == expected)
+      }
+    }
+  }
+}
+
+private struct NoRandomness: ChoiceSource {
+  func index(below count: Int) -> Int { 0 }
+  func chance(_ probability: Double) -> Bool { true }
+  func index(weights: borrowing Span<Double>) -> Int { 0 }
+}
+
+extension TransformChain {
+  fileprivate static func apply(
+    _ transforms: [any NextTokenTransform], to next: inout NextTokens,
+    using choices: inout some ChoiceSource
+  ) throws {
+    var chain = TransformChain(transforms)
+    try chain.apply(to: &next, using: &choices)
   }
 }

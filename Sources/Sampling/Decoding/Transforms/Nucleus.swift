@@ -30,8 +30,7 @@ public struct Nucleus: Truncation {
   /// - Complexity: O(candidates) expected.
   public func truncate(_ next: inout NextTokens, using choices: inout some ChoiceSource) {
     guard mass < 1 else { return }
-    let total = next.weigh()
-    next.keepFirst(reaching: mass * total, of: total)
+    next.keepFirst(reaching: mass)
   }
 }
 
@@ -71,13 +70,13 @@ public struct LocallyTypical: Truncation {
       next.keys[token.index] = -abs(logTotal - (next[token] - high) - entropy)
     }
     next.orderByKey()
-    next.keepFirst(reaching: mass * total)
+    next.takeFirst(reaching: mass * total)
   }
 }
 
 extension NextTokens {
   /// Keeps the first tokens of the prepared order, one at least, until their weights reach a goal.
-  mutating func keepFirst(reaching goal: Double) {
+  mutating func takeFirst(reaching goal: Double) {
     var sum = 0.0
     repeat {
       guard let token = takeNext() else { break }

@@ -33,8 +33,9 @@ public struct Temperature: NextTokenTransform {
       for token in next.candidates where token != best.token { next.remove(token) }
       return
     }
-    let low = next.lowest()
-    let isFinite = (low / temperature).isFinite && (best.logit / temperature).isFinite
+    let isFinite =
+      temperature > 1
+      || ((next.lowest() / temperature).isFinite && (best.logit / temperature).isFinite)
     let origin = isFinite ? 0 : best.logit
     next.divide(by: temperature, origin: origin)
   }
