@@ -62,7 +62,7 @@ WIDEST struct gensample_scan gensample_scan_logits(
     const double *_Nonnull from, double *_Nullable to, size_t count, double *_Nonnull highs) {
   const numbers top = __builtin_inf(), bottom = -__builtin_inf();
   numbers high = bottom, low = top;
-  masks bad = 0;
+  masks good = -1;
   for (size_t first = 0; first < count; first += GENSAMPLE_BLOCK) {
     numbers block = bottom;
     size_t end = first + GENSAMPLE_BLOCK;
@@ -79,7 +79,7 @@ WIDEST struct gensample_scan gensample_scan_logits(
       block = x > block ? x : block;
       low = x < low ? x : low;
       // A sum is below infinity only if both are; where two large ones overflow, who asks looks.
-      bad |= ~(x + y < top);
+      good &= x + y < top;
       block = y > block ? y : block;
       low = y < low ? y : low;
     }
@@ -88,7 +88,7 @@ WIDEST struct gensample_scan gensample_scan_logits(
       if (to) to[i] = x;
       block[0] = x > block[0] ? x : block[0];
       low[0] = x < low[0] ? x : low[0];
-      bad[0] |= x < top[0] ? 0 : -1;
+      good[0] &= x < top[0] ? -1 : 0;
     }
     double largest = block[0];
     for (int lane = 1; lane < 8; lane++) {
@@ -100,7 +100,7 @@ WIDEST struct gensample_scan gensample_scan_logits(
   struct gensample_scan scan = {high[0], low[0], false};
   for (int lane = 0; lane < 8; lane++) {
     scan.low = low[lane] < scan.low ? low[lane] : scan.low;
-    scan.may_be_bad = scan.may_be_bad || bad[lane] != 0;
+    scan.may_be_bad = scan.may_be_bad || good[lane] == 0;
   }
   return scan;
 }

@@ -3,13 +3,15 @@
 import Foundation
 import Sampling
 
-/// The cost of one token after its logits are there: transforms and the draw, one thread.
+/// The cost of one token after its logits are there, one thread: reading them from memory that other
+/// rows have passed through since, checking them, setting the text, all transforms and the draw with
+/// its log-probability.
 enum DecodingBenchmark {
   static func run(_ setting: Setting) throws {
     say("microseconds a token, logits normal with a deviation of 3; one thread\n")
     for size in [32_000, 50_257, 128_256] {
       for (name, transforms) in try chains() where setting.only.map(name.contains) ?? true {
-        let seconds = try measure(size, transforms, steps: setting.steps ?? 200)
+        let seconds = try measure(size, transforms, steps: setting.steps ?? 40)
         say("\(size)  \(String(format: "%8.1f", seconds * 1e6))  \(name)")
       }
     }
@@ -42,7 +44,8 @@ enum DecodingBenchmark {
     var chain = TransformChain(transforms)
     var next = NextTokens(count: size, ends: [Token(0)])
     var sum = 0.0
-    let seconds = try fastest {
+    // Short runs, so that other work on the machine leaves some of them alone.
+    let seconds = try fastest(of: 40) {
       for step in 0..<steps {
         next.setText(text, promptCount: 0)
         try next.begin(rows[step % 8])

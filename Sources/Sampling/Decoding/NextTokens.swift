@@ -52,10 +52,12 @@ public struct NextTokens: Sendable {
   private var stamps: [UInt32]
   private var stamp: UInt32 = 0
   /// The largest stored logit of each block; not a number where it has to be looked for. Meaningless
-  /// once tokens are listed, as are the four below.
+  /// once tokens are listed, as are the two below.
   private var highs: [Double]
-  /// The largest of all, unless there were changes.
+  /// The largest of all, or not a number.
   private var high = -Double.infinity
+  private var hasUnknownHighs = false
+  /// Whether a logit has changed since all were found good.
   private var isChanged = false
   /// No stored logit is lower.
   private var low = Double.nan
@@ -69,8 +71,7 @@ public struct NextTokens: Sendable {
   private var heapCount = 0
   private var saved: [Double]
   var numbers: [Int] = []
-  private var marks: [UInt64]
-  private var buckets: [Double]
+  private var nucleus: NucleusSelection
 
   /// Room for a vocabulary.
   ///
@@ -85,8 +86,7 @@ public struct NextTokens: Sendable {
     stamps = [UInt32](repeating: 0, count: count)
     let block = DenseNumbers.blockCount
     highs = [Double](repeating: -.infinity, count: (count + block - 1) / block)
-    marks = [UInt64](repeating: 0, count: 2 * ((count + 127) / 128))
-    buckets = [Double](repeating: 0, count: Self.bucketCount)
+    nucleus = NucleusSelection(count: count)
     weights = [Double](repeating: 0, count: count)
     keys = weights
     saved = [Double](repeating: -.infinity, count: ends.count)
@@ -157,14 +157,16 @@ public struct NextTokens: Sendable {
     high = scan.high
     low = scan.low
     mayBeBad = scan.mayBeBad
-    isChanged = false
+    hasUnknownHighs = false
+    isChanged = true
     foremost = nil
   }
 
   /// Writes the list.
   private mutating func list() {
     listed.removeAll(keepingCapacity: true)
-    for i in 0..<count where stored[i] > -.infinity {
+    // What is not a number stays, so that it is found.
+    for i in 0..<count where stored[i] != -.infinity {
       stored[i] = stored[i] / divisor
       listed.append(Token(i))
     }
@@ -184,6 +186,7 @@ public struct NextTokens: Sendable {
     isPartial = true
     divisor = 1
     foremost = nil
+    isChanged = false
   }
 
   /// Lists a token of a selection with its logit.
@@ -191,6 +194,20 @@ public struct NextTokens: Sendable {
     listed.append(token)
     stamps[token.index] = stamp
     stored[token.index] = logit
+  }
+
+  /// Lists the first tokens of the nucleus.
+  private mutating func select(_ kept: Int) {
+    unsafe stored.withUnsafeMutableBufferPointer { stored in
+      unsafe stamps.withUnsafeMutableBufferPointer { stamps in
+        for i in 0..<kept {
+          let token = Token(rawValue: nucleus.tokens[i])
+          listed.append(token)
+          unsafe stamps[token.index] = stamp
+          unsafe stored[token.index] = nucleus.logits[i]
+        }
+      }
+    }
   }
 
   /// Divides what is yet to be divided.
@@ -203,7 +220,7 @@ public struct NextTokens: Sendable {
 
   /// Finds maxima anew where they have gone.
   private mutating func refresh() {
-    guard isChanged else { return }
+    guard hasUnknownHighs else { return }
     high = -.infinity
     for block in highs.indices {
       if highs[block].isNaN {
@@ -213,7 +230,7 @@ public struct NextTokens: Sendable {
       }
       high = max(high, highs[block])
     }
-    isChanged = false
+    hasUnknownHighs = false
   }
 
   private func places(of block: Int) -> Range<Int> {
@@ -226,8 +243,8 @@ public struct NextTokens: Sendable {
     let old = stored[place]
     stored[place] = new
     foremost = nil
-    guard !isListed else { return }
     isChanged = true
+    guard !isListed else { return }
     if !(new < .infinity) { mayBeBad = true }
     if new < low { low = new }
     let block = place / DenseNumbers.blockCount
@@ -235,6 +252,12 @@ public struct NextTokens: Sendable {
       highs[block] = new
     } else if old == highs[block] {
       highs[block] = .nan
+      hasUnknownHighs = true
+    }
+    if new > high {
+      high = new
+    } else if old == high {
+      high = .nan
     }
   }
 
@@ -255,7 +278,7 @@ public struct NextTokens: Sendable {
     }
     set {
       guard self[token] > -.infinity else { return }
-      divideAll()
+      if divisor != 1 { divideAll() }
       change(token.index, to: newValue)
     }
   }
@@ -268,6 +291,7 @@ public struct NextTokens: Sendable {
     if isListed {
       for token in listed { stored[token.index] = (stored[token.index] - origin) / divisor }
       foremost = nil
+      isChanged = true
       return
     }
     divideAll()
@@ -322,6 +346,8 @@ public struct NextTokens: Sendable {
   ///
   /// - Throws: where a logit is not a number or plus infinity, or none is left.
   mutating func settle(after transform: @autoclosure () -> String?) throws(DecodingError) {
+    guard isChanged else { return }
+    isChanged = false
     guard isListed else {
       if mayBeBad {
         if let place = stored.firstIndex(where: { !($0 < .infinity) }) {
@@ -329,7 +355,7 @@ public struct NextTokens: Sendable {
         }
         mayBeBad = false
       }
-      refresh()
+      if high.isNaN { refresh() }
       if high == -.infinity { throw nothingLeft(transform()) }
       return
     }
@@ -432,6 +458,7 @@ public struct NextTokens: Sendable {
     // The largest goes first: beside a huge one the logarithm of the sum would vanish.
     for token in candidates { stored[token.index] = stored[token.index] - high - logTotal }
     foremost = nil
+    isChanged = true
   }
 
   /// Draws a token in proportion to its weight.
@@ -490,6 +517,7 @@ public struct NextTokens: Sendable {
   /// Removes all tokens that ``takeNext()`` has not handed out.
   mutating func removeRest() {
     for i in 0..<heapCount { stored[Int(heap[i])] = -.infinity }
+    isChanged = true
     foremost = nil
   }
 
@@ -537,16 +565,20 @@ public struct NextTokens: Sendable {
   /// Lists the tokens that reach the k-th of the block maxima: k at least do.
   private mutating func listThose(beyondBlockMaximum k: Int) {
     refresh()
-    numbers.removeAll(keepingCapacity: true)
     for block in highs.indices { keys[block] = highs[block] }
     let floor = leastEqual(keys.largest(k, ofFirst: highs.count))
     let divisor = divisor
-    startSelection()
-    for block in highs.indices where highs[block] >= floor {
-      for i in places(of: block) where stored[i] >= floor && stored[i] > -.infinity {
-        select(Token(i), stored[i] / divisor)
+    heap.removeAll(keepingCapacity: true)
+    unsafe stored.withUnsafeBufferPointer { stored in
+      for block in highs.indices where highs[block] >= floor {
+        for i in places(of: block) {
+          let logit = unsafe stored[i]
+          if logit >= floor && logit > -.infinity { heap.append(UInt32(i)) }
+        }
       }
     }
+    startSelection()
+    for token in heap { select(Token(rawValue: token), stored[Int(token)] / divisor) }
   }
 
   /// Keeps the smallest set of the most probable tokens whose share of the probability reaches a
@@ -554,7 +586,18 @@ public struct NextTokens: Sendable {
   ///
   /// - Complexity: O(candidates) expected.
   mutating func keepFirst(reaching mass: Double) {
-    if !isListed, count >= Self.fewestInPasses, keepFirstAboveTail(reaching: mass) { return }
+    if !isListed, count >= Self.fewestInPasses, mass > 0 {
+      refresh()
+      if let kept = nucleus.find(
+        reaching: mass, in: stored, highs: highs, high: high, divisor: divisor)
+      {
+        let top = high / divisor
+        startSelection()
+        select(kept)
+        foremost = nucleus.logits.prefix(kept).firstIndex(of: top).map { listed[$0] }
+        return
+      }
+    }
     let total = weigh()
     let goal = mass * total
     heap.removeAll(keepingCapacity: true)
@@ -647,133 +690,6 @@ public struct NextTokens: Sendable {
     }
   }
 
-  // MARK: The nucleus without weights of the tail
-
-  private static let bucketCount = 1024
-  /// How much of what a nucleus leaves out is looked for in the tail: enough that few tokens stand
-  /// above it, and so little that a sample of a thousand tokens seldom says too much.
-  private static let tailShare = 0.7
-
-  /// Keeps the nucleus, whose weights and order alone are computed to all digits.
-  ///
-  /// The tail's sum, in single precision, leaves the total within bounds. Where both give the same
-  /// nucleus it is that of the exact total.
-  ///
-  /// - Returns: whether they do; else nothing has changed.
-  private mutating func keepFirstAboveTail(reaching mass: Double) -> Bool {
-    refresh()
-    guard mass > 0, let distance = tailDistance(leaving: 1 - mass) else { return false }
-    let cut = Float(-distance * log2OfE)
-    let tail = DenseNumbers.tail(
-      of: stored, minus: high, times: log2OfE / divisor, below: cut, marks: &marks)
-    heap.removeAll(keepingCapacity: true)
-    for word in marks.indices {
-      var bits = marks[word]
-      while bits != 0 {
-        heap.append(UInt32(64 * word + bits.trailingZeroBitCount))
-        bits &= bits - 1
-      }
-    }
-    let top = high / divisor
-    for place in heap.indices { keys[place] = stored[Int(heap[place])] / divisor }
-    let head = DenseNumbers.exponentials(
-      of: keys, first: heap.count, minus: top, into: &weights)
-    // Differences of logits are rounded too, and so is the sum.
-    let slack =
-      tail * (DenseNumbers.tailError.relative + 0x1p-50 * (abs(top) + 120)) + head * 1e-13
-      + Double(count) * DenseNumbers.tailError.absolute
-    let (least, most) = (mass * (head + tail - slack), mass * (head + tail + slack))
-    guard head >= most else { return false }
-
-    // The bucket in which the sum reaches the goal.
-    for i in buckets.indices { buckets[i] = 0 }
-    let scale = Double(Self.bucketCount) / (distance * (1 + 0x1p-20))
-    for place in heap.indices {
-      buckets[bucket((top - keys[place]) * scale)] += weights[place]
-    }
-    var sum = 0.0
-    var last = 0
-    while last < Self.bucketCount - 1, sum + buckets[last] < least {
-      sum += buckets[last]
-      last += 1
-    }
-    numbers.removeAll(keepingCapacity: true)
-    for place in heap.indices where bucket((top - keys[place]) * scale) == last {
-      numbers.append(place)
-    }
-    // As many as insertion still sorts at once.
-    guard numbers.count <= 256 else { return false }
-    for i in numbers.indices {
-      var here = i
-      // Of equals the lower token stands first already.
-      while here > 0, keys[numbers[here]] > keys[numbers[here - 1]] {
-        numbers.swapAt(here, here - 1)
-        here -= 1
-      }
-    }
-    guard
-      let place = numbers.first(where: {
-        sum += weights[$0]
-        return sum >= least
-      })
-    else { return false }
-    let limit = keys[place]
-    // Between the bounds, or so near the cut that one below it might have the same quotient.
-    guard sum - weights[place] < least, sum >= most,
-      (limit - top) * log2OfE > Double(cut) + 0x1p-18 * (distance + 1) + 0x1p-48 * abs(top)
-    else { return false }
-
-    startSelection()
-    for here in heap.indices
-    where keys[here] > limit || (keys[here] == limit && here <= place) {
-      select(Token(rawValue: heap[here]), keys[here])
-    }
-    return true
-  }
-
-  private func bucket(_ place: Double) -> Int { min(Self.bucketCount - 1, Int(place)) }
-
-  /// How far below the largest logit tokens most likely begin that have but a part of the share left
-  /// out; `nil` where half of the tokens or more stand above them.
-  private mutating func tailDistance(leaving share: Double) -> Double? {
-    // The block maxima hold most of the mass; other tokens are represented by a thousand of them.
-    let blocks = highs.count
-    let drawn = min(DenseNumbers.blockCount / 2, max(1, 1024 / blocks))
-    var sampled = blocks
-    for block in highs.indices {
-      keys[block] = highs[block] / divisor
-      let places = places(of: block)
-      // A stretch that moves from block to block, so that no period of the vocabulary matters.
-      let offset = 29 * block % (DenseNumbers.blockCount - drawn)
-      for i in places.dropFirst(offset).prefix(drawn) where stored[i] < highs[block] {
-        keys[sampled] = stored[i] / divisor
-        sampled += 1
-      }
-    }
-    let top = high / divisor
-    _ = DenseNumbers.exponentials(of: keys, first: sampled, minus: top, into: &weights)
-    let each = Double(count - blocks) / Double(max(1, sampled - blocks))
-    // Further down than 80 nats, where a cut must not lie, all weights together are nothing.
-    let scale = Double(Self.bucketCount) / 80
-    for i in buckets.indices { buckets[i] = 0 }
-    var total = 0.0
-    for i in 0..<sampled where weights[i] > 0 {
-      let weight = i < blocks ? weights[i] : each * weights[i]
-      buckets[bucket((top - keys[i]) * scale)] += weight
-      total += weight
-    }
-    var last = Self.bucketCount - 1
-    var sum = 0.0
-    while last > 0, sum + buckets[last] <= Self.tailShare * share * total {
-      sum += buckets[last]
-      last -= 1
-    }
-    let distance = Double(last + 1) / scale
-    var above = 0
-    for i in blocks..<sampled where keys[i] >= top - distance { above += 1 }
-    return 2 * above <= sampled - blocks ? distance : nil
-  }
-
   /// Remembers the ends' logits.
   mutating func saveEnds() {
     for i in ends.indices { saved[i] = self[ends[i]] }
@@ -786,9 +702,6 @@ public struct NextTokens: Sendable {
     }
   }
 }
-
-/// 1 / log 2.
-private let log2OfE = 1.442_695_040_888_963_4
 
 extension [Double] {
   /// The k-th largest of the first numbers, whose order is lost.

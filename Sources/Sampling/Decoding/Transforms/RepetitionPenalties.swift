@@ -53,15 +53,16 @@ public struct RepetitionScope: Hashable, Sendable {
   ) {
     let first = countsPrompt ? 0 : next.promptCount
     let reach = window > next.text.count - min(decay, next.text.count) ? .max : window + decay
+    let count = min(reach, next.text.count - first)
     next.numbers.removeAll(keepingCapacity: true)
-    for distance in 0..<min(reach, next.text.count - first) {
+    for distance in 0..<count {
       let token = next.text[next.text.count - 1 - distance]
       if !exempt.isEmpty, exempt.contains(token) { continue }
+      next.numbers.append(token.index)
       next.weights[token.index] = 0
       next.keys[token.index] = 0
-      next.numbers.append(token.index)
     }
-    for distance in 0..<min(reach, next.text.count - first) {
+    for distance in 0..<count {
       let token = next.text[next.text.count - 1 - distance]
       if !exempt.isEmpty, exempt.contains(token) { continue }
       let weight = weight(at: distance)

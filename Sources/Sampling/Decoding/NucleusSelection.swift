@@ -1,0 +1,222 @@
+// Licensed under the Apache License, Version 2.0.
+
+/// The first tokens that hold a share of the probability, found without all digits of the others.
+///
+/// Tokens above a cut are weighed and ordered to all digits. What lies below, in single precision,
+/// leaves the total within bounds. Where both bounds give the same set it is that of the exact total,
+/// and of sorting; else nothing is said.
+struct NucleusSelection: Sendable {
+  /// The tokens found, in ascending order, at the beginning.
+  private(set) var tokens: [UInt32]
+  /// Their logits after division.
+  private(set) var logits: [Double]
+  private var weights: [Double]
+  /// A bit a token: whether it stands above the cut.
+  private var marks: [UInt64]
+  private var buckets: [Double]
+  private var places: [Int] = []
+
+  private static let bucketCount = 1024
+  /// How much of what a nucleus leaves out is looked for below the cut: enough that few tokens stand
+  /// above it, and so little that a sample of a thousand tokens seldom says too much.
+  private static let tailShare = 0.7
+  /// How many tokens of one bucket are put in order by insertion.
+  private static let mostInOrder = 256
+  /// The farthest cut in nats: beyond it all weights together are nothing, and single precision
+  /// still holds each.
+  private static let farthest = 80.0
+
+  /// Room for a vocabulary.
+  init(count: Int) {
+    tokens = [UInt32](repeating: 0, count: count)
+    logits = [Double](repeating: 0, count: count)
+    weights = logits
+    marks = [UInt64](repeating: 0, count: 2 * ((count + 127) / 128))
+    buckets = [Double](repeating: 0, count: Self.bucketCount)
+    places.reserveCapacity(Self.mostInOrder)
+  }
+
+  /// Finds the tokens.
+  ///
+  /// - Parameters:
+  ///   - mass: their share of the probability, positive and below 1.
+  ///   - stored: a logit a token, each to be divided.
+  ///   - highs: the largest stored logit of each block.
+  ///   - high: the largest of all.
+  ///   - divisor: by what.
+  /// - Returns: how many they are; `nil` where the bounds leave it open, or the cut would leave half
+  ///   of all tokens above it.
+  mutating func find(
+    reaching mass: Double, in stored: [Double], highs: [Double], high: Double, divisor: Double
+  ) -> Int? {
+    guard
+      let distance = distance(
+        leaving: 1 - mass, in: stored, highs: highs, high: high, divisor: divisor)
+    else { return nil }
+    let cut = Float(-distance * log2OfE)
+    let tail = DenseNumbers.tail(
+      of: stored, minus: high, times: log2OfE / divisor, below: cut, marks: &marks)
+    let count = collect(stored, divisor)
+    let top = high / divisor
+    let head = DenseNumbers.exponentials(of: logits, first: count, minus: top, into: &weights)
+    // Differences of logits are rounded too, and so is the sum.
+    let slack =
+      tail * (DenseNumbers.tailError.relative + 0x1p-50 * (abs(top) + 120)) + head * 1e-13
+      + Double(stored.count) * DenseNumbers.tailError.absolute
+    let (least, most) = (mass * (head + tail - slack), mass * (head + tail + slack))
+    guard head >= most else { return nil }
+
+    let scale = Double(Self.bucketCount) / (distance * (1 + 0x1p-20))
+    fillBuckets(count, top, scale)
+    // The bucket in which the sum reaches the goal.
+    var sum = 0.0
+    var last = 0
+    while last < Self.bucketCount - 1, sum + buckets[last] < least {
+      sum += buckets[last]
+      last += 1
+    }
+    guard orderPlaces(of: last, count, top, scale) else { return nil }
+    for place in places {
+      let before = sum
+      sum += weights[place]
+      if sum < least { continue }
+      let limit = logits[place]
+      // Below the cut might lie one of the same quotient, where it is as near as that.
+      guard before < least, sum >= most,
+        (limit - top) * log2OfE > Double(cut) + 0x1p-18 * (distance + 1) + 0x1p-48 * abs(top)
+      else { return nil }
+      return leave(through: place, count)
+    }
+    return nil
+  }
+
+  /// How far below the largest logit those begin that together have but a part of the share left out;
+  /// `nil` where half of the tokens or more stand above.
+  private mutating func distance(
+    leaving share: Double, in stored: [Double], highs: [Double], high: Double, divisor: Double
+  ) -> Double? {
+    // The block maxima hold most of the mass; for the others stand a thousand of them.
+    let blocks = highs.count
+    let width = DenseNumbers.blockCount
+    let drawn = min(width / 2, max(1, 1024 / blocks))
+    var sampled = blocks
+    unsafe logits.withUnsafeMutableBufferPointer { logits in
+      unsafe stored.withUnsafeBufferPointer { stored in
+        unsafe highs.withUnsafeBufferPointer { highs in
+          for block in 0..<blocks {
+            let largest = unsafe highs[block]
+            unsafe logits[block] = (largest - high) / divisor
+            // A stretch that moves from block to block, so that no period of the vocabulary matters.
+            let first = block * width + 29 * block % (width - drawn)
+            var place = first
+            while place < min(first + drawn, stored.count) {
+              let logit = unsafe stored[place]
+              unsafe logits[sampled] = (logit - high) / divisor
+              sampled += logit < largest ? 1 : 0
+              place += 1
+            }
+          }
+        }
+      }
+    }
+    _ = DenseNumbers.exponentials(of: logits, first: sampled, minus: 0, into: &weights)
+    let each = Double(stored.count - blocks) / Double(max(1, sampled - blocks))
+    for i in blocks..<sampled { weights[i] *= each }
+    let scale = Double(Self.bucketCount) / Self.farthest
+    fillBuckets(sampled, 0, scale)
+    let total = DenseNumbers.sum(weights.span, 0..<sampled)
+    var last = Self.bucketCount - 1
+    var sum = 0.0
+    while last > 0, sum + buckets[last] <= Self.tailShare * share * total {
+      sum += buckets[last]
+      last -= 1
+    }
+    let distance = Double(last + 1) / scale
+    var above = 0
+    for i in blocks..<sampled where logits[i] >= -distance { above += 1 }
+    return 2 * above <= sampled - blocks ? distance : nil
+  }
+
+  /// Adds weights up by how far their logits lie below the top.
+  private mutating func fillBuckets(_ count: Int, _ top: Double, _ scale: Double) {
+    unsafe buckets.withUnsafeMutableBufferPointer { buckets in
+      for i in buckets.indices { unsafe buckets[i] = 0 }
+      unsafe logits.withUnsafeBufferPointer { logits in
+        unsafe weights.withUnsafeBufferPointer { weights in
+          for i in 0..<count {
+            unsafe buckets[Self.bucket((top - logits[i]) * scale)] += weights[i]
+          }
+        }
+      }
+    }
+  }
+
+  private static func bucket(_ place: Double) -> Int {
+    // The smaller first: a removed token's distance is no whole number.
+    Int(min(Double(bucketCount - 1), place))
+  }
+
+  /// Writes what is marked.
+  private mutating func collect(_ stored: [Double], _ divisor: Double) -> Int {
+    var count = 0
+    unsafe tokens.withUnsafeMutableBufferPointer { tokens in
+      unsafe marks.withUnsafeBufferPointer { marks in
+        for word in marks.indices {
+          var bits = unsafe marks[word]
+          while bits != 0 {
+            unsafe tokens[count] = UInt32(
+              truncatingIfNeeded: 64 &* word &+ bits.trailingZeroBitCount)
+            count += 1
+            bits &= bits &- 1
+          }
+        }
+      }
+    }
+    unsafe tokens.withUnsafeBufferPointer { tokens in
+      unsafe logits.withUnsafeMutableBufferPointer { logits in
+        unsafe stored.withUnsafeBufferPointer { stored in
+          for i in 0..<count { unsafe logits[i] = stored[Int(tokens[i])] / divisor }
+        }
+      }
+    }
+    return count
+  }
+
+  /// Puts the tokens of a bucket in their order; false where they are too many.
+  private mutating func orderPlaces(
+    of bucket: Int, _ count: Int, _ top: Double, _ scale: Double
+  ) -> Bool {
+    places.removeAll(keepingCapacity: true)
+    for i in 0..<count where Self.bucket((top - logits[i]) * scale) == bucket {
+      guard places.count < Self.mostInOrder else { return false }
+      places.append(i)
+      var here = places.count - 1
+      // Of equals the lower token stands first already.
+      while here > 0, logits[places[here]] > logits[places[here - 1]] {
+        places.swapAt(here, here - 1)
+        here -= 1
+      }
+    }
+    return true
+  }
+
+  /// Moves a token and those that come before it by logit to the beginning.
+  private mutating func leave(through last: Int, _ count: Int) -> Int {
+    let limit = logits[last]
+    var kept = 0
+    unsafe tokens.withUnsafeMutableBufferPointer { tokens in
+      unsafe logits.withUnsafeMutableBufferPointer { logits in
+        for i in 0..<count {
+          let (token, logit) = unsafe (tokens[i], logits[i])
+          unsafe tokens[kept] = token
+          unsafe logits[kept] = logit
+          kept += logit > limit || (logit == limit && i <= last) ? 1 : 0
+        }
+      }
+    }
+    return kept
+  }
+}
+
+/// 1 / log 2.
+private let log2OfE = 1.442_695_040_888_963_4
