@@ -51,8 +51,9 @@ public struct NextTokens: Sendable {
   private var isPartial = false
   private var stamps: [UInt32]
   private var stamp: UInt32 = 0
-  /// The largest stored logit of each block; not a number where it has to be looked for. Meaningless
-  /// once tokens are listed, as are the two below.
+  /// The largest stored logit of each block, or not a number where it has to be looked for.
+  ///
+  /// It means nothing once tokens are listed, nor do the two below.
   private var highs: [Double]
   /// The largest of all, or not a number.
   private var high = -Double.infinity

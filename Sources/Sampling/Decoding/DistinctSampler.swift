@@ -1,0 +1,201 @@
+// Licensed under the Apache License, Version 2.0.
+
+/// Distinct texts, drawn one after another without replacement.
+///
+/// **Keeps.** Each text is drawn in proportion to its probability under the model as the transforms
+/// change it, those drawn before left out. This is the law of the n largest of Gumbel-perturbed
+/// log-probabilities, in their order, so of stochastic beam search; that a text is drawn token by
+/// token, and that what is left below each beginning is remembered, makes every choice finite.
+///
+/// References: Kool, van Hoof and Welling 2019, "Stochastic beams and where to find them: the
+/// Gumbel-top-k trick for sampling sequences without replacement", section 2.3 and appendix A, for
+/// the law; Shi, Bieber and Sutton 2020, "Incremental sampling without replacement for sequence
+/// models", algorithm 1.
+///
+/// **Edge cases.** A text cut at the limit of tokens is a text of its own. Where there are fewer
+/// texts than asked for, all are drawn. When time is up, those finished are returned.
+public struct DistinctSampler: Sendable {
+  /// What it was told.
+  public let rules: DecodingRules
+
+  /// A sampler; by default of the model as it is.
+  ///
+  /// - Throws: where a transform draws at random, for then a text has no fixed probability.
+  public init(_ rules: DecodingRules = .plain) throws(DecodingError) {
+    self.rules = try rules.withoutRandomTransforms("sampling without replacement")
+  }
+
+  /// Texts after a prompt.
+  ///
+  /// - Parameters:
+  ///   - count: how many, 0 or more.
+  ///   - model: whose texts.
+  ///   - prompt: what they begin with.
+  ///   - choices: what draws.
+  ///   - watch: is told each text as soon as it is drawn.
+  /// - Returns: the texts in the order in which they were drawn.
+  /// - Throws: where no token is left, a logit is no number, or the constraint cannot be met.
+  /// - Complexity: as of as many texts drawn with replacement; all tokens drawn are remembered.
+  public func draw<Model: LanguageModel>(
+    _ count: Int, from model: Model, after prompt: TokenSequence = [],
+    using choices: inout some ChoiceSource, watch: (DecodedText) -> Void = { _ in }
+  ) throws(DecodingError) -> DistinctTexts {
+    precondition(count >= 0, "a number of texts is 0 or more, got \(count)")
+    let start = try Decoding(model, after: prompt, rules: rules)
+    var next = rules.makeNextTokens(for: model.vocabulary)
+    var tree = DrawnTexts()
+    var texts: [DecodedText] = []
+    var remaining = [1.0]
+    while texts.count < count, tree.remaining > 0 {
+      guard let text = try tree.draw(from: model, start, &next, rules, using: &choices) else {
+        break
+      }
+      if case .drawn(let decoded) = text {
+        texts.append(decoded)
+        remaining.append(tree.remaining)
+        watch(decoded)
+      }
+    }
+    return DistinctTexts(texts: texts, remaining: remaining)
+  }
+}
+
+/// Texts drawn without replacement, and what they leave.
+public struct DistinctTexts: Sendable {
+  /// The texts in the order in which they were drawn; `logDrawn` is a text's log-probability when one
+  /// alone is drawn.
+  public let texts: [DecodedText]
+  /// The probability of all texts not drawn yet, before each draw and behind the last; 0 where there
+  /// are no more.
+  public let remaining: [Double]
+
+  /// When the next text would have come, in a race that text i finishes after an exponential time of
+  /// rate p(i): the texts are the first to come.
+  ///
+  /// -log of it is the threshold of the perturbed log-probabilities: the largest one not drawn.
+  ///
+  /// - Returns: a positive number; infinite where no text is left.
+  public func raceTime(using choices: inout some ChoiceSource) -> Double {
+    var time = 0.0
+    for rate in remaining {
+      // The middle of one of 2^53 intervals: neither 0 nor 1.
+      let uniform = (Double(choices.index(below: 1 << 53)) + 0.5) * 0x1p-53
+      time -= LogSpace.log(uniform) / rate
+    }
+    return time
+  }
+
+  /// The log of the probability with which a text comes before a time.
+  ///
+  /// With the time of the next text behind those drawn it is a text's inclusion probability q: the
+  /// sum of p / q x f over the texts drawn is an unbiased estimate of the expectation of f.
+  ///
+  /// Reference: Kool, van Hoof and Welling 2019, eq. 9, where it is P(G > kappa), with kappa the
+  /// logarithm of 1 / time.
+  ///
+  /// - Parameters:
+  ///   - logProbability: the text's.
+  ///   - time: positive, as ``raceTime(using:)`` gives it.
+  /// - Returns: at most 0.
+  public static func logInclusion(logProbability: Double, before time: Double) -> Double {
+    let logRate = logProbability + LogSpace.log(time)
+    // 1 - exp(-x) is x where x lies below rounding.
+    return logRate < -40 ? logRate : LogSpace.complement(-LogSpace.exp(logRate))
+  }
+}
+
+/// The beginnings of texts that were drawn, with the share of each that is left.
+private struct DrawnTexts {
+  enum Draw {
+    case drawn(DecodedText)
+    /// What was left of a beginning was too little for a number.
+    case none
+  }
+
+  private struct Beginning {
+    /// The share of its probability that texts not drawn have.
+    var remaining = 1.0
+    var followers: [Token: Int] = [:]
+  }
+
+  private struct Step {
+    let beginning: Int
+    let token: Token
+    let probability: Double
+    /// What is left behind the other tokens.
+    let others: Double
+  }
+
+  private var beginnings = [Beginning()]
+  private var steps: [Step] = []
+  private var weights: [Double] = []
+
+  var remaining: Double { beginnings[0].remaining }
+
+  /// Draws one of the texts that are left; `nil` when time is up.
+  mutating func draw<Model: LanguageModel>(
+    from model: Model, _ start: Decoding<Model>, _ next: inout NextTokens,
+    _ rules: DecodingRules, using choices: inout some ChoiceSource
+  ) throws(DecodingError) -> Draw? {
+    var decoding = start
+    var fixed = NoChoices()
+    var here = 0
+    steps.removeAll(keepingCapacity: true)
+    while true {
+      // A text that time closes is none of the model's.
+      if rules.isTimeUp() { return nil }
+      decoding.closeIfDue(rules)
+      if decoding.ending != nil { break }
+      try decoding.look(model, &next, rules, using: &fixed)
+      next.normalize()
+      let candidates = next.candidates
+      weights.removeAll(keepingCapacity: true)
+      var total = 0.0
+      for token in candidates {
+        var weight = LogSpace.exp(next[token])
+        if let follower = beginnings[here].followers[token] {
+          weight *= beginnings[follower].remaining
+        }
+        weights.append(weight)
+        total += weight
+      }
+      guard total > 0 else {
+        update(from: 0)
+        return Draw.none
+      }
+      let chosen = choices.index(weights: weights)
+      let token = candidates[chosen]
+      // Added up without the chosen one, not subtracted: little that is left keeps its digits.
+      var others = 0.0
+      for i in weights.indices where i != chosen { others += weights[i] }
+      steps.append(
+        Step(
+          beginning: here, token: token, probability: LogSpace.exp(next[token]), others: others))
+      if let follower = beginnings[here].followers[token] {
+        here = follower
+      } else {
+        beginnings.append(Beginning())
+        beginnings[here].followers[token] = beginnings.count - 1
+        here = beginnings.count - 1
+      }
+      decoding.commit(
+        model, token, logProbability: next[token], isEnd: next.isEnd(token), rules)
+    }
+    update(from: 0)
+    return .drawn(decoding.decoded(logDrawn: decoding.logDrawn))
+  }
+
+  /// Takes the beginning reached last as used up but for a share, and those before it accordingly.
+  private mutating func update(from share: Double) {
+    var share = share
+    if let last = steps.last, let end = beginnings[last.beginning].followers[last.token] {
+      beginnings[end].remaining = share
+    } else {
+      beginnings[0].remaining = share
+    }
+    for step in steps.reversed() {
+      share = step.others + step.probability * share
+      beginnings[step.beginning].remaining = share
+    }
+  }
+}
