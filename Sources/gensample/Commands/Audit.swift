@@ -23,6 +23,7 @@ enum Audit: Command {
     [
       Option("strategy", "NAME", "greedy, sample or beam (default sample)"),
       Option("prompts", "FILE", "also from each of these prompts, one a line, or - "),
+      Option(flag: "one-word-prompts", "also from each prompt of one token"),
       Option(
         "max-transitions", "N",
         "look at no further contexts beyond so many steps between them (default 8000000)"),
@@ -63,30 +64,53 @@ enum Audit: Command {
     let model = try loadModel(modelName)
     let rules = try DecodingOptions.rules(arguments, model: model)
     let prompt = try DecodingOptions.prompt(arguments, model: model)
-    let others = try arguments.text("prompts").map { path in
+    guard !arguments.has("prompts") || !arguments.has("one-word-prompts") else {
+      throw CommandFailure.usage("--prompts and --one-word-prompts both say which; give one")
+    }
+    var others = try arguments.text("prompts").map { path in
       try TextInput.lines(path).enumerated().map { place, line in
         try CompiledTarget.tokens(
           of: NFC.of(line), model: model, option: "\(TargetOptions.shown(path)):\(place + 1)")
       }
+    }
+    if arguments.has("one-word-prompts") {
+      others = (0..<model.vocabulary.count).map { Token($0) }
+        .filter(model.vocabulary.isDrawable).map { TokenSequence([$0]) }
     }
     Interruption.watch {}
     let progress = try ProgressOptions(arguments)
     var audit = AuditReport(
       model: model, modelName: modelName, strategy: strategy, rules: rules, shown: shown)
     if strategy != .beam, rules.transforms.dependsOnLogitsAlone, rules.stopTexts.texts.isEmpty {
-      let contexts = ([prompt] + (others ?? [])).map { prompt in
-        var context = model.makeContext()
-        for token in prompt { model.advance(&context, by: token) }
-        return context
-      }
-      let analysis = try analyse(
-        model, strategy, rules, rules.transforms.transforms, contexts, limit, progress)
-      audit.exact(analysis, prompt: prompt, prompts: others)
-      if analysis.neverEnds[analysis.chain.roots[0]] > 0, analysis.chain.isComplete {
-        audit.cures = try cures(
-          model, strategy, rules, contexts[0], analysis, limit, progress)
+      let decoder = Decoder(
+        model: model, strategy: strategy, rules: rules, limit: limit, progress: progress)
+      let texts = [prompt] + (others ?? [])
+      if ContextChain<Int>.readsLeadingTokens(decoder.chosen, rules.transforms.transforms) {
+        let automaton = model.makeBackoffAutomaton()
+        let roots = texts.map { automaton.context(after: $0) }
+        try compute(decoder, &audit, prompt, others) {
+          try ContextChain(
+            automaton, decoder.chosen, transforms: $0, stops: rules.stops,
+            roots: $1 ? [roots[0]] : roots, limit: limit,
+            isCancelled: { Interruption.signal != nil }, watch: $2)
+        }
+      } else {
+        let roots = texts.map { text in
+          text.reduce(into: model.makeContext()) { model.advance(&$0, by: $1) }
+        }
+        try compute(decoder, &audit, prompt, others) {
+          try ContextChain(
+            model, decoder.chosen, transforms: $0, stops: rules.stops,
+            roots: $1 ? [roots[0]] : roots, limit: limit,
+            isCancelled: { Interruption.signal != nil }, watch: $2)
+        }
       }
     } else {
+      guard !arguments.has("one-word-prompts") else {
+        throw CommandFailure.usage(
+          "--one-word-prompts is for decoders whose choice depends on the context alone, which are "
+            + "computed for all prompts at once; give this one some of them by --prompts FILE")
+      }
       let shares = try ([prompt] + (others ?? [])).map { prompt in
         try cutShare(
           model, strategy, arguments, rules, prompt, runs: runs, seed: seed, progress)
@@ -125,28 +149,52 @@ enum Audit: Command {
     }
   }
 
-  private static func analyse(
-    _ model: NGramModel, _ strategy: Strategy, _ rules: DecodingRules,
-    _ transforms: [any NextTokenTransform], _ roots: [NGramContext], _ limit: Int,
-    _ options: ProgressOptions
-  ) throws -> TerminationAnalysis<NGramContext> {
+  /// What a chain of contexts is made from.
+  private struct Decoder {
+    let model: NGramModel
+    let strategy: Strategy
+    let rules: DecodingRules
+    let limit: Int
+    let progress: ProgressOptions
+
+    var chosen: ContextChoice { strategy == .greedy ? .greedy : .sampled }
+  }
+
+  /// Makes the chain of some transforms, from the prompt alone or from all, telling how far it is.
+  private typealias Exploration<Context: Hashable & Sendable> = (
+    _ transforms: [any NextTokenTransform], _ isPromptAlone: Bool, _ watch: (Int) -> Void
+  ) throws -> ContextChain<Context>
+
+  private static func compute<Context>(
+    _ decoder: Decoder, _ audit: inout AuditReport, _ prompt: TokenSequence,
+    _ others: [TokenSequence]?, _ explore: Exploration<Context>
+  ) throws {
+    let analysis = try analyse(
+      decoder, decoder.rules.transforms.transforms, isPromptAlone: false, explore)
+    audit.exact(analysis, prompt: prompt, prompts: others)
+    if analysis.neverEnds[analysis.chain.roots[0]] > 0, analysis.chain.isComplete {
+      audit.cures = try cures(decoder, analysis, explore)
+    }
+  }
+
+  private static func analyse<Context>(
+    _ decoder: Decoder, _ transforms: [any NextTokenTransform], isPromptAlone: Bool,
+    _ explore: Exploration<Context>
+  ) throws -> TerminationAnalysis<Context> {
     // Contexts are what some n-gram below the model's order is.
-    let most = max(1, model.counts.dropLast().reduce(1, +))
+    let most = max(1, decoder.model.counts.dropLast().reduce(1, +))
     let count = SharedCount()
-    let progress = Progress(options.mode, unit: "contexts", total: most, done: { count.value })
+    let progress = Progress(
+      decoder.progress.mode, unit: "contexts", total: most, done: { count.value })
     defer { progress.finish() }
-    return TerminationAnalysis(
-      try ContextChain(
-        model, strategy == .greedy ? .greedy : .sampled, transforms: transforms,
-        stops: rules.stops, roots: roots, limit: limit,
-        isCancelled: { Interruption.signal != nil }, watch: { count.value = $0 }))
+    return TerminationAnalysis(try explore(transforms, isPromptAlone) { count.value = $0 })
   }
 
   /// The smallest changes by which the decoder ends for sure.
-  private static func cures(
-    _ model: NGramModel, _ strategy: Strategy, _ rules: DecodingRules, _ root: NGramContext,
-    _ looping: TerminationAnalysis<NGramContext>, _ limit: Int, _ progress: ProgressOptions
+  private static func cures<Context>(
+    _ decoder: Decoder, _ looping: TerminationAnalysis<Context>, _ explore: Exploration<Context>
   ) throws -> [AuditReport.Cure] {
+    let rules = decoder.rules
     // The least epsilon by which the end is more probable than not when --max-tokens cuts.
     let epsilon = 1 - LogSpace.exp(LogSpace.log(0.5) / Double(rules.maxTokens))
     var cures = [
@@ -155,7 +203,7 @@ enum Audit: Command {
         says: "any EPS above 0 ends for sure, this one more often than not within --max-tokens")
     ]
     var transforms = rules.transforms.transforms
-    guard strategy == .sample else { return cures }
+    guard decoder.strategy == .sample else { return cures }
     cures.insert(
       AuditReport.Cure(option: "keep-end", value: nil, says: "no truncation drops the end"), at: 0)
     let place = transforms.lastIndex { $0 is TopK || $0 is Nucleus || $0 is EpsilonCutoff }
@@ -165,7 +213,7 @@ enum Audit: Command {
       let cure: AuditReport.Cure
       switch transforms[place] {
       case let top as TopK:
-        guard top.k < model.vocabulary.count else { return cures }
+        guard top.k < decoder.model.vocabulary.count else { return cures }
         transforms[place] = try TopK(top.k + 1, keepsEnd: top.keepsEnd)
         cure = AuditReport.Cure(
           option: "top-k", value: Double(top.k + 1), says: "the smallest above the one given")
@@ -184,7 +232,7 @@ enum Audit: Command {
           option: "epsilon", value: floor, says: "the largest below the one given, to 1e-9")
       default: return cures
       }
-      analysis = try analyse(model, strategy, rules, transforms, [root], limit, progress)
+      analysis = try analyse(decoder, transforms, isPromptAlone: true, explore)
       // What is no longer known is no cure.
       guard analysis.chain.isComplete else { return cures }
       if analysis.loops.isEmpty { return [cure] + cures }

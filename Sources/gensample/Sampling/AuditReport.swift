@@ -69,8 +69,8 @@ struct AuditReport {
   }
 
   /// Takes what was computed; root 0 is the prompt, the others are further prompts.
-  mutating func exact(
-    _ analysis: TerminationAnalysis<NGramContext>, prompt: TokenSequence,
+  mutating func exact<Context>(
+    _ analysis: TerminationAnalysis<Context>, prompt: TokenSequence,
     prompts: [TokenSequence]?
   ) {
     let chain = analysis.chain
@@ -84,7 +84,7 @@ struct AuditReport {
     let ending = 1 - neverEnds.upperBound
     if isExact, low == 0 { expected = analysis.tokensIfEnding[root] }
     if isExact, ending > 0 { expectedIfEnding = analysis.tokensIfEnding[root] / ending }
-    let curve = analysis.survival(ofRoot: 0, limit: rules.maxTokens)
+    let curve = analysis.survival(ofRoots: 0..<1, limit: rules.maxTokens)
     survival = curve.survival
     cutShare = curve.survival[rules.maxTokens]
     let found = zip(analysis.loops, curve.loops).filter { $0.1 > 0 || $0.0.root == 0 }

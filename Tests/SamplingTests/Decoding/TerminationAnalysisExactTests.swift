@@ -4,11 +4,9 @@ import Sampling
 import SamplingLaws
 import Testing
 
-private typealias Chain = ContextChain<Token>
-
 extension BigramTable {
   fileprivate func analysis(
-    _ strategy: Chain.Strategy, _ transforms: [any NextTokenTransform] = [],
+    _ strategy: ContextChoice, _ transforms: [any NextTokenTransform] = [],
     after prompt: String = ""
   ) throws -> TerminationAnalysis<Token> {
     let root = text(prompt).last ?? vocabulary.start
@@ -108,7 +106,7 @@ private func table(of count: Int) -> BigramTable {
   /// What is simulated without end is what the analysis says, at every step.
   @Test func survival() throws {
     let analysis = try fourRows.analysis(.sampled, [TopK(2)])
-    let (survival, loops) = analysis.survival(ofRoot: 0, limit: 40)
+    let (survival, loops) = analysis.survival(ofRoots: 0..<1, limit: 40)
     let sampler = AncestralSampler(try DecodingRules(transforms: [TopK(2)], maxTokens: 3))
     let law = outcomes { choices in
       try? sampler.draw(from: fourRows, using: &choices)

@@ -206,6 +206,11 @@ import Testing
     #expect(diversity.repeated(2) == .value((4.0 / 7) / 5))
     #expect(diversity.distinct(9) == .undefined("no text has 9 tokens"))
     #expect(diversity.repeated(9) == .undefined("no text has 9 tokens"))
+    // The reference sheet's: a b c four times.
+    let round = TextDiversity([(0..<4).flatMap { _ in Array("abc") }])
+    let shares = (1...4).map { 1 - 3 / Double(13 - $0) }
+    #expect((1...4).map { round.repeated($0) } == shares.map { .value($0) })
+    #expect(zip(shares, [0.75, 0.7273, 0.7, 0.6667]).allSatisfy { abs($0 - $1) < 5e-5 })
     let none = TextDiversity<String>([])
     #expect(none.distinctTexts == .undefined("there are no texts"))
     #expect(none.selfBLEU() == .undefined("one text cannot be compared with others"))

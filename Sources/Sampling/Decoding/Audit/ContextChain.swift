@@ -1,19 +1,19 @@
 // Licensed under the Apache License, Version 2.0.
 
+/// How a chain of contexts chooses the next token.
+public enum ContextChoice: Sendable {
+  /// The most probable token, the lowest of equals.
+  case greedy
+  /// A token by its probability.
+  case sampled
+}
+
 /// A decoder over a model of finitely many contexts, as an absorbing Markov chain.
 ///
 /// The states are the contexts that the decoder can come to; a step is a token, and the end leaves
 /// the chain. It is this where the decoder's choice depends on the context alone: greedy decoding,
 /// and sampling under transforms that read nothing but the logits.
 public struct ContextChain<Context: Hashable & Sendable>: Sendable {
-  /// How the next token is chosen.
-  public enum Strategy: Sendable {
-    /// The most probable token, the lowest of equals.
-    case greedy
-    /// A token by its probability.
-    case sampled
-  }
-
   /// A step from one state to another.
   public struct Step: Hashable, Sendable {
     /// The token.
@@ -59,17 +59,51 @@ public struct ContextChain<Context: Hashable & Sendable>: Sendable {
   /// - Throws: where a context has no token left, or a logit is no number.
   /// - Complexity: O(states x vocabulary).
   public init<Model: LanguageModel>(
-    _ model: Model, _ strategy: Strategy, transforms: [any NextTokenTransform] = [],
+    _ model: Model, _ strategy: ContextChoice, transforms: [any NextTokenTransform] = [],
     stops: [Token] = [], roots: [Context], limit: Int = 8_000_000,
     isCancelled: () -> Bool = { false }, watch: (Int) -> Void = { _ in }
   ) throws(DecodingError) where Model.Context == Context {
     var chain = TransformChain(transforms)
     precondition(chain.dependsOnLogitsAlone, "the decoder's choice depends on the context alone")
-    precondition(!roots.isEmpty, "texts begin somewhere")
     let cutting = transforms.lastIndex { $0 is Nucleus || $0 is EpsilonCutoff }
     chain.explains = cutting != nil && strategy == .sampled
     var next = NextTokens(count: model.vocabulary.count, ends: [model.vocabulary.end] + stops)
     var choices = NoChoices()
+    try self.init(
+      roots: roots, hasThresholds: cutting != nil, limit: limit, isCancelled: isCancelled,
+      watch: watch
+    ) { (context, step) throws(DecodingError) in
+      try next.begin(model, in: context)
+      try chain.apply(to: &next, using: &choices)
+      var threshold = 0.0
+      if let cutting, chain.explains {
+        let removal = chain.removals[cutting]
+        threshold = transforms[cutting] is Nucleus ? 1 - removal.mass : removal.largest
+      }
+      next.normalize()
+      let best = strategy == .greedy ? next.best.token : nil
+      for token in next.candidates where best == nil || token == best {
+        let probability = best == nil ? LogSpace.exp(next[token]) : 1
+        if next.isEnd(token) {
+          step(token, probability, nil)
+        } else if probability > 0 {
+          var following = context
+          model.advance(&following, by: token)
+          step(token, probability, following)
+        }
+      }
+      return threshold
+    }
+  }
+
+  /// Explores, given the steps of a state: each with its token, its probability and the context that
+  /// it leads to, `nil` for an end; what is returned is the state's threshold.
+  init(
+    roots: [Context], hasThresholds: Bool, limit: Int, isCancelled: () -> Bool,
+    watch: (Int) -> Void,
+    look: (Context, (Token, Double, Context?) -> Void) throws(DecodingError) -> Double
+  ) throws(DecodingError) {
+    precondition(!roots.isEmpty, "texts begin somewhere")
     var contexts: [Context] = []
     var numbers: [Context: Int] = [:]
     var ranges: [Range<Int>] = []
@@ -86,7 +120,7 @@ public struct ContextChain<Context: Hashable & Sendable>: Sendable {
       ranges.append(0..<0)
       ends.append(0)
       isKnown.append(false)
-      if cutting != nil { thresholds.append(0) }
+      if hasThresholds { thresholds.append(0) }
       queue.insert(number, mass)
       return number
     }
@@ -94,27 +128,16 @@ public struct ContextChain<Context: Hashable & Sendable>: Sendable {
     var known = 0
     while let (state, mass) = queue.popLargest() {
       if steps.count > limit || isCancelled() { break }
-      try next.begin(model, in: contexts[state])
-      try chain.apply(to: &next, using: &choices)
-      if let cutting, chain.explains {
-        let removal = chain.removals[cutting]
-        thresholds[state] = transforms[cutting] is Nucleus ? 1 - removal.mass : removal.largest
-      }
-      next.normalize()
       let low = steps.count
-      let best = strategy == .greedy ? next.best.token : nil
-      for token in next.candidates where best == nil || token == best {
-        let probability = best == nil ? LogSpace.exp(next[token]) : 1
-        if next.isEnd(token) {
+      let threshold = try look(contexts[state]) { token, probability, following in
+        guard let following else {
           ends[state] += probability
-        } else if probability > 0 {
-          var context = contexts[state]
-          model.advance(&context, by: token)
-          let target = number(context, mass * probability)
-          steps.append(
-            Step(token: token, target: UInt32(target), probability: probability))
+          return
         }
+        let target = number(following, mass * probability)
+        steps.append(Step(token: token, target: UInt32(target), probability: probability))
       }
+      if hasThresholds { thresholds[state] = threshold }
       ranges[state] = low..<steps.count
       isKnown[state] = true
       known += 1

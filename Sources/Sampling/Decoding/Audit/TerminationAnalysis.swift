@@ -104,18 +104,30 @@ public struct TerminationAnalysis<Context: Hashable & Sendable>: Sendable {
     loops = Self.loops(chain, closed)
   }
 
-  /// For t = 0, 1, ..., limit: the probability that a text of a root has made t choices and goes on;
-  /// and for each loop the probability of being in it by then.
+  /// The probability that a text of one of some roots never ends, which begins at each of them
+  /// equally often.
+  public func neverEnds(ofRoots roots: Range<Int>) -> Double {
+    roots.reduce(0) { $0 + neverEnds[chain.roots[$1]] } / Double(roots.count)
+  }
+
+  /// For t = 0, 1, ..., limit: the probability that a text of one of some roots, which begins at
+  /// each of them equally often, has made t choices and goes on; and for each loop the probability
+  /// of being in it by then.
   ///
   /// States that are not known keep what comes to them.
+  ///
+  /// - Complexity: O(limit x steps), whatever the number of roots.
   public func survival(
-    ofRoot root: Int, limit: Int
+    ofRoots roots: Range<Int>, limit: Int
   ) -> (survival: [Double], loops: [Double]) {
     var mass = [Double](repeating: 0, count: chain.contexts.count)
     var following = mass
-    mass[chain.roots[root]] = 1
-    var active = [chain.roots[root]]
     var isListed = [Bool](repeating: false, count: mass.count)
+    var active: [Int] = []
+    for root in roots {
+      if mass[chain.roots[root]] == 0 { active.append(chain.roots[root]) }
+      mass[chain.roots[root]] += 1 / Double(roots.count)
+    }
     var survival = [1.0]
     for _ in 0..<limit {
       var list: [Int] = []
@@ -162,26 +174,46 @@ public struct TerminationAnalysis<Context: Hashable & Sendable>: Sendable {
     for (i, states) in closed.enumerated() { for state in states { classOf[state] = Int32(i) } }
     var found = [Bool](repeating: false, count: closed.count)
     var loops: [Loop] = []
-    let tree = SearchTree(chain, from: chain.roots) { _ in true }
+    let tree = SearchTree(chain, from: chain.roots)
     for state in tree.order where classOf[state] >= 0 && !found[Int(classOf[state])] {
       let index = classOf[state]
       found[Int(index)] = true
       let (witness, root) = tree.path(to: state, chain)
-      let around = SearchTree(chain, from: [state]) { classOf[$0] == index }
-      // The nearest state with a step back closes the round.
-      var round: [Token] = []
-      search: for other in around.order {
-        for step in chain.steps[chain.ranges[other]] where Int(step.target) == state {
-          round = around.path(to: other, chain).tokens + [step.token]
-          break search
-        }
-      }
       loops.append(
         Loop(
-          stateCount: closed[Int(index)].count, round: round, witness: witness,
+          stateCount: closed[Int(index)].count, round: shortestRound(chain, state), witness: witness,
           root: chain.roots.firstIndex(of: root) ?? 0, states: closed[Int(index)]))
     }
     return loops
+  }
+}
+
+extension TerminationAnalysis {
+  /// The tokens of a shortest round through a state of a closed class.
+  private static func shortestRound(_ chain: ContextChain<Context>, _ state: Int) -> [Token] {
+    var reached: [Int: (parent: Int, token: Token)] = [:]
+    var order = [state]
+    var head = 0
+    while head < order.count {
+      let here = order[head]
+      head += 1
+      for step in chain.steps[chain.ranges[here]] {
+        let target = Int(step.target)
+        guard target != state else {
+          var round = [step.token]
+          var place = here
+          while place != state, let (parent, token) = reached[place] {
+            round.append(token)
+            place = parent
+          }
+          return round.reversed()
+        }
+        guard reached[target] == nil else { continue }
+        reached[target] = (here, step.token)
+        order.append(target)
+      }
+    }
+    return []
   }
 }
 
@@ -193,7 +225,7 @@ private struct SearchTree {
   private var steps: [Int]
   private var parents: [Int]
 
-  init<Context>(_ chain: ContextChain<Context>, from roots: [Int], where isIn: (Int) -> Bool) {
+  init<Context>(_ chain: ContextChain<Context>, from roots: [Int]) {
     steps = [Int](repeating: -2, count: chain.contexts.count)
     parents = steps
     for root in roots where steps[root] == -2 {
@@ -206,7 +238,7 @@ private struct SearchTree {
       head += 1
       for place in chain.ranges[state] {
         let target = Int(chain.steps[place].target)
-        guard steps[target] == -2, isIn(target) else { continue }
+        guard steps[target] == -2 else { continue }
         steps[target] = place
         parents[target] = state
         order.append(target)

@@ -1,0 +1,233 @@
+// Licensed under the Apache License, Version 2.0.
+
+/// A truncation that reads the most probable tokens, in their order, and keeps the first of them.
+///
+/// Where a model can hand out its tokens so, no pass over the vocabulary is needed.
+public protocol LeadingTruncation: Truncation {
+  /// Whether a token is kept; none behind the first that is not.
+  ///
+  /// - Parameters:
+  ///   - rank: how many tokens come before it.
+  ///   - massBefore: their probability together.
+  ///   - probability: its own.
+  ///   - first: that of the most probable token.
+  func keeps(rank: Int, massBefore: Double, probability: Double, first: Double) -> Bool
+}
+
+extension TopK: LeadingTruncation {
+  /// The first k.
+  public func keeps(rank: Int, massBefore: Double, probability: Double, first: Double) -> Bool {
+    rank < k
+  }
+}
+
+extension Nucleus: LeadingTruncation {
+  /// Until their mass is reached.
+  public func keeps(rank: Int, massBefore: Double, probability: Double, first: Double) -> Bool {
+    rank == 0 || mass == 1 || massBefore < mass
+  }
+}
+
+extension MinP: LeadingTruncation {
+  /// What reaches the share of the first.
+  public func keeps(rank: Int, massBefore: Double, probability: Double, first: Double) -> Bool {
+    probability >= share * first
+  }
+}
+
+extension EpsilonCutoff: LeadingTruncation {
+  /// What reaches the floor, and what is as probable as the first.
+  public func keeps(rank: Int, massBefore: Double, probability: Double, first: Double) -> Bool {
+    probability >= min(epsilon, first)
+  }
+}
+
+/// The tokens of a back-off model's contexts, the most probable first, the lowest of equals first.
+///
+/// What a context lists is put in order once; the lists of a context and of those that it fails to
+/// are merged as far as they are asked for.
+struct LeadingTokens {
+  struct One {
+    let token: UInt32
+    let target: UInt32
+    let weight: Double
+
+    func precedes(_ other: One) -> Bool {
+      weight > other.weight || (weight == other.weight && token < other.token)
+    }
+  }
+
+  private struct Level {
+    let context: Int
+    let factor: Double
+    /// The next arc of its order.
+    var place = 0
+  }
+
+  private let automaton: BackoffAutomaton
+  /// For each context the sum of all its tokens' weights.
+  private let totals: [Double]
+  /// For each context that has been asked for, its arcs in order.
+  private var orders: [[Int32]]
+  private var levels: [Level] = []
+
+  init(_ automaton: BackoffAutomaton) {
+    self.automaton = automaton
+    var totals = [Double](repeating: 0, count: automaton.contextCount)
+    for context in automaton.order.map({ Int($0) }) {
+      var sum =
+        context == 0
+        ? 0 : automaton.backoffs[context] * totals[Int(automaton.failures[context])]
+      for arc in automaton.arcs[context].map({ Int($0) }) {
+        sum += automaton.corrections[arc]
+        if automaton.isSplit[context] { sum += automaton.weights[arc] }
+      }
+      totals[context] = sum
+    }
+    self.totals = totals
+    orders = [[Int32]](repeating: [], count: automaton.contextCount)
+  }
+
+  /// Hands out tokens with their probabilities until told that it is enough.
+  ///
+  /// - Complexity: O(tokens handed out x order x log(listed)), and once a context O(listed x log).
+  mutating func forEach(in context: Int, _ body: (One, _ probability: Double) -> Bool) {
+    levels.removeAll(keepingCapacity: true)
+    var factor = 1.0
+    var here = context
+    while true {
+      order(here)
+      levels.append(Level(context: here, factor: factor))
+      guard here > 0 else { break }
+      factor *= automaton.backoffs[here]
+      here = Int(automaton.failures[here])
+    }
+    let total = totals[context]
+    while true {
+      var best: (one: One, level: Int)?
+      for level in levels.indices {
+        guard let one = next(ofLevel: level) else { continue }
+        if best.map({ one.precedes($0.one) }) ?? true { best = (one, level) }
+      }
+      guard let best, best.one.weight > 0, body(best.one, best.one.weight / total) else { return }
+      levels[best.level].place += 1
+    }
+  }
+
+  /// Puts a context's arcs in order.
+  private mutating func order(_ context: Int) {
+    guard orders[context].isEmpty, !automaton.arcs[context].isEmpty else { return }
+    orders[context] = automaton.arcs[context].sorted { a, b in
+      let (x, y) = (automaton.weights[Int(a)], automaton.weights[Int(b)])
+      return x > y || (x == y && a < b)
+    }
+  }
+
+  /// The first token of a level's rest that no longer context lists.
+  private mutating func next(ofLevel level: Int) -> One? {
+    let (context, factor) = (levels[level].context, levels[level].factor)
+    search: while levels[level].place < orders[context].count {
+      let arc = Int(orders[context][levels[level].place])
+      let token = automaton.tokens[arc]
+      for longer in levels[..<level] where automaton.arc(token, of: longer.context) >= 0 {
+        levels[level].place += 1
+        continue search
+      }
+      return One(
+        token: token, target: automaton.targets[arc], weight: factor * automaton.weights[arc])
+    }
+    return nil
+  }
+
+  /// The probability of a token, and where it leads.
+  func step(_ context: Int, _ token: Token) -> (probability: Double, target: Int) {
+    let (weight, target) = automaton.step(context, token.rawValue)
+    return (weight / totals[context], target)
+  }
+}
+
+extension ContextChain where Context == Int {
+  /// Whether a decoder reads a context's most probable tokens alone, as far as it keeps them.
+  public static func readsLeadingTokens(
+    _ strategy: ContextChoice, _ transforms: [any NextTokenTransform]
+  ) -> Bool {
+    strategy == .greedy
+      ? transforms.isEmpty : transforms.count == 1 && transforms[0] is any LeadingTruncation
+  }
+
+  /// Explores what a decoder over a back-off model can come to, the most probable states first,
+  /// without a pass over the vocabulary.
+  ///
+  /// The contexts are the automaton's. Where a mass or a floor is met to the last digits, rounding
+  /// may let a token more or less in than the decoder that reads logits.
+  ///
+  /// - Parameters:
+  ///   - automaton: the model, each probability to the power of 1.
+  ///   - strategy: how it chooses.
+  ///   - transforms: one ``LeadingTruncation``, or none for greedy decoding.
+  ///   - stops: tokens that close a text besides the model's own end.
+  ///   - roots: the contexts where texts begin, one at least; they count equally.
+  ///   - limit: no further state is looked at once more steps than that are stored.
+  ///   - isCancelled: asked at each state; the chain then holds what is known.
+  ///   - watch: is told the number of states looked at.
+  /// - Throws: where a context has no token left.
+  /// - Complexity: O(steps x order x log(listed tokens)).
+  public init(
+    _ automaton: BackoffAutomaton, _ strategy: ContextChoice,
+    transforms: [any NextTokenTransform] = [], stops: [Token] = [], roots: [Int],
+    limit: Int = 8_000_000, isCancelled: () -> Bool = { false }, watch: (Int) -> Void = { _ in }
+  ) throws(DecodingError) {
+    precondition(
+      Self.readsLeadingTokens(strategy, transforms), "the decoder keeps the first tokens alone")
+    let truncation = transforms.first as? any LeadingTruncation
+    let ends = [automaton.vocabulary.end] + stops
+    let isCut = truncation is Nucleus || truncation is EpsilonCutoff
+    var leading = LeadingTokens(automaton)
+    var kept: [(token: Token, target: Int, probability: Double)] = []
+    try self.init(
+      roots: roots, hasThresholds: isCut, limit: limit, isCancelled: isCancelled, watch: watch
+    ) { (context, step) throws(DecodingError) in
+      kept.removeAll(keepingCapacity: true)
+      var mass = 0.0
+      var first = 0.0
+      var threshold = truncation is Nucleus ? 1.0 : 0
+      leading.forEach(in: context) { one, probability in
+        if kept.isEmpty { first = probability }
+        let isKept =
+          truncation?.keeps(
+            rank: kept.count, massBefore: mass, probability: probability, first: first)
+          ?? kept.isEmpty
+        guard isKept else {
+          threshold = truncation is Nucleus ? mass : probability
+          return false
+        }
+        kept.append((Token(rawValue: one.token), Int(one.target), probability))
+        mass += probability
+        return true
+      }
+      if kept.isEmpty {
+        throw DecodingError(
+          .nothingLeft, "the model gives no token a probability after some text")
+      }
+      if truncation?.keepsEnd == true {
+        for end in ends where !kept.contains(where: { $0.token == end }) {
+          let (probability, target) = leading.step(context, end)
+          guard probability > 0 else { continue }
+          kept.append((end, target, probability))
+          mass += probability
+        }
+      }
+      for one in kept {
+        step(one.token, one.probability / mass, ends.contains(one.token) ? nil : one.target)
+      }
+      return threshold
+    }
+  }
+}
+
+extension BackoffAutomaton {
+  /// The context after a text.
+  public func context(after text: some Sequence<Token>) -> Int {
+    text.reduce(start) { step($0, $1.rawValue).target }
+  }
+}

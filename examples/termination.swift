@@ -1,0 +1,150 @@
+// Licensed under the Apache License, Version 2.0.
+
+// %% [markdown]
+// # Does it end?
+//
+// A decoder that looks at a context alone makes of an n-gram model a Markov chain over contexts:
+// with which probability it never ends can be computed, and need not be guessed from long texts.
+// `swift run -c release termination` prints what stands behind `//>`.
+
+// %%
+import Foundation
+import LM
+import Sampling
+
+let limit = 64
+func prompts(of model: NGramModel) -> [TokenSequence] {
+  (0..<model.vocabulary.count).map { Token($0) }.filter(model.vocabulary.isDrawable)
+    .map { TokenSequence([$0]) }
+}
+
+/// An interval for the share of texts behind random prompts that go on after 64 tokens; it misses
+/// the truth once in ten thousand.
+func simulated(
+  _ model: NGramModel, count: Int,
+  _ decode: @Sendable (TokenSequence, inout RandomChoices) throws -> DecodedText?
+) throws -> ClosedRange<Double> {
+  let prompts = prompts(of: model)
+  let cut = try concurrently(count, threads: 2) { number in
+    var choices = RandomChoices(Philox(seed: 1).stream(UInt64(number)))
+    let prompt = prompts[choices.index(below: prompts.count)]
+    return try decode(prompt, &choices)?.isFinished == true ? 0 : 1
+  }
+  return binomialInterval(cut.reduce(0, +), of: count, confidence: 0.9999)
+}
+func show(_ cells: [String], _ range: ClosedRange<Double>) {
+  let widths = [24, 10, 9, 10, 8]
+  let row = zip(cells, widths).map { $0.padding(toLength: $1, withPad: " ", startingAt: 0) }
+  print(row.joined() + String(format: "%.3f ... %.3f", range.lowerBound, range.upperBound))
+}
+
+// %% [markdown]
+// ## Computed, and simulated
+//
+// In the tables below, **begin** is the probability that a text never ends; **prompts** tells how
+// many of all prompts of one token may lead into a loop, **share** how many of the texts behind such
+// prompts never end, all prompts being equally likely, and **64** how many go on after 64 tokens.
+// All prompts share one chain and one solution. The interval is that of texts which the decoder
+// itself makes; the program stops if it does not hold the computed share. Greedy decoding is top-k
+// 1, and keep-end, which never cuts the end off, makes a truncation consistent.
+
+// %%
+func compute(_ model: NGramModel) throws {
+  let truncations = try [false, true].flatMap { keepsEnd -> [any Truncation] in
+    try [1, 2, 4].map { try TopK($0, keepsEnd: keepsEnd) }
+      + [0.2, 0.4].map { try Nucleus($0, keepsEnd: keepsEnd) }
+  }
+  let automaton = model.makeBackoffAutomaton()
+  let roots = [automaton.start] + prompts(of: model).map { automaton.context(after: $0) }
+  let all = 1..<roots.count
+  let rows = try concurrently(truncations.count, threads: 2) { number in
+    let analysis = TerminationAnalysis(
+      try ContextChain(automaton, .sampled, transforms: [truncations[number]], roots: roots))
+    let share = analysis.survival(ofRoots: all, limit: limit).survival[limit]
+    let sampler = AncestralSampler(
+      try DecodingRules(transforms: [truncations[number]], maxTokens: limit))
+    let range = try simulated(model, count: 200) {
+      try sampler.draw(from: model, after: $0, using: &$1)
+    }
+    precondition(range.contains(share) && analysis.chain.isComplete && analysis.error < 1e-9)
+    let never = [0..<1, all].map { String(format: "%.3g", analysis.neverEnds(ofRoots: $0)) }
+    let looping = all.count { analysis.neverEnds[analysis.chain.roots[$0]] > 0 }
+    let cells = [never[0], "\(looping)", never[1], String(format: "%.4f", share)]
+    return ([truncations[number].name] + cells, range)
+  }
+  for (cells, range) in rows { show(cells, range) }
+}
+
+// %% [markdown]
+// ## Simulated alone
+//
+// What wrappers and beams choose depends on the step and on scores. The wrappers are proven to end;
+// **prompts** says from which token on their epsilon makes the end more probable than not.
+
+// %%
+func simulate(_ model: NGramModel) throws {
+  for wrapper: any NextTokenTransform in [
+    try SelfTerminating(0.01), try NonMonotoneTermination(0.01), try SelfTerminating(1e-5),
+  ] {
+    let greedy = try GreedyDecoder(DecodingRules(transforms: [wrapper], maxTokens: limit))
+    let range = try simulated(model, count: 60) { prompt, _ in
+      try greedy.decode(model, after: prompt)
+    }
+    let epsilon = wrapper.name.hasSuffix("0.01") ? 0.01 : 1e-5
+    show([wrapper.name, "0", "\(SelfTerminating.stepBeyondHalf(epsilon) ?? 0)", "0", ""], range)
+  }
+  for width in [2, 4] {
+    let beam = try BeamSearch(width: width, DecodingRules(maxTokens: limit))
+    let range = try simulated(model, count: 60) { prompt, _ in
+      try beam.decode(model, after: prompt).first?.decoded
+    }
+    show(["beam \(width)", "", "", "", ""], range)
+  }
+}
+
+// %%
+for name in [BuiltInModel.english, .tang] {
+  print(name.rawValue.padding(toLength: 24, withPad: " ", startingAt: 0), terminator: "")
+  print("begin     prompts  share     64      simulated")
+  let model = try name.load(layout: .fast)
+  try compute(model)
+  try simulate(model)
+}
+//> english                 begin     prompts  share     64      simulated
+//> top-k 1                 1         11810    0.584     0.5842  0.485 ... 0.751
+//> top-k 2                 0         0        0         0.0081  0.000 ... 0.071
+//> top-k 4                 0         0        0         0.0047  0.000 ... 0.048
+//> top-p 0.2               0         8        0.000229  0.0023  0.000 ... 0.048
+//> top-p 0.4               1.41e-06  20190    0.00011   0.0028  0.000 ... 0.048
+//> top-k 1 keep-end        0         0        0         0.5816  0.475 ... 0.743
+//> top-k 2 keep-end        0         0        0         0.0081  0.000 ... 0.071
+//> top-k 4 keep-end        0         0        0         0.0047  0.000 ... 0.048
+//> top-p 0.2 keep-end      0         0        0         0.0022  0.000 ... 0.048
+//> top-p 0.4 keep-end      0         0        0         0.0028  0.000 ... 0.048
+//> self-terminating 0.01   0         69       0                 0.000 ... 0.152
+//> non-monotone 0.01       0         69       0                 0.000 ... 0.152
+//> self-terminating 1e-05  0         69315    0                 0.409 ... 0.868
+//> beam 2                                                       0.000 ... 0.152
+//> beam 4                                                       0.000 ... 0.152
+//> tang                    begin     prompts  share     64      simulated
+//> top-k 1                 1         1905     0.356     0.3560  0.218 ... 0.479
+//> top-k 2                 0         0        0         0.0002  0.000 ... 0.048
+//> top-k 4                 0         0        0         0.0001  0.000 ... 0.048
+//> top-p 0.2               0         1        0.000138  0.0001  0.000 ... 0.048
+//> top-p 0.4               0         1        5.94e-05  0.0005  0.000 ... 0.048
+//> top-k 1 keep-end        0         0        0         0.3551  0.214 ... 0.473
+//> top-k 2 keep-end        0         0        0         0.0002  0.000 ... 0.048
+//> top-k 4 keep-end        0         0        0         0.0001  0.000 ... 0.048
+//> top-p 0.2 keep-end      0         0        0         0.0001  0.000 ... 0.048
+//> top-p 0.4 keep-end      0         0        0         0.0005  0.000 ... 0.048
+//> self-terminating 0.01   0         69       0                 0.000 ... 0.152
+//> non-monotone 0.01       0         69       0                 0.000 ... 0.152
+//> self-terminating 1e-05  0         69315    0                 0.120 ... 0.574
+//> beam 2                                                       0.036 ... 0.409
+//> beam 4                                                       0.001 ... 0.249
+
+// %% [markdown]
+// Greedy decoding of these models never ends from the beginning; one token more, and it nearly always
+// does. A nucleus of .4 is caught once in a million texts, by words that were only ever seen
+// repeated, such as " K."; keeping the end cures that and changes nothing else to be seen. A wrapper
+// with an epsilon of 1e-5 ends for sure, and in practice not at all.
