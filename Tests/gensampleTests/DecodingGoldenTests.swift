@@ -245,4 +245,135 @@ import Testing
     #expect(part["exact"] as? Bool == false)
     #expect((part["interval"] as? [Double])?.first == 0)
   }
+
+  /// The prompts of one word are those that a file would name.
+  @Test func auditsOfAllPromptsOfOneWord() throws {
+    let folder = try Folder()
+    let model = try fourRows(folder)
+    let prompts = try folder.write("prompts.txt", "a\nb\nc\n")
+    let named = try Program.run([
+      "audit", "--model", model, "--top-k", "2", "--prompts", prompts, "--format", "jsonl",
+    ])
+    let all = try Program.run([
+      "audit", "--model", model, "--top-k", "2", "--one-word-prompts", "--format", "jsonl",
+    ])
+    #expect(named.code == 0 && named.lines == all.lines)
+    let shares = try #require(try all.objects()[0]["prompts"] as? [String: Any])
+    // a and b loop, and c does once in three times before it ends: .3 / (.3 + .6).
+    #expect(abs((shares["mean_never_ends"] as? Double ?? 0) - (1 + 1 + 1.0 / 3) / 3) < 1e-8)
+    let beam = try Program.run([
+      "audit", "--model", model, "--strategy", "beam", "--one-word-prompts",
+    ])
+    #expect(beam.code == 64 && beam.errors.contains("--one-word-prompts is for decoders"))
+  }
+
+  @Test func theBestOfSeveral() throws {
+    func lengths(_ options: String...) throws -> [Int] {
+      try run(
+        "sample", "--seed", "1", "--samples", "6", "--format", "jsonl", "--best-of", "30",
+        options[0], options[1]
+      ).objects().dropLast().map { ($0["tokens"] as? [Int])?.count ?? -1 }
+    }
+    #expect(try lengths("--score", "length 3..4 tokens").allSatisfy { (3...4).contains($0) })
+    let scored = try run(
+      "sample", "--seed", "1", "--samples", "1", "--best-of", "9", "--score",
+      "mean-log-probability", "--score", "prefer \"the\" 2", "--format", "jsonl"
+    ).objects()[0]
+    let text = try #require(scored["text"] as? String)
+    let count = Double((scored["tokens"] as? [Int])?.count ?? 0)
+    let log = try #require(scored["log_model"] as? Double)
+    let wanted = log / (count + 1) + 2 * Double(text.split(separator: " ").count { $0 == "the" })
+    #expect(abs((scored["score"] as? Double ?? 0) - wanted) < 1e-9)
+    for (options, message) in [
+      (["--score", "log-probability"], "--score chooses among the texts of --best-of N"),
+      (["--best-of", "2", "--score", "fluency 2"], "a fluency is the exponent of a target"),
+      (["--best-of", "2", "--score", "no statement"], "--score:1:1"),
+      (["--best-of", "0"], "--best-of takes"),
+    ] {
+      let outcome = try Program.run(["sample", "--model", SmallModel.path] + options)
+      #expect(outcome.code != 0 && outcome.errors.contains(message), "\(outcome.errors)")
+    }
+  }
+
+  @Test func contrastiveSearch() throws {
+    let plain = try run("greedy", "--quiet")
+    #expect(try run("greedy", "--quiet", "--contrastive", "5,0").lines == plain.lines)
+    #expect(try run("greedy", "--quiet", "--contrastive", "1,0.9").lines == plain.lines)
+    let apart = try run("greedy", "--contrastive", "4,0.6", "--format", "jsonl")
+    #expect(try apart.code == 0 && apart.objects().count == 2)
+    for (value, message) in [
+      ("5", "takes a whole number and a weight K,A"), ("0,0.5", "at least 1 candidate"),
+      ("5,2", "a penalty lies in 0 ... 1"), ("5,nan", "a penalty lies in 0 ... 1"),
+    ] {
+      let outcome = try run("greedy", "--contrastive", value)
+      #expect(outcome.code == 64 && outcome.errors.contains(message), "\(outcome.errors)")
+    }
+    #expect(try run("greedy", "--contrastive-window", "3").code == 64)
+  }
+
+  @Test func copiesOfASource() throws {
+    let folder = try Folder()
+    let source = try folder.write("source.txt", "the sea was a calm wind and the moon .\nthe sea\n")
+    let objects = try run(
+      "sample", "--source", source, "--copy", "2", "--sparse", "2", "--seed", "1", "--samples", "9",
+      "--format", "jsonl"
+    ).objects().dropLast()
+    let words = ["the sea was a calm wind and the moon ."].map {
+      $0.split(separator: " ").map(String.init)
+    }[0]
+    let pairs = Set(zip(words, words.dropFirst()).map { "\($0) \($1)" })
+    for object in objects {
+      let text = (object["text"] as? String ?? "").split(separator: " ").map(String.init)
+      for (one, other) in zip(text, text.dropFirst()) where one != words.last {
+        #expect(pairs.contains("\(one) \(other)"))
+      }
+    }
+    for (options, message) in [
+      (["--copy", "2"], "--copy is about a text; give it by --source FILE"),
+      (["--source", source], "--source is the text that --copy copies from"),
+      (["--source", source, "--copy", "0"], "a span has at least 1 token"),
+      (["--source", "/nowhere", "--copy", "2"], "cannot be read"),
+      (["--source", try folder.write("none.txt", "qwertz\n"), "--copy", "2"], "holds no word"),
+    ] {
+      let outcome = try Program.run(["sample", "--model", SmallModel.path] + options)
+      #expect(outcome.code != 0 && outcome.errors.contains(message), "\(outcome.errors)")
+    }
+    let covered = try run(
+      "beam", "--source", source, "--coverage", "5,0.01", "--width", "8", "--format", "jsonl"
+    ).objects()[0]
+    let plain = try run("beam", "--width", "8", "--format", "jsonl").objects()[0]
+    #expect((covered["score"] as? Double ?? 0) < (plain["score"] as? Double ?? -.infinity))
+    let wrong = try run("beam", "--source", source, "--coverage", "5")
+    #expect(wrong.code == 64 && wrong.errors.contains("takes a weight and a floor B,F"))
+  }
+
+  @Test func alternativesAtAPlace() throws {
+    let objects = try run(
+      "beam", "--alternatives", "3", "--at", "2", "--format", "jsonl"
+    ).objects().dropLast()
+    #expect(objects.count == 3)
+    let logs = objects.compactMap { $0["alternative_log_probability"] as? Double }
+    #expect(logs.count == 3 && logs == logs.sorted(by: >))
+    let best = try run("beam", "--format", "jsonl").objects()[0]
+    let first = (best["tokens"] as? [Int])?.first
+    for object in objects {
+      let tokens = try #require(object["tokens"] as? [Int])
+      #expect(tokens.first == first)
+      #expect(tokens.count == 1 || tokens[1] == object["alternative"] as? Int)
+    }
+    let text = try run("beam", "--alternatives", "3", "--at", "2", "--quiet")
+    #expect(text.lines.allSatisfy { $0.split(separator: "\t").count == 3 })
+    let far = try run("beam", "--alternatives", "3", "--at", "1000")
+    #expect(far.code != 0 && far.errors.contains("at: the best text has places 1 to"))
+    #expect(try run("beam", "--at", "2").code == 64)
+  }
+
+  @Test func dynamicTemperature() throws {
+    let one = try run(
+      "sample", "--seed", "1", "--quiet", "--dynamic-temperature", "1,1,2", "--verbose")
+    #expect(one.errors == "transforms: dynamic-temperature 1.0,1.0,2.0\n")
+    #expect(try run("sample", "--seed", "1", "--quiet").lines == one.lines)
+    let wrong = try run("sample", "--dynamic-temperature", "2,1,1")
+    #expect(wrong.code == 64 && wrong.errors.contains("a high temperature is not below 2.0"))
+  }
 }

@@ -16,6 +16,8 @@
 /// a token loses `diversity` for each text of an earlier group that goes on by it at this step.
 /// Ranks, not scores, include what was lost.
 ///
+/// **With a coverage** a text's score, not its rank, gains what the ``CoveragePenalty`` says.
+///
 /// References: Wu et al. 2016, "Google's neural machine translation system", section 7, with the
 /// penalty length^a of transformers and fairseq; Kasai, Sakaguchi, Le Bras, Radev, Choi and Smith
 /// 2024, "A call for clarity in beam search", section 2, for patience; Vijayakumar et al. 2018,
@@ -50,6 +52,8 @@ public struct BeamSearch: Sendable {
   public let groups: Int
   /// What a token loses for each text of an earlier group that goes on by it.
   public let diversity: Double
+  /// What a score loses for what is left out of a source; `nil` for nothing.
+  public let coverage: CoveragePenalty?
 
   /// A search.
   ///
@@ -57,7 +61,7 @@ public struct BeamSearch: Sendable {
   ///   or a number is not finite.
   public init(
     width: Int = 4, lengthPenalty: Double = 0, patience: Double? = nil, groups: Int = 1,
-    diversity: Double = 0, _ rules: DecodingRules = .plain
+    diversity: Double = 0, coverage: CoveragePenalty? = nil, _ rules: DecodingRules = .plain
   ) throws(DecodingError) {
     guard width >= 1 else {
       throw DecodingError(.badArgument, "width: a beam has at least 1 text, got \(width)")
@@ -86,6 +90,7 @@ public struct BeamSearch: Sendable {
     self.patience = patience
     self.groups = groups
     self.diversity = diversity
+    self.coverage = coverage
   }
 
   /// The best texts after a prompt.
@@ -101,13 +106,86 @@ public struct BeamSearch: Sendable {
   public func decode<Model: LanguageModel>(
     _ model: Model, after prompt: TokenSequence = []
   ) throws(DecodingError) -> [Result] {
+    try search(model, from: Decoding(model, after: prompt, rules: rules))
+  }
+
+  /// A token that could stand at some place, and the best text with it.
+  public struct Alternative: Hashable, Sendable {
+    /// The token, which may be the end.
+    public let token: Token
+    /// Its natural log-probability among those that the transforms leave at this place.
+    public let logProbability: Double
+    /// The best text that the search finds with it.
+    public let result: Result
+  }
+
+  /// The most probable tokens at a place of the best text, each completed by a search of its own.
+  ///
+  /// What stands before the place is kept as the best text has it.
+  ///
+  /// Reference: CTranslate2, `return_alternatives`.
+  ///
+  /// - Parameters:
+  ///   - count: how many tokens, at most.
+  ///   - place: the place behind the prompt, from 1; the best text's end is one, too.
+  ///   - model: whose texts.
+  ///   - prompt: what they begin with.
+  /// - Returns: the alternatives, the most probable first, the lowest token of equals first.
+  /// - Throws: where the best text has no such place, or as ``decode(_:after:)``.
+  /// - Complexity: one search more than alternatives.
+  public func alternatives<Model: LanguageModel>(
+    _ count: Int, at place: Int, in model: Model, after prompt: TokenSequence = []
+  ) throws(DecodingError) -> [Alternative] {
+    precondition(count >= 1, "alternatives are asked for")
+    var decoding = try Decoding(model, after: prompt, rules: rules)
+    guard let best = try search(model, from: decoding).first?.decoded else { return [] }
+    let places = best.text.count - prompt.count + (best.end == nil ? 0 : 1)
+    guard place >= 1 && place <= places else {
+      throw DecodingError(
+        .badArgument,
+        "at: the best text has places 1 to \(places) behind the prompt, its end among them, got "
+          + "\(place)")
+    }
     var next = rules.makeNextTokens(for: model.vocabulary)
-    let start = try Decoding(model, after: prompt, rules: rules)
+    var choices = NoChoices()
+    for token in best.text.tokens[prompt.count..<prompt.count + place - 1] {
+      try decoding.look(model, &next, rules, using: &choices)
+      next.normalize()
+      decoding.commit(model, token, logProbability: next[token], isEnd: false, rules)
+    }
+    try decoding.look(model, &next, rules, using: &choices)
+    next.normalize()
+    next.orderByLogit()
+    var first: [(token: Token, logProbability: Double)] = []
+    while first.count < count, let token = next.takeNext() { first.append((token, next[token])) }
+    var alternatives: [Alternative] = []
+    for (token, logProbability) in first {
+      var begun = decoding
+      begun.commit(
+        model, token, logProbability: logProbability, isEnd: next.isEnd(token), rules)
+      do {
+        let result =
+          begun.ending == nil ? try search(model, from: begun).first : result(begun, group: 0)
+        guard let result else { continue }
+        alternatives.append(
+          Alternative(token: token, logProbability: logProbability, result: result))
+      } catch {
+        // A token behind which nothing is left is no alternative.
+        guard error.kind == .nothingLeft else { throw error }
+      }
+    }
+    return alternatives
+  }
+
+  private func search<Model: LanguageModel>(
+    _ model: Model, from start: Decoding<Model>
+  ) throws(DecodingError) -> [Result] {
+    var next = rules.makeNextTokens(for: model.vocabulary)
     var beams: [Beam<Model>] = []
     for group in 0..<groups { beams.append(Beam(self, group: group, start, model)) }
     var penalties =
       groups > 1 && diversity > 0 ? [Double](repeating: 0, count: model.vocabulary.count) : []
-    var step = 0
+    var step = start.count
     while beams.contains(where: { !$0.isDone }) {
       step += 1
       for i in penalties.indices { penalties[i] = 0 }
@@ -129,7 +207,8 @@ public struct BeamSearch: Sendable {
   ) -> Result {
     Result(
       decoded: decoding.decoded(logDrawn: 0),
-      score: score(decoding.logTransformed, length: decoding.count), group: group)
+      score: score(decoding.logTransformed, length: decoding.count)
+        + (coverage?.gain(of: decoding.text[decoding.promptCount...]) ?? 0), group: group)
   }
 
   fileprivate func score(_ logProbability: Double, length: Int) -> Double {
@@ -305,7 +384,8 @@ private struct Beam<Model: LanguageModel> {
     texts = successors
   }
 
-  /// What no continuation of a text exceeds: its log-probability can only fall.
+  /// What no continuation of a text exceeds: its log-probability can only fall, and no coverage adds
+  /// to it.
   private func bound(_ logProbability: Double, after step: Int) -> Double {
     search.score(
       logProbability, length: search.lengthPenalty >= 0 ? search.rules.maxTokens : step + 1)

@@ -33,7 +33,7 @@ enum Audit: Command {
       Option("loops", "N", "how many loops are shown (default 10)"),
     ]
     + DecodingOptions.limits.filter { $0.name != "max-seconds" } + Beam.search
-    + DecodingOptions.truncations + DecodingOptions.penalties
+    + DecodingOptions.truncations + DecodingOptions.copies + DecodingOptions.penalties
     + DecodingOptions.termination.filter { $0.name != "stop-loops" }
     + [
       OutputOptions.format, OutputOptions.output, OutputOptions.quiet, OutputOptions.progress,
@@ -252,7 +252,7 @@ enum Audit: Command {
       let decoded = try GreedyDecoder(rules).decode(model, after: prompt)
       return AuditReport.Runs(cut: decoded.isFinished ? 0 : 1, count: 1, isDrawn: false)
     case .beam:
-      let best = try Beam.search(arguments, rules).decode(model, after: prompt).first
+      let best = try Beam.search(arguments, rules, model).decode(model, after: prompt).first
       return AuditReport.Runs(
         cut: best?.decoded.isFinished == true ? 0 : 1, count: 1, isDrawn: false)
     case .sample:

@@ -14,6 +14,11 @@ enum Beam: Command {
     as F x width texts are finished. Under constraints a text is ranked by log rho, and the beam is
     shared among the distances to an allowed end, so that keywords in any order get their turn.
 
+    A text's score may also gain what it covers of a source (--coverage), each token shared by the
+    places of the source that hold it. With --alternatives N a line says what else could stand at a
+    place of the best text: the probability, the token, and the best text that has it, by tabs.
+
+        gensample beam --prompt "It was" --alternatives 5 --at 2
         gensample beam --prompt "It was" --width 8 --length-penalty 1 --best 3
         gensample beam --include sea --include storm --length 6..12
         gensample beam --width 6 --groups 3 --diversity 2 --best 6
@@ -27,12 +32,20 @@ enum Beam: Command {
       "stop once F x width texts are finished (default: when none better can come)"),
     Option("groups", "N", "search in N groups that avoid each other (default 1)"),
     Option("diversity", "D", "what a token loses for each earlier group's text that takes it"),
+    Option(
+      "coverage", "B,F",
+      "the score gains B x log of how far each token of --source is covered, F at least"),
   ]
 
   static let options =
     DecodingOptions.limits + TargetOptions.statements + search + [
-      Option("best", "N", "how many texts are printed, at most those finished (default 1)")
-    ] + DecodingOptions.penalties
+      Option("best", "N", "how many texts are printed, at most those finished (default 1)"),
+      Option(
+        "alternatives", "N",
+        "the N most probable tokens at a place of the best text, each completed"),
+      Option(
+        "at", "I", "the place of --alternatives, counted from 1 behind the prompt (default 1)"),
+    ] + DecodingOptions.copies + DecodingOptions.penalties
     + DecodingOptions.termination.filter { $0.name != "keep-end" } + DecodingOptions.output
 
   static func run(_ arguments: Arguments) throws {
@@ -46,11 +59,25 @@ enum Beam: Command {
     let model = try loadModel(modelName)
     let rules = try DecodingOptions.rules(arguments, model: model)
     let prompt = try DecodingOptions.prompt(arguments, model: model)
-    let search = try search(arguments, rules)
+    let search = try search(arguments, rules, model)
+    let count = try arguments.integer("alternatives", in: 1...100_000)
+    let place = try arguments.integer("at", in: 1...1_000_000_000)
+    guard place == nil || count != nil else {
+      throw CommandFailure.usage("--at is the place of --alternatives N, which is missing")
+    }
+    guard count == nil || !arguments.has("best") else {
+      throw CommandFailure.usage("--alternatives prints one text each; leave --best out")
+    }
     Interruption.watch {}
     let results = try DecodingResults(
       arguments, command: name, modelName: modelName, model: model, rules: rules,
       prompt: prompt)
+    if let count {
+      for one in try search.alternatives(count, at: place ?? 1, in: model, after: prompt) {
+        try results.write(one.result.decoded, beam: one.result, alternative: one)
+      }
+      return try results.finish()
+    }
     for result in try search.decode(model, after: prompt).prefix(best) {
       try results.write(result.decoded, beam: result)
     }
@@ -58,7 +85,9 @@ enum Beam: Command {
   }
 
   /// The search that the options write down.
-  static func search(_ arguments: Arguments, _ rules: DecodingRules) throws -> BeamSearch {
+  static func search(
+    _ arguments: Arguments, _ rules: DecodingRules, _ model: NGramModel
+  ) throws -> BeamSearch {
     guard !arguments.has("diversity") || arguments.has("groups") else {
       throw CommandFailure.usage("--diversity is between groups; say how many with --groups")
     }
@@ -68,10 +97,28 @@ enum Beam: Command {
         width: width, lengthPenalty: try number("length-penalty", arguments) ?? 0,
         patience: try number("patience", arguments),
         groups: try arguments.integer("groups", in: 1...width) ?? 1,
-        diversity: try number("diversity", arguments) ?? 0, rules)
+        diversity: try number("diversity", arguments) ?? 0,
+        coverage: try coverage(arguments, model), rules)
     } catch let error as DecodingError {
       throw CommandFailure.usage("--\(error)")
     }
+  }
+
+  private static func coverage(
+    _ arguments: Arguments, _ model: NGramModel
+  ) throws -> CoveragePenalty? {
+    guard let text = arguments.text("coverage") else { return nil }
+    let parts = text.split(separator: ",", omittingEmptySubsequences: false).compactMap {
+      Double($0)
+    }
+    guard parts.count == 2 else {
+      throw CommandFailure.usage(
+        "--coverage takes a weight and a floor B,F such as 0.2,0.01, got '\(text)'")
+    }
+    return try CoveragePenalty(
+      of: DecodingOptions.source(arguments, for: "coverage", model: model).flatMap { $0 },
+      weight: parts[0],
+      floor: parts[1])
   }
 
   private static func number(

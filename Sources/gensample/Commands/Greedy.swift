@@ -14,11 +14,20 @@ enum Greedy: Command {
     Penalties apply in the order in which they are written. Under constraints only tokens are left
     from which an allowed text can be finished within --max-tokens.
 
+    With --contrastive K,A each of the K most probable tokens scores (1 - A) x its probability less A
+    x how much the place behind it resembles earlier places of the text: the cosine of the square
+    roots of what the model expects next. The best score is taken.
+
         gensample greedy --prompt "It was"
         gensample greedy --prompt "It was" --no-repeat-ngram 3 --include sea
+        gensample greedy --prompt "It was" --contrastive 5,0.6
     """
   static let options =
-    DecodingOptions.limits + TargetOptions.statements + DecodingOptions.penalties
+    DecodingOptions.limits + TargetOptions.statements + [
+      Option("contrastive", "K,A", "contrastive search among K tokens, resemblance weighing A"),
+      Option(
+        "contrastive-window", "N", "it looks back at the last N tokens' places (default 256)"),
+    ] + DecodingOptions.copies + DecodingOptions.penalties
     + DecodingOptions.termination.filter { $0.name != "keep-end" } + DecodingOptions.output
 
   static func run(_ arguments: Arguments) throws {
@@ -31,13 +40,38 @@ enum Greedy: Command {
     let model = try loadModel(modelName)
     let rules = try DecodingOptions.rules(arguments, model: model)
     let prompt = try DecodingOptions.prompt(arguments, model: model)
-    let decoder = try GreedyDecoder(rules)
+    let decode = try decoder(arguments, rules, model, prompt)
     Interruption.watch {}
     let results = try DecodingResults(
       arguments, command: name, modelName: modelName, model: model, rules: rules,
       prompt: prompt)
     results.begin()
-    try results.write(decoder.decode(model, after: prompt) { results.show($0) })
+    try results.write(decode { results.show($0) })
     try results.finish()
+  }
+
+  private static func decoder(
+    _ arguments: Arguments, _ rules: DecodingRules, _ model: NGramModel, _ prompt: TokenSequence
+  ) throws -> ((Token) -> Void) throws -> DecodedText {
+    guard let text = arguments.text("contrastive") else {
+      guard !arguments.has("contrastive-window") else {
+        throw CommandFailure.usage("--contrastive-window says something of --contrastive")
+      }
+      let decoder = try GreedyDecoder(rules)
+      return { try decoder.decode(model, after: prompt, watch: $0) }
+    }
+    let parts = text.split(separator: ",", omittingEmptySubsequences: false)
+    guard parts.count == 2, let candidates = Int(parts[0]), let penalty = Double(parts[1]) else {
+      throw CommandFailure.usage(
+        "--contrastive takes a whole number and a weight K,A such as 5,0.6, got '\(text)'")
+    }
+    do {
+      let search = try ContrastiveSearch(
+        candidates: candidates, penalty: penalty,
+        window: arguments.integer("contrastive-window", in: 1...1_000_000) ?? 256, rules)
+      return { try search.decode(model, after: prompt, watch: $0) }
+    } catch let error as DecodingError {
+      throw CommandFailure.usage("--\(error)")
+    }
   }
 }

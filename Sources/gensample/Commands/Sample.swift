@@ -15,15 +15,26 @@ enum Sample: Command {
     text can be finished within --max-tokens; each token is normalised by itself, so these are no
     draws from rho, and log_probability - log_drawn is a text's log weight.
 
+    With --best-of N each result is the best of N texts by the sum of all --score: log-probability
+    is the model's, of what follows the prompt; mean-log-probability divides it by the tokens, the
+    end among them; any other value is a statement of the constraint file: a soft one scores its
+    nats, a hard one rules a text out that does not meet it, where there are others.
+
         gensample sample --prompt "It was"
         gensample sample --temperature 0.8 --top-p 0.9 --keep-end
+        gensample sample --best-of 20 --score mean-log-probability --score 'length 8..12 words'
     """
   static let options =
     DecodingOptions.limits + TargetOptions.statements
     + [
       Option("samples", "N", "how many results (default 5)"),
       Option("seed", "N", "the same seed gives the same results (default: a random one, printed)"),
-    ] + DecodingOptions.truncations + DecodingOptions.penalties + DecodingOptions.termination
+      Option("best-of", "N", "print the best of N texts for each result"),
+      Option(
+        "score", "SCORE", isRepeatable: true,
+        "log-probability, mean-log-probability or a statement (default log-probability)"),
+    ] + DecodingOptions.copies + DecodingOptions.truncations + DecodingOptions.penalties
+    + DecodingOptions.termination
     + DecodingOptions.output
 
   static func run(_ arguments: Arguments) throws {
@@ -39,6 +50,7 @@ enum Sample: Command {
     let rules = try DecodingOptions.rules(arguments, model: model)
     let prompt = try DecodingOptions.prompt(arguments, model: model)
     let sampler = AncestralSampler(rules)
+    let best = try bestOf(arguments, sampler, model)
     Interruption.watch {}
     let results = try DecodingResults(
       arguments, command: name, modelName: modelName, model: model, rules: rules,
@@ -48,10 +60,75 @@ enum Sample: Command {
       if results.isAtEnd { break }
       // A stream a text: the first of many are the same as when few are asked for.
       var choices = RandomChoices(random.stream(UInt64(number)))
+      if let best {
+        let (text, score) = try best.draw(from: model, after: prompt, using: &choices)
+        try results.write(text, score: score)
+        continue
+      }
       results.begin()
       try results.write(
         sampler.draw(from: model, after: prompt, using: &choices) { results.show($0) })
     }
     try results.finish(seed: seed)
+  }
+  private static func bestOf(
+    _ arguments: Arguments, _ sampler: AncestralSampler, _ model: NGramModel
+  ) throws -> BestOf? {
+    guard let count = try arguments.integer("best-of", in: 1...1_000_000_000) else {
+      guard !arguments.has("score") else {
+        throw CommandFailure.usage(
+          "--score chooses among the texts of --best-of N, which is missing")
+      }
+      return nil
+    }
+    let scores = try scores(arguments.texts("score"), model)
+    return try BestOf(count, of: sampler) { text in scores.reduce(0) { $0 + $1(text) } }
+  }
+
+  private static func scores(
+    _ values: [String], _ model: NGramModel
+  ) throws -> [@Sendable (DecodedText) -> Double] {
+    let logProbability: @Sendable (DecodedText) -> Double = { $0.logModel }
+    guard !values.isEmpty else { return [logProbability] }
+    var tree: VocabularyTree?
+    var unmet: Constraint?
+    let scores = try values.flatMap { value -> [@Sendable (DecodedText) -> Double] in
+      switch value {
+      case "log-probability": return [logProbability]
+      case "mean-log-probability":
+        return [
+          {
+            let count = $0.text.count - $0.promptCount + ($0.end == nil ? 0 : 1)
+            return count == 0 ? 0 : $0.logModel / Double(count)
+          }
+        ]
+      default: break
+      }
+      let statements = try ConstraintFile.parse(value, path: "--score")
+      guard !statements.isEmpty else {
+        throw CommandFailure.usage(
+          "--score takes log-probability, mean-log-probability or a statement such as "
+            + "'prefer \"sea\" 1', got '\(value)'")
+      }
+      let known = tree ?? VocabularyTree(model.vocabulary)
+      tree = known
+      return try statements.map { statement in
+        if case .fluency = statement.kind {
+          throw CommandFailure.usage(
+            "--score '\(value)': a fluency is the exponent of a target and no score; take "
+              + "log-probability")
+        }
+        do throws(ConstraintError) {
+          guard let automaton = try statement.automaton(for: known) else { return { _ in 0 } }
+          // A message for what no text of the model meets, which would choose among equals.
+          if !automaton.isSatisfiable { unmet = statement }
+          return { automaton.logWeight(of: $0.text) }
+        } catch {
+          throw CommandFailure(.data, "\(CompiledTarget.place(statement)): \(error)")
+        }
+      }
+    }
+    if let unmet, let tree { _ = try CompiledTarget([unmet], model: model, tree: tree) }
+    return scores
   }
 }

@@ -38,8 +38,17 @@ enum DecodingOptions {
     Option("end-decay", "START,FACTOR", "raise the end by FACTOR a token after START tokens"),
   ]
 
+  static let copies = [
+    Option("source", "FILE", "the text that --copy copies from and --coverage is about, or -"),
+    Option(
+      "copy", "N", "only what goes on with a copy of the source: N tokens in a row stand there"),
+  ]
+
   static let truncations = [
     Option("temperature", "T", "divide logits by T; 0 takes the most probable token"),
+    Option(
+      "dynamic-temperature", "L,H,E",
+      "divide logits by a temperature from L to H that rises with the entropy, to the power E"),
     Option("top-k", "N", "the N most probable tokens"),
     Option("top-p", "P", "the smallest most probable set whose mass reaches P"),
     Option("min-p", "P", "tokens at least P times as probable as the first"),
@@ -91,6 +100,7 @@ enum DecodingOptions {
     let window = try arguments.integer("penalty-window", in: 0...Int.max) ?? .max
     let keepsEnd = arguments.has("keep-end")
     let breakers = try tokens("dry-breaker", arguments, model)
+    let source = try source(arguments, for: "copy", model: model)
     var transforms: [any NextTokenTransform] = []
     let constraint = try constraint(arguments, model: model)
     let deadline = try arguments.text("max-seconds").map {
@@ -108,7 +118,8 @@ enum DecodingOptions {
         countsPrompt: !arguments.has("penalty-skip-prompt"))
       for (name, value) in arguments.ordered {
         if let transform = try transform(
-          name, value, model: model, scope: scope, breakers: breakers, keepsEnd: keepsEnd)
+          name, value, model: model, scope: scope, breakers: breakers, source: source,
+          keepsEnd: keepsEnd)
         {
           transforms.append(transform)
         }
@@ -151,6 +162,37 @@ enum DecodingOptions {
       fluency: target.compiled.fluency)
   }
 
+  /// The runs of the source's tokens between words that the model does not know, for an option that
+  /// reads them; none where it is not given.
+  static func source(
+    _ arguments: Arguments, for reader: String, model: NGramModel
+  ) throws -> [[Token]] {
+    guard let path = arguments.text("source") else {
+      if arguments.has(reader) {
+        throw CommandFailure.usage("--\(reader) is about a text; give it by --source FILE")
+      }
+      return []
+    }
+    let readers = ["copy", "coverage"].filter(arguments.has)
+    guard !readers.isEmpty else {
+      throw CommandFailure.usage(
+        "--source is the text that --copy copies from and a beam's --coverage is about, and neither "
+          + "is given")
+    }
+    guard arguments.has(reader) else { return [] }
+    try TextInput.checkOnce(
+      arguments.texts("constraints") + arguments.texts("prompts") + readers.map { _ in path })
+    let runs = try TextInput.lines(path).flatMap { line in
+      Tokenizer.tokens(of: NFC.of(line), in: model.vocabulary).split(separator: nil)
+        .map { $0.compactMap { $0 } }
+    }
+    guard !runs.isEmpty else {
+      throw CommandFailure(
+        .data, "\(TargetOptions.shown(path)) holds no word of the model; give another --source")
+    }
+    return runs
+  }
+
   /// Tokens that the values of an option name.
   private static func tokens(
     _ name: String, _ arguments: Arguments, _ model: NGramModel
@@ -163,12 +205,16 @@ enum DecodingOptions {
 
   private static func transform(
     _ name: String, _ value: String, model: NGramModel, scope: RepetitionScope,
-    breakers: Set<Token>, keepsEnd: Bool
+    breakers: Set<Token>, source: [[Token]], keepsEnd: Bool
   ) throws -> (any NextTokenTransform)? {
     func number() throws -> Double { try numbers(name, value, "N")[0] }
     func whole() throws -> Int { try integer(name, value) }
     switch name {
     case "temperature": return try Temperature(number())
+    case "dynamic-temperature":
+      let parts = try numbers(name, value, "LOW,HIGH,EXPONENT")
+      return try DynamicTemperature(low: parts[0], high: parts[1], exponent: parts[2])
+    case "copy": return try CopiedSpans(of: source, length: whole())
     case "top-k": return try TopK(whole(), keepsEnd: keepsEnd)
     case "top-p": return try Nucleus(number(), keepsEnd: keepsEnd)
     case "min-p": return try MinP(number(), keepsEnd: keepsEnd)

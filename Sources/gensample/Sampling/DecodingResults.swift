@@ -78,7 +78,17 @@ final class DecodingResults {
   }
 
   /// Writes a text.
-  func write(_ decoded: DecodedText, beam result: BeamSearch.Result? = nil) throws {
+  ///
+  /// - Parameters:
+  ///   - decoded: the text.
+  ///   - result: what a beam says of it.
+  ///   - alternative: the token that it was asked for.
+  ///   - score: that of the best of several.
+  /// - Throws: where it cannot be written.
+  func write(
+    _ decoded: DecodedText, beam result: BeamSearch.Result? = nil,
+    alternative: BeamSearch.Alternative? = nil, score: Double? = nil
+  ) throws {
     if let writeFailure { throw writeFailure }
     texts += 1
     tokens += decoded.text.count - decoded.promptCount + (decoded.end == nil ? 0 : 1)
@@ -89,7 +99,11 @@ final class DecodingResults {
         try stream.writeLine(text.finish(decoded))
         growing = nil
       } else {
-        try stream.writeLine(text(of: decoded))
+        let prefix = alternative.map {
+          String(format: "%.4g", LogSpace.exp($0.logProbability)) + "\t"
+            + model.vocabulary.spelling(of: $0.token) + "\t"
+        }
+        try stream.writeLine((prefix ?? "") + text(of: decoded))
       }
       if rules.explains { for line in explanation(decoded) { report(line) } }
       if case .loop(let block) = decoded.ending, !isQuiet {
@@ -107,6 +121,12 @@ final class DecodingResults {
     if let result {
       object.add("score", .number(result.score))
       object.add("group", .integer(result.group))
+    }
+    if let score { object.add("score", .number(score)) }
+    if let alternative {
+      object.add("alternative", .integer(alternative.token.index))
+      object.add("spelling", .string(model.vocabulary.spelling(of: alternative.token)))
+      object.add("alternative_log_probability", .number(alternative.logProbability))
     }
     if let automaton = rules.constraint?.automaton {
       object.add("satisfied", .boolean(automaton.logWeight(of: decoded.text) > -.infinity))

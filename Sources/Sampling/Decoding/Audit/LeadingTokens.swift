@@ -11,6 +11,7 @@ public protocol LeadingTruncation: Truncation {
   ///   - massBefore: their probability together.
   ///   - probability: its own.
   ///   - first: that of the most probable token.
+  /// - Returns: true for the first token, false for all that follow one that is not kept.
   func keeps(rank: Int, massBefore: Double, probability: Double, first: Double) -> Bool
 }
 

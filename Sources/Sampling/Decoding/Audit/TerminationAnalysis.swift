@@ -181,7 +181,8 @@ public struct TerminationAnalysis<Context: Hashable & Sendable>: Sendable {
       let (witness, root) = tree.path(to: state, chain)
       loops.append(
         Loop(
-          stateCount: closed[Int(index)].count, round: shortestRound(chain, state), witness: witness,
+          stateCount: closed[Int(index)].count, round: shortestRound(chain, state),
+          witness: witness,
           root: chain.roots.firstIndex(of: root) ?? 0, states: closed[Int(index)]))
     }
     return loops
