@@ -45,9 +45,33 @@ public struct Tokenizer {
   /// How it cuts.
   public let tokenization: Tokenization
   private var scratch: [UInt8] = []
+  /// Where pieces that may be put together end.
+  private var ends: [Int] = []
+  /// The entries of several pieces, and how many pieces one has at most; `nil` without any.
+  private var longer: (vocabulary: Vocabulary, most: Int)?
 
   /// A tokenizer of a kind.
   public init(_ tokenization: Tokenization) { self.tokenization = tokenization }
+
+  /// A tokenizer of a vocabulary's kind.
+  ///
+  /// Where entries are several pieces, as rebalanced training makes them, each place of a text takes
+  /// the longest that stands there.
+  ///
+  /// - Complexity: O(bytes of the vocabulary).
+  public init(for vocabulary: Vocabulary) {
+    self.init(Tokenization(vocabulary.spacing))
+    guard tokenization != .whitespace else { return }
+    var most = 1
+    for index in 0..<vocabulary.count where vocabulary.isDrawable(Token(index)) {
+      var count = 0
+      unsafe Array(vocabulary.bytes(of: Token(index))).withUnsafeBytes {
+        unsafe cut($0) { _ in count += 1 }
+      }
+      most = max(most, count)
+    }
+    if most > 1 { longer = (vocabulary, most) }
+  }
 
   /// The tokens' spellings, in order.
   public mutating func pieces(of line: String) -> [String] {
@@ -63,8 +87,13 @@ public struct Tokenizer {
 
   /// The tokens of a text in a vocabulary, by how its tokens meet; `nil` for what has no entry.
   public static func tokens(of text: String, in vocabulary: Vocabulary) -> [Token?] {
-    var tokenizer = Tokenizer(Tokenization(vocabulary.spacing))
-    return tokenizer.pieces(of: text).map { vocabulary.token($0) }
+    var tokenizer = Tokenizer(for: vocabulary)
+    return tokenizer.tokens(of: text, in: vocabulary)
+  }
+
+  /// The same by a tokenizer that was made for the vocabulary: one for many texts.
+  public mutating func tokens(of text: String, in vocabulary: Vocabulary) -> [Token?] {
+    pieces(of: text).map { vocabulary.token($0) }
   }
 
   /// Hands over the bytes of each token of a line, which must be valid UTF-8 in NFC unless the
@@ -94,16 +123,43 @@ public struct Tokenizer {
     byte == 0x20 || byte == 0x09 || byte == 0x0D || byte == 0x0A
   }
 
-  private func cutCharacters(
+  private mutating func cutCharacters(
     _ line: UnsafeRawBufferPointer, _ emit: (UnsafeRawBufferPointer) -> Void
   ) {
     var end = line.count
     while end > 0, unsafe line[end - 1] == 0x0D { end -= 1 }
     var place = 0
+    ends.removeAll(keepingCapacity: true)
     while place < end {
       let next = unsafe min(end, place + utf8Length(line[place]))
-      unsafe emit(UnsafeRawBufferPointer(rebasing: line[place..<next]))
+      if longer == nil {
+        unsafe emit(UnsafeRawBufferPointer(rebasing: line[place..<next]))
+      } else {
+        ends.append(next)
+      }
       place = next
+    }
+    unsafe emitLongest(line, emit)
+  }
+
+  /// Hands over the longest entries among the pieces that have been kept back.
+  private func emitLongest(
+    _ bytes: UnsafeRawBufferPointer, _ emit: (UnsafeRawBufferPointer) -> Void
+  ) {
+    guard let (vocabulary, most) = longer else { return }
+    var first = 0
+    var start = 0
+    while first < ends.count {
+      var last = min(first + most, ends.count) - 1
+      while last > first,
+        unsafe vocabulary.token(
+          spelled: UnsafeRawBufferPointer(rebasing: bytes[start..<ends[last]])) == nil
+      {
+        last -= 1
+      }
+      unsafe emit(UnsafeRawBufferPointer(rebasing: bytes[start..<ends[last]]))
+      start = ends[last]
+      first = last + 1
     }
   }
 
@@ -126,15 +182,24 @@ public struct Tokenizer {
       }
       place = next
     }
+    ends.removeAll(keepingCapacity: true)
+    var ends = self.ends
     unsafe scratch.withUnsafeBytes { bytes in
       var place = 0
       while place < bytes.count {
         let start = place
         if unsafe bytes[place] == 0x20 { place += 1 }
         place = unsafe endOfWord(bytes, place)
-        unsafe emit(UnsafeRawBufferPointer(rebasing: bytes[start..<place]))
+        if longer == nil {
+          unsafe emit(UnsafeRawBufferPointer(rebasing: bytes[start..<place]))
+        } else {
+          ends.append(place)
+        }
       }
     }
+    guard longer != nil else { return }
+    self.ends = ends
+    unsafe scratch.withUnsafeBytes { unsafe emitLongest($0, emit) }
   }
 
   /// Where the token ends that begins at a place, which is no space.

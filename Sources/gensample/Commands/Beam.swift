@@ -73,8 +73,12 @@ enum Beam: Command {
       arguments, command: name, modelName: modelName, model: model, rules: rules,
       prompt: prompt)
     if let count {
-      for one in try search.alternatives(count, at: place ?? 1, in: model, after: prompt) {
-        try results.write(one.result.decoded, beam: one.result, alternative: one)
+      do {
+        for one in try search.alternatives(count, at: place ?? 1, in: model, after: prompt) {
+          try results.write(one.result.decoded, beam: one.result, alternative: one)
+        }
+      } catch let error as DecodingError where error.kind == .badArgument {
+        throw CommandFailure.usage("--\(error)")
       }
       return try results.finish()
     }

@@ -92,10 +92,11 @@ enum Check: Command {
     _ path: String, _ target: CompiledTarget, _ format: OutputFormat, _ stream: ResultStream
   ) throws -> Int {
     let vocabulary = target.target.model.vocabulary
+    var tokenizer = Tokenizer(for: vocabulary)
     var unmet = 0
     for line in try TextInput.lines(path) {
       let text = NFC.of(line)
-      let tokens = Tokenizer.tokens(of: text, in: vocabulary)
+      let tokens = tokenizer.tokens(of: text, in: vocabulary)
       var reason: String?
       var statement: String?
       var column: Int?

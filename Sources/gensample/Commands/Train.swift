@@ -27,6 +27,10 @@ enum Train: Command {
         "prune", "A,B,...",
         "for each order: n-grams whose count is at most this go; missing numbers repeat the last "
           + "(default 0)"),
+      Option(
+        "rebalance", "SHARE,N",
+        "make one token of two words that occur N times so and in this share of the first one's "
+          + "places, until there are no such; of words and characters"),
       Option("min-count", "N", "words that occur less often are the unknown word"),
       Option("vocabulary", "FILE", "words that are not in this file, one a line, are unknown"),
       Option(
@@ -73,6 +77,14 @@ enum Train: Command {
     }
     options.minimumCount = try arguments.integer("min-count", in: 1...Int(UInt32.max)) ?? 1
     options.memory = try arguments.bytes("memory") ?? 1 << 30
+    if let text = arguments.text("rebalance") {
+      let parts = text.split(separator: ",", omittingEmptySubsequences: false)
+      guard parts.count == 2, let share = Double(parts[0]), let count = Int(parts[1]) else {
+        throw CommandFailure.usage(
+          "--rebalance takes a share and a number of times such as 0.3,20, got '\(text)'")
+      }
+      options.rebalance = .init(share: share, leastCount: count)
+    }
     options.isLossy = arguments.has("lossy")
     if let threads = try arguments.integer("threads", in: 1...1024) { options.threads = threads }
     options.isCancelled = { Interruption.signal != nil }
@@ -110,6 +122,7 @@ enum Train: Command {
     summary.add("sentences", .integer(report.sentenceCount))
     summary.add("tokens", .integer(report.tokenCount))
     summary.add("unknown", .integer(report.unknownCount))
+    if options.rebalance != nil { summary.add("merged", .integer(report.mergedCount)) }
     summary.add("seconds", .number(seconds))
     let counts = trie.levels.map { "\($0.count)" }.joined(separator: " / ")
     try OutputOptions.write(
@@ -118,7 +131,7 @@ enum Train: Command {
         \(path): order \(trie.order), \(counts) n-grams
         from \(report.sentenceCount) sentences, \(report.tokenCount) tokens, \
         \(report.unknownCount) of them unknown, in \(String(format: "%.2f", seconds)) s
-        """)
+        """ + (options.rebalance == nil ? "" : "\n\(report.mergedCount) pairs are tokens"))
   }
 }
 

@@ -182,8 +182,9 @@ enum DecodingOptions {
     guard arguments.has(reader) else { return [] }
     try TextInput.checkOnce(
       arguments.texts("constraints") + arguments.texts("prompts") + readers.map { _ in path })
+    var tokenizer = Tokenizer(for: model.vocabulary)
     let runs = try TextInput.lines(path).flatMap { line in
-      Tokenizer.tokens(of: NFC.of(line), in: model.vocabulary).split(separator: nil)
+      tokenizer.tokens(of: NFC.of(line), in: model.vocabulary).split(separator: nil)
         .map { $0.compactMap { $0 } }
     }
     guard !runs.isEmpty else {

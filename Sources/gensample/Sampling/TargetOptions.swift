@@ -200,11 +200,11 @@ struct CompiledTarget {
 
   /// A text's tokens, with a message where the model has no entry for a part of it.
   static func tokens(of text: String, model: NGramModel, option: String) throws -> TokenSequence {
-    let tokens = Tokenizer.tokens(of: text, in: model.vocabulary)
+    var tokenizer = Tokenizer(for: model.vocabulary)
+    let tokens = tokenizer.tokens(of: text, in: model.vocabulary)
     guard let unknown = tokens.firstIndex(of: nil) else {
       return TokenSequence(tokens.compactMap { $0 })
     }
-    var tokenizer = Tokenizer(Tokenization(model.vocabulary.spacing))
     let pieces = tokenizer.pieces(of: text)
     let piece = unknown < pieces.count ? pieces[unknown] : text
     let near = NearWords.of(piece.trimmingCharacters(in: .whitespaces), in: model.vocabulary)

@@ -48,7 +48,7 @@ public struct TextScorer {
   /// A scorer of texts that are cut as the model's were.
   public init(_ model: NGramModel) {
     self.model = model
-    tokenizer = Tokenizer(Tokenization(model.vocabulary.spacing))
+    tokenizer = Tokenizer(for: model.vocabulary)
   }
 
   /// The score of one line.

@@ -23,6 +23,8 @@ public struct NGramTrainer: Sendable {
     public var minimumCount: Int
     /// Words that are not among these are the unknown word.
     public var vocabulary: Set<String>?
+    /// Which pairs of words become one token; `nil` for none.
+    public var rebalance: Rebalance?
     /// Whether bytes that are no UTF-8 become U+FFFD rather than an error.
     public var isLossy: Bool
     /// Bytes that counting may take; what does not fit is sorted on disk.
@@ -62,6 +64,26 @@ public struct NGramTrainer: Sendable {
     }
   }
 
+  /// Pairs of words that become one token, so that what follows them is less certain.
+  ///
+  /// A pair does that occurs at least `leastCount` times and in at least `share` of the places of
+  /// its first word. Texts are then cut anew, and so on until no such pair is left.
+  ///
+  /// Reference: Fu, Lam, So and Shi 2021, "A theoretical analysis of the repetition problem in text
+  /// generation", rebalanced encoding.
+  public struct Rebalance: Hashable, Sendable {
+    /// The least share of the first word's places, above 0 and at most 1.
+    public var share: Double
+    /// The least number of times, 2 or more.
+    public var leastCount: Int
+
+    /// Pairs of such a share and number.
+    public init(share: Double, leastCount: Int) {
+      self.share = share
+      self.leastCount = leastCount
+    }
+  }
+
   /// What is taken from counts of 1, 2, and 3 or more.
   public struct Discounts: Hashable, Sendable {
     /// Of n-grams of this order.
@@ -82,6 +104,8 @@ public struct NGramTrainer: Sendable {
     public var tokenCount: Int
     /// Words that are the unknown word.
     public var unknownCount: Int
+    /// Pairs that became one token.
+    public var mergedCount: Int
     /// By order.
     public var discounts: [Discounts]
   }
@@ -108,6 +132,13 @@ public struct NGramTrainer: Sendable {
       throw LoadError(
         .badData, path: paths.first, "the corpus is empty; give a text with one sentence a line")
     }
+    var mergedCount = 0
+    if let rebalance = options.rebalance {
+      (corpus, mergedCount) = try Rebalancing(
+        share: rebalance.share, leastCount: rebalance.leastCount,
+        isCancelled: options.isCancelled, budget: budget
+      ).encode(corpus)
+    }
     let (vocabulary, numbers, unknownCount) = try number(corpus, budget)
     corpus.interners = []
     let (sentenceCount, tokenCount) = (corpus.sentenceCount, corpus.tokenCount)
@@ -131,7 +162,7 @@ public struct NGramTrainer: Sendable {
     ).estimate(counted)
     let report = Report(
       sentenceCount: sentenceCount, tokenCount: tokenCount, unknownCount: unknownCount,
-      discounts: discounts)
+      mergedCount: mergedCount, discounts: discounts)
     trie.description = describe(report)
     return (trie, report)
   }
@@ -152,6 +183,28 @@ public struct NGramTrainer: Sendable {
     }
     guard options.minimumCount >= 1 else {
       throw LoadError(.badArgument, "a least count of \(options.minimumCount) means nothing")
+    }
+    if let rebalance = options.rebalance {
+      guard options.tokenization != .whitespace else {
+        throw LoadError(
+          .badArgument,
+          "tokens that hold spaces cannot be told apart where spaces are all that divides tokens; "
+            + "rebalance words or characters")
+      }
+      guard options.minimumCount == 1, options.vocabulary == nil else {
+        throw LoadError(
+          .badArgument,
+          "rebalancing makes tokens of all words; a least count or a vocabulary would undo them")
+      }
+      guard rebalance.share > 0 && rebalance.share <= 1 else {
+        throw LoadError(
+          .badArgument, "a share of \(rebalance.share) is not possible, expected above 0 to 1")
+      }
+      guard rebalance.leastCount >= 2 else {
+        throw LoadError(
+          .badArgument,
+          "a pair that occurs \(rebalance.leastCount) times is not frequent, expected 2 or more")
+      }
     }
     guard options.prune.allSatisfy({ $0 >= 0 }), options.prune.first ?? 0 == 0,
       zip(options.prune, options.prune.dropFirst()).allSatisfy({ $0 <= $1 })
@@ -224,6 +277,13 @@ public struct NGramTrainer: Sendable {
       ("training", "\(report.sentenceCount) sentences, \(report.tokenCount) tokens"),
     ]
     if report.unknownCount > 0 { lines.append(("unknown", "\(report.unknownCount) tokens")) }
+    if let rebalance = options.rebalance {
+      lines.append(
+        (
+          "rebalance",
+          "\(rebalance.share),\(rebalance.leastCount): \(report.mergedCount) pairs are tokens"
+        ))
+    }
     if !options.prune.isEmpty {
       lines.append(("prune", options.prune.map(String.init).joined(separator: ",")))
     }

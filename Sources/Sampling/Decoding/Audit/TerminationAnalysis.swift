@@ -39,7 +39,8 @@ public struct TerminationAnalysis<Context: Hashable & Sendable>: Sendable {
   public let error: Double
   /// The same for ``tokensIfEnding``.
   public let tokensError: Double
-  /// The loops, each once, in the order in which a search by length from the roots meets them.
+  /// The loops, each once, in the order in which a search by length meets them, from the first root
+  /// and then from all.
   public let loops: [Loop]
 
   /// Analyses a chain.
@@ -174,16 +175,18 @@ public struct TerminationAnalysis<Context: Hashable & Sendable>: Sendable {
     for (i, states) in closed.enumerated() { for state in states { classOf[state] = Int32(i) } }
     var found = [Bool](repeating: false, count: closed.count)
     var loops: [Loop] = []
-    let tree = SearchTree(chain, from: chain.roots)
-    for state in tree.order where classOf[state] >= 0 && !found[Int(classOf[state])] {
-      let index = classOf[state]
-      found[Int(index)] = true
-      let (witness, root) = tree.path(to: state, chain)
-      loops.append(
-        Loop(
-          stateCount: closed[Int(index)].count, round: shortestRound(chain, state),
-          witness: witness,
-          root: chain.roots.firstIndex(of: root) ?? 0, states: closed[Int(index)]))
+    // What the first root leads to is shown from there.
+    for roots in [[chain.roots[0]], chain.roots] {
+      let tree = SearchTree(chain, from: roots)
+      for state in tree.order where classOf[state] >= 0 && !found[Int(classOf[state])] {
+        let index = Int(classOf[state])
+        found[index] = true
+        let (witness, root) = tree.path(to: state, chain)
+        loops.append(
+          Loop(
+            stateCount: closed[index].count, round: shortestRound(chain, state), witness: witness,
+            root: chain.roots.firstIndex(of: root) ?? 0, states: closed[index]))
+      }
     }
     return loops
   }
