@@ -13,7 +13,7 @@ enum Gensample {
         [
           MH.self, GibbsCommand.self, RejectionCommand.self, Importance.self, Anneal.self,
           Temper.self,
-          SMC.self, Exact.self,
+          SMC.self, Exact.self, Tune.self,
         ]
       ),
       ("decode left to right", [Greedy.self, Beam.self, Sample.self]),

@@ -1,0 +1,58 @@
+// Licensed under the Apache License, Version 2.0.
+
+/// Means under targets near the one that texts were drawn from: log rho is linear in some
+/// coefficients, and a text's weight changes by `exp(change of coefficients . its features)`.
+///
+/// For `fluency` the feature is the log of the model's probability, for a soft weight the number
+/// of occurrences.
+///
+/// Source: Ferrenberg and Swendsen 1988, "New Monte Carlo technique for studying phase
+/// transitions".
+public struct TiltedMeans: Sendable {
+  private let count: Int
+  /// Text by text.
+  private let features: [Double]
+  private let values: [Double]
+  private let logWeights: [Double]
+  private let valueCount: Int
+
+  /// Texts by their numbers.
+  ///
+  /// - Parameters:
+  ///   - features: for each text what the coefficients multiply.
+  ///   - values: for each text what is averaged.
+  ///   - logWeights: for each text the log of its weight before any change.
+  public init(features: [[Double]], values: [[Double]], logWeights: [Double]) {
+    precondition(
+      features.count == values.count && values.count == logWeights.count && !values.isEmpty,
+      "one list of features and of values and one weight a text")
+    count = values.count
+    self.features = features.flatMap { $0 }
+    self.values = values.flatMap { $0 }
+    self.logWeights = logWeights
+    valueCount = values[0].count
+  }
+
+  /// The means after a change of the coefficients, and how many texts of equal weight would tell as
+  /// much.
+  ///
+  /// - Complexity: O(texts).
+  public func means(changing change: [Double]) -> (means: [Double], effectiveSize: Double) {
+    var logs = logWeights
+    var high = -Double.infinity
+    for i in 0..<count {
+      for j in change.indices { logs[i] += change[j] * features[i * change.count + j] }
+      high = max(high, logs[i])
+    }
+    var sum = 0.0
+    var squares = 0.0
+    var means = [Double](repeating: 0, count: valueCount)
+    for i in 0..<count {
+      let weight = LogSpace.exp(logs[i] - high)
+      sum += weight
+      squares += weight * weight
+      for j in 0..<valueCount { means[j] += weight * values[i * valueCount + j] }
+    }
+    return (means.map { $0 / sum }, sum * sum / squares)
+  }
+}
