@@ -71,9 +71,13 @@ import Testing
       (["--goal", "include \"sea\" = 1"], soft, 64, "--goal include \"sea\" = 1: a probability"),
       (["--goal", "fluency 2 = 0.5"], soft, 64, "--goal fluency 2 = 0.5: that is no statement"),
       (["--goal", "frob = 0.5"], soft, 65, "--goal:1:1: "),
-      (["--goal", "tokens = 3"], "length ..8 tokens\n", 64, "tune changes the numbers of 'fluency'"),
+      (
+        ["--goal", "tokens = 3"], "length ..8 tokens\n", 64, "tune changes the numbers of 'fluency'"
+      ),
       (["--goal", "tokens = 3"], "fluency 1\nfluency 2\n", 65, "standard input:2: a second"),
-      (["--goal", "tokens = 3"], "fluency 0.3\n", 65, "the weights of longer and longer texts add"),
+      (
+        ["--goal", "tokens = 3"], "fluency 0.3\n", 65, "the weights of longer and longer texts add"
+      ),
     ] as [([String], String, Int32, String)])
   func badInputIsNamed(
     options: [String], statements: String, code: Int32, message: String
