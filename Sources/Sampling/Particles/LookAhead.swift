@@ -82,16 +82,14 @@ public struct LookAhead: Sendable {
 
   /// The same with the means of what was seen to follow, for the states of which something was seen.
   ///
-  /// - Parameter observations: states with the logs of estimates of the mass behind them.
+  /// - Parameter observations: what texts showed of the mass behind their states.
   /// - Returns: a look-ahead of the same texts.
-  public func refined(
-    by observations: some Sequence<(state: TokenAutomaton.State, logMass: Double)>
-  ) -> LookAhead {
+  public func refined(by observations: some Sequence<MassObservation>) -> LookAhead {
     var sums = [Double](repeating: -.infinity, count: automaton.stateCount)
     var counts = [Int](repeating: 0, count: automaton.stateCount)
-    for (state, logMass) in observations {
-      sums[Int(state)] = LogSpace.sum(sums[Int(state)], logMass)
-      counts[Int(state)] += 1
+    for one in observations {
+      sums[Int(one.state)] = LogSpace.sum(sums[Int(one.state)], one.logMass)
+      counts[Int(one.state)] += 1
     }
     let refined = sums.indices.map { state in
       sums[state].isFinite

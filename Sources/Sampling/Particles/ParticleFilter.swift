@@ -124,7 +124,7 @@ public struct ParticleFilter<Tokens: TokenProposal>: Sendable {
     let first = Prefix(tokens.target.model, lookAhead)
     var particles = [Particle](
       repeating: Particle(
-        prefix: first, logWeight: lookAhead.logExpectations[Int(first.state)]),
+        prefix: first, logWeight: tokens.logExpectation(after: first)),
       count: count)
     result.ancestors = Array(0..<count)
     while particles.contains(where: { !$0.isFinished }) {

@@ -47,7 +47,7 @@ public struct GuidedTexts<Tokens: TokenProposal>: TextProposal {
     let model = target.model
     guard lookAhead.isSatisfiable else { return nil }
     var prefix = Prefix(model, lookAhead)
-    var logWeight = lookAhead.logExpectations[Int(prefix.state)]
+    var logWeight = tokens.logExpectation(after: prefix)
     while true {
       guard let next = tokens.draw(after: prefix, using: &choices) else { return nil }
       logWeight += next.logWeight
@@ -59,20 +59,31 @@ public struct GuidedTexts<Tokens: TokenProposal>: TextProposal {
   }
 }
 
+/// What turned out to follow a beginning of a text.
+public struct MassObservation: Sendable {
+  /// The automaton's state behind it.
+  public var state: TokenAutomaton.State
+  /// The log of an unbiased estimate of the target's mass behind it; minus infinity where nothing
+  /// came of it.
+  public var logMass: Double
+  /// The log of what was expected.
+  public var logExpectation: Double
+}
+
 extension GuidedTexts {
-  /// For each state that one text passed through, the log of what turned out to follow: an unbiased
-  /// estimate of the target's mass behind that prefix; minus infinity where nothing came of it.
-  public func observation(
-    using choices: inout some ChoiceSource
-  ) -> [(state: TokenAutomaton.State, logMass: Double)] {
+  /// For each beginning that one text passed through, what turned out to follow.
+  public func observation(using choices: inout some ChoiceSource) -> [MassObservation] {
     let lookAhead = tokens.lookAhead
     guard lookAhead.isSatisfiable else { return [] }
     var prefix = Prefix(target.model, lookAhead)
-    var states: [TokenAutomaton.State] = []
+    var seen: [MassObservation] = []
     var logWeights: [Double] = []
     var isFinished = false
     while !isFinished {
-      states.append(prefix.state)
+      seen.append(
+        MassObservation(
+          state: prefix.state, logMass: -.infinity,
+          logExpectation: tokens.logExpectation(after: prefix)))
       guard let next = tokens.draw(after: prefix, using: &choices) else {
         logWeights.append(-.infinity)
         break
@@ -82,10 +93,11 @@ extension GuidedTexts {
       if !isFinished { prefix.append(next.token, target.model, lookAhead.automaton) }
     }
     var rest = 0.0
-    return zip(states, logWeights).reversed().map { state, logWeight in
-      rest += logWeight
-      return (state, lookAhead.logExpectations[Int(state)] + rest)
+    for i in seen.indices.reversed() {
+      rest += logWeights[i]
+      seen[i].logMass = seen[i].logExpectation + rest
     }
+    return seen.reversed()
   }
 }
 

@@ -32,13 +32,23 @@ public protocol TokenProposal<Model>: Sendable {
   associatedtype Model: LanguageModel
   /// What is sampled from.
   var target: SentenceTarget<Model> { get }
-  /// What is expected.
+  /// Which texts can be completed, and what is expected where nothing else says it.
   var lookAhead: LookAhead { get }
+
+  /// The log of what is expected behind a prefix.
+  func logExpectation(after prefix: Prefix<Model>) -> Double
 
   /// A token with its log weight; `nil` where the model gives nothing that is allowed a probability.
   func draw(
     after prefix: Prefix<Model>, using choices: inout some ChoiceSource
   ) -> (token: Token, logWeight: Double)?
+}
+
+extension TokenProposal {
+  /// What the look-ahead says of the state.
+  public func logExpectation(after prefix: Prefix<Model>) -> Double {
+    lookAhead.logExpectations[Int(prefix.state)]
+  }
 }
 
 /// Tokens in proportion to v, through a vector over the vocabulary: the proposal of smallest variance.

@@ -21,7 +21,8 @@ enum Importance: Command {
   static let options =
     TargetOptions.all + [
       ParticleOptions.samples, ParticleOptions.particles, WeightedChoice.weighted,
-      WeightedChoice.withoutReplacement, ParticleOptions.maxTokens, ParticleOptions.seed,
+      WeightedChoice.withoutReplacement, ParticleOptions.lookAhead, ParticleOptions.memory,
+      ParticleOptions.maxTokens, ParticleOptions.seed,
       ParticleOptions.threads,
     ] + OutputOptions.sampler
 
@@ -31,7 +32,7 @@ enum Importance: Command {
     let run = try SamplerRun(
       Self.self, arguments, seed: try ParticleOptions.seed(arguments),
       threads: try PlanOptions.threads(arguments))
-    let words = NGramLeftWords(run.model)
+    let shared = LeftToRightModel(run.model)
     try run.each(
       unit: "texts", total: particles * run.targetCount,
       head: { summary, _ in
@@ -45,7 +46,7 @@ enum Importance: Command {
         ]
       }
     ) { compiled, line, seed in
-      let texts = try LeftToRight(compiled, words: words, arguments)
+      let texts = try LeftToRight(compiled, shared, arguments, run.monitor)
       let random = Philox(seed: seed)
       let drawn = try draw(particles, texts.guided, random, threads: run.threads, run.monitor)
       // A stream behind those of the texts.

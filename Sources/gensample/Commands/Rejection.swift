@@ -25,6 +25,7 @@ enum RejectionCommand: Command {
       ParticleOptions.samples,
       Option("proposal", "KIND", "model or guided: which texts are proposed (default model)"),
       Option("bound", "NATS", "log M: the most that the log of a text's weight can be"),
+      ParticleOptions.lookAhead, ParticleOptions.memory,
       ParticleOptions.maxTokens, ParticleOptions.seed, ParticleOptions.threads,
     ] + OutputOptions.sampler
 
@@ -45,7 +46,7 @@ enum RejectionCommand: Command {
     let run = try SamplerRun(
       Self.self, arguments, seed: try ParticleOptions.seed(arguments),
       threads: try PlanOptions.threads(arguments))
-    let words = NGramLeftWords(run.model)
+    let shared = LeftToRightModel(run.model)
     try run.each(
       unit: "proposals", total: 0,
       head: { summary, _ in
@@ -60,7 +61,7 @@ enum RejectionCommand: Command {
         ]
       }
     ) { compiled, line, seed in
-      let texts = try LeftToRight(compiled, words: words, arguments)
+      let texts = try LeftToRight(compiled, shared, arguments, run.monitor)
       let forecast = try Forecast(texts, proposal, bound: bound, pilot: pilot, seed: seed, run)
       if !run.isQuiet { report(forecast.line(samples: samples, threads: run.threads)) }
       let lanes = try keep(samples, texts, proposal, forecast, seed: seed, run)

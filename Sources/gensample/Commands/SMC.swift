@@ -33,7 +33,8 @@ enum SMC: Command {
         "pilot", "N",
         "texts from which is learnt what to expect, before the runs (default \(defaultPilot))"),
       Option("rejuvenate", "STEPS", "steps of mh from each text at the end (default 0)"),
-      WeightedChoice.weighted, WeightedChoice.withoutReplacement, ParticleOptions.maxTokens,
+      WeightedChoice.weighted, WeightedChoice.withoutReplacement, ParticleOptions.lookAhead, ParticleOptions.memory,
+      ParticleOptions.maxTokens,
       ParticleOptions.seed, ParticleOptions.threads,
     ] + OutputOptions.sampler
 
@@ -57,7 +58,7 @@ enum SMC: Command {
     let run = try SamplerRun(
       Self.self, arguments, seed: try ParticleOptions.seed(arguments),
       threads: try PlanOptions.threads(arguments))
-    let words = NGramLeftWords(run.model)
+    let shared = LeftToRightModel(run.model)
     try run.each(
       unit: "tokens", total: 0,
       head: { summary, _ in
@@ -73,7 +74,7 @@ enum SMC: Command {
         ]
       }
     ) { compiled, line, seed in
-      var texts = try LeftToRight(compiled, words: words, arguments)
+      var texts = try LeftToRight(compiled, shared, arguments, run.monitor)
       guard tokens == .guided || texts.target.fluency >= 1 else {
         throw CommandFailure.usage("--tokens rejection needs a fluency of at least 1")
       }
@@ -104,7 +105,7 @@ enum SMC: Command {
       }
       if steps > 0 {
         all.draws = try rejuvenated(
-          all.draws, texts, words, steps: steps, random: random.stream(UInt64(runs) + 1),
+          all.draws, texts, steps: steps, random: random.stream(UInt64(runs) + 1),
           threads: run.threads, run.monitor)
       }
       var choices = RandomChoices(random.stream(UInt64(runs)))
@@ -120,11 +121,10 @@ enum SMC: Command {
 
   /// Steps of a chain that keeps rho, among texts of the lengths that were allowed.
   private static func rejuvenated(
-    _ draws: [WeightedText], _ texts: LeftToRight, _ words: NGramLeftWords, steps: Int,
-    random: Philox, threads: Int, _ monitor: RunMonitor
+    _ draws: [WeightedText], _ texts: LeftToRight, steps: Int, random: Philox, threads: Int, _ monitor: RunMonitor
   ) throws -> [WeightedText] {
     let target = try texts.bounded()
-    let kernel = NGramMoves(for: target, words: words)
+    let kernel = NGramMoves(for: target, words: texts.words)
     return try concurrently(draws.count, threads: threads) { i in
       var choices = RandomChoices(random.stream(UInt64(i)))
       var scorer = target.makeScorer(at: draws[i].text)

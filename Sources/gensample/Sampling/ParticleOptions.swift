@@ -17,6 +17,17 @@ enum ParticleOptions {
   static let threads = Option(
     "threads", "N", "how many threads work at once (default: all cores)")
 
+  static let lookAhead = Option(
+    "look-ahead", "KIND",
+    "bigrams or words: what is expected behind a text's last word, or behind any (default bigrams)")
+  static let memory = Option(
+    "memory", "SIZE", "what a look-ahead by bigrams may take, such as 800M (default 1G)")
+
+  /// What knows more takes more memory.
+  enum LookAheadKind: String, CaseIterable {
+    case bigrams, words
+  }
+
   /// Where constraints leave a text's length open, it must be bounded all the same.
   static let defaultMost = 256
 
@@ -35,23 +46,69 @@ enum ParticleOptions {
   }
 }
 
+/// What samplers that write from left to right read of a model, made once for all targets.
+final class LeftToRightModel {
+  let words: NGramLeftWords
+  private var tables: [Double: BigramLookAhead.Tables] = [:]
+
+  init(_ model: NGramModel) { words = NGramLeftWords(model) }
+
+  func tables(fluency: Double) -> BigramLookAhead.Tables {
+    if let made = tables[fluency] { return made }
+    let made = BigramLookAhead.Tables(words.model.makeBackoffAutomaton(fluency: fluency))
+    // Targets of a file share their fluency, unless they state their own.
+    tables = [fluency: made]
+    return made
+  }
+}
+
+/// Tokens steered by what knows the last word, or else by what does not.
+struct SteeredTokens: TokenProposal {
+  let words: NGramGuidedTokens
+  let bigrams: BigramGuidedTokens<NGramModel>?
+
+  var target: SentenceTarget<NGramModel> { words.target }
+  var lookAhead: LookAhead { words.lookAhead }
+
+  func logExpectation(after prefix: Prefix<NGramModel>) -> Double {
+    bigrams?.logExpectation(after: prefix) ?? words.logExpectation(after: prefix)
+  }
+
+  func draw(
+    after prefix: Prefix<NGramModel>, using choices: inout some ChoiceSource
+  ) -> (token: Token, logWeight: Double)? {
+    guard let bigrams else { return words.draw(after: prefix, using: &choices) }
+    return bigrams.draw(after: prefix, using: &choices)
+  }
+}
+
 /// A target seen from left to right: its automaton, how long texts may be, what to expect.
 struct LeftToRight {
   let target: SentenceTarget<NGramModel>
   let words: NGramLeftWords
   /// With expectations of what follows.
   private(set) var lookAhead: LookAhead
+  /// The same where they know the last word.
+  private(set) var bigrams: BigramLookAhead?
   /// Whether texts were cut off that the constraints would allow.
   let isBoundedHere: Bool
+  /// Bytes that a look-ahead by bigrams would take more than it may.
+  private let needed: (bytes: Int, allowed: Int)?
 
   init(
-    _ compiled: CompiledTarget, words: NGramLeftWords, _ arguments: Arguments
+    _ compiled: CompiledTarget, _ shared: LeftToRightModel, _ arguments: Arguments,
+    _ monitor: RunMonitor
   ) throws(CommandFailure) {
     let model = compiled.target.model
     let automaton = compiled.target.automaton ?? TokenAutomaton(every: model.vocabulary)
     target = SentenceTarget(
       model: model, automaton: automaton, fluency: compiled.target.fluency)
-    self.words = words
+    words = shared.words
+    let kind =
+      try arguments.choice("look-ahead", as: ParticleOptions.LookAheadKind.self) ?? .bigrams
+    let memory = try arguments.bytes("memory") ?? 1 << 30
+    let bytes = BigramLookAhead.bytes(automaton, model.vocabulary)
+    needed = kind == .bigrams && bytes > memory ? (bytes, memory) : nil
     let longest = automaton.longestLength
     let asked = try arguments.integer("max-tokens", in: 0...1_000_000)
     let most = asked ?? longest ?? ParticleOptions.defaultMost
@@ -65,6 +122,11 @@ struct LeftToRight {
         "the shortest allowed text has \(automaton.distances[Int(automaton.start)]) tokens, "
           + "--max-tokens allows \(most)")
     }
+    if kind == .bigrams, bytes <= memory {
+      bigrams = BigramLookAhead(lookAhead, shared.tables(fluency: target.fluency)) {
+        !monitor.isStopping
+      }
+    }
   }
 
   var model: NGramModel { target.model }
@@ -73,8 +135,11 @@ struct LeftToRight {
   var source: NGramTokens { NGramTokens(words) }
 
   /// Texts steered towards what the constraints ask for.
-  var guided: GuidedTexts<NGramGuidedTokens> {
-    GuidedTexts(NGramGuidedTokens(target, lookAhead, source: source))
+  var guided: GuidedTexts<SteeredTokens> {
+    GuidedTexts(
+      SteeredTokens(
+        words: NGramGuidedTokens(target, lookAhead, source: source),
+        bigrams: bigrams.map { BigramGuidedTokens(target, $0) }))
   }
 
   /// Expects from now on what followed in some texts.
@@ -86,7 +151,11 @@ struct LeftToRight {
       var choices = RandomChoices(random.stream(UInt64(number)))
       return monitor.isStopping ? [] : guided.observation(using: &choices)
     }
-    lookAhead = lookAhead.refined(by: seen.joined())
+    if bigrams == nil {
+      lookAhead = lookAhead.refined(by: seen.joined())
+    } else {
+      bigrams = bigrams?.refined(by: seen.joined())
+    }
   }
 
   /// The target on texts of the lengths that are allowed here, for kernels that change lengths.
@@ -121,11 +190,20 @@ struct LeftToRight {
   /// Says what was left out.
   func summarise(_ summary: inout JSONObject) {
     summary.add("max_tokens", .integer(lookAhead.mostTokens))
+    summary.add("look_ahead", .string(bigrams == nil ? "words" : "bigrams"))
   }
 
   var lines: [String] {
-    isBoundedHere
-      ? ["  texts of more than \(lookAhead.mostTokens) tokens are left out (--max-tokens)"] : []
+    var lines: [String] = []
+    if isBoundedHere {
+      lines.append("  texts of more than \(lookAhead.mostTokens) tokens are left out (--max-tokens)")
+    }
+    if let needed {
+      lines.append(
+        "  looking ahead by words alone: bigrams take \(needed.bytes >> 20) MB, --memory allows "
+          + "\(needed.allowed >> 20)")
+    }
+    return lines
   }
 
   /// A result, as it is printed.
