@@ -527,6 +527,24 @@ public struct NGramModel: LanguageModel, @unchecked Sendable {
   }
 }
 
+extension NGramModel {
+  /// The model of shorter n-grams that a model backs off to: its lower orders alone.
+  ///
+  /// - Parameter order: the highest order that is kept, at least 1.
+  /// - Returns: the model in the fast layout; the same where it has no higher orders.
+  /// - Throws: `LoadError`.
+  /// - Complexity: O(n-grams).
+  public func lowered(to order: Int) throws -> NGramModel {
+    precondition(order > 0, "a model has an order")
+    guard order < self.order else { return self }
+    var trie = makeTrie()
+    trie.levels.removeLast(self.order - order)
+    trie.levels[order - 1].backoffs = FlatBuffer(count: 0)
+    trie.levels[order - 1].firstChildren = FlatBuffer(count: 0)
+    return try NGramModel(trie, layout: .fast)
+  }
+}
+
 /// Natural logs in one log10.
 @usableFromInline let logOf10 = 2.302585092994046
 

@@ -19,6 +19,13 @@ public struct ParticleFilter<Tokens: TokenProposal>: Sendable {
   public let resampling: Resampling
   /// Resampling takes place where the effective size falls below this share of the particles.
   public let threshold: Double
+  /// What parts copies; `nil` leaves them alike until their next tokens.
+  public let rejuvenation: (any PrefixKernel<Tokens.Model>)?
+  /// How many of its steps each unfinished text takes before each token.
+  ///
+  /// It takes them whether particles were resampled or not: steps that depended on how uneven
+  /// weights are would bias them.
+  public let rejuvenationSteps: Int
 
   /// A filter.
   ///
@@ -27,8 +34,17 @@ public struct ParticleFilter<Tokens: TokenProposal>: Sendable {
   ///   - resampling: how particles are resampled.
   ///   - threshold: the share of the particles below which the effective size must fall for that;
   ///     0 for never, 1 for always but with even weights.
-  public init(_ tokens: Tokens, resampling: Resampling = .systematic, threshold: Double = 0.5) {
+  ///   - rejuvenation: what parts copies; it keeps what prefixes of one length stand for under the
+  ///     same tokens.
+  ///   - rejuvenationSteps: how many of its steps each unfinished text takes before each token.
+  public init(
+    _ tokens: Tokens, resampling: Resampling = .systematic, threshold: Double = 0.5,
+    rejuvenation: (any PrefixKernel<Tokens.Model>)? = nil, rejuvenationSteps: Int = 1
+  ) {
     precondition(0 <= threshold && threshold <= 1, "a share lies in 0 ... 1")
+    precondition(rejuvenationSteps >= 0, "steps are not negative")
+    self.rejuvenation = rejuvenation
+    self.rejuvenationSteps = rejuvenationSteps
     self.tokens = tokens
     self.resampling = resampling
     self.threshold = threshold
@@ -52,6 +68,12 @@ public struct ParticleFilter<Tokens: TokenProposal>: Sendable {
     public var resamplings = 0
     /// For each final particle, from which of the first ones it descends.
     public var ancestors: [Int] = []
+    /// The largest Pareto k of the weights at a resampling or at the end; `nil` where there was none.
+    ///
+    /// Above .7 too few particles carried the weight for evidences to be trusted.
+    public var largestShape: Double?
+    /// Steps of rejuvenation, and how many changed their text.
+    public var rejuvenations = (tried: 0, made: 0)
     /// Whether it was stopped before all texts were complete; these are then left out.
     public var isStopped = false
 
@@ -68,8 +90,9 @@ public struct ParticleFilter<Tokens: TokenProposal>: Sendable {
   /// - Complexity: count x length draws of a token.
   public func run(count: Int, using choices: inout some ChoiceSource) -> Result {
     run(count: count, choices: &choices) { particles, choices in
-      for i in particles.indices { extend(&particles[i], using: &choices) }
-      return true
+      var made = 0
+      for i in particles.indices { made += extend(&particles[i], using: &choices) }
+      return made
     }
   }
 
@@ -89,7 +112,7 @@ public struct ParticleFilter<Tokens: TokenProposal>: Sendable {
     // Enough pieces for even work, large enough to be worth a hand-over.
     let size = max(1, count / (threads * 4))
     return run(count: count, choices: &choices) { particles, _ in
-      if monitor.isStopping { return false }
+      if monitor.isStopping { return nil }
       let starts = Array(stride(from: 0, to: count, by: size))
       let before = (particles, places)
       // Nothing in it throws.
@@ -98,21 +121,25 @@ public struct ParticleFilter<Tokens: TokenProposal>: Sendable {
           var particle = before.0[i]
           var own = before.1[i]
           // What comes of it then is left out.
-          if monitor.isStopping { return (particle, own) }
-          extend(&particle, using: &own)
-          return (particle, own)
+          if monitor.isStopping { return (particle, own, 0) }
+          let made = extend(&particle, using: &own)
+          return (particle, own, made)
         }
       }
-      if monitor.isStopping { return false }
-      for (i, moved) in (pieces ?? []).joined().enumerated() { (particles[i], places[i]) = moved }
+      if monitor.isStopping { return nil }
+      var made = 0
+      for (i, moved) in (pieces ?? []).joined().enumerated() {
+        (particles[i], places[i]) = (moved.0, moved.1)
+        made += moved.2
+      }
       monitor.add(particles.count { !$0.isFinished })
-      return true
+      return made
     }
   }
 
   private func run<Choices: ChoiceSource>(
     count: Int, choices: inout Choices,
-    extendAll: (inout [Particle], inout Choices) -> Bool
+    extendAll: (inout [Particle], inout Choices) -> Int?
   ) -> Result {
     precondition(count > 0, "a filter has particles")
     let lookAhead = tokens.lookAhead
@@ -128,14 +155,19 @@ public struct ParticleFilter<Tokens: TokenProposal>: Sendable {
       count: count)
     result.ancestors = Array(0..<count)
     while particles.contains(where: { !$0.isFinished }) {
-      guard extendAll(&particles, &choices) else {
+      if rejuvenation != nil {
+        result.rejuvenations.tried += rejuvenationSteps * particles.count { !$0.isFinished }
+      }
+      guard let made = extendAll(&particles, &choices) else {
         result.isStopped = true
         break
       }
+      result.rejuvenations.made += made
       if particles.contains(where: { !$0.isFinished }) {
         resample(&particles, &result, using: &choices)
       }
     }
+    if !result.isStopped { note(particles.map(\.logWeight), &result) }
     for particle in particles {
       result.texts.append(
         particle.isFinished && particle.logWeight > -.infinity
@@ -145,13 +177,20 @@ public struct ParticleFilter<Tokens: TokenProposal>: Sendable {
     return result
   }
 
-  /// One more token.
-  private func extend(_ particle: inout Particle, using choices: inout some ChoiceSource) {
-    guard !particle.isFinished else { return }
+  /// One more token; how many steps of rejuvenation changed the text before it.
+  private func extend(
+    _ particle: inout Particle, using choices: inout some ChoiceSource
+  ) -> Int {
+    guard !particle.isFinished else { return 0 }
+    var made = 0
+    if let rejuvenation, particle.logWeight > -.infinity {
+      for _ in 0..<rejuvenationSteps
+      where rejuvenation.step(&particle.prefix, using: &choices) { made += 1 }
+    }
     guard let next = tokens.draw(after: particle.prefix, using: &choices) else {
       particle.logWeight = -.infinity
       particle.isFinished = true
-      return
+      return made
     }
     particle.logWeight += next.logWeight
     if next.token == tokens.target.model.vocabulary.end {
@@ -159,6 +198,12 @@ public struct ParticleFilter<Tokens: TokenProposal>: Sendable {
     } else {
       particle.prefix.append(next.token, tokens.target.model, tokens.lookAhead.automaton)
     }
+    return made
+  }
+
+  private func note(_ logWeights: [Double], _ result: inout Result) {
+    guard let shape = ParetoSmoothedWeights(logWeights).shape.value else { return }
+    result.largestShape = max(shape, result.largestShape ?? shape)
   }
 
   private func resample(
@@ -170,6 +215,7 @@ public struct ParticleFilter<Tokens: TokenProposal>: Sendable {
     let sum = weights.reduce(0, +)
     let size = sum * sum / weights.reduce(0) { $0 + $1 * $1 }
     guard size < threshold * Double(particles.count) * (1 - 1e-12) else { return }
+    note(logs, &result)
     let chosen = resampling.ancestors(of: weights, count: particles.count, using: &choices)
     let mean = most + LogSpace.log(sum / Double(particles.count))
     particles = chosen.map { i in

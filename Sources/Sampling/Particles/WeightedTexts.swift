@@ -50,6 +50,35 @@ public struct WeightedTexts: Sendable {
     return .value((squares / Double(count - 1) / Double(count)).squareRoot() / mean)
   }
 
+  /// The mean over groups of draws of the log of a group's mean weight, and its standard error.
+  ///
+  /// In expectation it is a lower bound of the log of the evidence: with groups of one the evidence
+  /// lower bound, with larger ones nearer and never farther, its bias falling as one over the size
+  /// where weights have a variance. ``logEvidence`` is that of one group, whose bias is the least.
+  /// Reference: Burda, Grosse and Salakhutdinov 2016, "Importance weighted autoencoders", theorem 1.
+  ///
+  /// - Parameter size: draws a group, positive; draws that fill no group are left out.
+  /// - Returns: both; minus infinity where all weights of some group are zero, `nil` where there is
+  ///   no whole group.
+  public func lowerBound(groupsOf size: Int) -> (value: Double, error: Estimate)? {
+    precondition(size > 0, "a group has draws")
+    // Draws of weight zero count where they came, which is not kept: they are spread evenly.
+    let groups = count / size
+    guard groups > 0 else { return nil }
+    var logs: [Double] = []
+    for group in 0..<groups {
+      let low = draws.count * group / groups
+      let high = draws.count * (group + 1) / groups
+      logs.append(
+        LogSpace.sum(draws[low..<high].map(\.logWeight)) - LogSpace.log(Double(size)))
+    }
+    let mean = logs.reduce(0, +) / Double(groups)
+    guard mean > -.infinity else { return (mean, .undefined("a group has no positive weight")) }
+    guard groups > 1 else { return (mean, .undefined("one group has no spread")) }
+    let squares = logs.reduce(0) { $0 + ($1 - mean) * ($1 - mean) }
+    return (mean, .value((squares / Double(groups - 1) / Double(groups)).squareRoot()))
+  }
+
   /// How many equally weighted draws these are worth: the square of the weights' sum over the sum of
   /// their squares (Kong 1992).
   public var effectiveSize: Double {

@@ -15,12 +15,22 @@ enum Importance: Command {
     of the evidence Z with its error, the effective size, and k, the shape of the weights' tail:
     above .7 nothing of this can be trusted, and more particles, smc or mh are needed.
 
+    --anneal N draws the texts from the model's bigrams under the same constraints and leads each to
+    rho over N distributions between both, a step of Metropolis-Hastings on each: annealed importance
+    sampling, whose weights grow more even with N and whose evidence is unbiased for any. The mean of
+    the log weights lies below the log evidence in expectation, less so for means of groups of texts;
+    --upper M leads M exact draws from rho the other way, which bounds it from above.
+
         gensample importance --include sea --include storm --length 6..14
         gensample importance --constraints examples/constraints/sea.txt --weighted --format jsonl
+        gensample importance --include sea --length 6..14 --max-tokens 20 --anneal 500 --upper 100
     """
   static let options =
     TargetOptions.all + [
-      ParticleOptions.samples, ParticleOptions.particles, WeightedChoice.weighted,
+      ParticleOptions.samples, ParticleOptions.particles,
+      Option("anneal", "N", "lead texts to rho over N distributions (default: draw them outright)"),
+      Option("upper", "M", "bound the evidence by M exact draws led back; needs --anneal"),
+      WeightedChoice.weighted,
       WeightedChoice.withoutReplacement, ParticleOptions.lookAhead, ParticleOptions.memory,
       ParticleOptions.maxTokens, ParticleOptions.seed,
       ParticleOptions.threads,
@@ -28,6 +38,11 @@ enum Importance: Command {
 
   static func run(_ arguments: Arguments) throws {
     let particles = try ParticleOptions.particles(arguments)
+    let stages = try arguments.integer("anneal", in: 1...1_000_000_000)
+    let upper = try arguments.integer("upper", in: 2...100_000_000)
+    guard upper == nil || stages != nil else {
+      throw CommandFailure.usage("--upper leads texts back over the distributions of --anneal")
+    }
     let choice = try WeightedChoice(arguments)
     let run = try SamplerRun(
       Self.self, arguments, seed: try ParticleOptions.seed(arguments),
@@ -37,6 +52,7 @@ enum Importance: Command {
       unit: "texts", total: particles * run.targetCount,
       head: { summary, _ in
         summary.add("particles", .integer(particles))
+        if let stages { summary.add("anneal", .integer(stages)) }
         choice.summarise(&summary)
       },
       lines: { seconds in
@@ -46,13 +62,31 @@ enum Importance: Command {
         ]
       }
     ) { compiled, line, seed in
-      let texts = try LeftToRight(compiled, shared, arguments, run.monitor)
+      let texts = try LeftToRight(compiled.target, shared, arguments, run.monitor)
       let random = Philox(seed: seed)
-      let drawn = try draw(particles, texts.guided, random, threads: run.threads, run.monitor)
-      // A stream behind those of the texts.
+      // Streams behind those of the texts.
       var choices = RandomChoices(random.stream(UInt64(particles)))
-      return try choice.outcome(
+      guard let stages else {
+        let drawn = try draw(particles, texts.guided, random, threads: run.threads, run.monitor)
+        return try choice.outcome(
+          drawn, texts, compiled, line: line, isStopped: run.monitor.isStopping, using: &choices)
+      }
+      let annealed = try texts.annealed(shared, arguments, stages: stages, run.monitor)
+      let drawn = try draw(particles, annealed, random, threads: run.threads, run.monitor)
+      var outcome = try choice.outcome(
         drawn, texts, compiled, line: line, isStopped: run.monitor.isStopping, using: &choices)
+      guard let upper, !run.monitor.isStopping else { return outcome }
+      let bound = try UpperBound(
+        annealed, length: 0...texts.lookAhead.mostTokens, count: upper,
+        memory: try arguments.bytes("memory") ?? 1 << 30,
+        random: random.stream(UInt64(particles) + 1), threads: run.threads, run.monitor)
+      let summarise = outcome.summarise
+      outcome.summarise = { summary in
+        summarise(&summary)
+        bound.add(to: &summary)
+      }
+      outcome.lines.append(bound.line)
+      return outcome
     }
   }
 

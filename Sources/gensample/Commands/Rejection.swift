@@ -61,7 +61,7 @@ enum RejectionCommand: Command {
         ]
       }
     ) { compiled, line, seed in
-      let texts = try LeftToRight(compiled, shared, arguments, run.monitor)
+      let texts = try LeftToRight(compiled.target, shared, arguments, run.monitor)
       let forecast = try Forecast(texts, proposal, bound: bound, pilot: pilot, seed: seed, run)
       if !run.isQuiet { report(forecast.line(samples: samples, threads: run.threads)) }
       let lanes = try keep(samples, texts, proposal, forecast, seed: seed, run)

@@ -14,8 +14,10 @@ enum SMC: Command {
     promise nothing make room for copies of others. What to expect is learnt from --pilot texts, which
     changes no law. The evidence is unbiased for any number of
     particles; texts drawn again by weight follow rho as the number grows. --tokens rejection draws
-    tokens without looking at the whole vocabulary. --rejuvenate takes so many steps of mh from each
-    text at the end, so that copies part. --runs gives the evidence its error.
+    tokens without looking at the whole vocabulary, and looks ahead by words. --redraw parts copies
+    before each token: up to so many last ones are drawn anew and taken by Metropolis-Hastings.
+    --rejuvenate takes so many steps of mh from each text at the end. --runs gives the evidence its
+    error; where runs disagree or too few particles carry the weight, that is said.
 
         gensample smc --include sea --include storm --length 6..14
         gensample smc --model tang --match '.{5}，.{5}。' --particles 2000 --resampling residual
@@ -32,8 +34,10 @@ enum SMC: Command {
       Option(
         "pilot", "N",
         "texts from which is learnt what to expect, before the runs (default \(defaultPilot))"),
+      Option("redraw", "N", "draw up to N last tokens anew before each token (default 0)"),
       Option("rejuvenate", "STEPS", "steps of mh from each text at the end (default 0)"),
-      WeightedChoice.weighted, WeightedChoice.withoutReplacement, ParticleOptions.lookAhead, ParticleOptions.memory,
+      WeightedChoice.weighted, WeightedChoice.withoutReplacement, ParticleOptions.lookAhead,
+      ParticleOptions.memory,
       ParticleOptions.maxTokens,
       ParticleOptions.seed, ParticleOptions.threads,
     ] + OutputOptions.sampler
@@ -53,6 +57,11 @@ enum SMC: Command {
       try arguments.number("threshold", in: 0...1, expected: "a share from 0 to 1") ?? 0.5
     let tokens = try arguments.choice("tokens", as: Tokens.self) ?? .guided
     let steps = try arguments.integer("rejuvenate", in: 0...1 << 40) ?? 0
+    let redraw = try arguments.integer("redraw", in: 0...1_000_000) ?? 0
+    guard redraw == 0 || tokens == .guided else {
+      throw CommandFailure.usage(
+        "--redraw needs weights that do not depend on the token drawn: --tokens guided")
+    }
     let pilot = try arguments.integer("pilot", in: 0...10_000_000) ?? defaultPilot
     let choice = try WeightedChoice(arguments)
     let run = try SamplerRun(
@@ -74,7 +83,9 @@ enum SMC: Command {
         ]
       }
     ) { compiled, line, seed in
-      var texts = try LeftToRight(compiled, shared, arguments, run.monitor)
+      var texts = try LeftToRight(
+        compiled.target, shared, arguments, run.monitor,
+        allowed: tokens == .guided ? [.bigrams, .words] : [.words])
       guard tokens == .guided || texts.target.fluency >= 1 else {
         throw CommandFailure.usage("--tokens rejection needs a fluency of at least 1")
       }
@@ -85,8 +96,10 @@ enum SMC: Command {
         let own = random.stream(UInt64(number))
         switch tokens {
         case .guided:
+          let tokens = texts.guided.tokens
           return ParticleFilter(
-            texts.guided.tokens, resampling: resampling, threshold: threshold
+            tokens, resampling: resampling, threshold: threshold,
+            rejuvenation: redraw > 0 ? RedrawnTail(tokens, length: redraw) : nil
           ).run(count: particles, random: own, threads: run.threads, monitor: run.monitor)
             .summary
         case .rejection:
@@ -114,14 +127,21 @@ enum SMC: Command {
         evidence: EvidenceOfRuns(
           logEvidences: finished.map(\.texts.logEvidence),
           resamplings: finished.reduce(0) { $0 + $1.resamplings },
-          fewestAncestors: finished.map(\.ancestorCount).min() ?? 0),
+          fewestAncestors: finished.map(\.ancestorCount).min() ?? 0,
+          largestShape: finished.compactMap(\.largestShape).max(),
+          redrawn: redraw > 0
+            ? (
+              finished.reduce(0) { $0 + $1.rejuvenations.tried },
+              finished.reduce(0) { $0 + $1.rejuvenations.made }
+            ) : nil),
         isStopped: run.monitor.isStopping, using: &choices)
     }
   }
 
   /// Steps of a chain that keeps rho, among texts of the lengths that were allowed.
   private static func rejuvenated(
-    _ draws: [WeightedText], _ texts: LeftToRight, steps: Int, random: Philox, threads: Int, _ monitor: RunMonitor
+    _ draws: [WeightedText], _ texts: LeftToRight, steps: Int, random: Philox, threads: Int,
+    _ monitor: RunMonitor
   ) throws -> [WeightedText] {
     let target = try texts.bounded()
     let kernel = NGramMoves(for: target, words: texts.words)
@@ -142,12 +162,15 @@ struct ParticleSummary {
   var texts: WeightedTexts
   var resamplings: Int
   var ancestorCount: Int
+  var largestShape: Double?
+  var rejuvenations: (tried: Int, made: Int)
   var isStopped: Bool
 }
 
 extension ParticleFilter.Result {
   var summary: ParticleSummary {
     ParticleSummary(
-      texts: texts, resamplings: resamplings, ancestorCount: ancestorCount, isStopped: isStopped)
+      texts: texts, resamplings: resamplings, ancestorCount: ancestorCount,
+      largestShape: largestShape, rejuvenations: rejuvenations, isStopped: isStopped)
   }
 }

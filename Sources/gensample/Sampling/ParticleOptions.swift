@@ -49,6 +49,10 @@ enum ParticleOptions {
 /// What samplers that write from left to right read of a model, made once for all targets.
 final class LeftToRightModel {
   let words: NGramLeftWords
+  /// The lower orders alone, from which annealed texts begin.
+  private(set) lazy var lowered = Result {
+    LeftToRightModel(try words.model.lowered(to: max(1, min(2, words.model.order - 1))))
+  }
   private var tables: [Double: BigramLookAhead.Tables] = [:]
 
   init(_ model: NGramModel) { words = NGramLeftWords(model) }
@@ -96,22 +100,25 @@ struct LeftToRight {
   private let needed: (bytes: Int, allowed: Int)?
 
   init(
-    _ compiled: CompiledTarget, _ shared: LeftToRightModel, _ arguments: Arguments,
-    _ monitor: RunMonitor
+    _ target: SentenceTarget<NGramModel>, _ shared: LeftToRightModel, _ arguments: Arguments,
+    _ monitor: RunMonitor, allowed: Set<ParticleOptions.LookAheadKind> = [.bigrams, .words]
   ) throws(CommandFailure) {
-    let model = compiled.target.model
-    let automaton = compiled.target.automaton ?? TokenAutomaton(every: model.vocabulary)
-    target = SentenceTarget(
-      model: model, automaton: automaton, fluency: compiled.target.fluency)
+    let model = shared.words.model
+    let automaton = target.automaton ?? TokenAutomaton(every: model.vocabulary)
+    self.target = SentenceTarget(model: model, automaton: automaton, fluency: target.fluency)
     words = shared.words
-    let kind =
-      try arguments.choice("look-ahead", as: ParticleOptions.LookAheadKind.self) ?? .bigrams
+    let asked = try arguments.choice("look-ahead", as: ParticleOptions.LookAheadKind.self)
+    let kind = asked ?? (allowed.contains(.bigrams) ? .bigrams : .words)
+    guard allowed.contains(kind) else {
+      throw .usage("--tokens rejection looks ahead by words, not by \(kind.rawValue)")
+    }
     let memory = try arguments.bytes("memory") ?? 1 << 30
     let bytes = BigramLookAhead.bytes(automaton, model.vocabulary)
     needed = kind == .bigrams && bytes > memory ? (bytes, memory) : nil
     let longest = automaton.longestLength
-    let asked = try arguments.integer("max-tokens", in: 0...1_000_000)
-    let most = asked ?? longest ?? ParticleOptions.defaultMost
+    let most =
+      try arguments.integer("max-tokens", in: 0...1_000_000) ?? longest
+      ?? ParticleOptions.defaultMost
     isBoundedHere = longest.map { $0 > most } ?? true
     lookAhead = LookAhead(
       automaton, mostTokens: most, weights: model.unigramWeights, vocabulary: model.vocabulary,
@@ -196,7 +203,8 @@ struct LeftToRight {
   var lines: [String] {
     var lines: [String] = []
     if isBoundedHere {
-      lines.append("  texts of more than \(lookAhead.mostTokens) tokens are left out (--max-tokens)")
+      lines.append(
+        "  texts of more than \(lookAhead.mostTokens) tokens are left out (--max-tokens)")
     }
     if let needed {
       lines.append(

@@ -57,6 +57,9 @@ struct WeightedChoice {
       }
     }
     outcome.lines = [evidence?.line(drawn) ?? Self.line(drawn)] + texts.lines
+    if let warning = evidence?.warning, !drawn.draws.isEmpty {
+      outcome.lines.append("  not to be trusted: \(warning)")
+    }
     if isWithoutReplacement {
       outcome.lines.append("  each text is shown once: these are no draws from rho")
     }
@@ -103,7 +106,18 @@ struct WeightedChoice {
         LogSpace.sum(smoothed.logWeights) - LogSpace.log(Double(max(1, drawn.count)))
       summary.add("log_evidence_smoothed", .number(evidence))
     }
+    let bounds = lowerBounds(drawn)
+    summary.add("lower_bound_sizes", .integers(bounds.map(\.size)))
+    summary.add("lower_bounds", .numbers(bounds.map(\.value)))
     if !reasons.isEmpty { summary.add("reason", .string(reasons.joined(separator: "; "))) }
+  }
+
+  /// Means of the logs of groups' mean weights, for groups of 1, 10, 100, ..., of which there are ten
+  /// at least; those that are finite.
+  private static func lowerBounds(_ drawn: WeightedTexts) -> [(size: Int, value: Double)] {
+    sequence(first: 1) { $0 * 10 }.prefix { drawn.count / $0 >= 10 }.compactMap { size in
+      drawn.lowerBound(groupsOf: size).flatMap { $0.value.isFinite ? (size, $0.value) : nil }
+    }
   }
 
   private static func line(_ drawn: WeightedTexts) -> String {
@@ -119,7 +133,10 @@ struct WeightedChoice {
       }
     case .undefined(let reason): line += ", no k: \(reason)"
     }
-    return line
+    let bounds = lowerBounds(drawn).map { String(format: "%.3f by groups of \($0.size)", $0.value) }
+    return bounds.isEmpty
+      ? line
+      : line + "\n  lower bounds in expectation, means of logs: " + bounds.joined(separator: ", ")
   }
 }
 
@@ -130,6 +147,10 @@ struct EvidenceOfRuns {
   var resamplings: Int
   /// From how many of the first particles the final ones of a run descend, at least.
   var fewestAncestors: Int
+  /// The largest Pareto k of a run's weights where particles were resampled, or at its end.
+  var largestShape: Double?
+  /// Tails drawn anew, and how many were taken; `nil` where none are.
+  var redrawn: (tried: Int, made: Int)?
 
   private var logEvidence: Double {
     LogSpace.sum(logEvidences) - LogSpace.log(Double(max(1, logEvidences.count)))
@@ -153,6 +174,12 @@ struct EvidenceOfRuns {
     summary.add("log_evidence_runs", .numbers(logEvidences))
     summary.add("resamplings", .integer(resamplings))
     summary.add("fewest_ancestors", .integer(fewestAncestors))
+    summary.add("pareto_k", largestShape.map { .number($0) } ?? .null)
+    if let redrawn {
+      summary.add("redrawn", .integer(redrawn.tried))
+      summary.add("redrawn_accepted", .integer(redrawn.made))
+    }
+    if let warning { summary.add("warning", .string(warning)) }
   }
 
   func line(_ drawn: WeightedTexts) -> String {
@@ -163,6 +190,30 @@ struct EvidenceOfRuns {
     case .undefined(let reason): line += ", no error: \(reason)"
     }
     line += String(format: ", effective size %.0f of \(drawn.count)", drawn.effectiveSize)
-    return line + ", \(resamplings) resamplings, \(fewestAncestors) first particles left at least"
+    line += ", \(resamplings) resamplings, \(fewestAncestors) first particles left at least"
+    if let largestShape { line += String(format: ", k %.2f at most", largestShape) }
+    if let redrawn, redrawn.tried > 0 {
+      line += String(
+        format: ", %.0f %% of the tails drawn anew",
+        100 * Double(redrawn.made)
+          / Double(redrawn.tried))
+    }
+    return line
+  }
+
+  /// Why the evidence is not to be trusted, and what to do; `nil` where nothing says so.
+  ///
+  /// A k above .7 is where means of weights no longer settle (Vehtari et al. 2024); runs that
+  /// differ by more than half of their mean are no estimate of their own error.
+  var warning: String? {
+    let remedy = "take more --particles, or mh"
+    if let largestShape, largestShape > 0.7 {
+      return String(format: "k is %.2f, above .7: ", largestShape)
+        + "too few particles carried the weight, so that the evidence may be too low; " + remedy
+    }
+    if let error = error.value, error > 0.5 {
+      return "the runs' evidences differ by more than half of their mean; " + remedy
+    }
+    return nil
   }
 }

@@ -149,6 +149,89 @@ import Testing
     #expect(defect.evidence < 1e-12)
   }
 
+  /// Copies that are parted between steps, by new tails of one token and of two.
+  @Test(arguments: [1, 2])
+  func rejuvenationKeepsWeightsProper(length: Int) throws {
+    let space = Self.space(0.4, lengths: 1...2)
+    let automaton = try #require(space.target.automaton)
+    let tokens = GuidedTokens(space.target, LookAhead(automaton, mostTokens: 2))
+    let filter = ParticleFilter(
+      tokens, threshold: 1, rejuvenation: RedrawnTail(tokens, length: length))
+    let defect = defect(space, count: 2) { filter.run(count: 2, using: &$0).texts }
+    #expect(defect.texts < 1e-12)
+    #expect(defect.evidence < 1e-12)
+  }
+
+  /// The mutant of a tail that is always taken.
+  private struct TakenTail<Tokens: TokenProposal>: PrefixKernel {
+    var tokens: Tokens
+
+    func step(
+      _ prefix: inout Prefix<Tokens.Model>, using choices: inout some ChoiceSource
+    ) -> Bool {
+      var new = Prefix(tokens.target.model, tokens.lookAhead)
+      for _ in prefix.tokens {
+        guard let next = tokens.draw(after: new, using: &choices),
+          next.token != tokens.target.model.vocabulary.end
+        else { return false }
+        new.tokens.append(next.token)
+        tokens.target.model.advance(&new.context, by: next.token)
+        new.state = tokens.lookAhead.automaton.next(new.state, next.token)
+      }
+      prefix = new
+      return true
+    }
+  }
+
+  private struct Words: Hashable {
+    var tokens: [Token]
+  }
+
+  /// How far a step is from keeping what live prefixes of a length stand for.
+  private func prefixDefect<Kernel: PrefixKernel<Toy>>(
+    _ kernel: Kernel, _ tokens: some TokenProposal<Toy>, count: Int
+  ) -> Double {
+    let toy = Toy.toy
+    let automaton = tokens.lookAhead.automaton
+    var law: [Words: Double] = [:]
+    var next: [Words: Double] = [:]
+    for text in toy.texts(ofLengths: count...count) {
+      var prefix = Prefix(toy, tokens.lookAhead)
+      var log = 0.0
+      for token in text where prefix.state != TokenAutomaton.dead {
+        log +=
+          tokens.target.fluency * toy.logProbability(of: token, in: prefix.context)
+          + automaton.weight(prefix.state, token)
+        prefix.tokens.append(token)
+        toy.advance(&prefix.context, by: token)
+        prefix.state = automaton.next(prefix.state, token)
+      }
+      guard prefix.state != TokenAutomaton.dead else { continue }
+      let weight = LogSpace.exp(log + tokens.logExpectation(after: prefix))
+      law[Words(tokens: text.tokens)] = weight
+      let moved = outcomes { choices in
+        var copy = prefix
+        kernel.step(&copy, using: &choices)
+        return Words(tokens: copy.tokens)
+      }
+      for (words, probability) in moved { next[words, default: 0] += weight * probability }
+    }
+    let total = law.values.reduce(0, +)
+    return totalVariation(law.mapValues { $0 / total }, next.mapValues { $0 / total })
+  }
+
+  @Test(arguments: [1, 2, 3])
+  func tailsKeepWhatPrefixesStandFor(count: Int) {
+    for space in Space.allCases {
+      let tokens = GuidedTokens(space.space.target, space.guided)
+      for length in 1...3 {
+        #expect(prefixDefect(RedrawnTail(tokens, length: length), tokens, count: count) < 1e-12)
+      }
+    }
+    let tokens = GuidedTokens(Space.soft.space.target, Space.soft.lookAhead)
+    if count == 2 { #expect(prefixDefect(TakenTail(tokens: tokens), tokens, count: 2) > 1e-3) }
+  }
+
   /// A mutant: weights forgotten where particles are copied, as if they were 1.
   @Test func forgottenMeanWeightIsSeen() throws {
     let space = Self.space(0, lengths: 0...2)

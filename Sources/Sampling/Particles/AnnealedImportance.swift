@@ -1,0 +1,170 @@
+// Licensed under the Apache License, Version 2.0.
+
+/// One state under two targets, and a bridge between them: the first to the power 1 - b times the
+/// second to the power b.
+public struct BridgedScorer<First: Scorer, Last: Scorer>: Scorer where First.State == Last.State {
+  /// That of the first target.
+  public var first: First
+  /// That of the last one.
+  public var last: Last
+  /// How far along the bridge it is, from 0 to 1.
+  public var power: Double
+
+  /// Working copies of one state.
+  public init(_ first: First, _ last: Last, power: Double) {
+    self.first = first
+    self.last = last
+    self.power = power
+  }
+
+  /// The state now.
+  public var state: Last.State { last.state }
+
+  /// Natural log of the bridge at the state now.
+  public var logProbability: Double { bridge(first.logProbability, last.logProbability) }
+
+  /// By how much the log of the last target exceeds that of the first.
+  public var logRatio: Double { last.logProbability - first.logProbability }
+
+  /// What the edit would add to the log of the bridge.
+  public mutating func change(under edit: Last.State.Edit, atLeast bound: Double) -> Double {
+    bridge(
+      power < 1 ? first.change(under: edit) : 0, power > 0 ? last.change(under: edit) : 0)
+  }
+
+  /// Makes the edit in both.
+  public mutating func commit(_ edit: Last.State.Edit) {
+    // What is committed is what was looked at last, and one of them may not have been.
+    _ = first.change(under: edit)
+    first.commit(edit)
+    _ = last.change(under: edit)
+    last.commit(edit)
+  }
+
+  private func bridge(_ a: Double, _ b: Double) -> Double {
+    // An end of the bridge knows nothing of the other one.
+    if power == 0 { return a }
+    if power == 1 { return b }
+    return a == -.infinity || b == -.infinity ? -.infinity : (1 - power) * a + power * b
+  }
+}
+
+/// Metropolis-Hastings along a bridge: what is proposed is seen from the last target.
+///
+/// **Keeps** the bridge at its scorer's power, whatever the proposal.
+public struct BridgedMetropolis<P: Proposal, First: Scorer>: TransitionKernel
+where First.State == P.Scorer.State {
+  /// A chain's working copies.
+  public typealias Scorer = BridgedScorer<First, P.Scorer>
+  /// What is proposed.
+  public let proposal: P
+
+  /// Metropolis-Hastings with these proposals.
+  public init(_ proposal: P) { self.proposal = proposal }
+
+  /// The proposal's kinds of move.
+  public var kinds: [String] { proposal.kinds }
+
+  /// Proposes, looks, decides and perhaps makes one move.
+  public func step(
+    _ scorer: inout BridgedScorer<First, P.Scorer>, using choices: inout some ChoiceSource
+  ) -> StepReport {
+    let move = proposal.propose(from: scorer.last, using: &choices)
+    guard let edit = move.edit else { return StepReport(isAccepted: false, kind: move.kind) }
+    let ratio = scorer.change(under: edit) + move.logBackward - move.logForward
+    let isAccepted = choices.accepts { _ in ratio }
+    if isAccepted { scorer.commit(edit) }
+    return StepReport(isAccepted: isAccepted, kind: move.kind)
+  }
+}
+
+/// Annealed importance sampling: a text of a target that is easy to draw from, led to another target
+/// over a bridge of distributions by a chain's steps, its weight telling how far it was behind.
+///
+/// ```swift
+/// let annealed = AnnealedImportance(
+///   from: easyTexts, to: target, kernel: BridgedMetropolis(moves), stages: 200)
+/// for _ in 0..<1000 { weighted.append(annealed.draw(using: &choices)) }
+/// print(weighted.logEvidence)
+/// ```
+///
+/// **Keeps** rho in the sense of ``TextProposal``: the mean over draws of the weight where the text
+/// is x is rho(x), whatever the kernel that keeps each bridge, and however short the run; so the
+/// evidence is unbiased. The texts to begin with need proper weights only.
+/// **Assumes** that the first target allows all that the last one does.
+/// Reference: Neal 2001, "Annealed importance sampling", equations 3 to 7; the bridges are geometric.
+public struct AnnealedImportance<Base: TextProposal, Kernel: TransitionKernel>: TextProposal
+where Kernel.Scorer == BridgedScorer<SentenceScorer<Base.Model>, SentenceScorer<Base.Model>> {
+  /// Texts of the first target with proper weights.
+  public let base: Base
+  /// What is sampled from.
+  public let target: SentenceTarget<Base.Model>
+  /// Keeps each bridge.
+  public let kernel: Kernel
+  /// How many bridges there are, the last target among them.
+  public let stages: Int
+  /// How many steps are taken on each.
+  public let steps: Int
+
+  /// Texts led from one target to another.
+  ///
+  /// - Parameters:
+  ///   - base: texts of the first target.
+  ///   - target: what is sampled from.
+  ///   - kernel: keeps each bridge.
+  ///   - stages: how many bridges there are, positive, at equal distances; one is importance
+  ///     sampling.
+  ///   - steps: how many steps are taken on each.
+  public init(
+    from base: Base, to target: SentenceTarget<Base.Model>, kernel: Kernel, stages: Int,
+    steps: Int = 1
+  ) {
+    precondition(stages > 0 && steps >= 0, "a bridge has stages, and steps are not negative")
+    self.base = base
+    self.target = target
+    self.kernel = kernel
+    self.stages = stages
+    self.steps = steps
+  }
+
+  /// A text; `nil` where none came of it.
+  public func draw(using choices: inout some ChoiceSource) -> WeightedText? {
+    guard let drawn = base.draw(using: &choices) else { return nil }
+    var scorer = BridgedScorer(
+      base.target.makeScorer(at: drawn.text), target.makeScorer(at: drawn.text), power: 0)
+    var logWeight = drawn.logWeight
+    for stage in 1...stages {
+      logWeight += scorer.logRatio / Double(stages)
+      guard logWeight > -.infinity else { return nil }
+      scorer.power = Double(stage) / Double(stages)
+      for _ in 0..<steps { _ = kernel.step(&scorer, using: &choices) }
+    }
+    return WeightedText(scorer.state, logWeight: logWeight)
+  }
+
+  /// A draw from the target led back: the log of a weight whose mean is the first target's evidence
+  /// over the target's.
+  ///
+  /// So the first one's log evidence less the mean of these logs is in expectation an upper bound of
+  /// the target's, as the mean of the logs of ``draw(using:)`` is a lower one.
+  /// Reference: Grosse, Ghahramani and Adams 2015, "Sandwiching the marginal likelihood using
+  /// bidirectional Monte Carlo".
+  ///
+  /// - Parameters:
+  ///   - text: a draw from the target, by exact inference or a chain that has converged.
+  ///   - choices: what draws.
+  /// - Returns: nats.
+  public func logWeightBack(
+    from text: TokenSequence, using choices: inout some ChoiceSource
+  ) -> Double {
+    var scorer = BridgedScorer(
+      base.target.makeScorer(at: text), target.makeScorer(at: text), power: 1)
+    var logWeight = 0.0
+    for stage in stride(from: stages, to: 0, by: -1) {
+      scorer.power = Double(stage) / Double(stages)
+      for _ in 0..<steps { _ = kernel.step(&scorer, using: &choices) }
+      logWeight -= scorer.logRatio / Double(stages)
+    }
+    return logWeight
+  }
+}
