@@ -76,6 +76,9 @@ import Testing
     [
       "smc", "--particles", "1000", "--runs", "6", "--tokens", "rejection", "--threshold", "0.9",
     ],
+    ["smc", "--particles", "500", "--runs", "6", "--redraw", "3"],
+    ["smc", "--particles", "1000", "--runs", "6", "--look-ahead", "words"],
+    ["importance", "--particles", "500", "--anneal", "50", "--upper", "20"],
   ]
 
   @Test(arguments: estimators)
@@ -94,6 +97,33 @@ import Testing
     #expect(abs(found - exact) < 6 * error, "\(found) ± \(error), exact \(exact)")
     #expect(try outcome.objects().count == 6)
     #expect(try outcome.objects().dropLast().allSatisfy { $0["satisfied"] as? Bool == true })
+  }
+
+  /// Both bounds of annealed texts hold the evidence between them.
+  @Test func annealedTextsBoundTheEvidence() throws {
+    let outcome = try Program.run(
+      Self.arguments(
+        "importance", "--include", "sea", "--length", "..6", "--max-tokens", "7", "--particles",
+        "400", "--anneal", "30", "--upper", "60"))
+    let summary = try Self.summary(outcome)
+    let exact = try Self.logEvidence("include \"sea\"\nlength ..6 words\nlength ..7 tokens")
+    let lower = try #require(summary["lower_bounds"] as? [Double])
+    let upper = try #require(summary["upper_bound"] as? Double)
+    let error = try #require(summary["upper_bound_error"] as? Double)
+    #expect(summary["lower_bound_sizes"] as? [Int] == [1, 10])
+    // Four errors: a false alarm in 30,000 seeds, of which this is one; lower ones have as large ones.
+    #expect(lower.allSatisfy { $0 < exact + 4 * error } && exact < upper + 4 * error)
+    #expect(lower[0] < lower[1])
+  }
+
+  /// Where bigrams are too large to look ahead by, that is said, and words take their place.
+  @Test func memoryOfTheLookAheadIsSaid() throws {
+    let outcome = try Program.run([
+      "importance", "--model", SmallModel.path, "--include", "sea", "--max-tokens", "9",
+      "--particles", "100", "--memory", "1", "--seed", "1",
+    ])
+    #expect(outcome.code == 0)
+    #expect(outcome.errors.contains("looking ahead by words alone: bigrams take"))
   }
 
   @Test func weightedTextsHaveTheirWeights() throws {
@@ -132,6 +162,18 @@ import Testing
     (
       ["importance", "--weighted", "--samples", "3"], 64,
       "--weighted prints every text; --samples and --without-replacement choose some of them"
+    ),
+    (
+      ["importance", "--upper", "5"], 64,
+      "--upper leads texts back over the distributions of --anneal"
+    ),
+    (
+      ["smc", "--tokens", "rejection", "--redraw", "2"], 64,
+      "--redraw needs weights that do not depend on the token drawn: --tokens guided"
+    ),
+    (
+      ["smc", "--include", "sea", "--tokens", "rejection", "--look-ahead", "bigrams"], 64,
+      "--tokens rejection looks ahead by words, not by bigrams"
     ),
     (["smc", "--threshold", "2"], 64, "--threshold takes a share from 0 to 1, got '2'"),
     (

@@ -11,6 +11,7 @@ public struct BridgedScorer<First: Scorer, Last: Scorer>: Scorer where First.Sta
   public var power: Double
 
   /// Working copies of one state.
+  @inlinable
   public init(_ first: First, _ last: Last, power: Double) {
     self.first = first
     self.last = last
@@ -18,21 +19,27 @@ public struct BridgedScorer<First: Scorer, Last: Scorer>: Scorer where First.Sta
   }
 
   /// The state now.
+  @inlinable
   public var state: Last.State { last.state }
 
   /// Natural log of the bridge at the state now.
+  @inlinable
   public var logProbability: Double { bridge(first.logProbability, last.logProbability) }
 
   /// By how much the log of the last target exceeds that of the first.
   public var logRatio: Double { last.logProbability - first.logProbability }
 
   /// What the edit would add to the log of the bridge.
+  @inlinable
   public mutating func change(under edit: Last.State.Edit, atLeast bound: Double) -> Double {
-    bridge(
-      power < 1 ? first.change(under: edit) : 0, power > 0 ? last.change(under: edit) : 0)
+    guard power < 1 else { return last.change(under: edit, atLeast: bound) }
+    guard power > 0 else { return first.change(under: edit, atLeast: bound) }
+    let change = last.change(under: edit)
+    return change == -.infinity ? change : bridge(first.change(under: edit), change)
   }
 
   /// Makes the edit in both.
+  @inlinable
   public mutating func commit(_ edit: Last.State.Edit) {
     // What is committed is what was looked at last, and one of them may not have been.
     _ = first.change(under: edit)
@@ -41,7 +48,8 @@ public struct BridgedScorer<First: Scorer, Last: Scorer>: Scorer where First.Sta
     last.commit(edit)
   }
 
-  private func bridge(_ a: Double, _ b: Double) -> Double {
+  @inlinable
+  func bridge(_ a: Double, _ b: Double) -> Double {
     // An end of the bridge knows nothing of the other one.
     if power == 0 { return a }
     if power == 1 { return b }
@@ -66,13 +74,16 @@ where First.State == P.Scorer.State {
   public var kinds: [String] { proposal.kinds }
 
   /// Proposes, looks, decides and perhaps makes one move.
+  @inlinable
   public func step(
     _ scorer: inout BridgedScorer<First, P.Scorer>, using choices: inout some ChoiceSource
   ) -> StepReport {
     let move = proposal.propose(from: scorer.last, using: &choices)
     guard let edit = move.edit else { return StepReport(isAccepted: false, kind: move.kind) }
-    let ratio = scorer.change(under: edit) + move.logBackward - move.logForward
-    let isAccepted = choices.accepts { _ in ratio }
+    let correction = move.logBackward - move.logForward
+    let isAccepted = choices.accepts { threshold in
+      scorer.change(under: edit, atLeast: threshold - correction) + correction
+    }
     if isAccepted { scorer.commit(edit) }
     return StepReport(isAccepted: isAccepted, kind: move.kind)
   }
@@ -128,6 +139,7 @@ where Kernel.Scorer == BridgedScorer<SentenceScorer<Base.Model>, SentenceScorer<
   }
 
   /// A text; `nil` where none came of it.
+  @inlinable
   public func draw(using choices: inout some ChoiceSource) -> WeightedText? {
     guard let drawn = base.draw(using: &choices) else { return nil }
     var scorer = BridgedScorer(
@@ -154,6 +166,7 @@ where Kernel.Scorer == BridgedScorer<SentenceScorer<Base.Model>, SentenceScorer<
   ///   - text: a draw from the target, by exact inference or a chain that has converged.
   ///   - choices: what draws.
   /// - Returns: nats.
+  @inlinable
   public func logWeightBack(
     from text: TokenSequence, using choices: inout some ChoiceSource
   ) -> Double {

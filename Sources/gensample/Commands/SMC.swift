@@ -128,7 +128,7 @@ enum SMC: Command {
           logEvidences: finished.map(\.texts.logEvidence),
           resamplings: finished.reduce(0) { $0 + $1.resamplings },
           fewestAncestors: finished.map(\.ancestorCount).min() ?? 0,
-          largestShape: finished.compactMap(\.largestShape).max(),
+          sharedShape: finished.compactMap(\.largestShape).min(),
           redrawn: redraw > 0
             ? (
               finished.reduce(0) { $0 + $1.rejuvenations.tried },

@@ -147,8 +147,10 @@ struct EvidenceOfRuns {
   var resamplings: Int
   /// From how many of the first particles the final ones of a run descend, at least.
   var fewestAncestors: Int
-  /// The largest Pareto k of a run's weights where particles were resampled, or at its end.
-  var largestShape: Double?
+  /// The Pareto k that the weights of every run reach somewhere: the largest where particles are
+  /// resampled, or at the end, of the run where that is least. The largest of all runs would be one
+  /// of some dozens of noisy estimates.
+  var sharedShape: Double?
   /// Tails drawn anew, and how many were taken; `nil` where none are.
   var redrawn: (tried: Int, made: Int)?
 
@@ -174,7 +176,7 @@ struct EvidenceOfRuns {
     summary.add("log_evidence_runs", .numbers(logEvidences))
     summary.add("resamplings", .integer(resamplings))
     summary.add("fewest_ancestors", .integer(fewestAncestors))
-    summary.add("pareto_k", largestShape.map { .number($0) } ?? .null)
+    summary.add("pareto_k", sharedShape.map { .number($0) } ?? .null)
     if let redrawn {
       summary.add("redrawn", .integer(redrawn.tried))
       summary.add("redrawn_accepted", .integer(redrawn.made))
@@ -191,7 +193,7 @@ struct EvidenceOfRuns {
     }
     line += String(format: ", effective size %.0f of \(drawn.count)", drawn.effectiveSize)
     line += ", \(resamplings) resamplings, \(fewestAncestors) first particles left at least"
-    if let largestShape { line += String(format: ", k %.2f at most", largestShape) }
+    if let sharedShape { line += String(format: ", k %.2f", sharedShape) }
     if let redrawn, redrawn.tried > 0 {
       line += String(
         format: ", %.0f %% of the tails drawn anew",
@@ -207,8 +209,8 @@ struct EvidenceOfRuns {
   /// differ by more than half of their mean are no estimate of their own error.
   var warning: String? {
     let remedy = "take more --particles, or mh"
-    if let largestShape, largestShape > 0.7 {
-      return String(format: "k is %.2f, above .7: ", largestShape)
+    if let sharedShape, sharedShape > 0.7 {
+      return String(format: "k is %.2f, above .7: ", sharedShape)
         + "too few particles carried the weight, so that the evidence may be too low; " + remedy
     }
     if let error = error.value, error > 0.5 {
