@@ -147,9 +147,9 @@ struct EvidenceOfRuns {
   var resamplings: Int
   /// From how many of the first particles the final ones of a run descend, at least.
   var fewestAncestors: Int
-  /// The Pareto k that the weights of every run reach somewhere: the largest where particles are
-  /// resampled, or at the end, of the run where that is least. The largest of all runs would be one
-  /// of some dozens of noisy estimates.
+  /// The Pareto k that the weights of every run reach, where particles are resampled or at its end.
+  ///
+  /// The largest of all runs would be the largest of some dozens of noisy estimates.
   var sharedShape: Double?
   /// Tails drawn anew, and how many were taken; `nil` where none are.
   var redrawn: (tried: Int, made: Int)?
