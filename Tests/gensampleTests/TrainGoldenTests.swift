@@ -180,4 +180,39 @@ import Testing
     #expect(outcome.errors == "gensample: stopped; nothing was written\n")
     #expect(try folder.names() == ["text"])
   }
+
+  /// A pair that nothing but itself follows is one token, and texts read as before.
+  @Test func frequentPairsBecomeTokens() throws {
+    let folder = try Folder()
+    try folder.write(
+      "corpus.txt", "of course, of course he is\nof course it is the sea\nit is he, of course\n")
+    func train(_ options: String...) throws -> Program.Outcome {
+      try Program.run(
+        ["train", "corpus.txt", "-o", "m.gsm", "--order", "2", "--format", "jsonl", "--quiet"]
+          + options, in: folder.path)
+    }
+    let summary = try train("--tokens", "words", "--rebalance", "0.9,3").objects()[0]
+    // "of course" is one token, and so are no others: "is" follows two words.
+    #expect(summary["merged"] as? Int == 1 && summary["tokens"] as? Int == 15)
+    let score = try Program.run(
+      ["score", "m.gsm", "corpus.txt", "--format", "jsonl"], in: folder.path
+    ).objects()
+    #expect(score[0]["token_count"] as? Int == 6 && score[0]["unknown"] as? Int == 0)
+    let exact = try Program.run(
+      ["greedy", "--model", "m.gsm", "--prompt", "of course, of course", "--max-tokens", "1"],
+      in: folder.path)
+    #expect(exact.code == 0 && exact.output.hasPrefix("of course, of course"))
+    for (options, message) in [
+      (["--rebalance", "0.9"], "takes a share and a number of times"),
+      (["--rebalance", "2,3", "--tokens", "words"], "a share of 2.0 is not possible"),
+      (["--rebalance", "0.5,1", "--tokens", "words"], "is not frequent, expected 2 or more"),
+      (["--rebalance", "0.5,3"], "rebalance words or characters"),
+      (["--rebalance", "0.5,3", "--tokens", "words", "--min-count", "2"], "would undo them"),
+    ] {
+      let outcome = try Program.run(
+        ["train", "corpus.txt", "-o", "n.gsm"] + options, in: folder.path)
+      #expect(outcome.code == 64 || outcome.code == 65)
+      #expect(outcome.errors.contains(message), "\(outcome.errors)")
+    }
+  }
 }

@@ -6,8 +6,8 @@
 /// scores s at most with probability F(s)^n; among texts of equal score the sampler's own proportions
 /// are kept. It is a choice, no draw from the model, and has no importance weight.
 ///
-/// Reference: Stiennon et al. 2020, "Learning to summarize with human feedback", section 4.3, best of
-/// N under a reward.
+/// Reference: Nakano et al. 2021, "WebGPT: browser-assisted question-answering with human feedback",
+/// best-of-n.
 ///
 /// **Edge cases.** Of equal scores the first text is taken. A score of minus infinity is the worst; one
 /// that is not a number counts as it.

@@ -78,6 +78,8 @@ public struct ContrastiveSearch: Sendable {
       var best: (token: Token, score: Double, roots: [Float])?
       for _ in 0..<candidates {
         guard let token = next.takeNext() else { break }
+        // Many candidates may take longer than there is time.
+        if best != nil, rules.isTimeUp() { break }
         let isEnd = next.isEnd(token)
         var roots: [Float] = []
         if !isEnd {

@@ -68,7 +68,7 @@ enum Greedy: Command {
     do {
       let search = try ContrastiveSearch(
         candidates: candidates, penalty: penalty,
-        window: arguments.integer("contrastive-window", in: 1...1_000_000) ?? 256, rules)
+        window: arguments.integer("contrastive-window", in: 1...10_000) ?? 256, rules)
       return { try search.decode(model, after: prompt, watch: $0) }
     } catch let error as DecodingError {
       throw CommandFailure.usage("--\(error)")

@@ -83,6 +83,9 @@ private func table(of count: Int) -> BigramTable {
     #expect(try oneLetter.analysis(.greedy).neverEnds[0] == 1)
     #expect(try oneLetter.analysis(.sampled, [Nucleus(0.61)]).neverEnds[0] == 0)
     #expect(abs(try oneLetter.analysis(.sampled).tokensIfEnding[0] - 2.5) < 1e-12)
+    // A beam of 2 takes the end at once; of the finished texts the empty one is the best.
+    let beam = try BeamSearch(width: 2, DecodingRules(maxTokens: 9)).decode(oneLetter)
+    #expect(beam.first?.decoded.text.isEmpty == true && beam.first?.decoded.isFinished == true)
     // E[length] = 30/13, and the end.
     let toy = try BigramTable.toy.analysis(.sampled)
     #expect(abs(toy.tokensIfEnding[toy.chain.roots[0]] - 43.0 / 13) < 1e-12)

@@ -10,7 +10,7 @@ internal import Sampling
 /// until no such pair is left. The texts read as before.
 ///
 /// Reference: Fu, Lam, So and Shi 2021, "A theoretical analysis of the repetition problem in text
-/// generation", section 4.3, rebalanced encoding.
+/// generation", rebalanced encoding.
 struct Rebalancing {
   let share: Double
   let leastCount: Int
@@ -88,6 +88,17 @@ struct Rebalancing {
     }
   }
 
+  /// Makes sure that so many different pairs fit into memory.
+  private func check(_ count: Int) throws(LoadError) {
+    // A dictionary's entry takes 16 bytes and a bit, and another one of twice the size may be made.
+    let bytes = 3 * 17 * count
+    guard bytes > budget.left else { return }
+    throw LoadError(
+      .badArgument,
+      "the different pairs of words do not fit into the memory given; give --memory "
+        + "\((2 * bytes + MemoryBudget.ground) >> 20 + 1)M or more, or do not rebalance")
+  }
+
   /// The corpus, cut anew, and how many pairs became tokens.
   ///
   /// - Complexity: O(words x rounds), at most as many rounds as pairs that occur often enough; in
@@ -122,6 +133,7 @@ struct Rebalancing {
           }
           last = token
         }
+        try check(pairs.capacity)
       }
       let found = pairs.filter { pair, count in
         count >= leastCount && Double(count) >= share * Double(totals[Int(pair >> 32)])
