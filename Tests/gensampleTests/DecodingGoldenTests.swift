@@ -240,10 +240,18 @@ import Testing
     #expect(proven["never_ends"] as? Double == 0)
     #expect(proven["proof"] as? String == "self-terminating 0.1")
     let part = try Program.run([
-      "audit", "--model", model, "--max-transitions", "1", "--format", "jsonl",
+      "audit", "--model", model, "--top-k", "2", "--max-transitions", "1", "--format", "jsonl",
     ]).objects()[0]
     #expect(part["exact"] as? Bool == false)
     #expect((part["interval"] as? [Double])?.first == 0)
+    // What is cut is known from above only.
+    #expect(part["cut_at_max_tokens"] == nil && part["cut_at_most"] as? Double ?? 0 > 0)
+    // An end in each context needs no exploring.
+    let kept = try Program.run([
+      "audit", "--model", model, "--max-transitions", "1", "--format", "jsonl",
+    ]).objects()[0]
+    #expect(kept["exact"] as? Bool == true && kept["never_ends"] as? Double == 0)
+    #expect((kept["proof"] as? String)?.hasPrefix("an end that no context lacks") == true)
   }
 
   /// The prompts of one word are those that a file would name.

@@ -175,6 +175,23 @@ enum Audit: Command {
     if analysis.neverEnds[analysis.chain.roots[0]] > 0, analysis.chain.isComplete {
       audit.cures = try cures(decoder, analysis, explore)
     }
+    if !analysis.chain.isComplete, decoder.strategy == .sample,
+      decoder.rules.transforms.transforms.allSatisfy(keepsEnds),
+      decoder.model.makeBackoffAutomaton().everyContextMayEnd
+    {
+      audit.ends(proven: "an end that no context lacks and no transform removes")
+    }
+  }
+
+  /// Whether an end of positive probability stays one.
+  private static func keepsEnds(_ transform: any NextTokenTransform) -> Bool {
+    switch transform {
+    case let truncation as any Truncation: truncation.keepsEnd
+    // Below 1 an end may become so improbable that rounding removes it.
+    case let temperature as Temperature: temperature.temperature >= 1
+    case let temperature as DynamicTemperature: temperature.low >= 1
+    default: false
+    }
   }
 
   private static func analyse<Context>(

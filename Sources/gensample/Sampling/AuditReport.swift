@@ -46,6 +46,8 @@ struct AuditReport {
   private var expectedIfEnding: Double?
   private var cutShare = 0.0
   private var contexts: Int?
+  /// Whether some of what the decoder can come to is not known, so that shares are bounds.
+  private var isPart = false
   private var transitions: Int?
   private var loops: [Loop] = []
   private var loopCount = 0
@@ -80,6 +82,7 @@ struct AuditReport {
     isExact = analysis.unknown[root] == 0
     error = analysis.error
     contexts = chain.contexts.count
+    isPart = !chain.isComplete
     transitions = chain.steps.count
     let ending = 1 - neverEnds.upperBound
     if isExact, low == 0 { expected = analysis.tokensIfEnding[root] }
@@ -113,6 +116,13 @@ struct AuditReport {
     let known = Double(chain.isKnown.count { $0 })
     inflow = sums.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.prefix(5)
       .map { ($0.key, $0.value / known) }
+  }
+
+  /// Takes a proof that every text ends, where the chain could not be explored to its end.
+  mutating func ends(proven proof: String) {
+    self.proof = proof
+    neverEnds = 0...0
+    isExact = true
   }
 
   /// Takes what runs showed.
@@ -167,7 +177,7 @@ struct AuditReport {
     if let error { object.add("error", .number(error)) }
     object.add("expected_tokens", expected.map { .number($0) } ?? .null)
     object.add("expected_tokens_if_ending", expectedIfEnding.map { .number($0) } ?? .null)
-    object.add("cut_at_max_tokens", .number(cutShare))
+    object.add(isPart ? "cut_at_most" : "cut_at_max_tokens", .number(cutShare))
     object.add("max_tokens", .integer(rules.maxTokens))
     if let runs { object.add("runs", .integer(runs.count)) }
     if let seed { object.add("seed", .unsigned(seed)) }
@@ -255,7 +265,7 @@ struct AuditReport {
     rows.append(
       (
         "cut",
-        "\(short(cutShare)) at --max-tokens \(rules.maxTokens)"
+        "\(isPart ? "at most " : "")\(short(cutShare)) at --max-tokens \(rules.maxTokens)"
           + (runs.map { ", \($0.cut) of \($0.count) run\($0.count == 1 ? "" : "s")" } ?? "")
           + (seed.map { ", seed \($0)" } ?? "")
       ))

@@ -227,6 +227,14 @@ extension ContextChain where Context == Int {
 }
 
 extension BackoffAutomaton {
+  /// Whether the end has a positive probability in each of the finitely many contexts, so that every
+  /// text ends that is sampled without removing it.
+  ///
+  /// - Complexity: O(contexts x order x log(listed tokens)).
+  public var everyContextMayEnd: Bool {
+    (0..<contextCount).allSatisfy { step($0, vocabulary.end.rawValue).weight > 0 }
+  }
+
   /// The context after a text.
   public func context(after text: some Sequence<Token>) -> Int {
     text.reduce(start) { step($0, $1.rawValue).target }
