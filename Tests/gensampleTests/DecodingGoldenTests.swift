@@ -41,6 +41,61 @@ import Testing
     #expect(try few.objects()[2]["text"] as? String == plain[2]["text"] as? String)
   }
 
+  @Test func withoutReplacement() throws {
+    let outcome = try run(
+      "sample", "--without-replacement", "--samples", "30", "--seed", "1", "--format", "jsonl")
+    #expect(outcome.code == 0 && outcome.errors == "")
+    let objects = try outcome.objects()
+    #expect(objects.count == 31)
+    let texts = objects.dropLast()
+    #expect(Set(texts.map { "\($0["tokens"] ?? "") \($0["reason"] ?? "")" }).count == 30)
+    var drawn = 0.0
+    for text in texts {
+      drawn += exp(try #require(text["log_drawn"] as? Double))
+      #expect(try #require(text["log_inclusion"] as? Double) <= 0)
+    }
+    let remaining = try #require(objects[30]["remaining"] as? Double)
+    #expect(abs(drawn + remaining - 1) < 1e-9)
+    // All texts of one choice.
+    let all = try run(
+      "sample", "--without-replacement", "--max-tokens", "1", "--samples", "100000", "--format",
+      "jsonl"
+    ).objects()
+    #expect(all.last?["remaining"] as? Double == 0)
+    for text in all.dropLast() { #expect(text["log_inclusion"] as? Double == 0) }
+    let told = try run(
+      "sample", "--without-replacement", "--max-tokens", "1", "--samples", "100000")
+    #expect(told.errors.contains("all texts that there are"))
+    for wrong in [
+      ["--xtc", "0.5,0.1"], ["--samples", "1000001"], ["--draft", SmallModel.path],
+    ] {
+      let refused = try Program.run(
+        ["sample", "--model", SmallModel.path, "--without-replacement"] + wrong)
+      #expect(refused.code == 64 && refused.lines.isEmpty)
+    }
+  }
+
+  @Test func drafts() throws {
+    let greedy = try run("greedy", "--format", "jsonl").objects()
+    for draft in [SmallModel.path, "english"] {
+      let drafted = try run(
+        "greedy", "--draft", draft, "--draft-length", "3", "--format", "jsonl"
+      ).objects()
+      #expect(drafted[0]["tokens"] as? [Int] == greedy[0]["tokens"] as? [Int])
+      let proposed = try #require(drafted[1]["draft_proposed"] as? Int)
+      let accepted = try #require(drafted[1]["draft_accepted"] as? Int)
+      // What a model drafts for itself is always right.
+      #expect(draft == "english" ? accepted <= proposed : accepted == proposed)
+    }
+    let sampled = try run(
+      "sample", "--draft", "english", "--seed", "1", "--samples", "4", "--temperature", "0.8")
+    #expect(sampled.code == 0 && sampled.lines.count == 4)
+    #expect(sampled.errors.contains("the draft proposed"))
+    #expect(try run("sample", "--draft-length", "3").code == 64)
+    #expect(try run("sample", "--draft", "english", "--draft-length", "0").code == 64)
+    #expect(try run("greedy", "--draft", "/no/such.gsm").code == 66)
+  }
+
   /// What is written first acts first.
   @Test func theOrderIsTheUsers() throws {
     let one = try run(

@@ -27,7 +27,7 @@ enum Greedy: Command {
       Option("contrastive", "K,A", "contrastive search among K tokens, resemblance weighing A"),
       Option(
         "contrastive-window", "N", "it looks back at the last N tokens' places (default 256)"),
-    ] + DecodingOptions.copies + DecodingOptions.penalties
+    ] + DecodingOptions.drafting + DecodingOptions.copies + DecodingOptions.penalties
     + DecodingOptions.termination.filter { $0.name != "keep-end" } + DecodingOptions.output
 
   static func run(_ arguments: Arguments) throws {
@@ -40,14 +40,28 @@ enum Greedy: Command {
     let model = try loadModel(modelName)
     let rules = try DecodingOptions.rules(arguments, model: model)
     let prompt = try DecodingOptions.prompt(arguments, model: model)
+    let draft = try DecodingOptions.draft(arguments, for: model, rules)
+    guard draft == nil || !arguments.has("contrastive") else {
+      throw CommandFailure.usage(
+        "--draft and --contrastive exclude each other: a draft goes ahead by the most probable "
+          + "tokens")
+    }
     let decode = try decoder(arguments, rules, model, prompt)
     Interruption.watch {}
     let results = try DecodingResults(
       arguments, command: name, modelName: modelName, model: model, rules: rules,
       prompt: prompt)
     results.begin()
-    try results.write(decode { results.show($0) })
-    try results.finish()
+    guard let draft else {
+      try results.write(decode { results.show($0) })
+      return try results.finish()
+    }
+    var tally = SpeculativeDecoder.Tally()
+    try results.write(
+      draft.decoder.decode(model, draft: draft.model, after: prompt, tally: &tally) {
+        results.show($0)
+      })
+    try results.finish(draft: tally)
   }
 
   private static func decoder(

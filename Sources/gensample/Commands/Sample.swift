@@ -13,7 +13,10 @@ enum Sample: Command {
     is worth: log_model is the model's log-probability of the whole text, log_drawn that with which
     what follows the prompt was drawn. Under constraints only tokens are left from which an allowed
     text can be finished within --max-tokens; each token is normalised by itself, so these are no
-    draws from rho, and log_probability - log_drawn is a text's log weight.
+    draws from rho, and log_probability - log_drawn is a text's log weight. With --without-replacement
+    all texts differ, each drawn with those before it left out; log_drawn is then that of one draw
+    alone, and log_inclusion its log-probability of being among the texts: sums of f x exp(log_drawn -
+    log_inclusion) estimate means without bias.
 
     With --best-of N each result is the best of N texts by the sum of all --score: log-probability
     is the model's, of what follows the prompt; mean-log-probability divides it by the tokens, the
@@ -23,6 +26,7 @@ enum Sample: Command {
         gensample sample --prompt "It was"
         gensample sample --temperature 0.8 --top-p 0.9 --keep-end
         gensample sample --best-of 20 --score mean-log-probability --score 'length 8..12 words'
+        gensample sample --without-replacement --max-tokens 8 --samples 20
     """
   static let options =
     DecodingOptions.limits + TargetOptions.statements
@@ -33,9 +37,12 @@ enum Sample: Command {
       Option(
         "score", "SCORE", isRepeatable: true,
         "log-probability, mean-log-probability or a statement (default log-probability)"),
-    ] + DecodingOptions.copies + DecodingOptions.truncations + DecodingOptions.penalties
-    + DecodingOptions.termination
-    + DecodingOptions.output
+      Option(
+        flag: "without-replacement", "distinct texts, each with its probability of being among them"
+      ),
+    ] + DecodingOptions.drafting + DecodingOptions.copies + DecodingOptions.truncations
+    + DecodingOptions.penalties + DecodingOptions.termination
+    + DecodingOptions.output + [OutputOptions.progress]
 
   static func run(_ arguments: Arguments) throws {
     if let extra = arguments.positional.first {
@@ -51,11 +58,46 @@ enum Sample: Command {
     let prompt = try DecodingOptions.prompt(arguments, model: model)
     let sampler = AncestralSampler(rules)
     let best = try bestOf(arguments, sampler, model)
+    let draft = try DecodingOptions.draft(arguments, for: model, rules)
+    let ways = ["best-of", "draft", "without-replacement"].filter { arguments.has($0) }
+    guard ways.count < 2 else {
+      throw CommandFailure.usage(
+        ways.map { "--\($0)" }.joined(separator: " and ")
+          + " exclude each other: each is a way of its own to draw a text")
+    }
+    let distinct =
+      arguments.has("without-replacement") ? try distinctSampler(rules, samples) : nil
     Interruption.watch {}
     let results = try DecodingResults(
       arguments, command: name, modelName: modelName, model: model, rules: rules,
       prompt: prompt)
     let random = Philox(seed: seed)
+    let drawn = SharedCount()
+    // Texts that appear on a terminal one by one say themselves how far the work is.
+    let mode =
+      try arguments.choice("progress", as: ProgressMode.self)
+      ?? (distinct == nil && results.isTerminal ? .never : .auto)
+    let progress = Progress(
+      arguments.has("quiet") ? .never : mode, unit: "texts", total: samples,
+      done: { drawn.value })
+    defer { progress.finish() }
+    if let distinct {
+      var choices = RandomChoices(random.stream(0))
+      let texts = try distinct.draw(samples, from: model, after: prompt, using: &choices) { _ in
+        drawn.value += 1
+      }
+      progress.finish()
+      // What a text is worth is known when all are there.
+      let time = texts.raceTime(using: &choices)
+      for text in texts.texts {
+        if results.isClosed { break }
+        try results.write(
+          text,
+          logInclusion: DistinctTexts.logInclusion(logProbability: text.logDrawn, before: time))
+      }
+      return try results.finish(seed: seed, remaining: texts.remaining.last)
+    }
+    var tally = SpeculativeDecoder.Tally()
     for number in 0..<samples {
       if results.isAtEnd { break }
       // A stream a text: the first of many are the same as when few are asked for.
@@ -63,14 +105,39 @@ enum Sample: Command {
       if let best {
         let (text, score) = try best.draw(from: model, after: prompt, using: &choices)
         try results.write(text, score: score)
+        drawn.value += 1
         continue
       }
       results.begin()
-      try results.write(
-        sampler.draw(from: model, after: prompt, using: &choices) { results.show($0) })
+      if let draft {
+        try results.write(
+          draft.decoder.draw(
+            from: model, draft: draft.model, after: prompt, using: &choices, tally: &tally
+          ) { results.show($0) })
+      } else {
+        try results.write(
+          sampler.draw(from: model, after: prompt, using: &choices) { results.show($0) })
+      }
+      drawn.value += 1
     }
-    try results.finish(seed: seed)
+    progress.finish()
+    try results.finish(seed: seed, draft: draft == nil ? nil : tally)
   }
+
+  private static func distinctSampler(
+    _ rules: DecodingRules, _ samples: Int
+  ) throws(CommandFailure) -> DistinctSampler {
+    // All are kept until what each is worth is known.
+    guard samples <= 1_000_000 else {
+      throw .usage("--samples takes at most 1000000 --without-replacement, got \(samples)")
+    }
+    do {
+      return try DistinctSampler(rules)
+    } catch {
+      throw .usage("--without-replacement: \(error)")
+    }
+  }
+
   private static func bestOf(
     _ arguments: Arguments, _ sampler: AncestralSampler, _ model: NGramModel
   ) throws -> BestOf? {

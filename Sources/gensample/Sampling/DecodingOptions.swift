@@ -74,6 +74,14 @@ enum DecodingOptions {
       "stop a text that runs in circles: its end is one block 4 times over, in 12 tokens at least"),
   ]
 
+  /// What drafts for another model.
+  static let drafting = [
+    Option(
+      "draft", "NAME|PATH",
+      "a model that goes ahead and is checked: the same law, and its rate of acceptance"),
+    Option("draft-length", "N", "tokens that the draft goes ahead by, 1 to 64 (default 4)"),
+  ]
+
   static let output = [
     OutputOptions.format, OutputOptions.output,
     Option(
@@ -135,6 +143,27 @@ enum DecodingOptions {
     } catch let error as DecodingError {
       throw CommandFailure.usage("--\(error)")
     }
+  }
+
+  /// The draft that the options name, and how far it goes ahead; `nil` where they name none.
+  static func draft(
+    _ arguments: Arguments, for model: NGramModel, _ rules: DecodingRules
+  ) throws -> (model: RespelledModel<NGramModel>, decoder: SpeculativeDecoder)? {
+    guard let name = arguments.text("draft") else {
+      guard !arguments.has("draft-length") else {
+        throw CommandFailure.usage("--draft-length says something of --draft, and none is given")
+      }
+      return nil
+    }
+    let draft = RespelledModel(try loadModel(name), in: model.vocabulary)
+    guard draft.sharedCount > 0 else {
+      throw CommandFailure(
+        .data,
+        "draft '\(name)' shares no token with the model; a draft is of the same language and "
+          + "divides text alike")
+    }
+    let length = try arguments.integer("draft-length", in: 1...64) ?? 4
+    return (draft, try SpeculativeDecoder(length: length, rules))
   }
 
   private static func constraint(

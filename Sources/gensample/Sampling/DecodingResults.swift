@@ -58,8 +58,14 @@ final class DecodingResults {
     }
   }
 
+  /// Whether a person sees the texts appear.
+  var isTerminal: Bool { stream.isTerminal }
+
+  /// Whether nobody reads on.
+  var isClosed: Bool { stream.isClosedByReader }
+
   /// Whether nobody wants more.
-  var isAtEnd: Bool { stream.isClosedByReader || (texts > 0 && rules.isTimeUp()) }
+  var isAtEnd: Bool { isClosed || (texts > 0 && rules.isTimeUp()) }
 
   /// Begins a text that is shown while it grows, if somebody reads along.
   func begin() {
@@ -84,10 +90,12 @@ final class DecodingResults {
   ///   - result: what a beam says of it.
   ///   - alternative: the token that it was asked for.
   ///   - score: that of the best of several.
+  ///   - logInclusion: with what log-probability it is among those drawn without replacement.
   /// - Throws: where it cannot be written.
   func write(
     _ decoded: DecodedText, beam result: BeamSearch.Result? = nil,
-    alternative: BeamSearch.Alternative? = nil, score: Double? = nil
+    alternative: BeamSearch.Alternative? = nil, score: Double? = nil,
+    logInclusion: Double? = nil
   ) throws {
     if let writeFailure { throw writeFailure }
     texts += 1
@@ -118,6 +126,7 @@ final class DecodingResults {
     object.add("log_probability", .number(decoded.logTransformed))
     object.add("log_model", .number(decoded.logPrompt + decoded.logModel))
     object.add("log_drawn", .number(decoded.logDrawn))
+    if let logInclusion { object.add("log_inclusion", .number(logInclusion)) }
     if let result {
       object.add("score", .number(result.score))
       object.add("group", .integer(result.group))
@@ -193,7 +202,9 @@ final class DecodingResults {
   }
 
   /// Writes the summary and ends.
-  func finish(seed: UInt64? = nil) throws {
+  func finish(
+    seed: UInt64? = nil, remaining: Double? = nil, draft tally: SpeculativeDecoder.Tally? = nil
+  ) throws {
     let seconds = began.duration(to: .now) / .seconds(1)
     let isHeuristic = seed != nil && rules.constraint != nil
     if format == .jsonl {
@@ -208,6 +219,12 @@ final class DecodingResults {
       summary.add("texts", .integer(texts))
       summary.add("finished", .integer(finished))
       if rules.loops != nil { summary.add("loops", .integer(looping)) }
+      if let remaining { summary.add("remaining", .number(remaining)) }
+      if let tally {
+        summary.add("draft_proposed", .integer(tally.proposed))
+        summary.add("draft_accepted", .integer(tally.accepted))
+        summary.add("draft_rounds", .integer(tally.rounds))
+      }
       if isHeuristic { summary.add("draws", .boolean(false)) }
       if rules.isTimeUp() { summary.add("stopped", .boolean(true)) }
       try stream.writeLine(summary.text)
@@ -217,6 +234,20 @@ final class DecodingResults {
       report(
         "\n\(texts) text\(texts == 1 ? "" : "s"), \(finished) of them finished, \(tokens) tokens in "
           + String(format: "%.2f s", seconds) + (seed.map { ", seed \($0)" } ?? ""))
+      if let remaining {
+        report(
+          remaining == 0
+            ? "  all texts that there are"
+            : "  drawn without replacement; other texts have "
+              + "\(ChainResults.percent(remaining)) of the probability")
+      }
+      if let tally, tally.rounds > 0 {
+        report(
+          "  the draft proposed \(tally.proposed) tokens, "
+            + "\(ChainResults.percent(Double(tally.accepted) / Double(max(1, tally.proposed)))) "
+            + "were taken; the model looked "
+            + "\(tally.rounds) time\(tally.rounds == 1 ? "" : "s")")
+      }
       if isHeuristic {
         report(
           "  under constraints each token is drawn among those allowed: no draws from rho, as "
