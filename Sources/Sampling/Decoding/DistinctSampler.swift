@@ -194,7 +194,8 @@ private struct DrawnTexts {
       beginnings[0].remaining = share
     }
     for step in steps.reversed() {
-      share = step.others + step.probability * share
+      // Rounding can make a whole of a little more.
+      share = min(1, step.others + step.probability * share)
       beginnings[step.beginning].remaining = share
     }
   }

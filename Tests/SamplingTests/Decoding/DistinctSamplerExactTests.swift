@@ -76,6 +76,7 @@ private func sequentialLaw(_ texts: [DecodedText: Double], _ count: Int) -> [[De
       #expect(Set(drawn.texts) == Set(all.keys))
       #expect(drawn.texts.count == all.count)
       #expect(drawn.remaining.count == all.count + 1 && drawn.remaining.last == 0)
+      #expect(drawn.remaining.allSatisfy { $0 <= 1 })
       for (place, text) in drawn.texts.enumerated() {
         let difference = drawn.remaining[place] - drawn.remaining[place + 1]
         #expect(abs(difference - LogSpace.exp(text.logDrawn)) < 1e-12)
