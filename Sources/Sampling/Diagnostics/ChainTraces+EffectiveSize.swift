@@ -28,7 +28,7 @@ extension ChainTraces {
   public var absoluteDeviationEffectiveSize: Estimate {
     effectiveSize { chains in
       let distances = folded(chains)
-      let median = Sampling.quantile(0.5, ofSorted: distances.flatMap { $0 }.sorted())
+      let median = Sampling.quantile(0.5, ofSorted: ascending(distances.flatMap { $0 }).values)
       return split(distances.map { $0.map { $0 <= median ? 1 : 0 } })
     }
   }
@@ -78,7 +78,7 @@ extension ChainTraces {
     return finite(covariance.direct(lag) / whole)
   }
 
-  private func effectiveSize(
+  func effectiveSize(
     needsFinite: Bool = false, of transform: ([[Double]]) -> [[Double]]
   ) -> Estimate {
     if let reason = defect(minimum: 4, needsFinite: needsFinite) { return .undefined(reason) }

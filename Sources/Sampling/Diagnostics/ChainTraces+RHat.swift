@@ -17,6 +17,12 @@ extension ChainTraces {
   /// R-hat of the rank-normalised half chains: whether they differ in place.
   public var bulkRHat: Estimate { compared { rankNormalised(split($0)) } }
 
+  /// ``bulkRHat`` and ``bulkEffectiveSize``, whose ranks are looked for once.
+  public var bulk: (rHat: Estimate, effectiveSize: Estimate) {
+    let ranks = defect(minimum: 4) == nil ? rankNormalised(split(chains)) : []
+    return (compared { _ in ranks }, effectiveSize { _ in ranks })
+  }
+
   /// R-hat of the rank-normalised distances of half chains from their median: whether they differ
   /// in spread.
   public var foldedRHat: Estimate {
@@ -97,6 +103,6 @@ extension ChainTraces {
 
 /// Distances from the median of all.
 func folded(_ chains: [[Double]]) -> [[Double]] {
-  let median = quantile(0.5, ofSorted: chains.flatMap { $0 }.sorted())
+  let median = quantile(0.5, ofSorted: ascending(chains.flatMap { $0 }).values)
   return chains.map { $0.map { $0 == median ? 0 : abs($0 - median) } }
 }

@@ -24,8 +24,7 @@ public struct ChainTraces: Sendable {
     var all = self.chains.flatMap { $0 }
     hasNaN = all.contains(where: \.isNaN)
     if hasNaN { all = [] }
-    all.sort()
-    sorted = all
+    sorted = ascending(all).values
   }
 
   /// The number of draws of each chain.
@@ -81,20 +80,61 @@ func split(_ chains: [[Double]]) -> [[Double]] {
 
 /// Normal quantiles of the draws' ranks among all, ties sharing their mean rank.
 func rankNormalised(_ chains: [[Double]]) -> [[Double]] {
-  let sorted = chains.flatMap { $0 }.sorted()
-  var values: [Double] = []
-  var scores: [Double] = []
+  let (sorted, places) = ascending(chains.flatMap { $0 })
+  var scores = [Double](repeating: 0, count: sorted.count)
   var first = 0
   while first < sorted.count {
     var last = first
     while last + 1 < sorted.count, sorted[last + 1] == sorted[first] { last += 1 }
-    values.append(sorted[first])
     // Blom's offsets of 3/8.
     let rank = Double(first + last) / 2 + 1
-    scores.append(normalQuantile((rank - 0.375) / (Double(sorted.count) + 0.25)))
+    let score = normalQuantile((rank - 0.375) / (Double(sorted.count) + 0.25))
+    for place in places[first...last] { scores[Int(place)] = score }
     first = last + 1
   }
-  return chains.map { $0.map { scores[lowerBound(of: $0, in: values)] } }
+  var head = 0
+  return chains.map { chain in
+    defer { head += chain.count }
+    return Array(scores[head..<head + chain.count])
+  }
+}
+
+/// Numbers in ascending order, none of them NaN, and where each stood; equal ones keep their order.
+///
+/// Their bits are sorted digit by digit, the lowest first, in time proportional to their number.
+func ascending(_ values: [Double]) -> (values: [Double], places: [UInt32]) {
+  let top: UInt64 = 1 << 63
+  let (width, digits) = (11, 6)
+  let mask = UInt64(1 << width - 1)
+  // Flipped, the bits of negative numbers ascend too; adding zero makes both zeros one.
+  var keys = values.map { value in
+    let bits = (value + 0).bitPattern
+    return bits & top == 0 ? bits | top : ~bits
+  }
+  var places = (0..<UInt32(values.count)).map { $0 }
+  var heads = [Int](repeating: 0, count: digits << width)
+  for key in keys {
+    for digit in 0..<digits { heads[digit << width + Int(key >> (digit * width) & mask)] += 1 }
+  }
+  var nextKeys = keys
+  var nextPlaces = places
+  for digit in 0..<digits {
+    let row = digit << width
+    let counts = heads[row..<row + 1 << width]
+    // All numbers may share a digit.
+    if counts.contains(keys.count) { continue }
+    var head = 0
+    for i in counts.indices { (heads[i], head) = (head, head + heads[i]) }
+    for i in keys.indices {
+      let place = row + Int(keys[i] >> (digit * width) & mask)
+      nextKeys[heads[place]] = keys[i]
+      nextPlaces[heads[place]] = places[i]
+      heads[place] += 1
+    }
+    swap(&keys, &nextKeys)
+    swap(&places, &nextPlaces)
+  }
+  return (keys.map { Double(bitPattern: $0 & top == 0 ? ~$0 : $0 & ~top) }, places)
 }
 
 /// The first place of ascending values that is not below a value.

@@ -37,9 +37,9 @@ struct QuantitySummary: Sendable {
     hasNaN = traces.chains.contains { $0.contains(where: \.isNaN) }
     let first = traces.chains.first?.first
     isConstant = first != nil && traces.chains.allSatisfy { $0.allSatisfy { $0 == first } }
-    let (bulk, folded) = (traces.bulkRHat, traces.foldedRHat)
+    let ((bulk, bulkSize), folded) = (traces.bulk, traces.foldedRHat)
     var estimates = [
-      ("mean", traces.mean), ("mcse", traces.meanError), ("ess_bulk", traces.bulkEffectiveSize),
+      ("mean", traces.mean), ("mcse", traces.meanError), ("ess_bulk", bulkSize),
       ("ess_tail", traces.tailEffectiveSize), ("r_hat", ChainTraces.rHat(bulk, folded)),
     ]
     guard isWhole else {

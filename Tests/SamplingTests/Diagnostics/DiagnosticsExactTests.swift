@@ -51,6 +51,32 @@ import Testing
     #expect(traces.rHat.value != nil)
   }
 
+  /// Sorting by digits against sorting by comparison, with ties, both zeros and both infinities.
+  @Test(arguments: [0, 1, 5, 3000])
+  func digitsSortAsComparisonsDo(count: Int) {
+    var choices = RandomChoices(seed: 4)
+    let some = [0, -0.0, .infinity, -.infinity, 5e-324, -5e-324, 1e308, -1e308]
+    let values = (0..<count).map { i in
+      i < some.count
+        ? some[i] : LogSpace.exp(Double(choices.index(below: 200)) - 100) * (i % 3 == 0 ? -1 : 1)
+    }
+    let (sorted, places) = ascending(values)
+    let slow = values.enumerated().sorted { ($0.element, $0.offset) < ($1.element, $1.offset) }
+    #expect(sorted == slow.map(\.element))
+    #expect(places.map { Int($0) } == slow.map(\.offset))
+  }
+
+  /// Ranks that are looked for once are those looked for each time.
+  @Test func bulkIsTheSameTogether() {
+    var choices = RandomChoices(seed: 2)
+    let traces = ChainTraces(
+      (0..<3).map { _ in (0..<41).map { _ in Double(choices.index(below: 30)) } })
+    #expect(traces.bulk.rHat == traces.bulkRHat && traces.bulkRHat.value != nil)
+    #expect(traces.bulk.effectiveSize == traces.bulkEffectiveSize)
+    let short = ChainTraces([[1, 2], [3, 4]])
+    #expect(short.bulk.rHat == short.bulkRHat)
+  }
+
   /// The transform gives what the sums give; 1e-12 of the variance is rounding of a few thousand
   /// terms.
   @Test(arguments: [5, 64, 100, 1000])
