@@ -27,9 +27,12 @@ extension ExactInference {
   /// **Accuracy.** Absolute, some units in the last place of 1 for each token: what is rare comes
   /// out of differences.
   ///
+  /// - Parameter proceed: asked before each place; `false` stops, and later places and lengths are
+  ///   missing.
+  /// - Returns: the probabilities.
   /// - Complexity: O(arcs x automaton states x length) time, O(contexts x automaton states +
   ///   vocabulary x length) memory.
-  public func marginals() -> ExactMarginals {
+  public func marginals(proceed: () -> Bool = { true }) -> ExactMarginals {
     var tokens: [[Double]] = []
     var lengths: [Double] = []
     // The derivative of the log evidence by each context's message in each state.
@@ -42,6 +45,7 @@ extension ExactInference {
       if layers.isEndless, tokens.last.map({ $0.reduce(0, +) <= tolerance }) ?? false {
         return ExactMarginals(tokens: tokens, lengths: lengths)
       }
+      guard proceed() else { return ExactMarginals(tokens: tokens, lengths: lengths) }
       if count >= window.end { window = messages.window(from: count) }
       let rows = window[count]
       // The same by what predecessors see.

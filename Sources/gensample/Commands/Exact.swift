@@ -94,7 +94,7 @@ enum Exact: Command {
         try best.map { try exact.writeBest($0) }
         ?? exact.draw(samples, seed: seed, isUnique: isUnique)
       drawing += began.duration(to: .now) / .seconds(1)
-      let law = try marginals.map { try exact.writeMarginals($0) }
+      let law = try marginals.flatMap { try exact.writeMarginals($0) }
       let probabilities = try statements.map {
         (name: $0.text, probability: try exact.probability(of: $0))
       }
@@ -103,11 +103,13 @@ enum Exact: Command {
           try run.stream.writeLine("probability of \(name): \(probability)")
         }
       }
-      let comparison = try compared.map {
-        try ExactComparison(
-          $0, target, marginals: law ?? exact.inference.marginals(),
-          statements: Array(zip(statements, probabilities.map(\.probability))), seed: seed,
-          run: run)
+      let comparison = try compared.flatMap { sampler in
+        try (law ?? exact.marginals()).map { law in
+          try ExactComparison(
+            sampler, target, marginals: law,
+            statements: Array(zip(statements, probabilities.map(\.probability))), seed: seed,
+            run: run)
+        }
       }
       if run.format == .text {
         for text in comparison?.texts ?? [] { try run.stream.writeLine(text) }

@@ -158,7 +158,9 @@ struct TuningRun {
     var parts: [(goal: Int, logEvidence: Double)] = []
     for (i, goal) in goals.enumerated() {
       switch goal.kind {
-      case .tokens: values.append(all.inference.marginals().expectedLength)
+      case .tokens:
+        guard let law = all.marginals() else { return nil }
+        values.append(law.expectedLength)
       case .statement(let constraint, _):
         guard let some = try exact([constraint]) else { return nil }
         parts.append((i, some.inference.logEvidence))

@@ -128,9 +128,16 @@ struct ExactRun {
     try run.stream.writeLine(object.text)
   }
 
+  /// The probabilities of tokens and lengths; `nil` where the run was stopped before they were
+  /// complete.
+  func marginals() -> ExactMarginals? {
+    let marginals = inference.marginals { [monitor = run.monitor] in !monitor.isStopping }
+    return run.monitor.isStopping ? nil : marginals
+  }
+
   /// Prints the likeliest tokens of each place.
-  func writeMarginals(_ count: Int) throws -> ExactMarginals {
-    let marginals = inference.marginals()
+  func writeMarginals(_ count: Int) throws -> ExactMarginals? {
+    guard let marginals = marginals() else { return nil }
     let vocabulary = target.target.model.vocabulary
     for (place, probabilities) in marginals.tokens.enumerated() {
       let likeliest = probabilities.indices.filter { probabilities[$0] > 0 }

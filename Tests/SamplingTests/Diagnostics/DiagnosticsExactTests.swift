@@ -55,7 +55,10 @@ import Testing
   @Test(arguments: [0, 1, 5, 3000])
   func digitsSortAsComparisonsDo(count: Int) {
     var choices = RandomChoices(seed: 4)
-    let some = [0, -0.0, .infinity, -.infinity, 5e-324, -5e-324, 1e308, -1e308]
+    let some = [
+      0, -0.0, .infinity, -.infinity, Double.leastNonzeroMagnitude, -Double.leastNonzeroMagnitude,
+      1e308, -1e308,
+    ]
     let values = (0..<count).map { i in
       i < some.count
         ? some[i] : LogSpace.exp(Double(choices.index(below: 200)) - 100) * (i % 3 == 0 ? -1 : 1)

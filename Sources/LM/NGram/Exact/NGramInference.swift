@@ -110,6 +110,11 @@ public struct NGramInference: Sendable {
 
   /// The probabilities of all tokens at all places, and of all lengths.
   ///
+  /// - Parameter proceed: asked before each place; `false` stops, and later places and lengths are
+  ///   missing.
+  /// - Returns: the probabilities.
   /// - Complexity: O(n-grams x automaton states x length).
-  public func marginals() -> ExactMarginals { inference.marginals() }
+  public func marginals(proceed: () -> Bool = { true }) -> ExactMarginals {
+    inference.marginals(proceed: proceed)
+  }
 }
