@@ -86,7 +86,7 @@ enum Gensample {
     switch words.first {
     case nil, "--help", "-h":
       try show(help)
-    case "help" where words.count == 1:
+    case "help" where words.count == 1 || words[1] == "help":
       try show(help)
     case "--version":
       try show("gensample \(programVersion)\n")

@@ -103,10 +103,17 @@ final class FileOutput {
       let count = unsafe Foundation.write(target, base + written, bytes.count - written)
       if count >= 0 {
         written += count
+      } else if errno == EPIPE, process != nil {
+        throw gzipFailure
       } else if errno != EINTR {
         throw LoadError(.cannotWrite, path: path, "cannot be written: \(systemErrorText())")
       }
     }
+  }
+
+  /// What went wrong, `gzip` itself has said on standard error.
+  private var gzipFailure: LoadError {
+    LoadError(.cannotWrite, path: path, "cannot be written: gzip failed")
   }
 
   /// Puts bytes in place of the first ones that were written; of a plain file.
@@ -157,9 +164,7 @@ final class FileOutput {
     if let process, let input {
       try? input.fileHandleForWriting.close()
       process.waitUntilExit()
-      guard process.terminationStatus == 0 else {
-        throw LoadError(.cannotWrite, path: path, "cannot be written: gzip failed")
-      }
+      guard process.terminationStatus == 0 else { throw gzipFailure }
     }
     guard fsync(descriptor) == 0 || errno == EINVAL, close(descriptor) == 0,
       unsafe rename(beside, destination) == 0
