@@ -3,8 +3,8 @@
 /// Gibbs sampling: the word at a place drawn anew from its full conditional under the target.
 ///
 /// A word is drawn by the model's full conditional until the target allows it, which is the target's
-/// own conditional where all allowed words weigh alike; after ``attempts`` refusals every word is
-/// looked at. Where fluency or soft constraints make allowed words weigh differently, one word is
+/// own conditional where all allowed words weigh alike. Where few are allowed, and after
+/// ``attempts`` refusals, all allowed ones are looked at instead. Where fluency or soft constraints make allowed words weigh differently, one word is
 /// drawn and taken by Metropolis-Hastings, a step that keeps the same conditional.
 ///
 /// **Keeps** the scorer's target, and the number of words: what it samples is the target given the
@@ -23,9 +23,11 @@ public struct Gibbs<Words: WordProposal>: TransitionKernel {
   public let words: Words
   /// The order in which places are visited.
   public let scan: Scan
-  /// How often a word may be refused before every word is looked at.
+  /// How often a word may be refused before every allowed word is looked at.
   public let attempts: Int
   @usableFromInline let isPlain: Bool
+  /// Words that the target's automaton does not tell apart.
+  @usableFromInline let classes: [[Token]]
 
   /// Gibbs sampling of a target.
   ///
@@ -33,7 +35,7 @@ public struct Gibbs<Words: WordProposal>: TransitionKernel {
   ///   - words: the full conditional of the target's model.
   ///   - target: what is sampled from.
   ///   - scan: the order in which places are visited.
-  ///   - attempts: how often a word may be refused before every word is looked at.
+  ///   - attempts: how often a word may be refused before every allowed word is looked at.
   public init(
     _ words: Words, for target: SentenceTarget<Words.Model>, scan: Scan = .random,
     attempts: Int = 64
@@ -45,6 +47,12 @@ public struct Gibbs<Words: WordProposal>: TransitionKernel {
     let finals = Set(target.automaton?.finalWeights ?? []).subtracting([-.infinity])
     isPlain =
       target.fluency == 1 && target.automaton?.weights.isEmpty ?? true && finals.count <= 1
+    var classes = [[Token]](repeating: [], count: target.automaton?.classCount ?? 1)
+    let vocabulary = target.model.vocabulary
+    for i in 0..<vocabulary.count where vocabulary.isDrawable(Token(i)) {
+      classes[Int(target.automaton?.classes[i] ?? 0)].append(Token(i))
+    }
+    self.classes = classes.filter { !$0.isEmpty }
   }
 
   /// `replace`.
@@ -76,7 +84,7 @@ public struct Gibbs<Words: WordProposal>: TransitionKernel {
     let gap = Gap(place, place + 1)
     let old = scorer.token(at: place)
     guard isPlain else { return visitByRatio(gap, old, &scorer, using: &choices) }
-    for _ in 0..<attempts {
+    for attempt in 0..<attempts {
       guard let word = words.draw(for: gap, in: scorer, using: &choices) else { return false }
       if word.token == old { return false }
       let edit = TokenSequence.Edit.replace(place, word.token)
@@ -84,8 +92,31 @@ public struct Gibbs<Words: WordProposal>: TransitionKernel {
         scorer.commit(edit)
         return true
       }
+      if attempt == 0, allowed(at: place, scorer).lazy.map(\.count).reduce(0, +) <= attempts {
+        break
+      }
     }
-    return visitAll(place, old, &scorer, using: &choices)
+    return visitAllowed(place, old, &scorer, using: &choices)
+  }
+
+  /// The classes that may stand at a place: their words are allowed together or not at all.
+  @usableFromInline
+  func allowed(
+    at place: Int, _ scorer: SentenceScorer<Words.Model>
+  ) -> [[Token]] {
+    guard let automaton = scorer.target.automaton,
+      let before = scorer.automatonState(before: place)
+    else { return classes }
+    return classes.filter { tokens in
+      var state = automaton.next(before, tokens[0])
+      for i in place + 1..<scorer.count {
+        if state == TokenAutomaton.dead { return false }
+        // From here on as in the text at hand, which is allowed.
+        if state == scorer.automatonState(before: i) { return true }
+        state = automaton.next(state, scorer.token(at: i))
+      }
+      return state != TokenAutomaton.dead && automaton.finalWeights[Int(state)] > -.infinity
+    }
   }
 
   /// One word by Metropolis-Hastings.
@@ -106,20 +137,18 @@ public struct Gibbs<Words: WordProposal>: TransitionKernel {
     return isAccepted
   }
 
-  /// Every word looked at: the conditional itself.
+  /// Every allowed word looked at: the conditional itself.
   @usableFromInline
-  func visitAll(
+  func visitAllowed(
     _ place: Int, _ old: Token, _ scorer: inout SentenceScorer<Words.Model>,
     using choices: inout some ChoiceSource
   ) -> Bool {
-    let vocabulary = scorer.target.model.vocabulary
-    let changes = (0..<vocabulary.count).map { i -> Double in
-      if Token(i) == old { return 0 }
-      guard vocabulary.isDrawable(Token(i)) else { return -.infinity }
-      return scorer.change(under: .replace(place, Token(i)))
+    let tokens = allowed(at: place, scorer).flatMap { $0 }
+    let changes = tokens.map { token in
+      token == old ? 0 : scorer.change(under: .replace(place, token))
     }
     let most = changes.max() ?? 0
-    let token = Token(choices.index(weights: changes.map { LogSpace.exp($0 - most) }))
+    let token = tokens[choices.index(weights: changes.map { LogSpace.exp($0 - most) })]
     if token == old { return false }
     let edit = TokenSequence.Edit.replace(place, token)
     // What is committed is what was looked at last.
