@@ -38,9 +38,9 @@ private func output(of name: String) throws -> (lines: [String], status: Int32) 
 
 @Suite struct ExampleExactTests {
   static let quickNames = ["sentences", "keywords", "poem", "kernel", "agreement"]
-  static let names = quickNames + ["termination"]
-  /// Over two whole models `termination` takes minutes in debug; `scripts/requote --check` runs it
-  /// from the release build.
+  static let names = quickNames + ["termination", "tour"]
+  /// What sums over whole models takes minutes in debug; `scripts/requote --check` runs it from the
+  /// release build.
   #if DEBUG
     static let runNames = quickNames
   #else
@@ -62,10 +62,15 @@ private func output(of name: String) throws -> (lines: [String], status: Int32) 
     #expect(try text("examples/\(name).swift").components(separatedBy: "\n").count <= 150)
   }
 
-  /// What the README shows of the library is part of an example.
-  @Test func readmeShowsExamples() throws {
-    let blocks = try text("README.md").components(separatedBy: "```swift\n").dropFirst()
-      .map { $0.components(separatedBy: "```")[0] }
+  /// What the README and the guides show of the library is part of an example.
+  @Test func pagesShowExamples() throws {
+    let guides = try FileManager.default.contentsOfDirectory(
+      atPath: root.appending(path: "Guides").path
+    ).map { "Guides/\($0)" }
+    let blocks = try (["README.md"] + guides).flatMap { page in
+      try text(page).components(separatedBy: "```swift\n").dropFirst()
+        .map { $0.components(separatedBy: "```")[0] }
+    }
     let examples = try Self.names.map { try text("examples/\($0).swift") }
     #expect(!blocks.isEmpty)
     for block in blocks { #expect(examples.contains { $0.contains(block) }) }

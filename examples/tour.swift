@@ -1,0 +1,105 @@
+// Licensed under the Apache License, Version 2.0.
+
+// %% [markdown]
+// # A tour: samplers of one target
+//
+// Call sites on one target of the English model, as the guides show them.
+// `swift run -c release tour` prints what stands behind `//>`; what the samplers are for and how
+// they fail is told in `Guides`. Rejection, importance and particles are in `agreement`.
+
+// %%
+import Foundation
+import LM
+import Sampling
+
+let model = try BuiltInModel.english.load(layout: .fast)
+let wanted = #"""
+  include "night"
+  length ..6 tokens
+  match /[A-Z][a-z ]+\./
+  """#
+let target = try SentenceTarget(
+  model: model, constraints: ConstraintFile.parse(wanted, path: "wanted"))
+var choices = RandomChoices(seed: 1)
+func say(_ texts: [TokenSequence]) {
+  for text in texts { print(model.vocabulary.text(of: text)) }
+}
+
+// %% [markdown]
+// ## Exact
+
+// %%
+let exact = try NGramInference(target: target)
+say((0..<2).map { _ in exact.draw(using: &choices) })
+say(try exact.best(1))
+print(String(format: "log evidence %.4f", exact.logEvidence))
+//> Yet air of the night.
+//> At night.
+//> The night.
+//> log evidence -8.0795
+
+// %% [markdown]
+// ## Chains
+
+// %%
+let plan = RunPlan(warmup: 20_000, thin: 20_000, extent: .steps(40_000), traceEvery: 50, seed: 1)
+let chains = try runChains(of: plan, target: target, kernel: NGramMoves(for: target), threads: 2)
+say(chains.compactMap(\.draws.last?.state))
+print("R-hat", chains.traces(ofQuantity: 0).rHat)
+//> The night was also.
+//> Last night.
+//> But the night.
+//> You have spent the night.
+//> R-hat value(1.0069151942842178)
+
+// %% [markdown]
+// ## Gibbs
+//
+// Words drawn anew from their full conditionals, and now and then a word more or less.
+
+// %%
+let words = NGramFullWords(model)
+let gibbs = Mixture(
+  Gibbs(words, for: target, scan: .random), MetropolisHastings(InsertOrDeleteWord(words)),
+  probabilityOfFirst: 0.5)
+say(
+  try runChains(of: plan, target: target, kernel: gibbs, threads: 2).compactMap(\.draws.last?.state)
+)
+//> That amused good night.
+//> At last night.
+//> Then at night.
+//> Pierre looked at night.
+
+// %% [markdown]
+// ## Annealing and tempering
+
+// %%
+guard let start = target.randomStart(using: &choices) else { fatalError("nothing is allowed") }
+let annealed = Annealing(target, schedule: .geometric, bounds: 0.3...20).run(
+  from: start, steps: 40_000, kernel: { NGramMoves(for: $0) }, using: &choices)
+say([annealed.best])
+let exchange = ReplicaExchange(target, ladder: Ladder(count: 4, hottest: 0.5)) {
+  NGramMoves(for: $0)
+}
+var replicas = exchange.start(at: [start, start, start, start])
+for _ in 0..<400 { exchange.round(&replicas, steps: 100, using: &choices) }
+say([replicas.scorers[0].state])
+print("round trips", replicas.roundTrips)
+//> The night.
+//> The night.
+//> round trips 15
+
+// %% [markdown]
+// ## Decoding
+//
+// Left to right, with no regard to rho.
+
+// %%
+let rules = try DecodingRules(transforms: [Temperature(0.8), Nucleus(0.9, keepsEnd: true)])
+let drawn = try AncestralSampler(rules).draw(from: model, using: &choices)
+print(model.vocabulary.text(of: drawn.text))
+print(String(format: "log p %.2f, drawn with %.2f", drawn.logModel, drawn.logDrawn))
+say([try GreedyDecoder().decode(model).text])
+//> They had not yet you cannot be true to look for the old prince's face.
+//> log p -49.93, drawn with -43.03
+//> The old prince, of the French, and the whole of the French, and the whole of the French, and the whole of the French, and the whole of the French, and the whole of the French, and the whole of the French, and the whole of the French, and the whole of the French,
