@@ -10,7 +10,9 @@ let settings: [SwiftSetting] = [
 ]
 
 /// Scripts in `examples/`, each `examples/<name>.swift` an executable of that name.
-let examples = ["sentences", "keywords", "poem", "kernel", "agreement", "termination", "tour"]
+let examples = [
+  "sentences", "keywords", "poem", "kernel", "agreement", "annealing", "termination", "tour",
+]
 
 let package = Package(
   name: "gensample",

@@ -37,7 +37,7 @@ private func output(of name: String) throws -> (lines: [String], status: Int32) 
 }
 
 @Suite struct ExampleExactTests {
-  static let quickNames = ["sentences", "keywords", "poem", "kernel", "agreement"]
+  static let quickNames = ["sentences", "keywords", "poem", "kernel", "agreement", "annealing"]
   static let names = quickNames + ["termination", "tour"]
   /// What sums over whole models takes minutes in debug; `scripts/requote --check` runs it from the
   /// release build.
