@@ -15,15 +15,13 @@ import SamplingLaws
 // %% [markdown]
 // ## A target and a step
 //
-// A language of the letters a and b: from ^ a .6, b .3, the end .1; from a .2, .5, .3; from b .4,
-// .1, .5. Its texts of two to four letters, each bb making one e^3 times as likely. A step replaces,
-// inserts or deletes a letter, or stays: Metropolis-Hastings.
+// Texts of two to four letters of a toy language, each bb making one e^3 times as likely. A step
+// replaces, inserts or deletes a letter, or stays: Metropolis-Hastings.
 
 // %%
 let toy = BigramTable.toy
-let bb = toy.text("bb")
 func weight(_ text: TokenSequence) -> Double {
-  3 * Double(zip(text, text.dropFirst()).count { TokenSequence([$0, $1]) == bb })
+  3 * Double(zip(text, text.dropFirst()).count { TokenSequence([$0, $1]) == toy.text("bb") })
 }
 let target = SentenceTarget(
   model: toy, automaton: TokenAutomaton(toy, lengths: 2...4, weight: weight))
@@ -50,8 +48,7 @@ for text in space.states.sorted(by: {
 // %% [markdown]
 // ## Detailed balance, in numbers
 //
-// Every branch of a step from every text is played, so the matrix P is exact. In the long run as
-// many chains go from x to y as from y to x: pi(x) P(x, y) = pi(y) P(y, x).
+// Every branch of a step is played, so P is exact, and pi(x) P(x, y) = pi(y) P(y, x).
 
 // %%
 let matrix = TransitionMatrix(of: kernel, on: space)
@@ -80,7 +77,7 @@ print("balanced everywhere:", matrix.reversibilityDefect(of: space.probabilities
 // ## Powers of the matrix
 //
 // A chain that begins at aa has the law of row aa of P after a step, of P^2 after two. Its distance
-// from pi halves again and again: warm-up is this, seen from outside.
+// from pi falls again and again: warm-up is this, seen from outside.
 
 // %%
 func next(_ law: Law, _ matrix: TransitionMatrix<TokenSequence>) -> Law {
@@ -107,10 +104,8 @@ for step in 1...256 {
 // %% [markdown]
 // ## Cooling
 //
-// rho to the power b has the likeliest text for its limit. Each power has a matrix of its own, and
-// an annealing run is their product: the law of where it ends is known before anything is drawn.
-// Slower is surer. A chain that is cold from the beginning does well here, where the way up has no
-// valley; where it has one, it stays where it began.
+// Each power of rho has a matrix of its own, and an annealing run is their product: the law of where
+// it ends is known. Slower is surer; cold from the beginning does well where no valley lies between.
 
 // %%
 let best =
@@ -143,7 +138,7 @@ for steps in [20, 60, 180] {
 // %% [markdown]
 // ## The same, drawn
 //
-// `Annealing` does this on targets that cannot be listed. It keeps the best text it has seen.
+// `Annealing` does this where texts cannot be listed, and keeps the best that it has seen.
 
 // %%
 var choices = RandomChoices(seed: 1)
