@@ -34,10 +34,10 @@ typealias Law = [TokenSequence: Double]
 func name(_ text: TokenSequence) -> String { toy.vocabulary.text(of: text) }
 func share(_ law: Law, _ text: TokenSequence) -> Double { law[text] ?? 0 }
 print(space.states.count, "texts, of which the likeliest:")
-for text in space.states.sorted(by: {
-  share(space.probabilities, $0) > share(space.probabilities, $1)
-})
-.prefix(3) {
+func isLikelier(_ a: TokenSequence, _ b: TokenSequence) -> Bool {
+  share(space.probabilities, a) > share(space.probabilities, b)
+}
+for text in space.states.sorted(by: isLikelier).prefix(3) {
   print(name(text), String(format: "%.4f", share(space.probabilities, text)))
 }
 //> 28 texts, of which the likeliest:
@@ -108,8 +108,7 @@ for step in 1...256 {
 // it ends is known. Slower is surer; cold from the beginning does well where no valley lies between.
 
 // %%
-let best =
-  space.states.max { share(space.probabilities, $0) < share(space.probabilities, $1) } ?? []
+let best = space.states.min(by: isLikelier) ?? []
 func cooled(_ powers: [Double]) -> Law {
   var law: Law = [toy.text("aa"): 1]
   var made: [Double: TransitionMatrix<TokenSequence>] = [:]
