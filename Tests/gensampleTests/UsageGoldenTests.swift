@@ -105,7 +105,7 @@ import Testing
       (["sample", "--temperature", "nan"], "--temperature: a temperature is 0 or more, got nan"),
       (["sample", "--top-k", "many"], "--top-k takes a whole number, got 'many'"),
       (["sample", "--xtc", "0.5"], "--xtc takes 2 numbers P,T, got '0.5'"),
-      (["sample", "--bias", "sea"], "--bias takes TEXT=X such as sea=1.5, got 'sea'"),
+      (["sample", "--bias", "sea"], "--bias takes TEXT=X with a finite X, such as sea=1.5, got 'sea'; --forbid removes"),
       (["greedy", "--forbid", ""], "--forbid is given an empty text, expected words"),
       (
         ["greedy", "--top-k", "3"],

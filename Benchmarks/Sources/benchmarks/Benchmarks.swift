@@ -12,6 +12,18 @@ enum Benchmarks {
     ), ("effective", "effective samples a second, by kernel", { try EffectiveBenchmark.run($0) }),
     ("decoding", "transforms and the draw of a token", { try DecodingBenchmark.run($0) }),
     ("models", "estimating, sizes, opening, scoring, drawing", { try ModelsBenchmark.run($0) }),
+    (
+      "targets", "effective samples a second, by kernel, on four targets",
+      { try TargetsBenchmark.run($0) }
+    ),
+    (
+      "samplers", "evidences and marginals by every sampler, beside the exact ones",
+      { try SamplersBenchmark.run($0) }
+    ),
+    (
+      "particles", "tokens of particles a second, by size of vocabulary",
+      { try ParticlesBenchmark.run($0) }
+    ),
     ("exact", "sums over all texts, and independent draws", { try ExactBenchmark.run($0) }),
   ]
 

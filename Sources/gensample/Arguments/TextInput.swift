@@ -27,6 +27,12 @@ enum TextInput {
       }
       if count == 0 { break }
       if count > 0 {
+        // Devices that give zeros never end.
+        if let zero = piece[..<count].firstIndex(of: 0) {
+          throw LoadError(
+            .badData, path: path, place: .byte(bytes.count + zero),
+            "found the byte 0x0, which no text holds; expected lines of UTF-8")
+        }
         bytes += piece[..<count]
       } else if errno != EINTR {
         throw LoadError(

@@ -213,14 +213,18 @@ enum Audit: Command {
   ) throws -> [AuditReport.Cure] {
     let rules = decoder.rules
     // The least epsilon by which the end is more probable than not when --max-tokens cuts.
-    let epsilon = 1 - LogSpace.exp(LogSpace.log(0.5) / Double(rules.maxTokens))
+    let least = 1 - LogSpace.exp(LogSpace.log(0.5) / Double(rules.maxTokens))
+    // Printed with nine digits, it must not be rounded down.
+    let epsilon = min(1, least * (1 + 1e-8))
     var cures = [
       AuditReport.Cure(
         option: "non-monotone", value: epsilon,
         says: "any EPS above 0 ends for sure, this one more often than not within --max-tokens")
     ]
     var transforms = rules.transforms.transforms
-    guard decoder.strategy == .sample else { return cures }
+    // At temperature 0 one token is left, which no truncation decides.
+    let isCold = transforms.contains { ($0 as? Temperature)?.temperature == 0 }
+    guard decoder.strategy == .sample, !isCold else { return cures }
     cures.insert(
       AuditReport.Cure(option: "keep-end", value: nil, says: "no truncation drops the end"), at: 0)
     let place = transforms.lastIndex { $0 is TopK || $0 is Nucleus || $0 is EpsilonCutoff }

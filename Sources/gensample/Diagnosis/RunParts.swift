@@ -180,10 +180,12 @@ struct RunParts {
     var problems = problems
     let lengths = files.map { $0.file.columns[0].count }
     let rows = lengths.min() ?? 0
-    if let longest = lengths.max(), longest > rows, let i = lengths.firstIndex(of: rows) {
+    // Chains that share some samples differ by one each, and then one may have twice as many rows.
+    let longest = lengths.max() ?? 0
+    if longest > 2 * rows, let i = lengths.firstIndex(of: rows) {
       problems.append(
         "the chains are of different lengths, up to \(longest) rows; chain \(files[i].chain) has "
-          + "\(rows), and no more are compared")
+          + "\(rows), and no more are compared; leave it out, or let it go on (--resume)")
     }
     if files.count < 2 {
       problems.append(
@@ -207,7 +209,8 @@ struct RunParts {
         chainNumbers: numbers, isWhole: true, superchain: superchain)
     }
     return Diagnosis(
-      title: title + ", \(rows) row\(rows == 1 ? "" : "s") a chain", chainNumbers: numbers,
+      title: title + ", \(longest > rows ? "the first " : "")\(rows) row\(rows == 1 ? "" : "s") a chain",
+      chainNumbers: numbers,
       rows: rows, summaries: summaries, moves: moves,
       texts: description == nil ? nil : TextDiversity(texts.map(\.tokens)), runProblems: problems,
       description: description)

@@ -7,6 +7,8 @@ import Synchronization
 /// Ctrl-C and SIGTERM as a request to stop with what there is; a second one ends at once.
 enum Interruption {
   private static let received = Atomic<Int32>(0)
+  /// When the first signal came, in milliseconds.
+  private static let firstAt = Atomic<Int>(0)
   // Written by the one thread that sets up a command, before any other starts.
   private nonisolated(unsafe) static var sources: [any DispatchSourceSignal] = []
 
@@ -48,11 +50,14 @@ enum Interruption {
       let source = DispatchSource.makeSignalSource(
         signal: number, queue: DispatchQueue.global(qos: .userInteractive))
       source.setEventHandler {
-        if received.exchange(number, ordering: .sequentiallyConsistent) != 0
-          || isIndivisible.load(ordering: .sequentiallyConsistent)
-        {
+        let now = Int(DispatchTime.now().uptimeNanoseconds / 1_000_000)
+        if isIndivisible.load(ordering: .sequentiallyConsistent) { endAtOnce(number) }
+        if received.exchange(number, ordering: .sequentiallyConsistent) != 0 {
+          // Some send one to the program and one to its group, as `timeout` does.
+          if now - firstAt.load(ordering: .relaxed) < 200 { return }
           endAtOnce(number)
         }
+        firstAt.store(now, ordering: .relaxed)
         stop()
       }
       source.resume()

@@ -279,7 +279,10 @@ enum DecodingOptions {
     case "bias":
       guard let equals = value.lastIndex(of: "="),
         let bias = Double(value[value.index(after: equals)...]), bias.isFinite
-      else { throw CommandFailure.usage("--bias takes TEXT=X such as sea=1.5, got '\(value)'") }
+      else {
+        throw CommandFailure.usage(
+          "--bias takes TEXT=X with a finite X, such as sea=1.5, got '\(value)'; --forbid removes")
+      }
       let text = String(value[..<equals])
       return try SequenceBias(sequences(name, text, model).map { ($0, bias) })
     case "forbid": return try ForbiddenSequences(sequences(name, value, model))

@@ -65,7 +65,12 @@ struct ExactRun {
     }
     monitor.add(Self.parts - done)
     guard inference.logEvidence > -.infinity else {
-      throw CommandFailure(.failed, "the model gives no allowed text a positive probability")
+      throw CommandFailure(
+        .failed,
+        target.target.fluency > 1
+          ? "under fluency \(target.target.fluency) the model's probabilities are too small for a "
+            + "number: take a lower fluency, or mh, which needs ratios alone"
+          : "the model gives no allowed text a positive probability")
     }
   }
 

@@ -105,6 +105,14 @@ struct LeftToRight {
   ) throws(CommandFailure) {
     let model = shared.words.model
     let automaton = target.automaton ?? TokenAutomaton(every: model.vocabulary)
+    let rarest = LogSpace.log(model.unigramWeights.filter { $0 > 0 }.min() ?? 1)
+    // What lies ahead is summed: a word that is lost there would never be drawn.
+    guard target.fluency * rarest > -700 else {
+      throw CommandFailure(
+        .data,
+        "under fluency \(target.fluency) the model's rarest words are too small for a number; take "
+          + String(format: "at most fluency %.1f here, or mh, temper or anneal", -690 / rarest))
+    }
     self.target = SentenceTarget(model: model, automaton: automaton, fluency: target.fluency)
     words = shared.words
     let asked = try arguments.choice("look-ahead", as: ParticleOptions.LookAheadKind.self)

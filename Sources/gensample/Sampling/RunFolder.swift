@@ -19,7 +19,13 @@ final class RunFolder: Sendable {
     do {
       try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
     } catch {
-      throw CommandFailure(.unwritable, "cannot make the folder '\(path)': \(systemErrorText())")
+      var isFolder: ObjCBool = false
+      let exists = unsafe FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
+      throw CommandFailure(
+        .unwritable,
+        exists && !isFolder.boolValue
+          ? "'\(path)' is a file; --run needs a folder of its own"
+          : "cannot make the folder '\(path)': \(systemErrorText())")
     }
     descriptor = try Self.lock(path)
     removeRemains()

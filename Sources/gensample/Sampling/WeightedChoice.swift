@@ -120,8 +120,12 @@ struct WeightedChoice {
     }
   }
 
+  fileprivate static func nothing(_ drawn: WeightedTexts) -> String {
+    drawn.zeroCount > 0 ? "  all weights are zero" : "  nothing was finished"
+  }
+
   private static func line(_ drawn: WeightedTexts) -> String {
-    guard !drawn.draws.isEmpty else { return "  all weights are zero" }
+    guard !drawn.draws.isEmpty else { return nothing(drawn) }
     var line = String(format: "  log evidence %.3f", drawn.logEvidence)
     if let error = drawn.logEvidenceError.value { line += String(format: " ± %.3f", error) }
     line += String(format: ", effective size %.0f of \(drawn.count)", drawn.effectiveSize)
@@ -185,7 +189,7 @@ struct EvidenceOfRuns {
   }
 
   func line(_ drawn: WeightedTexts) -> String {
-    guard !drawn.draws.isEmpty else { return "  all weights are zero" }
+    guard !drawn.draws.isEmpty else { return WeightedChoice.nothing(drawn) }
     var line = String(format: "  log evidence %.3f", logEvidence)
     switch error {
     case .value(let error): line += String(format: " ± %.3f", error)

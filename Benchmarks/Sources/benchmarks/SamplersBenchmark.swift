@@ -1,0 +1,193 @@
+// Licensed under the Apache License, Version 2.0.
+
+import Foundation
+import LM
+import Sampling
+
+/// The same sums by every sampler: log evidences beside the exact one, and five marginals.
+enum SamplersBenchmark {
+  /// Three frequent words and three rare ones, in any order.
+  static let targets = [["the", "and", "said"], ["war", "river", "album"]]
+
+  /// Estimates of one target.
+  struct Estimate {
+    var name: String
+    var logEvidence: (value: Double, error: Double)?
+    /// By marginal.
+    var means: [(value: Double, error: Double)]
+    var seconds: Double
+  }
+
+  static func run(_ setting: Setting) throws {
+    let model = try wikiText(setting)
+    let left = NGramLeftWords(model)
+    for keywords in targets {
+      let target = try keywordTarget(model, keywords)
+      let exact = try NGramInference(target: target, threads: 2)
+      // Lengths, the order of two keywords, and what a text begins with.
+      let first = try words(model, keywords)
+      let quantities: [@Sendable (TokenSequence) -> Double] = [
+        { Double($0.count) }, { $0.count <= 12 ? 1 : 0 },
+        { $0.firstIndex(of: first[0]) ?? 0 < $0.firstIndex(of: first[1]) ?? 0 ? 1 : 0 },
+        { $0.first == model.vocabulary.token("The") ? 1 : 0 },
+        { text in text.count { $0 == model.vocabulary.token("of") } > 0 ? 1 : 0 },
+      ]
+      let truths = quantities.map { quantity in
+        let draws = exact.draws(0..<100_000, random: Philox(seed: 99), threads: 2).map(quantity)
+        return draws.reduce(0, +) / Double(draws.count)
+      }
+      say("\n\(keywords.joined(separator: ", ")): exact log evidence \(exact.logEvidence)")
+      say(
+        "marginals of 100,000 exact draws: "
+          + truths.map { String(format: "%.4f", $0) }.joined(separator: " "))
+      say(
+        "\nsampler, seed         log evidence      errors off   marginals, errors off        seconds"
+      )
+      for seed in 1...5 {
+        for estimate in try estimates(
+          target, left, quantities, seed: UInt64(seed),
+          rejects: keywords == targets[0])
+        where setting.only.map({ estimate.name.contains($0) }) ?? true {
+          var line = "\(estimate.name), \(seed)".padding(toLength: 22, withPad: " ", startingAt: 0)
+          line +=
+            (estimate.logEvidence.map { z in
+              String(
+                format: "%.3f ± %.3f   %+.1f", z.value, z.error,
+                (z.value - exact.logEvidence) / z.error)
+            } ?? "").padding(toLength: 31, withPad: " ", startingAt: 0)
+          line += zip(estimate.means, truths).map { mean, truth in
+            String(format: "%+.1f", (mean.value - truth) / mean.error)
+          }.joined(separator: " ").padding(toLength: 29, withPad: " ", startingAt: 0)
+          say(line + String(format: "%.1f", estimate.seconds))
+        }
+      }
+    }
+  }
+
+  private static func words(_ model: NGramModel, _ keywords: [String]) throws -> [Token] {
+    keywords.compactMap { model.vocabulary.token($0) }
+  }
+
+  private static func estimates(
+    _ target: SentenceTarget<NGramModel>, _ left: NGramLeftWords,
+    _ quantities: [@Sendable (TokenSequence) -> Double], seed: UInt64, rejects: Bool
+  ) throws -> [Estimate] {
+    guard let automaton = target.automaton, let most = automaton.longestLength else { return [] }
+    let model = target.model
+    let random = Philox(seed: seed)
+    var all: [Estimate] = []
+    func weighted(_ name: String, _ texts: WeightedTexts, _ seconds: Double) {
+      all.append(
+        Estimate(
+          name: name, logEvidence: (texts.logEvidence, texts.logEvidenceError.value ?? .nan),
+          means: quantities.map { texts.mean($0) ?? (.nan, .nan) }, seconds: seconds))
+    }
+    func timed<Value>(_ work: () throws -> Value) rethrows -> (Value, Double) {
+      let began = ContinuousClock.now
+      let value = try work()
+      return (value, began.duration(to: .now) / .seconds(1))
+    }
+    let plain = LookAhead(
+      automaton, mostTokens: most, weights: model.unigramWeights, vocabulary: model.vocabulary)
+    if rejects {
+      let texts = ModelTexts(target, plain, source: NGramTokens(left))
+      let (drawn, seconds) = timed {
+        var drawn = WeightedTexts()
+        var choices = RandomChoices(random)
+        for _ in 0..<1_000_000 { drawn.append(texts.draw(using: &choices)) }
+        return drawn
+      }
+      // With hard constraints every kept text weighs 1: rejection from the model.
+      weighted("rejection", drawn, seconds)
+    }
+    let guide = BigramLookAhead(plain, BigramLookAhead.Tables(model.makeBackoffAutomaton()))
+    let tokens = BigramGuidedTokens(target, guide)
+    let (importance, seconds) = try timed {
+      try draw(GuidedTexts(tokens), 20_000, random)
+    }
+    weighted("importance", importance, seconds)
+    let (runs, smcSeconds) = timed {
+      (0..<10).map { run in
+        ParticleFilter(tokens).run(count: 2_000, random: random.stream(run), threads: 2).texts
+      }
+    }
+    let evidences = WeightedTexts(
+      runs.map { WeightedText([], logWeight: $0.logEvidence) }, zeroCount: 0)
+    // Whole runs are independent, particles of one are not.
+    let shares = evidences.relativeWeights
+    let total = shares.reduce(0, +)
+    all.append(
+      Estimate(
+        name: "smc", logEvidence: (evidences.logEvidence, evidences.logEvidenceError.value ?? .nan),
+        means: quantities.map { quantity in
+          let means = runs.map { $0.mean(quantity)?.value ?? .nan }
+          let mean = zip(shares, means).reduce(0) { $0 + $1.0 * $1.1 } / total
+          let squares = zip(shares, means).reduce(0) {
+            $0 + $1.0 * $1.0 * ($1.1 - mean) * ($1.1 - mean)
+          }
+          return (mean, squares.squareRoot() / total)
+        }, seconds: smcSeconds))
+    let lowered = try model.lowered(to: 2)
+    let easy = SentenceTarget(model: lowered, automaton: automaton)
+    let base = GuidedTexts(
+      BigramGuidedTokens(
+        easy,
+        BigramLookAhead(
+          LookAhead(
+            automaton, mostTokens: most, weights: lowered.unigramWeights,
+            vocabulary: lowered.vocabulary),
+          BigramLookAhead.Tables(lowered.makeBackoffAutomaton()))))
+    typealias Replace = BridgedMetropolis<ReplaceWord<NGramLeftWords>, SentenceScorer<NGramModel>>
+    typealias Insert = BridgedMetropolis<
+      InsertOrDeleteWord<NGramLeftWords>, SentenceScorer<NGramModel>
+    >
+    typealias Swap = BridgedMetropolis<SwapWords<NGramModel>, SentenceScorer<NGramModel>>
+    let moves = Mixture(
+      Mixture(
+        Replace(ReplaceWord(left)), Insert(InsertOrDeleteWord(left)), probabilityOfFirst: 0.4),
+      Swap(SwapWords()), probabilityOfFirst: 0.75)
+    let (annealed, annealedSeconds) = try timed {
+      try draw(
+        AnnealedImportance(from: base, to: target, kernel: moves, stages: 3_000), 1_000, random)
+    }
+    weighted("annealed", annealed, annealedSeconds)
+    func chains<Kernel: TransitionKernel<SentenceScorer<NGramModel>>>(
+      _ name: String, _ kernel: Kernel, steps: Int
+    ) throws {
+      let (records, seconds) = try timed {
+        try runChains(
+          of: RunPlan(
+            warmup: steps / 4, thin: steps, extent: .steps(steps),
+            traceEvery: max(1, steps / 2_000),
+            seed: seed),
+          target: target, kernel: kernel,
+          quantities: { scorer in
+            let text = scorer.state
+            return quantities.map { $0(text) }
+          }, threads: 2)
+      }
+      all.append(
+        Estimate(
+          name: name, logEvidence: nil,
+          means: quantities.indices.map { i in
+            let traces = records.traces(ofQuantity: i)
+            return (traces.mean.value ?? .nan, traces.meanError.value ?? .nan)
+          }, seconds: seconds))
+    }
+    try chains("mh", NGramMoves(for: target, words: left), steps: 2_000_000)
+    return all
+  }
+
+  /// Each text by a stream of its own.
+  private static func draw(
+    _ texts: some TextProposal, _ count: Int, _ random: Philox
+  ) throws -> WeightedTexts {
+    let drawn = try concurrently(count, threads: 2) { number in
+      var choices = RandomChoices(random.stream(UInt64(number)))
+      return texts.draw(using: &choices)
+    }
+    var all = WeightedTexts()
+    for draw in drawn { all.append(draw) }
+    return all
+  }
+}

@@ -1,0 +1,113 @@
+// Licensed under the Apache License, Version 2.0.
+
+import Foundation
+import LM
+import Sampling
+
+/// Effective samples of the log-probability a second, by kernel, on four real targets.
+enum TargetsBenchmark {
+  static let targets: [(name: String, model: BuiltInModel, statements: String)] = [
+    ("keywords", .english, "include \"war\" \"river\"\nlength 6..14 words\nlength ..18 tokens"),
+    (
+      "template", .english,
+      "template \"It was a {one of \\\"dark\\\" \\\"cold\\\" \\\"lovely\\\"} night, and {3..6 words} "
+        + "the {1 words}.\"\nlength ..20 tokens"
+    ),
+    (
+      "poem", .tang,
+      "match /\\p{Han}{5}，\\p{Han}{5}。/\nat character 1 \"春\"\nat character 7 \"江\""
+    ),
+    (
+      "correction", .english,
+      "template \"The {one of \\\"see\\\" \\\"sea\\\" \\\"seat\\\"} {one of \\\"was\\\" \\\"has\\\"} "
+        + "{one of \\\"calm\\\" \\\"came\\\"} and {one of \\\"the\\\" \\\"then\\\"} {0..2 words} "
+        + "{one of \\\"wind\\\" \\\"window\\\"} was {one of \\\"cold\\\" \\\"could\\\" \\\"called\\\"}.\"\nlength ..20 tokens"
+    ),
+  ]
+
+  static let chains = 4
+
+  static func run(_ setting: Setting) throws {
+    say("effective samples of the log-probability a second, one thread; R-hat in brackets where")
+    say("above 1.05, and then no figure is to be trusted\n")
+    say(
+      "kernel           "
+        + targets.map { $0.name.padding(toLength: 18, withPad: " ", startingAt: 0) }.joined())
+    var rows: [(name: String, cells: [String])] = []
+    for (column, one) in targets.enumerated() {
+      let model = try one.model.load(layout: .fast)
+      let target = try SentenceTarget(
+        model: model, constraints: ConstraintFile.parse(one.statements, path: one.name))
+      guard let automaton = target.automaton else { continue }
+      let left = NGramLeftWords(model)
+      let full = NGramFullWords(model)
+      let unigram = UnigramWords(model: model, weights: model.unigramWeights)
+      let rewrite = MetropolisHastings(
+        RewriteBlock(automaton: automaton, model: model, weights: model.unigramWeights))
+      func measure<Kernel: TransitionKernel<SentenceScorer<NGramModel>>>(
+        _ name: String, _ kernel: Kernel
+      ) throws {
+        guard setting.only.map({ name.contains($0) }) ?? true else { return }
+        // Every kernel reaches every text, through blocks where nothing else does.
+        let cell = try effective(
+          target, Mixture(kernel, rewrite, probabilityOfFirst: 0.97))
+        if column == 0 { rows.append((name, [])) }
+        if let row = rows.firstIndex(where: { $0.name == name }) { rows[row].cells.append(cell) }
+        say("  \(one.name), \(name): \(cell)")
+      }
+      try measure("default mixture", NGramMoves(for: target, words: left))
+      try measure("unigram words", StepsBenchmark.edits(unigram))
+      try measure("left words", StepsBenchmark.edits(left))
+      try measure("full words", StepsBenchmark.edits(full))
+      try measure("gibbs", Gibbs(full, for: target))
+      try measure("block of 2", ReplaceBlock(left: left, full: full, length: 2))
+      try measure(
+        "moved words",
+        Mixture(
+          StepsBenchmark.edits(left), MetropolisHastings(MoveWord()), probabilityOfFirst: 0.75))
+      try measure(
+        "copied words",
+        Mixture(
+          StepsBenchmark.edits(left), MetropolisHastings(CopyOrDeleteWord()),
+          probabilityOfFirst: 0.75))
+      try measure("8 tries", MultipleTry(ReplaceWord(left), trials: 8))
+      let plain = LookAhead(
+        automaton, mostTokens: automaton.longestLength ?? 64, weights: model.unigramWeights,
+        vocabulary: model.vocabulary)
+      try measure(
+        "suffixes", MetropolisHastings(ResampleSuffix(GuidedTokens(target, plain))))
+    }
+    say("\n| kernel | \(targets.map(\.name).joined(separator: " | ")) |")
+    say("| --- |" + targets.map { _ in " --- |" }.joined())
+    for row in rows { say("| \(row.name) | \(row.cells.joined(separator: " | ")) |") }
+  }
+
+  private static func effective<Kernel: TransitionKernel<SentenceScorer<NGramModel>>>(
+    _ target: SentenceTarget<NGramModel>, _ kernel: Kernel
+  ) throws -> String {
+    func chains(_ steps: Int) throws -> (rate: Double, hat: Double, seconds: Double) {
+      let began = ContinuousClock.now
+      let records = try runChains(
+        of: RunPlan(
+          chains: Self.chains, warmup: steps / 4, thin: steps, extent: .steps(steps),
+          traceEvery: max(1, steps / 2_000), seed: 1),
+        target: target, kernel: kernel, quantities: { [$0.logProbability] }, threads: 1)
+      let seconds = began.duration(to: .now) / .seconds(1)
+      let traces = records.traces(ofQuantity: 0)
+      return (
+        (traces.bulkEffectiveSize.value ?? 0) / seconds, traces.rHat.value ?? .infinity, seconds
+      )
+    }
+    // A fifth of the time says how many steps the rest has.
+    let goal = 3.0
+    var steps = 100
+    var trial = try chains(steps)
+    while trial.seconds < goal / 20 {
+      steps *= 4
+      trial = try chains(steps)
+    }
+    let run = try chains(max(2_000, Int(Double(steps) * goal / trial.seconds)))
+    return run.hat > 1.05
+      ? "\(short(run.rate)) (\(String(format: "%.2f", run.hat)))" : short(run.rate)
+  }
+}
