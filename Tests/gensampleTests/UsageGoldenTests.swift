@@ -103,9 +103,16 @@ import Testing
       (["sample", "--top-k", "0"], "--top-k: at least 1 token is kept, got 0"),
       (["sample", "--top-p", "1.5"], "--top-p: a mass lies in 0 ... 1, got 1.5"),
       (["sample", "--temperature", "nan"], "--temperature: a temperature is 0 or more, got nan"),
+      (
+        ["sample", "--min-tokens", "20", "--max-tokens", "10"],
+        "--min-tokens 20 leaves no end within --max-tokens 10"
+      ),
       (["sample", "--top-k", "many"], "--top-k takes a whole number, got 'many'"),
       (["sample", "--xtc", "0.5"], "--xtc takes 2 numbers P,T, got '0.5'"),
-      (["sample", "--bias", "sea"], "--bias takes TEXT=X with a finite X, such as sea=1.5, got 'sea'; --forbid removes"),
+      (
+        ["sample", "--bias", "sea"],
+        "--bias takes TEXT=X with a finite X, such as sea=1.5, got 'sea'; --forbid removes"
+      ),
       (["greedy", "--forbid", ""], "--forbid is given an empty text, expected words"),
       (
         ["greedy", "--top-k", "3"],

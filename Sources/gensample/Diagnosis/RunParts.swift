@@ -209,7 +209,8 @@ struct RunParts {
         chainNumbers: numbers, isWhole: true, superchain: superchain)
     }
     return Diagnosis(
-      title: title + ", \(longest > rows ? "the first " : "")\(rows) row\(rows == 1 ? "" : "s") a chain",
+      title: title
+        + ", \(longest > rows ? "the first " : "")\(rows) row\(rows == 1 ? "" : "s") a chain",
       chainNumbers: numbers,
       rows: rows, summaries: summaries, moves: moves,
       texts: description == nil ? nil : TextDiversity(texts.map(\.tokens)), runProblems: problems,

@@ -132,10 +132,14 @@ enum DecodingOptions {
           transforms.append(transform)
         }
       }
+      let most =
+        try arguments.integer("max-tokens", in: 1...1_000_000_000) ?? DecodingRules.plain.maxTokens
+      for case let least as MinimumLength in transforms where least.length > most {
+        throw CommandFailure.usage(
+          "--min-tokens \(least.length) leaves no end within --max-tokens \(most)")
+      }
       return try DecodingRules(
-        transforms: transforms,
-        maxTokens: try arguments.integer("max-tokens", in: 1...1_000_000_000)
-          ?? DecodingRules.plain.maxTokens,
+        transforms: transforms, maxTokens: most,
         stops: try stops(arguments, model: model), stopTexts: StopTexts(arguments.texts("stop")),
         loops: arguments.has("stop-loops") ? LoopDetector() : nil, constraint: constraint,
         explains: arguments.has("explain"),
