@@ -137,15 +137,20 @@ enum SamplersBenchmark {
             automaton, mostTokens: most, weights: lowered.unigramWeights,
             vocabulary: lowered.vocabulary),
           BigramLookAhead.Tables(lowered.makeBackoffAutomaton()))))
-    typealias Replace = BridgedMetropolis<ReplaceWord<NGramLeftWords>, SentenceScorer<NGramModel>>
-    typealias Insert = BridgedMetropolis<
-      InsertOrDeleteWord<NGramLeftWords>, SentenceScorer<NGramModel>
+    typealias Replace = MetropolisHastings<
+      BridgedProposal<ReplaceWord<NGramLeftWords>, SentenceScorer<NGramModel>>
     >
-    typealias Swap = BridgedMetropolis<SwapWords<NGramModel>, SentenceScorer<NGramModel>>
+    typealias Insert = MetropolisHastings<
+      BridgedProposal<InsertOrDeleteWord<NGramLeftWords>, SentenceScorer<NGramModel>>
+    >
+    typealias Swap = MetropolisHastings<
+      BridgedProposal<SwapWords<NGramModel>, SentenceScorer<NGramModel>>
+    >
     let moves = Mixture(
       Mixture(
-        Replace(ReplaceWord(left)), Insert(InsertOrDeleteWord(left)), probabilityOfFirst: 0.4),
-      Swap(SwapWords()), probabilityOfFirst: 0.75)
+        Replace(BridgedProposal(ReplaceWord(left))),
+        Insert(BridgedProposal(InsertOrDeleteWord(left))), probabilityOfFirst: 0.4),
+      Swap(BridgedProposal(SwapWords())), probabilityOfFirst: 0.75)
     let (annealed, annealedSeconds) = try timed {
       try draw(
         AnnealedImportance(from: base, to: target, kernel: moves, stages: 3_000), 1_000, random)

@@ -4,8 +4,9 @@
 ///
 /// A word is drawn by the model's full conditional until the target allows it, which is the target's
 /// own conditional where all allowed words weigh alike. Where few are allowed, and after
-/// ``attempts`` refusals, all allowed ones are looked at instead. Where fluency or soft constraints make allowed words weigh differently, one word is
-/// drawn and taken by Metropolis-Hastings, a step that keeps the same conditional.
+/// ``attempts`` refusals, all allowed ones are looked at instead. Where fluency or soft constraints
+/// make allowed words weigh differently, one word is drawn and taken by Metropolis-Hastings, a step
+/// that keeps the same conditional.
 ///
 /// **Keeps** the scorer's target, and the number of words: what it samples is the target given the
 /// length. A random scan is reversible; a systematic one is not, but keeps the target all the same.
@@ -92,31 +93,35 @@ public struct Gibbs<Words: WordProposal>: TransitionKernel {
         scorer.commit(edit)
         return true
       }
-      if attempt == 0, allowed(at: place, scorer).lazy.map(\.count).reduce(0, +) <= attempts {
-        break
-      }
+      if attempt == 0, hasFew(at: place, scorer) { break }
     }
     return visitAllowed(place, old, &scorer, using: &choices)
   }
 
-  /// The classes that may stand at a place: their words are allowed together or not at all.
+  /// Whether so few words may stand at a place that looking at them costs less than refusals.
   @usableFromInline
-  func allowed(
-    at place: Int, _ scorer: SentenceScorer<Words.Model>
-  ) -> [[Token]] {
+  func hasFew(at place: Int, _ scorer: SentenceScorer<Words.Model>) -> Bool {
+    var count = 0
+    for tokens in classes where count <= attempts && isAllowed(tokens[0], at: place, scorer) {
+      count += tokens.count
+    }
+    return count <= attempts
+  }
+
+  /// Whether the automaton allows the text with another word at a place.
+  @usableFromInline
+  func isAllowed(_ token: Token, at place: Int, _ scorer: SentenceScorer<Words.Model>) -> Bool {
     guard let automaton = scorer.target.automaton,
       let before = scorer.automatonState(before: place)
-    else { return classes }
-    return classes.filter { tokens in
-      var state = automaton.next(before, tokens[0])
-      for i in place + 1..<scorer.count {
-        if state == TokenAutomaton.dead { return false }
-        // From here on as in the text at hand, which is allowed.
-        if state == scorer.automatonState(before: i) { return true }
-        state = automaton.next(state, scorer.token(at: i))
-      }
-      return state != TokenAutomaton.dead && automaton.finalWeights[Int(state)] > -.infinity
+    else { return true }
+    var state = automaton.next(before, token)
+    for i in place + 1..<scorer.count {
+      if state == TokenAutomaton.dead { return false }
+      // From here on as in the text at hand, which is allowed.
+      if state == scorer.automatonState(before: i) { return true }
+      state = automaton.next(state, scorer.token(at: i))
     }
+    return state != TokenAutomaton.dead && automaton.finalWeights[Int(state)] > -.infinity
   }
 
   /// One word by Metropolis-Hastings.
@@ -143,7 +148,7 @@ public struct Gibbs<Words: WordProposal>: TransitionKernel {
     _ place: Int, _ old: Token, _ scorer: inout SentenceScorer<Words.Model>,
     using choices: inout some ChoiceSource
   ) -> Bool {
-    let tokens = allowed(at: place, scorer).flatMap { $0 }
+    let tokens = classes.filter { isAllowed($0[0], at: place, scorer) }.flatMap { $0 }
     let changes = tokens.map { token in
       token == old ? 0 : scorer.change(under: .replace(place, token))
     }

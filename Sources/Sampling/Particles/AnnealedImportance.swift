@@ -57,35 +57,24 @@ public struct BridgedScorer<First: Scorer, Last: Scorer>: Scorer where First.Sta
   }
 }
 
-/// Metropolis-Hastings along a bridge: what is proposed is seen from the last target.
-///
-/// **Keeps** the bridge at its scorer's power, whatever the proposal.
-public struct BridgedMetropolis<P: Proposal, First: Scorer>: TransitionKernel
+/// Proposals along a bridge, seen from the last target.
+public struct BridgedProposal<P: Proposal, First: Scorer>: Proposal
 where First.State == P.Scorer.State {
-  /// A chain's working copies.
-  public typealias Scorer = BridgedScorer<First, P.Scorer>
-  /// What is proposed.
+  /// What looks at the last target.
   public let proposal: P
 
-  /// Metropolis-Hastings with these proposals.
+  /// The same proposals, on every bridge.
   public init(_ proposal: P) { self.proposal = proposal }
 
   /// The proposal's kinds of move.
   public var kinds: [String] { proposal.kinds }
 
-  /// Proposes, looks, decides and perhaps makes one move.
+  /// What is proposed at the last target's working copy.
   @inlinable
-  public func step(
-    _ scorer: inout BridgedScorer<First, P.Scorer>, using choices: inout some ChoiceSource
-  ) -> StepReport {
-    let move = proposal.propose(from: scorer.last, using: &choices)
-    guard let edit = move.edit else { return StepReport(isAccepted: false, kind: move.kind) }
-    let correction = move.logBackward - move.logForward
-    let isAccepted = choices.accepts { threshold in
-      scorer.change(under: edit, atLeast: threshold - correction) + correction
-    }
-    if isAccepted { scorer.commit(edit) }
-    return StepReport(isAccepted: isAccepted, kind: move.kind)
+  public func propose(
+    from scorer: BridgedScorer<First, P.Scorer>, using choices: inout some ChoiceSource
+  ) -> Move<First.State.Edit?> {
+    proposal.propose(from: scorer.last, using: &choices)
   }
 }
 
@@ -94,7 +83,7 @@ where First.State == P.Scorer.State {
 ///
 /// ```swift
 /// let annealed = AnnealedImportance(
-///   from: easyTexts, to: target, kernel: BridgedMetropolis(moves), stages: 200)
+///   from: easyTexts, to: target, kernel: MetropolisHastings(BridgedProposal(moves)), stages: 200)
 /// for _ in 0..<1000 { weighted.append(annealed.draw(using: &choices)) }
 /// print(weighted.logEvidence)
 /// ```

@@ -42,24 +42,12 @@ public struct BigramGuidedTokens<Model: LanguageModel>: TokenProposal {
   ///
   /// - Complexity: O(vocabulary).
   public func logValues(after prefix: Prefix<Model>) -> [Double] {
-    let vocabulary = target.model.vocabulary
     let gains = guide.gains(prefix.state, count: prefix.tokens.count)
-    var logs = target.model.logProbabilities(in: prefix.context)
-    let end = logs[vocabulary.end.index]
-    for i in logs.indices {
-      let gain = gains[Int(lookAhead.automaton.classes[i])]
-      logs[i] =
-        gain.logFactor == -.infinity
-        ? -.infinity
-        : target.fluency * logs[i] + gain.logFactor
-          + LogSpace.log(guide.expectations[gain.row + i])
+    return logValues(after: prefix) { token in
+      let gain = gains[Int(lookAhead.automaton.classes[token])]
+      return gain.logFactor == -.infinity
+        ? -.infinity : gain.logFactor + LogSpace.log(guide.expectations[gain.row + token])
     }
-    for special in [vocabulary.start, vocabulary.unknown].compactMap({ $0 }) {
-      logs[special.index] = -.infinity
-    }
-    logs[vocabulary.end.index] =
-      target.fluency * end + lookAhead.automaton.finalWeights[Int(prefix.state)]
-    return logs
   }
 
   /// A token in proportion to v.
@@ -86,12 +74,7 @@ public struct BigramGuidedTokens<Model: LanguageModel>: TokenProposal {
   private func drawSlowly(
     after prefix: Prefix<Model>, using choices: inout some ChoiceSource
   ) -> (token: Token, logWeight: Double)? {
-    var values = logValues(after: prefix)
-    let logSum = LogSpace.sum(values)
-    guard logSum > -.infinity else { return nil }
-    for i in values.indices { values[i] = LogSpace.exp(values[i] - logSum) }
-    let token = Token(choices.index(weights: values.span))
-    return (token, logSum - logExpectation(after: prefix))
+    draw(by: logValues(after: prefix), after: prefix, using: &choices)
   }
 }
 

@@ -49,6 +49,39 @@ extension TokenProposal {
   public func logExpectation(after prefix: Prefix<Model>) -> Double {
     lookAhead.logExpectations[Int(prefix.state)]
   }
+
+  /// The log of v for each token after a prefix, by what each token adds to its probability.
+  func logValues(after prefix: Prefix<Model>, gain: (Int) -> Double) -> [Double] {
+    let vocabulary = target.model.vocabulary
+    var logs = target.model.logProbabilities(in: prefix.context)
+    let end = logs[vocabulary.end.index]
+    for i in logs.indices {
+      let gain = gain(i)
+      logs[i] = gain == -.infinity ? gain : target.fluency * logs[i] + gain
+    }
+    for special in [vocabulary.start, vocabulary.unknown].compactMap({ $0 }) {
+      logs[special.index] = -.infinity
+    }
+    logs[vocabulary.end.index] =
+      target.fluency * end + lookAhead.automaton.finalWeights[Int(prefix.state)]
+    return logs
+  }
+
+  /// A token in proportion to v, given the log of v for each.
+  func draw(
+    by logValues: [Double], after prefix: Prefix<Model>, using choices: inout some ChoiceSource
+  ) -> (token: Token, logWeight: Double)? {
+    var values = logValues
+    let most = values.max() ?? -.infinity
+    guard most > -.infinity else { return nil }
+    var sum = 0.0
+    for i in values.indices {
+      values[i] = values[i] == -.infinity ? 0 : LogSpace.exp(values[i] - most)
+      sum += values[i]
+    }
+    let token = Token(choices.index(weights: values.span))
+    return (token, most + LogSpace.log(sum) - logExpectation(after: prefix))
+  }
 }
 
 /// Tokens in proportion to v, through a vector over the vocabulary: the proposal of smallest variance.
@@ -70,20 +103,8 @@ public struct GuidedTokens<Model: LanguageModel>: TokenProposal {
   ///
   /// - Complexity: O(vocabulary).
   public func logValues(after prefix: Prefix<Model>) -> [Double] {
-    let vocabulary = target.model.vocabulary
     let gains = lookAhead.gains(prefix.state, count: prefix.tokens.count)
-    var logs = target.model.logProbabilities(in: prefix.context)
-    let end = logs[vocabulary.end.index]
-    for i in logs.indices {
-      let gain = gains[Int(lookAhead.automaton.classes[i])]
-      logs[i] = gain == -.infinity ? gain : target.fluency * logs[i] + gain
-    }
-    for special in [vocabulary.start, vocabulary.unknown].compactMap({ $0 }) {
-      logs[special.index] = -.infinity
-    }
-    logs[vocabulary.end.index] =
-      target.fluency * end + lookAhead.automaton.finalWeights[Int(prefix.state)]
-    return logs
+    return logValues(after: prefix) { gains[Int(lookAhead.automaton.classes[$0])] }
   }
 
   /// A token in proportion to v.
@@ -92,18 +113,7 @@ public struct GuidedTokens<Model: LanguageModel>: TokenProposal {
   public func draw(
     after prefix: Prefix<Model>, using choices: inout some ChoiceSource
   ) -> (token: Token, logWeight: Double)? {
-    var values = logValues(after: prefix)
-    let most = values.max() ?? -.infinity
-    guard most > -.infinity else { return nil }
-    var sum = 0.0
-    for i in values.indices {
-      values[i] = values[i] == -.infinity ? 0 : LogSpace.exp(values[i] - most)
-      sum += values[i]
-    }
-    let token = Token(choices.index(weights: values.span))
-    return (
-      token, most + LogSpace.log(sum) - lookAhead.logExpectations[Int(prefix.state)]
-    )
+    draw(by: logValues(after: prefix), after: prefix, using: &choices)
   }
 }
 

@@ -4,16 +4,17 @@ import Foundation
 import LM
 import Sampling
 
-/// The moves of annealed texts: those of `mh`, seen from the target, on every bridge.
+/// A move of `mh`, seen from the target, on every bridge.
+typealias Bridged<P: Proposal<SentenceScorer<NGramModel>>> = MetropolisHastings<
+  BridgedProposal<P, SentenceScorer<NGramModel>>
+>
+
+/// The moves of annealed texts: those of `mh`.
 typealias BridgedMoves = Mixture<
   Mixture<
-    BridgedMetropolis<ReplaceWord<NGramLeftWords>, SentenceScorer<NGramModel>>,
-    BridgedMetropolis<InsertOrDeleteWord<NGramLeftWords>, SentenceScorer<NGramModel>>
+    Bridged<ReplaceWord<NGramLeftWords>>, Bridged<InsertOrDeleteWord<NGramLeftWords>>
   >,
-  Mixture<
-    BridgedMetropolis<SwapWords<NGramModel>, SentenceScorer<NGramModel>>,
-    BridgedMetropolis<RewriteBlock<NGramModel>, SentenceScorer<NGramModel>>
-  >
+  Mixture<Bridged<SwapWords<NGramModel>>, Bridged<RewriteBlock<NGramModel>>>
 >
 
 typealias AnnealedTexts = AnnealedImportance<GuidedTexts<SteeredTokens>, BridgedMoves>
@@ -34,12 +35,14 @@ extension LeftToRight {
     let hasOneLength = automaton.fixedLength != nil
     let moves = BridgedMoves(
       Mixture(
-        BridgedMetropolis(ReplaceWord(words)), BridgedMetropolis(InsertOrDeleteWord(words)),
+        Bridged(BridgedProposal(ReplaceWord(words))),
+        Bridged(BridgedProposal(InsertOrDeleteWord(words))),
         probabilityOfFirst: hasOneLength ? 1 : 0.4),
       Mixture(
-        BridgedMetropolis(SwapWords()),
-        BridgedMetropolis(
-          RewriteBlock(automaton: automaton, model: model, weights: model.unigramWeights)),
+        Bridged(BridgedProposal(SwapWords())),
+        Bridged(
+          BridgedProposal(
+            RewriteBlock(automaton: automaton, model: model, weights: model.unigramWeights))),
         probabilityOfFirst: 0.9),
       probabilityOfFirst: 0.75)
     return AnnealedImportance(from: easy.guided, to: target, kernel: moves, stages: stages)

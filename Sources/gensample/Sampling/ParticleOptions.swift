@@ -105,7 +105,8 @@ struct LeftToRight {
   ) throws(CommandFailure) {
     let model = shared.words.model
     let automaton = target.automaton ?? TokenAutomaton(every: model.vocabulary)
-    let rarest = LogSpace.log(model.unigramWeights.filter { $0 > 0 }.min() ?? 1)
+    let weights = model.unigramWeights
+    let rarest = LogSpace.log(weights.filter { $0 > 0 }.min() ?? 1)
     // What lies ahead is summed: a word that is lost there would never be drawn.
     guard target.fluency * rarest > -700 else {
       throw CommandFailure(
@@ -129,7 +130,7 @@ struct LeftToRight {
       ?? ParticleOptions.defaultMost
     isBoundedHere = longest.map { $0 > most } ?? true
     lookAhead = LookAhead(
-      automaton, mostTokens: most, weights: model.unigramWeights, vocabulary: model.vocabulary,
+      automaton, mostTokens: most, weights: weights, vocabulary: model.vocabulary,
       fluency: target.fluency)
     guard lookAhead.isSatisfiable else {
       throw CommandFailure(

@@ -11,11 +11,12 @@ import Testing
 
   static let words = UnigramWords(model: Toy.toy, weights: [0, 0, 3, 1])
   typealias Moves = Mixture<
-    BridgedMetropolis<ReplaceWord<UnigramWords<Toy>>, SentenceScorer<Toy>>,
-    BridgedMetropolis<InsertOrDeleteWord<UnigramWords<Toy>>, SentenceScorer<Toy>>
+    MetropolisHastings<BridgedProposal<ReplaceWord<UnigramWords<Toy>>, SentenceScorer<Toy>>>,
+    MetropolisHastings<BridgedProposal<InsertOrDeleteWord<UnigramWords<Toy>>, SentenceScorer<Toy>>>
   >
   static let moves = Moves(
-    BridgedMetropolis(ReplaceWord(words)), BridgedMetropolis(InsertOrDeleteWord(words)),
+    MetropolisHastings(BridgedProposal(ReplaceWord(words))),
+    MetropolisHastings(BridgedProposal(InsertOrDeleteWord(words))),
     probabilityOfFirst: 0.4)
 
   /// Letters, at most two, of which one is b; soft weights too.
