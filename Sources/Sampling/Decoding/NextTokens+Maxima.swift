@@ -1,0 +1,127 @@
+// Licensed under the Apache License, Version 2.0.
+
+extension NextTokens {
+  mutating func take(_ scan: DenseNumbers.Scan) {
+    high = scan.high
+    low = scan.low
+    mayBeBad = scan.mayBeBad
+    hasUnknownHighs = false
+    isChanged = true
+    foremost = nil
+  }
+
+  /// Divides what is yet to be divided.
+  mutating func divideAll() {
+    guard divisor != 1 else { return }
+    for i in 0..<count { stored[i] = stored[i] / divisor }
+    divisor = 1
+    take(DenseNumbers.scan(stored, highs: &highs))
+  }
+
+  /// Finds maxima anew where they have gone.
+  mutating func refresh() {
+    guard hasUnknownHighs else { return }
+    high = -.infinity
+    for block in highs.indices {
+      if highs[block].isNaN {
+        var largest = -Double.infinity
+        for i in places(of: block) { largest = max(largest, stored[i]) }
+        highs[block] = largest
+      }
+      high = max(high, highs[block])
+    }
+    hasUnknownHighs = false
+  }
+
+  func places(of block: Int) -> Range<Int> {
+    let first = block * DenseNumbers.blockCount
+    return first..<min(first + DenseNumbers.blockCount, count)
+  }
+
+  /// Keeps maxima true where one stored logit changes.
+  mutating func change(_ place: Int, to new: Double) {
+    let old = stored[place]
+    stored[place] = new
+    foremost = nil
+    isChanged = true
+    guard !isListed else { return }
+    if !(new < .infinity) { mayBeBad = true }
+    if new < low { low = new }
+    let block = place / DenseNumbers.blockCount
+    if new > highs[block] {
+      highs[block] = new
+    } else if old == highs[block] {
+      highs[block] = .nan
+      hasUnknownHighs = true
+    }
+    if new > high {
+      high = new
+    } else if old == high {
+      high = .nan
+    }
+  }
+
+  /// A number that no stored logit lies below whose quotient by ``divisor`` equals that of this one.
+  func leastEqual(_ logit: Double) -> Double {
+    // Quotients are off by 2^-53 of themselves; those of the smallest numbers by more.
+    divisor == 1 ? logit : logit - abs(logit) * 0x1p-50 - 0x1p-900
+  }
+
+  /// The largest logit and the token that has it, the lowest of equals.
+  public var best: (token: Token, logit: Double) {
+    mutating get {
+      let token = foremost ?? (isListed ? bestListed() : bestStored())
+      foremost = token
+      return (token, self[token])
+    }
+  }
+
+  private func bestListed() -> Token {
+    var best = listed[0]
+    for token in listed where stored[token.index] > stored[best.index] { best = token }
+    return best
+  }
+
+  private mutating func bestStored() -> Token {
+    refresh()
+    let (value, floor) = (high / divisor, leastEqual(high))
+    for block in highs.indices where highs[block] >= floor {
+      for i in places(of: block) where stored[i] >= floor && stored[i] / divisor == value {
+        return Token(i)
+      }
+    }
+    preconditionFailure("a token is left")
+  }
+
+  /// The smallest logit of a token that is left.
+  mutating func lowest() -> Double {
+    var lowest = Double.infinity
+    if isListed {
+      for token in listed { lowest = min(lowest, stored[token.index]) }
+      return lowest
+    }
+    divideAll()
+    if low > -.infinity { return low }
+    for i in 0..<count where stored[i] > -.infinity && stored[i] < lowest { lowest = stored[i] }
+    return lowest
+  }
+
+  /// Divides the distances of all logits from an origin.
+  mutating func divide(by divisor: Double, origin: Double) {
+    if isListed {
+      for token in listed { stored[token.index] = (stored[token.index] - origin) / divisor }
+      foremost = nil
+      isChanged = true
+      return
+    }
+    divideAll()
+    if origin == 0, divisor > 0x1p-60, divisor < 0x1p60 {
+      // Those that a selection leaves out need no division.
+      self.divisor = divisor
+      foremost = nil
+      return
+    }
+    for i in 0..<count where stored[i] > -.infinity { stored[i] = (stored[i] - origin) / divisor }
+    take(DenseNumbers.scan(stored, highs: &highs))
+  }
+}

@@ -1,0 +1,194 @@
+// Licensed under the Apache License, Version 2.0.
+
+extension NextTokens {
+  private func comesFirst(_ a: UInt32, _ b: UInt32) -> Bool {
+    let x = stored[Int(a)]
+    let y = stored[Int(b)]
+    return x > y || (x == y && a < b)
+  }
+
+  /// Keeps the first k by logit, the lowest of equals first.
+  ///
+  /// - Complexity: O(candidates / block + k block) where k is at most the number of blocks, else
+  ///   O(candidates) expected.
+  mutating func keepFirst(_ k: Int) {
+    if !isListed {
+      if k <= highs.count { listThose(beyondBlockMaximum: k) } else { list() }
+    }
+    guard k < listed.count else { return }
+    heap.removeAll(keepingCapacity: true)
+    for token in listed { heap.append(token.rawValue) }
+    _ = moveFirst(reaching: Double(k), byWeight: false)
+    keep(through: heap[k - 1])
+  }
+
+  /// Lists the tokens that reach the k-th of the block maxima: k at least do.
+  private mutating func listThose(beyondBlockMaximum k: Int) {
+    refresh()
+    for block in highs.indices { keys[block] = highs[block] }
+    let floor = leastEqual(keys.largest(k, ofFirst: highs.count))
+    let divisor = divisor
+    heap.removeAll(keepingCapacity: true)
+    unsafe stored.withUnsafeBufferPointer { stored in
+      for block in highs.indices where highs[block] >= floor {
+        for i in places(of: block) {
+          let logit = unsafe stored[i]
+          if logit >= floor && logit > -.infinity { heap.append(UInt32(i)) }
+        }
+      }
+    }
+    startSelection()
+    for token in heap { select(Token(rawValue: token), stored[Int(token)] / divisor) }
+  }
+
+  /// Keeps the smallest set of the most probable tokens whose share of the probability reaches a
+  /// mass, one at least; of equal logits the lowest tokens.
+  ///
+  /// - Complexity: O(candidates) expected.
+  mutating func keepFirst(reaching mass: Double) {
+    if !isListed, count >= Self.fewestInPasses, mass > 0 {
+      refresh()
+      if let kept = nucleus.find(
+        reaching: mass, in: stored, highs: highs, high: high, divisor: divisor)
+      {
+        let top = high / divisor
+        startSelection()
+        select(kept)
+        foremost = nucleus.logits.prefix(kept).firstIndex(of: top).map { listed[$0] }
+        return
+      }
+    }
+    let total = weigh()
+    let goal = mass * total
+    heap.removeAll(keepingCapacity: true)
+    // Tokens of less than their even share of what is left out cannot all be needed: those below
+    // sum to less than total - goal. A little lower, so that rounding drops none that counts.
+    let floor = (total - goal) / Double(count) * (1 - 0x1p-20)
+    if isListed {
+      for token in listed where weights[token.index] >= floor { heap.append(token.rawValue) }
+    } else {
+      for i in 0..<count where weights[i] >= floor && stored[i] > -.infinity {
+        heap.append(UInt32(i))
+      }
+    }
+    let kept = moveFirst(reaching: goal, byWeight: true)
+    if kept > 0 { keep(through: heap[kept - 1]) }
+  }
+
+  /// Moves the first tokens of ``heap``, one at least, until their weights reach a goal, to its
+  /// beginning, the last of them to their end; or until there are so many.
+  ///
+  /// - Returns: how many they are.
+  private mutating func moveFirst(
+    reaching goal: Double, byWeight: Bool
+  ) -> Int {
+    // Quick-select by mass: [0, low) is kept, [high, ...) is not.
+    var low = 0
+    var high = heap.count
+    var sum = 0.0
+    while high - low > 32 {
+      let (a, b, c) = (heap[low], heap[low + (high - low) / 2], heap[high - 1])
+      let pivot =
+        comesFirst(a, b)
+        ? (comesFirst(b, c) ? b : comesFirst(a, c) ? c : a)
+        : (comesFirst(a, c) ? a : comesFirst(b, c) ? c : b)
+      var split = low
+      var before = 0.0
+      for place in low..<high where comesFirst(heap[place], pivot) {
+        before += byWeight ? weights[Int(heap[place])] : 1
+        heap.swapAt(place, split)
+        split += 1
+      }
+      if sum + before >= goal && split > low {
+        high = split
+      } else {
+        // The pivot comes next.
+        guard let place = heap[split..<high].firstIndex(of: pivot) else { break }
+        heap.swapAt(place, split)
+        sum += before + (byWeight ? weights[Int(pivot)] : 1)
+        low = split + 1
+        if sum >= goal { return low }
+      }
+    }
+    // A few by insertion.
+    for place in low..<high {
+      var here = place
+      while here > low, comesFirst(heap[here], heap[here - 1]) {
+        heap.swapAt(here, here - 1)
+        here -= 1
+      }
+    }
+    while low < high, sum < goal || low == 0 {
+      sum += byWeight ? weights[Int(heap[low])] : 1
+      low += 1
+    }
+    return low
+  }
+
+  /// Keeps a token and those that come before it by logit.
+  private mutating func keep(through last: UInt32) {
+    let limit = stored[Int(last)]
+    if isListed {
+      var kept = 0
+      for i in listed.indices {
+        let token = listed[i]
+        let logit = stored[token.index]
+        if logit > limit || (logit == limit && token.rawValue <= last) {
+          listed[kept] = token
+          kept += 1
+        } else {
+          stored[token.index] = -.infinity
+        }
+      }
+      listed.removeLast(listed.count - kept)
+      return
+    }
+    startSelection()
+    for i in 0..<count {
+      let logit = stored[i]
+      if logit > limit || (logit == limit && i <= Int(last)) { select(Token(i), logit) }
+    }
+  }
+
+  /// Remembers the ends' logits.
+  mutating func saveEnds() {
+    for i in ends.indices { saved[i] = self[ends[i]] }
+  }
+
+  /// Brings back the ends that were left at ``saveEnds()``.
+  mutating func restoreEnds() {
+    for i in ends.indices where saved[i] > -.infinity && self[ends[i]] == -.infinity {
+      restore(ends[i], saved[i])
+    }
+  }
+}
+
+extension [Double] {
+  /// The k-th largest of the first numbers, whose order is lost.
+  ///
+  /// - Complexity: O(count) expected.
+  fileprivate mutating func largest(_ k: Int, ofFirst count: Int) -> Double {
+    var low = 0
+    var high = count - 1
+    while low < high {
+      let pivot = self[low + (high - low) / 2]
+      var (i, j) = (low, high)
+      while i <= j {
+        while self[i] > pivot { i += 1 }
+        while self[j] < pivot { j -= 1 }
+        guard i <= j else { break }
+        swapAt(i, j)
+        i += 1
+        j -= 1
+      }
+      if k - 1 <= j {
+        high = j
+      } else if k - 1 >= i {
+        low = i
+      } else {
+        break
+      }
+    }
+    return self[k - 1]
+  }
+}

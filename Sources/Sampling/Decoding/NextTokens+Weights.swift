@@ -1,0 +1,72 @@
+// Licensed under the Apache License, Version 2.0.
+
+extension NextTokens {
+  /// Smaller vocabularies are listed at once: libm rounds a bit better, and passes gain nothing.
+  static let fewestInPasses = 1024
+
+  /// Notes ``logModelEnds``, unless it is there.
+  mutating func noteEnds() {
+    guard logModelEnds.isNaN else { return }
+    let total = weigh()
+    var sum = 0.0
+    for end in ends where self[end] > -.infinity { sum += weights[end.index] }
+    logModelEnds = min(0, LogSpace.log(sum) - LogSpace.log(total))
+  }
+
+  /// Writes exp(logit - largest) into ``weights`` and returns the sum.
+  mutating func weigh() -> Double {
+    let high = best.logit
+    guard isListed || count < Self.fewestInPasses else {
+      divideAll()
+      return DenseNumbers.exponentials(of: stored, first: count, minus: high, into: &weights)
+    }
+    var total = 0.0
+    for token in candidates {
+      let weight = LogSpace.exp(stored[token.index] - high)
+      weights[token.index] = weight
+      total += weight
+    }
+    return total
+  }
+
+  /// Entropy in nats of what ``weigh()`` wrote.
+  mutating func entropy(total: Double) -> Double {
+    var sum = 0.0
+    for token in candidates {
+      let p = weights[token.index] / total
+      if p > 0 { sum -= p * LogSpace.log(p) }
+    }
+    return sum
+  }
+
+  /// Makes the logits log-probabilities.
+  public mutating func normalize() {
+    let high = best.logit
+    let logTotal = LogSpace.log(weigh())
+    // The largest goes first: beside a huge one the logarithm of the sum would vanish.
+    for token in candidates { stored[token.index] = stored[token.index] - high - logTotal }
+    foremost = nil
+    isChanged = true
+  }
+
+  /// Draws a token in proportion to its weight.
+  ///
+  /// - Returns: the token and its log-probability.
+  public mutating func draw(
+    using choices: inout some ChoiceSource
+  ) -> (token: Token, logProbability: Double) {
+    let high = best.logit
+    if !isListed, count >= Self.fewestInPasses {
+      let total = weigh()
+      let token = Token(choices.index(weights: weights.span))
+      return (token, self[token] - high - LogSpace.log(total))
+    }
+    // The list's logits stand together, so that their exponentials are one pass too.
+    if !isListed { list() }
+    for i in listed.indices { keys[i] = stored[listed[i].index] }
+    let total = DenseNumbers.exponentials(
+      of: keys, first: listed.count, minus: high, into: &weights)
+    let token = listed[choices.index(weights: weights.span.extracting(0..<listed.count))]
+    return (token, stored[token.index] - high - LogSpace.log(total))
+  }
+}
