@@ -164,6 +164,27 @@ WIDEST double gensample_sum(const double *_Nonnull from, size_t count) {
   return ((sum[0] + sum[1]) + (sum[2] + sum[3])) + ((sum[4] + sum[5]) + (sum[6] + sum[7]));
 }
 
+WIDEST double gensample_distance(
+    const double *_Nonnull from, const double *_Nonnull weights, size_t count, double high) {
+  numbers sum = 0;
+  // Weights that far below are 0, and so their products.
+  const numbers least = -1e4;
+  size_t i = 0;
+  for (; i + 8 <= count; i += 8) {
+    numbers x, w;
+    __builtin_memcpy(&x, from + i, sizeof x);
+    __builtin_memcpy(&w, weights + i, sizeof w);
+    x -= high;
+    x = x > least ? x : least;
+    sum += w * x;
+  }
+  for (; i < count; i++) {
+    double x = from[i] - high;
+    sum[0] += weights[i] * (x > -1e4 ? x : -1e4);
+  }
+  return ((sum[0] + sum[1]) + (sum[2] + sum[3])) + ((sum[4] + sum[5]) + (sum[6] + sum[7]));
+}
+
 #pragma clang fp contract(fast)
 
 WIDEST double gensample_tail(

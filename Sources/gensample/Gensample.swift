@@ -58,7 +58,10 @@ enum Gensample {
 
   /// Says an error on standard error.
   static func tell(_ error: any Error) {
-    report("gensample: \((error as? CommandFailure)?.message ?? "\(error)")")
+    // A transform's name is its option without the hyphens.
+    let isTransform = (error as? DecodingError)?.transform != nil
+    report(
+      "gensample: \((error as? CommandFailure)?.message ?? (isTransform ? "--" : "") + "\(error)")")
   }
 
   private static func code(_ error: any Error) -> CommandFailure.Code {

@@ -49,8 +49,7 @@ enum DecodingBenchmark {
       for step in 0..<steps {
         next.setText(text, promptCount: 0)
         try next.begin(rows[step % 8])
-        try chain.apply(to: &next, using: &random)
-        sum += next.draw(using: &random).logProbability
+        sum += try chain.draw(from: &next, using: &random).logProbability
       }
     }
     // Nothing is left out as unused.

@@ -54,6 +54,11 @@ struct gensample_scan gensample_scan_logits(
 double gensample_exponentials(
     const double *_Nonnull from, size_t count, double high, double *_Nonnull to);
 
+/// The sum of weight x (number - high); no number exceeds high, and the weight of one that lies more
+/// than 1e4 below is 0.
+double gensample_distance(
+    const double *_Nonnull from, const double *_Nonnull weights, size_t count, double high);
+
 /// The sum of some numbers.
 double gensample_sum(const double *_Nonnull from, size_t count);
 

@@ -93,7 +93,12 @@ public struct Tokenizer {
 
   /// The same by a tokenizer that was made for the vocabulary: one for many texts.
   public mutating func tokens(of text: String, in vocabulary: Vocabulary) -> [Token?] {
-    pieces(of: text).map { vocabulary.token($0) }
+    pieces(of: text).enumerated().map { place, piece in
+      if let token = vocabulary.token(piece) { return token }
+      // A sign that only ever follows a word reads the same at the beginning, where no space shows.
+      guard place == 0, tokenization == .words, piece.first == " " else { return nil }
+      return vocabulary.token(String(piece.dropFirst()))
+    }
   }
 
   /// Hands over the bytes of each token of a line, which must be valid UTF-8 in NFC unless the

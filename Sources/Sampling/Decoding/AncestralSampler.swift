@@ -30,8 +30,7 @@ public struct AncestralSampler: Sendable {
     while true {
       decoding.closeIfDue(rules)
       if decoding.ending != nil { break }
-      try decoding.look(model, &next, rules, using: &choices)
-      let drawn = next.draw(using: &choices)
+      let drawn = try decoding.draw(model, &next, rules, using: &choices)
       let isEnd = next.isEnd(drawn.token)
       decoding.commit(
         model, drawn.token, logProbability: drawn.logProbability, isEnd: isEnd, rules)

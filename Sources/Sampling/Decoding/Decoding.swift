@@ -85,6 +85,17 @@ struct Decoding<Model: LanguageModel> {
     _ model: Model, _ next: inout NextTokens, _ rules: DecodingRules,
     using choices: inout some ChoiceSource
   ) throws(DecodingError) {
+    do {
+      try transform(model, &next, rules, using: &choices)
+    } catch {
+      throw error.at(choice: count + 1, behind: model.vocabulary.text(of: text))
+    }
+  }
+
+  private mutating func transform(
+    _ model: Model, _ next: inout NextTokens, _ rules: DecodingRules,
+    using choices: inout some ChoiceSource
+  ) throws(DecodingError) {
     next.setText(text, promptCount: promptCount)
     try next.begin(model, in: context)
     guard let constraint = rules.constraint else {
@@ -103,6 +114,24 @@ struct Decoding<Model: LanguageModel> {
     if constraint.automaton.finalWeights[Int(state)] == -.infinity {
       for end in next.ends { next.remove(end) }
       try next.settle(after: "the constraints")
+    }
+  }
+
+  /// A token drawn from that distribution, with its log-probability.
+  mutating func draw(
+    _ model: Model, _ next: inout NextTokens, _ rules: DecodingRules,
+    using choices: inout some ChoiceSource
+  ) throws(DecodingError) -> (token: Token, logProbability: Double) {
+    guard rules.constraint == nil else {
+      try look(model, &next, rules, using: &choices)
+      return next.draw(using: &choices)
+    }
+    do {
+      next.setText(text, promptCount: promptCount)
+      try next.begin(model, in: context)
+      return try chain.draw(from: &next, using: &choices)
+    } catch {
+      throw error.at(choice: count + 1, behind: model.vocabulary.text(of: text))
     }
   }
 

@@ -31,6 +31,15 @@ public struct DecodingError: Error, Hashable, Sendable, CustomStringConvertible 
     self.description = description
   }
 
+  /// The same, with the place where it happened: behind which text, at which choice.
+  func at(choice: Int, behind text: String) -> DecodingError {
+    guard kind == .nothingLeft || kind == .badLogit else { return self }
+    let end = text.count > 80 ? "...\(text.suffix(80))" : text
+    return DecodingError(
+      kind, transform: transform,
+      "\(description) (token \(choice), behind \(end.isEmpty ? "no text" : "'\(end)'"))")
+  }
+
   static func argument(
     _ transform: String, _ what: String, _ value: some CustomStringConvertible
   ) -> DecodingError {

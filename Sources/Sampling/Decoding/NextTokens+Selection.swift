@@ -26,7 +26,11 @@ extension NextTokens {
   private mutating func listThose(beyondBlockMaximum k: Int) {
     refresh()
     for block in highs.indices { keys[block] = highs[block] }
-    let floor = leastEqual(keys.largest(k, ofFirst: highs.count))
+    listThose(reaching: leastEqual(keys.largest(k, ofFirst: highs.count)))
+  }
+
+  /// Lists the tokens whose stored logits reach a floor.
+  private mutating func listThose(reaching floor: Double) {
     let divisor = divisor
     heap.removeAll(keepingCapacity: true)
     unsafe stored.withUnsafeBufferPointer { stored in
@@ -39,6 +43,57 @@ extension NextTokens {
     }
     startSelection()
     for token in heap { select(Token(rawValue: token), stored[Int(token)] / divisor) }
+  }
+
+  /// Keeps tokens whose weight, the largest being 1, reaches a floor; the largest ones always.
+  ///
+  /// - Complexity: O(candidates / block + kept block).
+  mutating func keep(reaching floor: Double) {
+    let floor = min(floor, 1)
+    if !isListed, count >= Self.fewestInPasses, floor > 0 {
+      refresh()
+      listThose(reaching: stored(below: floor))
+    }
+    _ = weigh()
+    for token in candidates where weights[token.index] < floor { remove(token) }
+  }
+
+  /// The same, of a floor that depends on the weight of all tokens together, and moves at most as
+  /// fast.
+  mutating func keep(reaching floor: (_ total: Double) -> Double) {
+    if !isListed, count >= Self.fewestInPasses {
+      refresh()
+      let (total, slack) = nucleus.total(of: stored, high: high, divisor: divisor)
+      let (low, high) = (floor(total - slack), floor(total + slack))
+      // Where no token lies between, all totals within the bounds keep the same.
+      if !hasStored(
+        from: stored(below: min(low, high, 1)), to: stored(above: min(max(low, high), 1)))
+      {
+        return keep(reaching: floor(total))
+      }
+    }
+    keep(reaching: floor(weigh()))
+  }
+
+  /// A stored logit that none of such a weight lies below.
+  private func stored(below weight: Double) -> Double {
+    weight > 0 ? distant(weight) - margin : -.infinity
+  }
+
+  /// A stored logit that none of such a weight lies above.
+  private func stored(above weight: Double) -> Double {
+    weight > 0 ? distant(weight) + margin : -.infinity
+  }
+
+  private func distant(_ weight: Double) -> Double { high + divisor * LogSpace.log(weight) }
+
+  /// What rounding may move the logit of a weight by, generously.
+  private var margin: Double { abs(high) * 0x1p-45 + divisor * 1e-10 }
+
+  private func hasStored(from low: Double, to high: Double) -> Bool {
+    highs.indices.contains { block in
+      highs[block] >= low && places(of: block).contains { stored[$0] >= low && stored[$0] <= high }
+    }
   }
 
   /// Keeps the smallest set of the most probable tokens whose share of the probability reaches a
@@ -73,6 +128,31 @@ extension NextTokens {
     }
     let kept = moveFirst(reaching: goal, byWeight: true)
     if kept > 0 { keep(through: heap[kept - 1]) }
+  }
+
+  /// Draws from the smallest set of the most probable tokens whose share of the probability reaches a
+  /// mass, as if it were kept first; what is left does not change where no list of it is needed.
+  ///
+  /// - Complexity: O(candidates) expected.
+  mutating func draw(
+    reaching mass: Double, using choices: inout some ChoiceSource
+  ) -> (token: Token, logProbability: Double) {
+    if !isListed, count >= Self.fewestInPasses, mass > 0, mass < 1 {
+      refresh()
+      if let kept = nucleus.find(
+        reaching: mass, in: stored, highs: highs, high: high, divisor: divisor)
+      {
+        let weights = nucleus.weights.span.extracting(0..<kept)
+        let place = choices.index(weights: weights)
+        let total = DenseNumbers.sum(nucleus.weights.span, 0..<kept)
+        return (
+          Token(rawValue: nucleus.tokens[place]),
+          nucleus.logits[place] - high / divisor - LogSpace.log(total)
+        )
+      }
+    }
+    if mass < 1 { keepFirst(reaching: mass) }
+    return draw(using: &choices)
   }
 
   /// Moves the first tokens of ``heap``, one at least, until their weights reach a goal, to its

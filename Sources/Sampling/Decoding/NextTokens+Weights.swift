@@ -31,12 +31,18 @@ extension NextTokens {
 
   /// Entropy in nats of what ``weigh()`` wrote.
   mutating func entropy(total: Double) -> Double {
-    var sum = 0.0
-    for token in candidates {
-      let p = weights[token.index] / total
-      if p > 0 { sum -= p * LogSpace.log(p) }
+    let high = best.logit
+    var distance = 0.0
+    if isListed {
+      for token in listed where weights[token.index] > 0 {
+        distance += weights[token.index] * (stored[token.index] - high)
+      }
+    } else {
+      divideAll()
+      distance = DenseNumbers.distance(of: stored, minus: high, weights: weights)
     }
-    return sum
+    // - sum of p log p, with log p = distance - log total.
+    return max(0, LogSpace.log(total) - distance / total)
   }
 
   /// Makes the logits log-probabilities.

@@ -145,6 +145,19 @@ public struct NextTokens: Sendable {
     try begin(DenseNumbers.scan(stored, highs: &highs))
   }
 
+  /// Begins a step with some tokens alone, in ascending order.
+  ///
+  /// - Throws: where a logit is not a number or plus infinity, or all are minus infinity.
+  mutating func begin(
+    alone tokens: some Sequence<(token: Token, logit: Double)>
+  ) throws(DecodingError) {
+    startSelection()
+    for (token, logit) in tokens { select(token, logit) }
+    logModelEnds = .nan
+    isChanged = true
+    try settle(after: nil)
+  }
+
   private mutating func begin(_ scan: DenseNumbers.Scan) throws(DecodingError) {
     isListed = false
     isPartial = false

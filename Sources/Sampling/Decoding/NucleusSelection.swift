@@ -10,11 +10,19 @@ struct NucleusSelection: Sendable {
   private(set) var tokens: [UInt32]
   /// Their logits after division.
   private(set) var logits: [Double]
-  private var weights: [Double]
+  /// Their weights, the largest of all tokens weighing 1.
+  private(set) var weights: [Double]
   /// A bit a token: whether it stands above the cut.
   private var marks: [UInt64]
   private var buckets: [Double]
   private var places: [Int] = []
+  /// The bucket of each.
+  private var bins: [UInt16]
+  /// How many block maxima and how many other tokens of a sample fall into each bin by distance.
+  private var maxima: [Double]
+  private var others: [Double]
+  /// The weight of a token in the middle of each bin.
+  private let binWeights: [Double]
 
   private static let bucketCount = 1024
   /// How much of what a nucleus leaves out is looked for below the cut: enough that few tokens stand
@@ -25,6 +33,8 @@ struct NucleusSelection: Sendable {
   /// The farthest cut in nats: beyond it all weights together are nothing, and single precision
   /// still holds each.
   private static let farthest = 80.0
+  /// How wide the bins of the sample are in nats: the cut need not be nearer than that.
+  private static let binWidth = 0.25
 
   /// Room for a vocabulary.
   init(count: Int) {
@@ -33,6 +43,12 @@ struct NucleusSelection: Sendable {
     weights = logits
     marks = [UInt64](repeating: 0, count: 2 * ((count + 127) / 128))
     buckets = [Double](repeating: 0, count: Self.bucketCount)
+    bins = [UInt16](repeating: 0, count: count)
+    binWeights = (0..<Int(Self.farthest / Self.binWidth)).map {
+      LogSpace.exp(-(Double($0) + 0.5) * Self.binWidth)
+    }
+    maxima = [Double](repeating: 0, count: binWeights.count)
+    others = maxima
     places.reserveCapacity(Self.mostInOrder)
   }
 
@@ -59,15 +75,11 @@ struct NucleusSelection: Sendable {
     let count = collect(stored, divisor)
     let top = high / divisor
     let head = DenseNumbers.exponentials(of: logits, first: count, minus: top, into: &weights)
-    // Differences of logits are rounded too, and so is the sum.
-    let slack =
-      tail * (DenseNumbers.tailError.relative + 0x1p-50 * (abs(top) + 120)) + head * 1e-13
-      + Double(stored.count) * DenseNumbers.tailError.absolute
+    let slack = Self.slack(ofTail: tail, count: stored.count, top: top) + head * 1e-13
     let (least, most) = (mass * (head + tail - slack), mass * (head + tail + slack))
     guard head >= most else { return nil }
 
-    let scale = Double(Self.bucketCount) / (distance * (1 + 0x1p-20))
-    fillBuckets(count, top, scale)
+    fillBuckets(count, top, Double(Self.bucketCount) / (distance * (1 + 0x1p-20)))
     // The bucket in which the sum reaches the goal.
     var sum = 0.0
     var last = 0
@@ -75,7 +87,7 @@ struct NucleusSelection: Sendable {
       sum += buckets[last]
       last += 1
     }
-    guard orderPlaces(of: last, count, top, scale) else { return nil }
+    guard orderPlaces(of: last, count) else { return nil }
     for place in places {
       let before = sum
       sum += weights[place]
@@ -90,70 +102,99 @@ struct NucleusSelection: Sendable {
     return nil
   }
 
+  /// The total weight of all tokens, the largest weighing 1, and by how much it may be off.
+  mutating func total(
+    of stored: [Double], high: Double, divisor: Double
+  ) -> (weight: Double, slack: Double) {
+    let weight = DenseNumbers.tail(
+      of: stored, minus: high, times: log2OfE / divisor, below: .infinity, marks: &marks)
+    return (weight, Self.slack(ofTail: weight, count: stored.count, top: high / divisor))
+  }
+
+  /// By how much a sum in single precision may be off, differences of logits being rounded too.
+  private static func slack(ofTail tail: Double, count: Int, top: Double) -> Double {
+    tail * (DenseNumbers.tailError.relative + 0x1p-50 * (abs(top) + 120))
+      + Double(count) * DenseNumbers.tailError.absolute
+  }
+
   /// How far below the largest logit those begin that together have but a part of the share left out;
   /// `nil` where half of the tokens or more stand above.
   private mutating func distance(
     leaving share: Double, in stored: [Double], highs: [Double], high: Double, divisor: Double
   ) -> Double? {
+    for bin in binWeights.indices {
+      maxima[bin] = 0
+      others[bin] = 0
+    }
+    let sampled = sample(stored, highs: highs, high: high, scale: 1 / (Self.binWidth * divisor))
     // The block maxima hold most of the mass; for the others stand a thousand of them.
-    let blocks = highs.count
+    let each = Double(stored.count - highs.count) / max(1, sampled)
+    var total = 0.0
+    for bin in binWeights.indices { total += mass(of: bin, each) }
+    var last = binWeights.count - 1
+    var sum = 0.0
+    while last > 0, sum + mass(of: last, each) <= Self.tailShare * share * total {
+      sum += mass(of: last, each)
+      last -= 1
+    }
+    let above = others[...last].reduce(0, +)
+    return 2 * above <= sampled ? Double(last + 1) * Self.binWidth : nil
+  }
+
+  private func mass(of bin: Int, _ each: Double) -> Double {
+    binWeights[bin] * (maxima[bin] + each * others[bin])
+  }
+
+  /// Counts block maxima, and about a thousand other tokens, by their distances from the largest.
+  ///
+  /// - Returns: how many other tokens were counted.
+  private mutating func sample(
+    _ stored: [Double], highs: [Double], high: Double, scale: Double
+  ) -> Double {
     let width = DenseNumbers.blockCount
-    let drawn = min(width / 2, max(1, 1024 / blocks))
-    var sampled = blocks
-    unsafe logits.withUnsafeMutableBufferPointer { logits in
+    let drawn = min(width / 2, max(1, 1024 / highs.count))
+    let farthest = Double(binWeights.count - 1)
+    var sampled = 0.0
+    // The smaller first: a removed token's distance is no whole number.
+    func bin(_ logit: Double) -> Int { Int(min(farthest, (high - logit) * scale)) }
+    unsafe others.withUnsafeMutableBufferPointer { others in
       unsafe stored.withUnsafeBufferPointer { stored in
-        unsafe highs.withUnsafeBufferPointer { highs in
-          for block in 0..<blocks {
-            let largest = unsafe highs[block]
-            unsafe logits[block] = (largest - high) / divisor
-            // A stretch that moves from block to block, so that no period of the vocabulary matters.
-            let first = block * width + 29 * block % (width - drawn)
-            var place = first
-            while place < min(first + drawn, stored.count) {
-              let logit = unsafe stored[place]
-              unsafe logits[sampled] = (logit - high) / divisor
-              sampled += logit < largest ? 1 : 0
-              place += 1
+        for block in highs.indices {
+          let largest = highs[block]
+          maxima[bin(largest)] += 1
+          // A stretch that moves from block to block, so that no period of the vocabulary matters.
+          let first = block * width + 29 * block % (width - drawn)
+          var place = first
+          while place < min(first + drawn, stored.count) {
+            let logit = unsafe stored[place]
+            let isOther = logit < largest ? 1.0 : 0
+            unsafe others[bin(logit)] += isOther
+            sampled += isOther
+            place += 1
+          }
+        }
+      }
+    }
+    return sampled
+  }
+
+  /// Adds weights up by how far their logits lie below the top.
+  private mutating func fillBuckets(_ count: Int, _ top: Double, _ scale: Double) {
+    let last = Double(Self.bucketCount - 1)
+    unsafe buckets.withUnsafeMutableBufferPointer { buckets in
+      for i in buckets.indices { unsafe buckets[i] = 0 }
+      unsafe bins.withUnsafeMutableBufferPointer { bins in
+        unsafe logits.withUnsafeBufferPointer { logits in
+          unsafe weights.withUnsafeBufferPointer { weights in
+            for i in 0..<count {
+              let bucket = unsafe Int(min(last, (top - logits[i]) * scale))
+              unsafe bins[i] = UInt16(truncatingIfNeeded: bucket)
+              unsafe buckets[bucket] += weights[i]
             }
           }
         }
       }
     }
-    _ = DenseNumbers.exponentials(of: logits, first: sampled, minus: 0, into: &weights)
-    let each = Double(stored.count - blocks) / Double(max(1, sampled - blocks))
-    for i in blocks..<sampled { weights[i] *= each }
-    let scale = Double(Self.bucketCount) / Self.farthest
-    fillBuckets(sampled, 0, scale)
-    let total = DenseNumbers.sum(weights.span, 0..<sampled)
-    var last = Self.bucketCount - 1
-    var sum = 0.0
-    while last > 0, sum + buckets[last] <= Self.tailShare * share * total {
-      sum += buckets[last]
-      last -= 1
-    }
-    let distance = Double(last + 1) / scale
-    var above = 0
-    for i in blocks..<sampled where logits[i] >= -distance { above += 1 }
-    return 2 * above <= sampled - blocks ? distance : nil
-  }
-
-  /// Adds weights up by how far their logits lie below the top.
-  private mutating func fillBuckets(_ count: Int, _ top: Double, _ scale: Double) {
-    unsafe buckets.withUnsafeMutableBufferPointer { buckets in
-      for i in buckets.indices { unsafe buckets[i] = 0 }
-      unsafe logits.withUnsafeBufferPointer { logits in
-        unsafe weights.withUnsafeBufferPointer { weights in
-          for i in 0..<count {
-            unsafe buckets[Self.bucket((top - logits[i]) * scale)] += weights[i]
-          }
-        }
-      }
-    }
-  }
-
-  private static func bucket(_ place: Double) -> Int {
-    // The smaller first: a removed token's distance is no whole number.
-    Int(min(Double(bucketCount - 1), place))
   }
 
   /// Writes what is marked.
@@ -183,11 +224,10 @@ struct NucleusSelection: Sendable {
   }
 
   /// Puts the tokens of a bucket in their order; false where they are too many.
-  private mutating func orderPlaces(
-    of bucket: Int, _ count: Int, _ top: Double, _ scale: Double
-  ) -> Bool {
+  private mutating func orderPlaces(of bucket: Int, _ count: Int) -> Bool {
     places.removeAll(keepingCapacity: true)
-    for i in 0..<count where Self.bucket((top - logits[i]) * scale) == bucket {
+    let bucket = UInt16(truncatingIfNeeded: bucket)
+    for i in 0..<count where bins[i] == bucket {
       guard places.count < Self.mostInOrder else { return false }
       places.append(i)
       var here = places.count - 1
@@ -206,11 +246,14 @@ struct NucleusSelection: Sendable {
     var kept = 0
     unsafe tokens.withUnsafeMutableBufferPointer { tokens in
       unsafe logits.withUnsafeMutableBufferPointer { logits in
-        for i in 0..<count {
-          let (token, logit) = unsafe (tokens[i], logits[i])
-          unsafe tokens[kept] = token
-          unsafe logits[kept] = logit
-          kept += logit > limit || (logit == limit && i <= last) ? 1 : 0
+        unsafe weights.withUnsafeMutableBufferPointer { weights in
+          for i in 0..<count {
+            let (token, logit) = unsafe (tokens[i], logits[i])
+            unsafe tokens[kept] = token
+            unsafe logits[kept] = logit
+            unsafe weights[kept] = weights[i]
+            kept += logit > limit || (logit == limit && i <= last) ? 1 : 0
+          }
         }
       }
     }

@@ -14,10 +14,14 @@ public struct TransformChain: Sendable {
   public var explains = false
   /// What each of them removed at the last step, if the chain explains.
   public private(set) var removals: [Removal] = []
+  /// The mass of the nucleus that ends the chain; `nil` where another transform does, or it keeps the
+  /// ends.
+  private var finalMass: Double?
 
   /// A chain; none changes nothing.
   public init(_ transforms: [any NextTokenTransform] = []) {
     self.transforms = transforms
+    if let nucleus = transforms.last as? Nucleus, !nucleus.keepsEnd { finalMass = nucleus.mass }
   }
 
   /// Whether one of them draws.
@@ -40,6 +44,30 @@ public struct TransformChain: Sendable {
       try next.settle(after: transforms[i].name)
       if let snapshot { removals.append(next.removal(by: transforms[i].name, since: snapshot)) }
     }
+  }
+
+  /// Applies all of them in order and draws a token from what they leave.
+  ///
+  /// A nucleus at the end is drawn from without a list of its tokens, so what is left afterwards is
+  /// not said.
+  ///
+  /// **Keeps.** The law of ``apply(to:using:)`` and then ``NextTokens/draw(using:)``.
+  ///
+  /// - Returns: the token and its log-probability after the whole chain.
+  /// - Throws: as ``apply(to:using:)``.
+  public mutating func draw(
+    from next: inout NextTokens, using choices: inout some ChoiceSource
+  ) throws(DecodingError) -> (token: Token, logProbability: Double) {
+    guard let mass = finalMass, !explains else {
+      try apply(to: &next, using: &choices)
+      return next.draw(using: &choices)
+    }
+    noteEnds(&next)
+    for i in transforms.indices.dropLast() {
+      transforms[i].apply(to: &next, using: &choices)
+      try next.settle(after: transforms[i].name)
+    }
+    return next.draw(reaching: mass, using: &choices)
   }
 
   /// Notes the model's own probability of ending, where one of them asks for it.

@@ -75,6 +75,19 @@ package enum DenseNumbers {
     }
   }
 
+  /// The sum of weight x (number - high) over all numbers of a positive weight, none above high.
+  package static func distance(
+    of numbers: [Double], minus high: Double, weights: [Double]
+  ) -> Double {
+    precondition(weights.count >= numbers.count, "a weight for each number")
+    return unsafe numbers.withUnsafeBufferPointer { numbers in
+      unsafe weights.withUnsafeBufferPointer { weights in
+        guard let from = numbers.baseAddress, let by = weights.baseAddress else { return 0 }
+        return unsafe gensample_distance(from, by, numbers.count, high)
+      }
+    }
+  }
+
   /// The sum of some of the numbers.
   package static func sum(_ numbers: borrowing Span<Double>, _ range: Range<Int>) -> Double {
     precondition(range.lowerBound >= 0 && range.upperBound <= numbers.count, "a range within")

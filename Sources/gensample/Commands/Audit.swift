@@ -11,9 +11,15 @@ enum Audit: Command {
   static let discussion = """
     Tells with which probability a decoder never ends, and in which loops. Greedy decoding, and
     sampling under transforms that read the model's distribution alone, are computed from the
-    model's contexts: never_ends is exact, up to the error said beside it. Self-terminating wrappers
-    are proven to end. All else is run --runs times, and never_ends lies in the interval, at a
-    confidence of 99 %. What would cure a decoder that never ends is said too.
+    model's contexts: never_ends is exact, up to the error said beside it. With --stop-loops a loop
+    does not go on for ever where the detector sees its round. Self-terminating wrappers are proven
+    to end, and so are texts under constraints, which are closed within --max-tokens. Decoders that
+    draw are else run --runs times, and never_ends lies in the interval, at a confidence of 99 %: what
+    never ends is cut, what is cut may end later. Beam, contrastive search and greedy decoding with
+    penalties make one text; if it is cut, nothing is known.
+
+    What would cure a decoder that never ends is said too: of each k, mass P and floor E the least
+    change by which it ends for sure, all other options as they are.
 
         gensample audit --strategy greedy
         gensample audit --top-k 4 --picture survival.svg
@@ -32,9 +38,9 @@ enum Audit: Command {
       Option("picture", "PATH", "draw the share of texts that go on, by tokens, as SVG"),
       Option("loops", "N", "how many loops are shown (default 10)"),
     ]
-    + DecodingOptions.limits.filter { $0.name != "max-seconds" } + Beam.search
-    + DecodingOptions.truncations + DecodingOptions.copies + DecodingOptions.penalties
-    + DecodingOptions.termination.filter { $0.name != "stop-loops" }
+    + DecodingOptions.limits.filter { $0.name != "max-seconds" } + TargetOptions.statements
+    + Beam.search + Greedy.contrastive + DecodingOptions.truncations + DecodingOptions.copies
+    + DecodingOptions.penalties + DecodingOptions.termination
     + [
       OutputOptions.format, OutputOptions.output, OutputOptions.quiet, OutputOptions.progress,
     ]
@@ -49,6 +55,10 @@ enum Audit: Command {
     let strategy = try arguments.choice("strategy", as: Strategy.self) ?? .sample
     if strategy != .beam, let option = Beam.search.first(where: { arguments.has($0.name) }) {
       throw CommandFailure.usage("--\(option.name) is for --strategy beam")
+    }
+    if strategy != .greedy, let option = Greedy.contrastive.first(where: { arguments.has($0.name) })
+    {
+      throw CommandFailure.usage("--\(option.name) is for --strategy greedy")
     }
     if strategy != .sample {
       let truncation = DecodingOptions.truncations.first { arguments.has($0.name) }
@@ -80,8 +90,13 @@ enum Audit: Command {
     Interruption.watch {}
     let progress = try ProgressOptions(arguments)
     var audit = AuditReport(
-      model: model, modelName: modelName, strategy: strategy, rules: rules, shown: shown)
-    if strategy != .beam, rules.transforms.dependsOnLogitsAlone, rules.stopTexts.texts.isEmpty {
+      model: model, modelName: modelName, strategy: strategy, rules: rules,
+      search: (Beam.search + Greedy.contrastive).filter { arguments.has($0.name) }.map {
+        "\($0.name) \(arguments.text($0.name) ?? "")"
+      }, shown: shown)
+    if strategy != .beam, !arguments.has("contrastive"), rules.constraint == nil,
+      rules.transforms.dependsOnLogitsAlone, rules.stopTexts.texts.isEmpty
+    {
       let decoder = Decoder(
         model: model, strategy: strategy, rules: rules, limit: limit, progress: progress)
       let texts = [prompt] + (others ?? [])
@@ -91,7 +106,7 @@ enum Audit: Command {
         try compute(decoder, &audit, prompt, others) {
           try ContextChain(
             automaton, decoder.chosen, transforms: $0, stops: rules.stops,
-            roots: $1 ? [roots[0]] : roots, limit: limit,
+            roots: $1.isPromptAlone ? [roots[0]] : roots, cut: $1.cut, limit: limit,
             isCancelled: { Interruption.signal != nil }, watch: $2)
         }
       } else {
@@ -101,7 +116,7 @@ enum Audit: Command {
         try compute(decoder, &audit, prompt, others) {
           try ContextChain(
             model, decoder.chosen, transforms: $0, stops: rules.stops,
-            roots: $1 ? [roots[0]] : roots, limit: limit,
+            roots: $1.isPromptAlone ? [roots[0]] : roots, cut: $1.cut, limit: limit,
             isCancelled: { Interruption.signal != nil }, watch: $2)
         }
       }
@@ -160,19 +175,25 @@ enum Audit: Command {
     var chosen: ContextChoice { strategy == .greedy ? .greedy : .sampled }
   }
 
-  /// Makes the chain of some transforms, from the prompt alone or from all, telling how far it is.
-  private typealias Exploration<Context: Hashable & Sendable> = (
-    _ transforms: [any NextTokenTransform], _ isPromptAlone: Bool, _ watch: (Int) -> Void
+  /// From where a chain is explored, and what its thresholds are about.
+  private struct Exploration {
+    var isPromptAlone: Bool
+    var cut: Int?
+  }
+
+  /// Makes the chain of some transforms, telling how far it is.
+  private typealias Explorer<Context: Hashable & Sendable> = (
+    _ transforms: [any NextTokenTransform], _ exploration: Exploration, _ watch: (Int) -> Void
   ) throws -> ContextChain<Context>
 
   private static func compute<Context>(
     _ decoder: Decoder, _ audit: inout AuditReport, _ prompt: TokenSequence,
-    _ others: [TokenSequence]?, _ explore: Exploration<Context>
+    _ others: [TokenSequence]?, _ explore: Explorer<Context>
   ) throws {
     let analysis = try analyse(
-      decoder, decoder.rules.transforms.transforms, isPromptAlone: false, explore)
+      decoder, decoder.rules.transforms.transforms, Exploration(isPromptAlone: false), explore)
     audit.exact(analysis, prompt: prompt, prompts: others)
-    if analysis.neverEnds[analysis.chain.roots[0]] > 0, analysis.chain.isComplete {
+    if audit.neverEnds.upperBound > 0, analysis.chain.isComplete {
       audit.cures = try cures(decoder, analysis, explore)
     }
     if !analysis.chain.isComplete, decoder.strategy == .sample,
@@ -195,8 +216,8 @@ enum Audit: Command {
   }
 
   private static func analyse<Context>(
-    _ decoder: Decoder, _ transforms: [any NextTokenTransform], isPromptAlone: Bool,
-    _ explore: Exploration<Context>
+    _ decoder: Decoder, _ transforms: [any NextTokenTransform], _ exploration: Exploration,
+    _ explore: Explorer<Context>
   ) throws -> TerminationAnalysis<Context> {
     // Contexts are what some n-gram below the model's order is.
     let most = max(1, decoder.model.counts.dropLast().reduce(1, +))
@@ -204,59 +225,85 @@ enum Audit: Command {
     let progress = Progress(
       decoder.progress.mode, unit: "contexts", total: most, done: { count.value })
     defer { progress.finish() }
-    return TerminationAnalysis(try explore(transforms, isPromptAlone) { count.value = $0 })
+    return TerminationAnalysis(try explore(transforms, exploration) { count.value = $0 })
   }
 
   /// The smallest changes by which the decoder ends for sure.
   private static func cures<Context>(
-    _ decoder: Decoder, _ looping: TerminationAnalysis<Context>, _ explore: Exploration<Context>
+    _ decoder: Decoder, _ looping: TerminationAnalysis<Context>, _ explore: Explorer<Context>
   ) throws -> [AuditReport.Cure] {
     let rules = decoder.rules
     // The least epsilon by which the end is more probable than not when --max-tokens cuts.
     let least = 1 - LogSpace.exp(LogSpace.log(0.5) / Double(rules.maxTokens))
     // Printed with nine digits, it must not be rounded down.
     let epsilon = min(1, least * (1 + 1e-8))
-    var cures = [
-      AuditReport.Cure(
-        option: "non-monotone", value: epsilon,
-        says: "any EPS above 0 ends for sure, this one more often than not within --max-tokens")
-    ]
-    var transforms = rules.transforms.transforms
+    let wrapper = AuditReport.Cure(
+      option: "non-monotone", value: epsilon,
+      says: "any EPS above 0 ends for sure, this one more often than not within --max-tokens")
+    let transforms = rules.transforms.transforms
     // At temperature 0 one token is left, which no truncation decides.
     let isCold = transforms.contains { ($0 as? Temperature)?.temperature == 0 }
-    guard decoder.strategy == .sample, !isCold else { return cures }
-    cures.insert(
-      AuditReport.Cure(option: "keep-end", value: nil, says: "no truncation drops the end"), at: 0)
-    let place = transforms.lastIndex { $0 is TopK || $0 is Nucleus || $0 is EpsilonCutoff }
-    guard let place, transforms.count(where: { $0 is any Truncation }) == 1 else { return cures }
+    guard decoder.strategy == .sample, !isCold else { return [wrapper] }
+    var cures: [AuditReport.Cure] = []
+    for place in transforms.indices {
+      if let cure = try cure(at: place, decoder, looping, explore) { cures.append(cure) }
+    }
+    return cures + [
+      AuditReport.Cure(option: "keep-end", value: nil, says: "no truncation drops the end"),
+      wrapper,
+    ]
+  }
+
+  /// The smallest change of one transform by which the decoder ends for sure, all others as they are;
+  /// `nil` where there is none, or it is not known.
+  private static func cure<Context>(
+    at place: Int, _ decoder: Decoder, _ looping: TerminationAnalysis<Context>,
+    _ explore: Explorer<Context>
+  ) throws -> AuditReport.Cure? {
+    var transforms = decoder.rules.transforms.transforms
+    guard
+      transforms[place] is TopK || transforms[place] is Nucleus
+        || transforms[place] is EpsilonCutoff
+    else { return nil }
+    let here = Exploration(isPromptAlone: true, cut: place)
+    if transforms.count(where: { $0 is any Truncation }) > 1 {
+      // What loops without it loops however it is changed.
+      var others = transforms
+      others.remove(at: place)
+      let without = try analyse(decoder, others, Exploration(isPromptAlone: true), explore)
+      guard without.loops.isEmpty else { return nil }
+    }
     var analysis = looping
+    if !(transforms[place] is TopK), transforms.count > 1 {
+      analysis = try analyse(decoder, transforms, here, explore)
+    }
     while true {
       let cure: AuditReport.Cure
       switch transforms[place] {
       case let top as TopK:
-        guard top.k < decoder.model.vocabulary.count else { return cures }
+        guard top.k < decoder.model.vocabulary.count else { return nil }
         transforms[place] = try TopK(top.k + 1, keepsEnd: top.keepsEnd)
         cure = AuditReport.Cure(
           option: "top-k", value: Double(top.k + 1), says: "the smallest above the one given")
       case let nucleus as Nucleus:
         // A mass that is reached lets nothing more in; the next number above it does.
         let mass = max(nucleus.mass, analysis.largestMassThatLoops ?? 0) + massStep
-        guard mass < 1 else { return cures }
+        guard mass < 1 else { return nil }
         transforms[place] = try Nucleus(mass, keepsEnd: nucleus.keepsEnd)
         cure = AuditReport.Cure(
           option: "top-p", value: mass, says: "the smallest above the one given, to 1e-9")
       case let cutoff as EpsilonCutoff:
         let floor = min(cutoff.epsilon, analysis.smallestFloorThatLoops ?? 0) - massStep
-        guard floor > 0 else { return cures }
+        guard floor > 0 else { return nil }
         transforms[place] = try EpsilonCutoff(floor, keepsEnd: cutoff.keepsEnd)
         cure = AuditReport.Cure(
           option: "epsilon", value: floor, says: "the largest below the one given, to 1e-9")
-      default: return cures
+      default: return nil
       }
-      analysis = try analyse(decoder, transforms, isPromptAlone: true, explore)
+      analysis = try analyse(decoder, transforms, here, explore)
       // What is no longer known is no cure.
-      guard analysis.chain.isComplete else { return cures }
-      if analysis.loops.isEmpty { return [cure] + cures }
+      guard analysis.chain.isComplete else { return nil }
+      if analysis.loops.isEmpty { return cure }
     }
   }
 
@@ -266,32 +313,35 @@ enum Audit: Command {
   /// How many of some runs were cut.
   private static func cutShare(
     _ model: NGramModel, _ strategy: Strategy, _ arguments: Arguments, _ rules: DecodingRules,
-    _ prompt: TokenSequence, runs: Int, seed: UInt64, _ options: ProgressOptions
+    _ prompt: TokenSequence, runs most: Int, seed: UInt64, _ options: ProgressOptions
   ) throws -> AuditReport.Runs {
+    func runs(_ decoded: DecodedText?) -> AuditReport.Runs {
+      var runs = AuditReport.Runs(isDrawn: false)
+      if let decoded { runs.add(decoded) }
+      return runs
+    }
     switch strategy {
     case .greedy:
-      let decoded = try GreedyDecoder(rules).decode(model, after: prompt)
-      return AuditReport.Runs(cut: decoded.isFinished ? 0 : 1, count: 1, isDrawn: false)
+      return runs(try Greedy.decoder(arguments, rules, model, prompt)({ _ in }))
     case .beam:
-      let best = try Beam.search(arguments, rules, model).decode(model, after: prompt).first
-      return AuditReport.Runs(
-        cut: best?.decoded.isFinished == true ? 0 : 1, count: 1, isDrawn: false)
+      return runs(
+        try Beam.search(arguments, rules, model).decode(model, after: prompt).first?.decoded)
     case .sample:
       let sampler = AncestralSampler(rules)
       let random = Philox(seed: seed)
       let count = SharedCount()
-      let progress = Progress(options.mode, unit: "texts", total: runs, done: { count.value })
+      let progress = Progress(options.mode, unit: "texts", total: most, done: { count.value })
       defer { progress.finish() }
-      var cut = 0
-      for run in 0..<runs where Interruption.signal == nil {
+      var runs = AuditReport.Runs(isDrawn: true)
+      for run in 0..<most where Interruption.signal == nil {
         var choices = RandomChoices(random.stream(UInt64(run)))
         let decoded = try sampler.draw(from: model, after: prompt, using: &choices)
         // The run at hand is cut by whoever stops it.
         if Interruption.signal != nil { break }
-        if !decoded.isFinished { cut += 1 }
+        runs.add(decoded)
         count.value += 1
       }
-      return AuditReport.Runs(cut: cut, count: count.value, isDrawn: true)
+      return runs
     }
   }
 }

@@ -18,10 +18,16 @@ enum Beam: Command {
     places of the source that hold it. With --alternatives N a line says what else could stand at a
     place of the best text: the probability, the token, and the best text that has it, by tabs.
 
+    With --stochastic the beam is ranked by log-probabilities that Gumbel noise perturbs: the --width
+    texts that it finds are draws without replacement, as those of 'sample --without-replacement'
+    with the same seed, with log_drawn and log_inclusion. Texts differ in their tokens or in what
+    ended them; two may read alike, which is said.
+
         gensample beam --prompt "It was" --alternatives 5 --at 2
         gensample beam --prompt "It was" --width 8 --length-penalty 1 --best 3
         gensample beam --include sea --include storm --length 6..12
         gensample beam --width 6 --groups 3 --diversity 2 --best 6
+        gensample beam --stochastic --width 20 --max-tokens 8
     """
   /// What is said of the search itself.
   static let search = [
@@ -39,6 +45,10 @@ enum Beam: Command {
 
   static let options =
     DecodingOptions.limits + TargetOptions.statements + search + [
+      Option(
+        flag: "stochastic",
+        "draw --width distinct texts, each with its probability of being among them"),
+      Option("seed", "N", "the same seed gives the same texts (default: a random one, printed)"),
       Option("best", "N", "how many texts are printed, at most those finished (default 1)"),
       Option(
         "alternatives", "N",
@@ -68,10 +78,16 @@ enum Beam: Command {
     guard count == nil || !arguments.has("best") else {
       throw CommandFailure.usage("--alternatives prints one text each; leave --best out")
     }
+    let stochastic = try stochastic(arguments, rules, search)
     Interruption.watch {}
     let results = try DecodingResults(
       arguments, command: name, modelName: modelName, model: model, rules: rules,
       prompt: prompt)
+    if let stochastic {
+      return try stochastic.run.write(to: results, model, after: prompt, seed: stochastic.seed) {
+      } drawn: {
+      }
+    }
     if let count {
       do {
         for one in try search.alternatives(count, at: place ?? 1, in: model, after: prompt) {
@@ -86,6 +102,28 @@ enum Beam: Command {
       try results.write(result.decoded, beam: result)
     }
     try results.finish()
+  }
+
+  /// What draws a stochastic beam, and its seed; `nil` where none is asked for.
+  private static func stochastic(
+    _ arguments: Arguments, _ rules: DecodingRules, _ search: BeamSearch
+  ) throws -> (run: DistinctRun, seed: UInt64)? {
+    guard arguments.has("stochastic") else {
+      guard !arguments.has("seed") else {
+        throw CommandFailure.usage("--seed is for --stochastic; without it a beam draws nothing")
+      }
+      return nil
+    }
+    let ranking = self.search.map(\.name).filter { $0 != "width" } + ["best", "alternatives"]
+    if let other = ranking.first(where: arguments.has) {
+      throw CommandFailure.usage(
+        "--stochastic and --\(other) exclude each other: a stochastic beam is ranked by perturbed "
+          + "log-probabilities alone, and prints all its texts")
+    }
+    return (
+      try DistinctRun(rules, count: search.width, of: "width", option: "stochastic"),
+      try arguments.seed("seed") ?? UInt64.random(in: 0...UInt64.max)
+    )
   }
 
   /// The search that the options write down.

@@ -22,12 +22,16 @@ enum Greedy: Command {
         gensample greedy --prompt "It was" --no-repeat-ngram 3 --include sea
         gensample greedy --prompt "It was" --contrastive 5,0.6
     """
+  /// What is said of contrastive search.
+  static let contrastive = [
+    Option("contrastive", "K,A", "contrastive search among K tokens, resemblance weighing A"),
+    Option(
+      "contrastive-window", "N", "it looks back at the last N tokens' places (default 256)"),
+  ]
+
   static let options =
-    DecodingOptions.limits + TargetOptions.statements + [
-      Option("contrastive", "K,A", "contrastive search among K tokens, resemblance weighing A"),
-      Option(
-        "contrastive-window", "N", "it looks back at the last N tokens' places (default 256)"),
-    ] + DecodingOptions.drafting + DecodingOptions.copies + DecodingOptions.penalties
+    DecodingOptions.limits + TargetOptions.statements + contrastive + DecodingOptions.drafting
+    + DecodingOptions.copies + DecodingOptions.penalties
     + DecodingOptions.termination.filter { $0.name != "keep-end" } + DecodingOptions.output
 
   static func run(_ arguments: Arguments) throws {
@@ -64,7 +68,8 @@ enum Greedy: Command {
     try results.finish(draft: tally)
   }
 
-  private static func decoder(
+  /// The decoder that the options write down.
+  static func decoder(
     _ arguments: Arguments, _ rules: DecodingRules, _ model: NGramModel, _ prompt: TokenSequence
   ) throws -> ((Token) -> Void) throws -> DecodedText {
     guard let text = arguments.text("contrastive") else {

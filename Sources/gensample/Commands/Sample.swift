@@ -16,7 +16,8 @@ enum Sample: Command {
     draws from rho, and log_probability - log_drawn is a text's log weight. With --without-replacement
     all texts differ, each drawn with those before it left out; log_drawn is then that of one draw
     alone, and log_inclusion its log-probability of being among the texts: sums of f x exp(log_drawn -
-    log_inclusion) estimate means without bias.
+    log_inclusion) estimate means without bias. Texts differ in their tokens or in what ended them;
+    two may read alike, which is said.
 
     With --best-of N each result is the best of N texts by the sum of all --score: log-probability
     is the model's, of what follows the prompt; mean-log-probability divides it by the tokens, the
@@ -66,7 +67,8 @@ enum Sample: Command {
           + " exclude each other: each is a way of its own to draw a text")
     }
     let distinct =
-      arguments.has("without-replacement") ? try distinctSampler(rules, samples) : nil
+      arguments.has("without-replacement")
+      ? try DistinctRun(rules, count: samples, of: "samples", option: "without-replacement") : nil
     Interruption.watch {}
     let results = try DecodingResults(
       arguments, command: name, modelName: modelName, model: model, rules: rules,
@@ -82,20 +84,11 @@ enum Sample: Command {
       done: { drawn.value })
     defer { progress.finish() }
     if let distinct {
-      var choices = RandomChoices(random.stream(0))
-      let texts = try distinct.draw(samples, from: model, after: prompt, using: &choices) { _ in
+      return try distinct.write(to: results, model, after: prompt, seed: seed) {
         drawn.value += 1
+      } drawn: {
+        progress.finish()
       }
-      progress.finish()
-      // What a text is worth is known when all are there.
-      let time = texts.raceTime(using: &choices)
-      for text in texts.texts {
-        if results.isClosed { break }
-        try results.write(
-          text,
-          logInclusion: DistinctTexts.logInclusion(logProbability: text.logDrawn, before: time))
-      }
-      return try results.finish(seed: seed, remaining: texts.remaining.last)
     }
     var tally = SpeculativeDecoder.Tally()
     for number in 0..<samples {
@@ -122,20 +115,6 @@ enum Sample: Command {
     }
     progress.finish()
     try results.finish(seed: seed, draft: draft == nil ? nil : tally)
-  }
-
-  private static func distinctSampler(
-    _ rules: DecodingRules, _ samples: Int
-  ) throws(CommandFailure) -> DistinctSampler {
-    // All are kept until what each is worth is known.
-    guard samples <= 1_000_000 else {
-      throw .usage("--samples takes at most 1000000 --without-replacement, got \(samples)")
-    }
-    do {
-      return try DistinctSampler(rules)
-    } catch {
-      throw .usage("--without-replacement: \(error)")
-    }
   }
 
   private static func bestOf(

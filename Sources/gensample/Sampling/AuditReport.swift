@@ -13,11 +13,19 @@ struct AuditReport {
     var says: String
   }
 
-  /// Runs and how many were cut.
+  /// Runs, how many were cut, and how many were stopped as loops.
   struct Runs {
-    var cut: Int
-    var count: Int
-    var isDrawn: Bool
+    private(set) var cut = 0
+    private(set) var looping = 0
+    private(set) var count = 0
+    let isDrawn: Bool
+
+    init(isDrawn: Bool) { self.isDrawn = isDrawn }
+
+    mutating func add(_ decoded: DecodedText) {
+      count += 1
+      if case .loop = decoded.ending { looping += 1 } else if !decoded.isFinished { cut += 1 }
+    }
   }
 
   /// A loop with what a user reads of it.
@@ -33,6 +41,8 @@ struct AuditReport {
   let modelName: String
   let strategy: Audit.Strategy
   let rules: DecodingRules
+  /// Options of the search, as the user writes them.
+  let search: [String]
   /// How many loops are shown.
   let shown: Int
   /// The probability lies here; one number where it is exact.
@@ -45,6 +55,8 @@ struct AuditReport {
   private var expected: Double?
   private var expectedIfEnding: Double?
   private var cutShare = 0.0
+  /// The probability of being stopped as a loop; `nil` where none is stopped.
+  private var loopsStopped: Double?
   private var contexts: Int?
   /// Whether some of what the decoder can come to is not known, so that shares are bounds.
   private var isPart = false
@@ -61,12 +73,13 @@ struct AuditReport {
 
   init(
     model: NGramModel, modelName: String, strategy: Audit.Strategy, rules: DecodingRules,
-    shown: Int
+    search: [String], shown: Int
   ) {
     self.model = model
     self.modelName = modelName
     self.strategy = strategy
     self.rules = rules
+    self.search = search
     self.shown = shown
   }
 
@@ -110,6 +123,18 @@ struct AuditReport {
       loopingPrompts = shares.count { $0 > 0 }
       meanOfPrompts = shares.isEmpty ? 0 : shares.reduce(0, +) / Double(shares.count)
     }
+    if let detector = rules.loops, isExact {
+      // Every state of a loop is met again and again, and so is some day a round, often enough.
+      let isSeen = analysis.loops.allSatisfy { $0.round.count <= detector.longestBlock }
+      if isSeen {
+        loopsStopped = low
+        neverEnds = 0...0
+        // A text that would end may be stopped, too.
+        (expected, expectedIfEnding) = (nil, nil)
+        proof =
+          "--stop-loops: no loop's round has more than \(detector.longestBlock) tokens"
+      }
+    }
     repetition = RepetitionMeasures(chain)
     var sums: [Token: Double] = [:]
     for step in chain.steps { sums[step.token, default: 0] += step.probability }
@@ -130,14 +155,21 @@ struct AuditReport {
     self.runs = runs
     if runs.isDrawn { self.seed = seed }
     cutShare = runs.count > 0 ? Double(runs.cut) / Double(runs.count) : 0
-    proof =
-      rules.transforms.transforms.compactMap { transform in
-        switch transform {
-        case let wrapper as SelfTerminating where wrapper.epsilon > 0: wrapper.name
-        case let wrapper as NonMonotoneTermination where wrapper.epsilon > 0: wrapper.name
-        default: nil
-        }
-      }.first
+    if rules.loops != nil, runs.count > 0 {
+      loopsStopped = Double(runs.looping) / Double(runs.count)
+    }
+    if rules.constraint != nil {
+      proof = "the constraints: a text is closed within --max-tokens \(rules.maxTokens)"
+    } else {
+      proof =
+        rules.transforms.transforms.compactMap { transform in
+          switch transform {
+          case let wrapper as SelfTerminating where wrapper.epsilon > 0: wrapper.name
+          case let wrapper as NonMonotoneTermination where wrapper.epsilon > 0: wrapper.name
+          default: nil
+          }
+        }.first
+    }
     if proof != nil || (!runs.isDrawn && runs.cut == 0) {
       neverEnds = 0...0
       isExact = true
@@ -166,6 +198,8 @@ struct AuditReport {
     object.add("model", .string(modelName))
     object.add("strategy", .string(strategy.rawValue))
     object.add("transforms", .strings(rules.transforms.transforms.map(\.name)))
+    object.add("stops", .strings(stops))
+    if !search.isEmpty { object.add("search", .strings(search)) }
     if isExact {
       object.add("never_ends", .number(neverEnds.lowerBound))
     } else {
@@ -177,8 +211,12 @@ struct AuditReport {
     if let error { object.add("error", .number(error)) }
     object.add("expected_tokens", expected.map { .number($0) } ?? .null)
     object.add("expected_tokens_if_ending", expectedIfEnding.map { .number($0) } ?? .null)
-    object.add(isPart ? "cut_at_most" : "cut_at_max_tokens", .number(cutShare))
+    object.add(isCutBound ? "cut_at_most" : "cut_at_max_tokens", .number(cutShare))
     object.add("max_tokens", .integer(rules.maxTokens))
+    if let loopsStopped {
+      object.add(
+        isComputed ? "loops_stopped_at_least" : "loops_stopped", .number(loopsStopped))
+    }
     if let runs { object.add("runs", .integer(runs.count)) }
     if let seed { object.add("seed", .unsigned(seed)) }
     if let contexts { object.add("contexts", .integer(contexts)) }
@@ -231,10 +269,22 @@ struct AuditReport {
 
   private var isComputed: Bool { contexts != nil }
 
+  /// Whether the share cut is no more than a bound: what is stopped as a loop is not taken off it.
+  private var isCutBound: Bool { isPart || (isComputed && rules.loops != nil) }
+
+  /// What ends a text beside the model's end, as the user writes it.
+  private var stops: [String] {
+    rules.stopTexts.texts.map { "stop \(JSONObject.quoted($0))" }
+      + rules.stops.map { "stop-token \(JSONObject.quoted(model.vocabulary.spelling(of: $0)))" }
+      + (rules.loops == nil ? [] : ["stop-loops"])
+  }
+
   /// The same for people.
   var table: String {
     var rows: [(String, String)] = []
-    let names = rules.transforms.transforms.map(\.name)
+    let names =
+      search + rules.transforms.transforms.map(\.name)
+      + (rules.constraint == nil ? [] : ["constrained"]) + stops
     rows.append(
       ("decoder", ([strategy.rawValue] + names).joined(separator: ", ") + " of \(modelName)"))
     if let proof {
@@ -265,10 +315,14 @@ struct AuditReport {
     rows.append(
       (
         "cut",
-        "\(isPart ? "at most " : "")\(short(cutShare)) at --max-tokens \(rules.maxTokens)"
+        "\(isCutBound ? "at most " : "")\(short(cutShare)) at --max-tokens \(rules.maxTokens)"
           + (runs.map { ", \($0.cut) of \($0.count) run\($0.count == 1 ? "" : "s")" } ?? "")
           + (seed.map { ", seed \($0)" } ?? "")
       ))
+    if let loopsStopped {
+      rows.append(
+        ("stopped", "\(isComputed ? "at least " : "")\(short(loopsStopped)) as loops"))
+    }
     if let contexts, let transitions {
       rows.append(("contexts", "\(contexts), \(transitions) steps between them"))
     }

@@ -41,7 +41,9 @@ enum DecodingOptions {
   static let copies = [
     Option("source", "FILE", "the text that --copy copies from and --coverage is about, or -"),
     Option(
-      "copy", "N", "only what goes on with a copy of the source: N tokens in a row stand there"),
+      "copy", "N",
+      "only tokens that follow, in the source, a copy of the text's last N - 1 tokens; of as many "
+        + "fewer as go on where none does, and of none where a span begins anew; or the end"),
   ]
 
   static let truncations = [
@@ -66,7 +68,7 @@ enum DecodingOptions {
   ]
 
   static let termination = [
-    Option(flag: "keep-end", "no truncation drops the end of the text"),
+    Option(flag: "keep-end", "no truncation that is given drops the end of the text"),
     Option("self-terminating", "EPS", "the end's probability never falls and goes to 1"),
     Option("non-monotone", "EPS", "the end's probability stays above a floor that goes to 1"),
     Option(
@@ -106,6 +108,11 @@ enum DecodingOptions {
           + ", and none is given")
     }
     let window = try arguments.integer("penalty-window", in: 0...Int.max) ?? .max
+    guard window > 0 || arguments.has("penalty-decay") else {
+      throw CommandFailure.usage(
+        "--penalty-window 0 looks at no token, so the penalties do nothing; give 1 or more, or "
+          + "--penalty-decay N")
+    }
     let keepsEnd = arguments.has("keep-end")
     let breakers = try tokens("dry-breaker", arguments, model)
     let source = try source(arguments, for: "copy", model: model)
@@ -132,6 +139,7 @@ enum DecodingOptions {
           transforms.append(transform)
         }
       }
+      if keepsEnd { try checkKeptEnd(transforms) }
       let most =
         try arguments.integer("max-tokens", in: 1...1_000_000_000) ?? DecodingRules.plain.maxTokens
       for case let least as MinimumLength in transforms where least.length > most {
@@ -146,6 +154,22 @@ enum DecodingOptions {
         isTimeUp: { Interruption.signal != nil || deadline.map { $0 <= .now } ?? false })
     } catch let error as DecodingError {
       throw CommandFailure.usage("--\(error)")
+    }
+  }
+
+  /// Refuses an end that no truncation would drop, or that goes with all tokens but one.
+  private static func checkKeptEnd(
+    _ transforms: [any NextTokenTransform]
+  ) throws(CommandFailure) {
+    guard transforms.contains(where: { $0 is any Truncation }) else {
+      throw .usage(
+        "--keep-end says of truncations such as --top-k and --top-p that they do not drop the end, "
+          + "and none is given")
+    }
+    guard !transforms.contains(where: { ($0 as? Temperature)?.temperature == 0 }) else {
+      throw .usage(
+        "--keep-end cannot keep the end at --temperature 0, which leaves one token; leave one of "
+          + "them out")
     }
   }
 

@@ -22,6 +22,9 @@ final class DecodingResults {
   /// The text that is shown while it grows.
   private var growing: GrowingText?
   private var writeFailure: CommandFailure?
+  /// What distinct texts read; token sequences that differ may read alike.
+  private var readings: Set<String> = []
+  private var readAlike = 0
 
   init(
     _ arguments: Arguments, command: String, modelName: String, model: NGramModel,
@@ -102,6 +105,11 @@ final class DecodingResults {
     tokens += decoded.text.count - decoded.promptCount + (decoded.end == nil ? 0 : 1)
     if decoded.isFinished { finished += 1 }
     if case .loop = decoded.ending { looping += 1 }
+    if logInclusion != nil || (result != nil && alternative == nil),
+      !readings.insert(text(of: decoded)).inserted
+    {
+      readAlike += 1
+    }
     guard format == .jsonl else {
       if var text = growing {
         try stream.writeLine(text.finish(decoded))
@@ -142,7 +150,11 @@ final class DecodingResults {
     }
     object.add("finished", .boolean(decoded.isFinished))
     switch decoded.ending {
-    case .end: object.add("reason", .string("end"))
+    case .end(let token):
+      object.add("reason", .string("end"))
+      if token != model.vocabulary.end {
+        object.add("stop_token", .string(model.vocabulary.spelling(of: token)))
+      }
     case .stop(let stop, _):
       object.add("reason", .string("stop"))
       object.add("stop", .string(stop))
@@ -220,6 +232,7 @@ final class DecodingResults {
       summary.add("finished", .integer(finished))
       if rules.loops != nil { summary.add("loops", .integer(looping)) }
       if let remaining { summary.add("remaining", .number(remaining)) }
+      if readAlike > 0 { summary.add("read_alike", .integer(readAlike)) }
       if let tally {
         summary.add("draft_proposed", .integer(tally.proposed))
         summary.add("draft_accepted", .integer(tally.accepted))
@@ -240,6 +253,11 @@ final class DecodingResults {
             ? "  all texts that there are"
             : "  drawn without replacement; other texts have "
               + "\(ChainResults.percent(remaining)) of the probability")
+      }
+      if readAlike > 0 {
+        report(
+          "  \(readAlike) read\(readAlike == 1 ? "s" : "") like another: "
+            + "their tokens differ, or what ended them")
       }
       if let tally, tally.rounds > 0 {
         report(

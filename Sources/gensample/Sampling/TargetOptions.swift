@@ -211,7 +211,9 @@ struct CompiledTarget {
     throw CommandFailure(
       .data,
       "\(option): '\(piece.trimmingCharacters(in: .whitespaces))' is outside the model's vocabulary"
-        + (near.isEmpty ? "" : "; near words are " + near.joined(separator: ", ")))
+        + (near.isEmpty ? "" : "; near words are " + near.joined(separator: ", "))
+        // What the shell hands over is repaired before anybody sees it.
+        + (piece.contains("\u{FFFD}") ? "; is it UTF-8?" : ""))
   }
 
   /// The first statement that a text does not meet, and the number of tokens after which that is

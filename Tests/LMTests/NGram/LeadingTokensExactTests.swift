@@ -14,6 +14,12 @@ import Testing
         (.sampled, [try Nucleus(0.35)]), (.sampled, [try Nucleus(0.35, keepsEnd: true)]),
         (.sampled, [try Nucleus(1)]), (.sampled, [try MinP(0.4)]),
         (.sampled, [try EpsilonCutoff(0.15)]), (.sampled, [try EpsilonCutoff(0.9)]),
+        (.sampled, [try TopK(4), try Nucleus(0.5)]), (.sampled, [try Nucleus(0.8), try TopK(2)]),
+        (.sampled, [try Temperature(1.5), try TopK(3)]), (.sampled, [try Temperature(0)]),
+        (.sampled, [try TopK(4), try Temperature(2), try Nucleus(0.5, keepsEnd: true)]),
+        (.sampled, [try Temperature(2), try MinP(0.3)]), (.sampled, [try SparseSoftmax(2)]),
+        (.sampled, [try MinP(0.2), try EpsilonCutoff(0.3)]), (.sampled, [Entmax()]),
+        (.sampled, [try Temperature(0.5), Entmax()]),
       ]
     } catch {
       preconditionFailure("\(error)")
@@ -52,7 +58,11 @@ import Testing
     let mean = expected.chain.roots.reduce(0) { $0 + expected.neverEnds[$1] }
     worst = max(worst, abs(found.neverEnds(ofRoots: all) - mean / Double(prompts.count)))
     guard found.loops.count == expected.loops.count else { return .infinity }
-    guard quick.1.first is Nucleus else { return worst }
+    if quick.1.contains(where: { $0 is EpsilonCutoff }) {
+      let floors = (found.smallestFloorThatLoops ?? 0, expected.smallestFloorThatLoops ?? 0)
+      return max(worst, abs(floors.0 - floors.1))
+    }
+    guard quick.1.contains(where: { $0 is Nucleus }) else { return worst }
     let thresholds = (found.largestMassThatLoops ?? 0, expected.largestMassThatLoops ?? 0)
     return max(worst, abs(thresholds.0 - thresholds.1))
   }
@@ -72,7 +82,10 @@ import Testing
     #expect(try defect(model, (.sampled, [TopK(3)]), (.sampled, [TopK(4)])) > 1e-3)
     #expect(try defect(model, (.sampled, [Nucleus(0.35)]), (.sampled, [Nucleus(0.9)])) > 1e-3)
     #expect(try defect(model, (.sampled, [TopK(3, keepsEnd: true)]), (.sampled, [TopK(3)])) > 1e-3)
-    let notFirst: [any NextTokenTransform] = [try Temperature(0.5), try TopK(2)]
+    let cooler: [any NextTokenTransform] = [try Temperature(0.5), try TopK(3)]
+    #expect(try defect(model, (.sampled, cooler), (.sampled, [TopK(3)])) > 1e-3)
+    #expect(try defect(model, (.sampled, [Entmax()]), (.sampled, [MinP(0.2)])) > 1e-3)
+    let notFirst: [any NextTokenTransform] = [try Temperature(0.5), try Nucleus(0.5)]
     #expect(!ContextChain<Int>.readsLeadingTokens(.sampled, notFirst))
     #expect(!ContextChain<Int>.readsLeadingTokens(.greedy, [try TopK(2)]))
   }

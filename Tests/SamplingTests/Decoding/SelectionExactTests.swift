@@ -138,6 +138,82 @@ import Testing
     }
   }
 
+  /// Drawing from a nucleus without a list of it keeps the law of listing it first.
+  @Test(arguments: [Shape.normal, .flat, .masked, .falling, .huge]) func drawnNucleus(
+    shape: Shape
+  ) throws {
+    let row = row(shape, 1500)
+    for mass in [0.3, 0.8] {
+      let nucleus = try TransformChain([Temperature(0.7), Nucleus(mass)])
+      var next = NextTokens(count: row.count, ends: [])
+      try next.begin(row)
+      var listing = nucleus
+      var choices = NoRandomness()
+      try listing.apply(to: &next, using: &choices)
+      next.normalize()
+      let logits = next.logits
+      func defect(_ chain: TransformChain) -> Double {
+        var worst = 0.0
+        let law = outcomes { choices -> Token? in
+          var chain = chain
+          var next = NextTokens(count: row.count, ends: [])
+          guard (try? next.begin(row)) != nil,
+            let drawn = try? chain.draw(from: &next, using: &choices)
+          else { return nil }
+          worst = max(worst, abs(drawn.logProbability - logits[drawn.token.index]))
+          return drawn.token
+        }
+        return worst
+          + row.indices.reduce(0) {
+            $0 + abs((law[Token($1)] ?? 0) - LogSpace.exp(logits[$1])) / 2
+          }
+      }
+      // Logits of 1e9 are spaced by 1e-7, and so their quotients are.
+      #expect(defect(nucleus) < 1e-12)
+      // Mutant: a smaller set.
+      #expect(try defect(TransformChain([Temperature(0.7), Nucleus(mass - 0.1)])) > 1e-3)
+    }
+  }
+
+  /// Floors against weighing all tokens; both sides of the number from which passes begin.
+  @Test(arguments: Shape.allCases, [130, 1500, 5000]) func floors(
+    shape: Shape, count: Int
+  ) throws {
+    let row = row(shape, count)
+    let weights = row.map { LogSpace.exp($0 - (row.max() ?? 0)) }
+    let total = weights.sorted().reduce(0, +)
+    func reaching(_ floor: Double) -> [Int] { row.indices.filter { weights[$0] >= min(floor, 1) } }
+    for share in [1e-6, 0.013, 0.37, 1] {
+      #expect(try kept([MinP(share)], row) == reaching(share))
+      #expect(try kept([EpsilonCutoff(share / 3)], row) == reaching(share / 3 * total))
+      #expect(try kept([TopA(share)], row) == reaching(share / total))
+      // Mutant: another floor, where anything lies between.
+      if reaching(share) != reaching(share / 8) {
+        #expect(try kept([MinP(share / 8)], row) != reaching(share))
+      }
+    }
+    let warm = row.map { $0 / 1.7 }
+    let high = warm.max() ?? 0
+    #expect(
+      try kept([Temperature(1.7), MinP(0.1)], row)
+        == row.indices.filter { LogSpace.exp(warm[$0] - high) >= 0.1 })
+  }
+
+  /// Floors within single precision of a token: the bounds leave both sides open, and the exact sum
+  /// decides.
+  @Test(arguments: [1500, 5000]) func floorsAtTheBoundary(count: Int) throws {
+    let row = row(.normal, count)
+    let order = sorted(row)
+    let total = LogSpace.sum(row)
+    for place in stride(from: 9, to: 200, by: 19) {
+      let p = LogSpace.exp(row[order[place]] - total)
+      for (nudge, extra) in [(1 - 1e-10, 1), (1 + 1e-10, 0)] {
+        #expect(
+          try kept([EpsilonCutoff(p * nudge)], row) == order.prefix(place + extra).sorted())
+      }
+    }
+  }
+
   /// Tokens changed one by one after a temperature and before a selection.
   @Test(arguments: [130, 1500, 5000]) func changed(count: Int) throws {
     var row = row(.normal, count)

@@ -36,8 +36,7 @@ public struct ContextChain<Context: Hashable & Sendable>: Sendable {
   public let ends: [Double]
   /// For each state whether its steps are known.
   public let isKnown: [Bool]
-  /// For each state how far the last ``Nucleus`` or ``EpsilonCutoff`` is from changing; empty
-  /// without one.
+  /// For each state how far a ``Nucleus`` or ``EpsilonCutoff`` is from changing; empty without one.
   ///
   /// No nucleus of a mass up to this number, and no floor above it, lets another token in.
   public let thresholds: [Double]
@@ -53,6 +52,8 @@ public struct ContextChain<Context: Hashable & Sendable>: Sendable {
   ///   - transforms: what changes the model's distribution; all depend on the logits alone.
   ///   - stops: tokens that close a text besides the model's own end.
   ///   - roots: the contexts where texts begin, one at least; they count equally.
+  ///   - cut: the transform that ``thresholds`` are about, by its place, if it is a ``Nucleus`` or an
+  ///     ``EpsilonCutoff``; by default the last of them.
   ///   - limit: no further state is looked at once more steps than that are stored.
   ///   - isCancelled: asked at each state; the chain then holds what is known.
   ///   - watch: is told the number of states looked at.
@@ -60,26 +61,21 @@ public struct ContextChain<Context: Hashable & Sendable>: Sendable {
   /// - Complexity: O(states x vocabulary).
   public init<Model: LanguageModel>(
     _ model: Model, _ strategy: ContextChoice, transforms: [any NextTokenTransform] = [],
-    stops: [Token] = [], roots: [Context], limit: Int = 8_000_000,
+    stops: [Token] = [], roots: [Context], cut: Int? = nil, limit: Int = 8_000_000,
     isCancelled: () -> Bool = { false }, watch: (Int) -> Void = { _ in }
   ) throws(DecodingError) where Model.Context == Context {
     var chain = TransformChain(transforms)
     precondition(chain.dependsOnLogitsAlone, "the decoder's choice depends on the context alone")
-    let cutting = transforms.lastIndex { $0 is Nucleus || $0 is EpsilonCutoff }
-    chain.explains = cutting != nil && strategy == .sampled
+    let threshold = strategy == .sampled ? Threshold(cut, transforms) : nil
+    chain.explains = threshold != nil
     var next = NextTokens(count: model.vocabulary.count, ends: [model.vocabulary.end] + stops)
     var choices = NoChoices()
     try self.init(
-      roots: roots, hasThresholds: cutting != nil, limit: limit, isCancelled: isCancelled,
+      roots: roots, hasThresholds: threshold != nil, limit: limit, isCancelled: isCancelled,
       watch: watch
     ) { (context, step) throws(DecodingError) in
       try next.begin(model, in: context)
       try chain.apply(to: &next, using: &choices)
-      var threshold = 0.0
-      if let cutting, chain.explains {
-        let removal = chain.removals[cutting]
-        threshold = transforms[cutting] is Nucleus ? 1 - removal.mass : removal.largest
-      }
       next.normalize()
       let best = strategy == .greedy ? next.best.token : nil
       for token in next.candidates where best == nil || token == best {
@@ -92,7 +88,7 @@ public struct ContextChain<Context: Hashable & Sendable>: Sendable {
           step(token, probability, following)
         }
       }
-      return threshold
+      return threshold.map { $0.value(after: chain.removals[$0.place]) } ?? 0
     }
   }
 

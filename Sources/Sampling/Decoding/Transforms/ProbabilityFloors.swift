@@ -27,7 +27,6 @@ public struct MinP: Truncation {
   /// Keeps what reaches the share.
   public func truncate(_ next: inout NextTokens, using choices: inout some ChoiceSource) {
     guard share > 0 else { return }
-    _ = next.weigh()
     next.keep(reaching: share)
   }
 }
@@ -58,7 +57,8 @@ public struct TopA: Truncation {
   /// Keeps what reaches the floor.
   public func truncate(_ next: inout NextTokens, using choices: inout some ChoiceSource) {
     // With the largest weight 1, its probability is 1 / total.
-    next.keep(reaching: factor / next.weigh())
+    guard factor > 0 else { return }
+    next.keep { factor / $0 }
   }
 }
 
@@ -88,7 +88,8 @@ public struct EpsilonCutoff: Truncation {
 
   /// Keeps what reaches the floor.
   public func truncate(_ next: inout NextTokens, using choices: inout some ChoiceSource) {
-    next.keep(reaching: epsilon * next.weigh())
+    guard epsilon > 0 else { return }
+    next.keep { epsilon * $0 }
   }
 }
 
@@ -165,12 +166,5 @@ public struct TopNSigma: Truncation {
     }
     let floor = -deviations * variance.squareRoot()
     for token in next.candidates where next[token] - best < floor { next.remove(token) }
-  }
-}
-
-extension NextTokens {
-  /// Keeps tokens whose weight, the largest being 1, reaches a floor; the largest ones always.
-  fileprivate mutating func keep(reaching floor: Double) {
-    for token in candidates where weights[token.index] < min(floor, 1) { remove(token) }
   }
 }
