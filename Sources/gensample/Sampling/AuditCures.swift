@@ -1,0 +1,88 @@
+// Licensed under the Apache License, Version 2.0.
+
+import LM
+import Sampling
+
+extension Audit {
+  /// The smallest changes by which the decoder ends for sure.
+  static func cures<Context>(
+    _ decoder: Decoder, _ looping: TerminationAnalysis<Context>, _ explore: Explorer<Context>
+  ) throws -> [AuditReport.Cure] {
+    let rules = decoder.rules
+    // The least epsilon by which the end is more probable than not when --max-tokens cuts.
+    let least = 1 - LogSpace.exp(LogSpace.log(0.5) / Double(rules.maxTokens))
+    // Printed with nine digits, it must not be rounded down.
+    let epsilon = min(1, least * (1 + 1e-8))
+    let wrapper = AuditReport.Cure(
+      option: "non-monotone", value: epsilon,
+      says: "any EPS above 0 ends for sure, this one more often than not within --max-tokens")
+    let transforms = rules.transforms.transforms
+    // At temperature 0 one token is left, which no truncation decides.
+    let isCold = transforms.contains { ($0 as? Temperature)?.temperature == 0 }
+    guard decoder.strategy == .sample, !isCold else { return [wrapper] }
+    var cures: [AuditReport.Cure] = []
+    for place in transforms.indices {
+      if let cure = try cure(at: place, decoder, looping, explore) { cures.append(cure) }
+    }
+    return cures + [
+      AuditReport.Cure(option: "keep-end", value: nil, says: "no truncation drops the end"),
+      wrapper,
+    ]
+  }
+
+  /// The smallest change of one transform by which the decoder ends for sure, all others as they are;
+  /// `nil` where there is none, or it is not known.
+  private static func cure<Context>(
+    at place: Int, _ decoder: Decoder, _ looping: TerminationAnalysis<Context>,
+    _ explore: Explorer<Context>
+  ) throws -> AuditReport.Cure? {
+    var transforms = decoder.rules.transforms.transforms
+    guard
+      transforms[place] is TopK || transforms[place] is Nucleus
+        || transforms[place] is EpsilonCutoff
+    else { return nil }
+    let here = Exploration(isPromptAlone: true, cut: place)
+    if transforms.count(where: { $0 is any Truncation }) > 1 {
+      // What loops without it loops however it is changed.
+      var others = transforms
+      others.remove(at: place)
+      let without = try analyse(decoder, others, Exploration(isPromptAlone: true), explore)
+      guard without.loops.isEmpty else { return nil }
+    }
+    var analysis = looping
+    if !(transforms[place] is TopK), transforms.count > 1 {
+      analysis = try analyse(decoder, transforms, here, explore)
+    }
+    while true {
+      let cure: AuditReport.Cure
+      switch transforms[place] {
+      case let top as TopK:
+        guard top.k < decoder.model.vocabulary.count else { return nil }
+        transforms[place] = try TopK(top.k + 1, keepsEnd: top.keepsEnd)
+        cure = AuditReport.Cure(
+          option: "top-k", value: Double(top.k + 1), says: "the smallest above the one given")
+      case let nucleus as Nucleus:
+        // A mass that is reached lets nothing more in; the next number above it does.
+        let mass = max(nucleus.mass, analysis.largestMassThatLoops ?? 0) + massStep
+        guard mass < 1 else { return nil }
+        transforms[place] = try Nucleus(mass, keepsEnd: nucleus.keepsEnd)
+        cure = AuditReport.Cure(
+          option: "top-p", value: mass, says: "the smallest above the one given, to 1e-9")
+      case let cutoff as EpsilonCutoff:
+        let floor = min(cutoff.epsilon, analysis.smallestFloorThatLoops ?? 0) - massStep
+        guard floor > 0 else { return nil }
+        transforms[place] = try EpsilonCutoff(floor, keepsEnd: cutoff.keepsEnd)
+        cure = AuditReport.Cure(
+          option: "epsilon", value: floor, says: "the largest below the one given, to 1e-9")
+      default: return nil
+      }
+      analysis = try analyse(decoder, transforms, here, explore)
+      // What is no longer known is no cure.
+      guard analysis.chain.isComplete else { return nil }
+      if analysis.loops.isEmpty { return cure }
+    }
+  }
+
+  /// Probabilities of one context that are nearer than this are taken for equal.
+  private static let massStep = 1e-9
+}
