@@ -72,6 +72,57 @@ double gensample_tail(
     const double *_Nonnull from, size_t count, double high, double scale, float cut,
     uint64_t *_Nonnull above);
 
+/// What a pass of exact inference reads of a context.
+struct gensample_context {
+  /// Its arcs.
+  int32_t first, last;
+  uint32_t context;
+  /// The token that all arcs to it carry.
+  uint32_t token;
+  /// Its number among the contexts that others fail to, or -1.
+  int32_t low_row;
+  /// The same of the context that it fails to.
+  int32_t shorter_row;
+  /// The first of its sums for drawing, or -1.
+  int32_t block_head;
+  bool is_split;
+  /// Whether a text can be in it before its end.
+  bool is_open;
+  double backoff;
+};
+
+/// How many arcs ahead rows are asked for: targets are followed by as many more.
+#define GENSAMPLE_ARCS_AHEAD 24
+
+/// What messages are made of; all rows have as many numbers, a multiple of 8.
+struct gensample_messages {
+  size_t stride;
+  const double *_Nonnull weights;
+  const double *_Nonnull corrections;
+  const uint32_t *_Nonnull targets;
+  const uint32_t *_Nonnull lower_targets;
+  /// The messages of one more token.
+  const double *_Nonnull rows;
+  /// Their sums for drawing, over so many arcs each.
+  double *_Nonnull blocks;
+  int32_t block_size;
+  /// The messages of contexts that others fail to.
+  double *_Nonnull low;
+  /// For each token its class.
+  const uint32_t *_Nonnull classes;
+  /// For each class whether its factors belong to the columns as they stand.
+  const bool *_Nonnull is_straight;
+  const double *_Nonnull factors;
+  double *_Nonnull out;
+};
+
+/// Makes the messages of contexts in turn, up to the first that needs more than sums of rows: one
+/// that is closed, fails to none, has a class that is not straight, or a sum of which too little is
+/// left. Returns its place, or the end.
+size_t gensample_sum_messages(
+    const struct gensample_context *_Nonnull contexts, size_t first, size_t last,
+    const struct gensample_messages *_Nonnull messages);
+
 /// Asks for a line of memory that will be read soon.
 static inline void gensample_prefetch(const void *_Nonnull address) {
   __builtin_prefetch(address);

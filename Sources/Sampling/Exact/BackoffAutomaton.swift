@@ -1,5 +1,7 @@
 // Licensed under the Apache License, Version 2.0.
 
+internal import CKernels
+
 /// A model of finitely many contexts in which what a context does not list is left to a shorter one.
 ///
 /// `weight(w | h)` is that of the arc which h lists for w, else
@@ -126,152 +128,35 @@ public struct BackoffAutomaton: Sendable {
     }
     self.lowCount = lowCount
 
-    let arcCount = tokens.count
-    var arcs = [Range<Int32>](repeating: 0..<0, count: count)
-    var newTokens = [UInt32](repeating: 0, count: arcCount)
-    var newWeights = [Double](repeating: 0, count: arcCount)
-    var newTargets = [UInt32](repeating: 0, count: arcCount)
-    var lowerTargets = [UInt32](repeating: 0, count: arcCount)
-    var corrections = [Double](repeating: 0, count: arcCount)
-    var isSplit = [Bool](repeating: false, count: count)
-    var blockHeads = [Int32](repeating: -1, count: count)
-    var blockCount = 0
-    var end: Int?
-    var arc = 0
-    for context in order {
-      let first = arc
-      let range = heads[context]..<heads[context + 1]
-      let isLowest = context == 0
-      let shorter = isLowest ? 0 : Int(failures[context])
-      let backoff = isLowest ? 1 : backoffs[context]
-      let listed = Int(arcs[shorter].lowerBound)..<Int(arcs[shorter].upperBound)
-      var low = listed.lowerBound
-      var mustSplit = false
-      for old in range {
-        let token = tokens[old]
-        let target = targets[old]
-        let weight = weights[old]
-        precondition(
-          lastTokens[Int(target)] == token && (arc == first || newTokens[arc - 1] < token),
-          "arcs ascend by token, and all to a context carry its last token")
-        if token == vocabulary.end.rawValue {
-          precondition(end ?? Int(target) == Int(target), "all ends are one")
-          end = Int(target)
-        }
-        newTokens[arc] = token
-        newWeights[arc] = weight
-        newTargets[arc] = target
-        if isLowest {
-          lowerTargets[arc] = target
-          corrections[arc] = weight
-        } else {
-          // Both lists ascend.
-          low = Self.place(of: token, from: low, to: listed.upperBound, newTokens)
-          var factor = backoff
-          var lower = low
-          if low == listed.upperBound || newTokens[low] != token {
-            (factor, lower) = Self.fall(
-              token, below: shorter, factor, failures: failures, backoffs: backoffs, arcs: arcs,
-              newTokens)
-          }
-          factor *= newWeights[lower]
-          lowerTargets[arc] = newTargets[lower]
-          corrections[arc] = factor
-          if newTargets[lower] != target || weight < factor { mustSplit = true }
-        }
-        arc += 1
-      }
-      if !isLowest {
-        isSplit[context] = mustSplit
-        for place in first..<arc {
-          let factor = corrections[place]
-          corrections[place] = mustSplit ? -factor : newWeights[place] - factor
-        }
-      }
-      arcs[context] = Int32(first)..<Int32(arc)
-      let blocks = Self.blocks(ofArcs: arc - first)
-      if blocks.first > 0 {
-        blockHeads[context] = Int32(blockCount)
-        blockCount += blocks.first + blocks.second
-      }
-    }
-    precondition(end != nil, "context 0 lists the end symbol")
-    self.end = end ?? 0
-    self.arcs = arcs
-    self.blockHeads = blockHeads
-    self.blockCount = blockCount
-    self.tokens = newTokens
-    self.weights = newWeights
-    self.targets = newTargets
-    self.lowerTargets = lowerTargets
-    self.corrections = corrections
-    self.isSplit = isSplit
+    let table = ArcTable(
+      order: order, failures: failures, backoffs: backoffs, heads: heads, tokens: tokens,
+      weights: weights, targets: targets, lastTokens: lastTokens, vocabulary: vocabulary)
+    end = table.end
+    arcs = table.arcs
+    blockHeads = table.blockHeads
+    blockCount = table.blockCount
+    self.tokens = table.tokens
+    self.weights = table.weights
+    self.targets = table.targets
+    lowerTargets = table.lowerTargets
+    corrections = table.corrections
+    isSplit = table.isSplit
     var slotOf = [UInt32](repeating: 0, count: count)
     for (slot, context) in order.enumerated() { slotOf[context] = UInt32(slot) }
     self.slotOf = slotOf
     slots = order.map { context in
       Slot(
-        arcs: arcs[context], context: UInt32(context), token: lastTokens[context],
-        lowRow: lowRows[context],
-        shorterRow: context == 0 ? -1 : lowRows[Int(failures[context])],
-        blockHead: blockHeads[context],
-        isSplit: isSplit[context],
-        isOpen: context == 0 || vocabulary.isDrawable(Token(rawValue: lastTokens[context])),
+        first: table.arcs[context].lowerBound, last: table.arcs[context].upperBound,
+        context: UInt32(context), token: lastTokens[context], low_row: lowRows[context],
+        shorter_row: context == 0 ? -1 : lowRows[Int(failures[context])],
+        block_head: table.blockHeads[context], is_split: table.isSplit[context],
+        is_open: context == 0 || vocabulary.isDrawable(Token(rawValue: lastTokens[context])),
         backoff: context == 0 ? 0 : backoffs[context])
     }
   }
 
   /// What a pass reads of a context.
-  struct Slot: Sendable {
-    let arcs: Range<Int32>
-    let context: UInt32
-    /// The token that all arcs to it carry.
-    let token: UInt32
-    /// Its number among the contexts that others fail to, or -1.
-    let lowRow: Int32
-    /// The same of the context that it fails to.
-    let shorterRow: Int32
-    let blockHead: Int32
-    fileprivate(set) var isSplit: Bool
-    /// Whether a text can be in it before its end.
-    let isOpen: Bool
-    let backoff: Double
-  }
-
-  /// The arc of the first context that lists a token, from what a context fails to on, and the
-  /// weight of failing there.
-  private static func fall(
-    _ token: UInt32, below context: Int, _ factor: Double, failures: [UInt32], backoffs: [Double],
-    arcs: [Range<Int32>], _ tokens: [UInt32]
-  ) -> (factor: Double, arc: Int) {
-    var factor = factor
-    var here = context
-    while here > 0 {
-      factor *= backoffs[here]
-      here = Int(failures[here])
-      let arc = place(of: token, in: arcs[here], tokens)
-      if arc >= 0 { return (factor, arc) }
-    }
-    preconditionFailure("context 0 lists every token")
-  }
-
-  /// Where a token stands, or the next above it, at or after a place that is not above it.
-  private static func place(
-    of token: UInt32, from start: Int, to end: Int, _ tokens: [UInt32]
-  ) -> Int {
-    var low = start
-    var step = 1
-    while low + step < end, tokens[low + step] < token {
-      low += step
-      step *= 2
-    }
-    var high = min(end, low + step)
-    while low < high {
-      let middle = (low + high) / 2
-      if tokens[middle] < token { low = middle + 1 } else { high = middle }
-    }
-    return low
-  }
+  typealias Slot = gensample_context
 
   /// A stable counting sort.
   private static func sorted(
@@ -289,7 +174,7 @@ public struct BackoffAutomaton: Sendable {
     return sorted
   }
 
-  private static func place(of token: UInt32, in arcs: Range<Int32>, _ tokens: [UInt32]) -> Int {
+  static func place(of token: UInt32, in arcs: Range<Int32>, _ tokens: [UInt32]) -> Int {
     var low = Int(arcs.lowerBound)
     var high = Int(arcs.upperBound)
     while low < high {
@@ -341,9 +226,9 @@ public struct BackoffAutomaton: Sendable {
   /// Makes the mutant whose failures add up what is listed too.
   package mutating func forgetToSubtract() {
     for slot in slots.indices where slots[slot].context > 0 {
-      slots[slot].isSplit = false
+      slots[slot].is_split = false
       isSplit[Int(slots[slot].context)] = false
-      for arc in slots[slot].arcs { corrections[Int(arc)] = weights[Int(arc)] }
+      for arc in slots[slot].first..<slots[slot].last { corrections[Int(arc)] = weights[Int(arc)] }
     }
   }
 }

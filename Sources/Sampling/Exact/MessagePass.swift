@@ -1,5 +1,7 @@
 // Licensed under the Apache License, Version 2.0.
 
+internal import CKernels
+
 /// The messages of one number of tokens from those of one more.
 struct MessagePass: Sendable {
   let model: BackoffAutomaton
@@ -50,6 +52,22 @@ struct MessagePass: Sendable {
     /// The messages of one more, if any, and their sums for drawing.
     var rows: UnsafeMutablePointer<Double>?
     var blocks: UnsafeMutablePointer<Double>?
+
+    /// What the vector kernel reads, if there is anything to sum.
+    func kernel(
+      _ low: UnsafeMutablePointer<Double>, _ classes: UnsafePointer<UInt32>?,
+      _ isStraight: UnsafePointer<Bool>?, _ factors: UnsafePointer<Double>?,
+      _ out: UnsafeMutablePointer<Double>, _ stride: Int
+    ) -> gensample_messages? {
+      guard let rows = unsafe rows, let blocks = unsafe blocks, let classes = unsafe classes,
+        let isStraight = unsafe isStraight, let factors = unsafe factors
+      else { return nil }
+      return unsafe gensample_messages(
+        stride: stride, weights: weights, corrections: corrections, targets: targets,
+        lower_targets: lowerTargets, rows: rows, blocks: blocks,
+        block_size: Int32(BackoffAutomaton.blockSize), low: low, classes: classes,
+        is_straight: isStraight, factors: factors, out: out)
+    }
   }
 
   private func withTables(_ body: (Tables) -> Void) {
@@ -133,19 +151,31 @@ struct MessagePass: Sendable {
         unsafe table.factors.withUnsafeBufferPointer { allFactors in
           unsafe table.isStraight.withUnsafeBufferPointer { isStraight in
             let factors = UnsafeRawBufferPointer(allFactors)
-            for place in slots {
-              let slot = unsafe tables.slots[place]
+            let kernel =
+              Vector.scalarCount == 8 && outStride == stride
+              ? unsafe tables.kernel(
+                low, classes.baseAddress, isStraight.baseAddress, allFactors.baseAddress, out,
+                stride) : nil
+            var next = slots.lowerBound
+            while true {
+              if var kernel = unsafe kernel {
+                next = unsafe gensample_sum_messages(tables.slots, next, slots.upperBound, &kernel)
+              }
+              guard next < slots.upperBound else { break }
+              let slot = unsafe tables.slots[next]
+              next += 1
               let target = unsafe out + Int(slot.context) * outStride
-              let value = unsafe slot.lowRow >= 0 ? low + Int(slot.lowRow) * stride : own
-              guard slot.isOpen else {
-                if slot.lowRow >= 0 { unsafe value.update(repeating: 0, count: stride) }
+              let value = unsafe slot.low_row >= 0 ? low + Int(slot.low_row) * stride : own
+              guard slot.is_open else {
+                if slot.low_row >= 0 { unsafe value.update(repeating: 0, count: stride) }
                 let isEnd = Int(slot.context) == model.end
                 for column in 0..<outStride {
                   unsafe target[column] = isEnd ? table.endFactors[column] : 0
                 }
                 continue
               }
-              let shorter = unsafe slot.shorterRow >= 0 ? low + Int(slot.shorterRow) * stride : low
+              let shorter =
+                unsafe slot.shorter_row >= 0 ? low + Int(slot.shorter_row) * stride : low
               if let vector {
                 unsafe sum(vector, tables, slot, stride, shorter: shorter, out: value)
               } else {
@@ -199,7 +229,7 @@ struct MessagePass: Sendable {
     for column in 0..<stride {
       unsafe out[column] = slot.context == 0 ? 0 : slot.backoff * shorter[column]
     }
-    for arc in slot.arcs {
+    for arc in slot.first..<slot.last {
       let weight = unsafe tables.weights[Int(arc)]
       let row = unsafe rows + Int(tables.targets[Int(arc)]) * stride
       for column in 0..<stride { unsafe out[column] = max(out[column], weight * row[column]) }
@@ -215,79 +245,78 @@ struct MessagePass: Sendable {
     }
   }
 
+  /// How many arcs ahead memory is asked for.
+  static var arcsAhead: Int { Int(GENSAMPLE_ARCS_AHEAD) }
+
+  /// Sums of rows by weights, some columns at a time.
+  @safe
+  private struct Columns<Vector: SIMD> where Vector.Scalar == Double {
+    let rows: UnsafeMutablePointer<Double>
+    let stride: Int
+
+    @inline(__always)
+    func load(_ row: Int) -> Vector {
+      unsafe UnsafeRawPointer(rows + row &* stride).load(as: Vector.self)
+    }
+
+    @inline(__always)
+    func store(_ vector: Vector, _ row: Int) {
+      unsafe UnsafeMutableRawPointer(rows + row &* stride).storeBytes(of: vector, as: Vector.self)
+    }
+
+    /// A sum and what the rows of some arcs add to it.
+    @inline(__always)
+    func sum(
+      _ start: Vector, _ first: Int, _ last: Int, _ targets: UnsafePointer<UInt32>,
+      _ weights: UnsafePointer<Double>
+    ) -> Vector {
+      var sum = start
+      var arc = first
+      while arc < last {
+        // Those of later contexts, too: arcs lie in the order of passes.
+        unsafe gensample_prefetch(rows + Int(targets[arc &+ MessagePass.arcsAhead]) &* stride)
+        unsafe sum += load(Int(targets[arc])) * weights[arc]
+        arc &+= 1
+      }
+      return sum
+    }
+  }
+
   /// What is listed by vectors, some columns at a time, with the sums of blocks of arcs.
   @inline(__always)
   private func sum<Vector: SIMD>(
     _: Vector.Type, _ tables: Tables, _ slot: BackoffAutomaton.Slot, _ stride: Int,
     shorter: UnsafeMutablePointer<Double>, out: UnsafeMutablePointer<Double>
   ) where Vector.Scalar == Double {
-    guard let rows = unsafe tables.rows, let blocks = unsafe tables.blocks else {
+    guard let allRows = unsafe tables.rows, let blocks = unsafe tables.blocks else {
       return unsafe end(tables, slot, out: out)
     }
-    @inline(__always)
-    func load(_ row: UnsafeMutablePointer<Double>) -> Vector {
-      unsafe UnsafeRawPointer(row).load(as: Vector.self)
-    }
-    @inline(__always)
-    func store(_ vector: Vector, _ row: UnsafeMutablePointer<Double>) {
-      unsafe UnsafeMutableRawPointer(row).storeBytes(of: vector, as: Vector.self)
-    }
-    let first = Int(slot.arcs.lowerBound)
-    let last = Int(slot.arcs.upperBound)
-    let weights = unsafe slot.isSplit ? tables.weights : tables.corrections
+    let first = Int(slot.first)
+    let last = Int(slot.last)
+    let weights = unsafe slot.is_split ? tables.weights : tables.corrections
+    let targets = unsafe tables.targets
     var column = 0
     while column < stride {
-      let rows = unsafe rows + column
+      let rows = unsafe Columns<Vector>(rows: allRows + column, stride: stride)
+      let shorter = unsafe Columns<Vector>(rows: shorter + column, stride: stride)
+      let out = unsafe Columns<Vector>(rows: out + column, stride: stride)
+      let failed = slot.context > 0 ? shorter.load(0) * slot.backoff : Vector.zero
       var listed = Vector.zero
-      if slot.blockHead < 0 {
-        var arc = first
-        while arc < last {
-          unsafe listed += load(rows + Int(tables.targets[arc]) * stride) * weights[arc]
-          arc += 1
-        }
+      if slot.block_head < 0 {
+        listed = unsafe rows.sum(listed, first, last, targets, weights)
       } else {
-        var block = unsafe blocks + Int(slot.blockHead) * stride + column
-        let head = unsafe block
-        var arc = first
-        while arc < last {
-          var part = Vector.zero
-          let end = min(last, arc + BackoffAutomaton.blockSize)
-          while arc < end {
-            unsafe part += load(rows + Int(tables.targets[arc]) * stride) * weights[arc]
-            arc += 1
-          }
-          unsafe store(part, block)
-          unsafe block += stride
-          listed += part
-        }
-        let (count, above) = BackoffAutomaton.blocks(ofArcs: last - first)
-        for i in 0..<above {
-          var part = Vector.zero
-          for j in i * BackoffAutomaton.blockSize..<min(count, (i + 1) * BackoffAutomaton.blockSize)
-          {
-            unsafe part += load(head + j * stride)
-          }
-          unsafe store(part, block)
-          unsafe block += stride
-        }
+        let sums = unsafe Columns<Vector>(
+          rows: blocks + Int(slot.block_head) &* stride + column, stride: stride)
+        listed = unsafe byBlocks(rows, sums, first, last, targets, weights)
       }
-      guard slot.context > 0 else {
-        unsafe store(listed, out + column)
-        column += Vector.scalarCount
+      guard slot.is_split else {
+        out.store(listed + failed, 0)
+        column &+= Vector.scalarCount
         continue
       }
-      let failed = unsafe load(shorter + column) * slot.backoff
-      var rest = failed
-      if slot.isSplit {
-        var arc = first
-        while arc < last {
-          unsafe rest +=
-            load(rows + Int(tables.lowerTargets[arc]) * stride) * tables.corrections[arc]
-          arc += 1
-        }
-      }
+      let rest = unsafe rows.sum(failed, first, last, tables.lowerTargets, tables.corrections)
       var sum = listed + rest
-      if slot.isSplit, any(sum .< failed * (1.0 / 64)) {
+      if any(sum .< failed * (1.0 / 64)) {
         // What is left of so much subtracted is rounding: add up what is not listed instead.
         for i in 0..<Vector.scalarCount where sum[i] < failed[i] / 64 {
           guard let following else { continue }
@@ -296,8 +325,31 @@ struct MessagePass: Sendable {
           ).reduce(0, +)
         }
       }
-      unsafe store(sum, out + column)
-      column += Vector.scalarCount
+      out.store(sum, 0)
+      column &+= Vector.scalarCount
     }
+  }
+
+  /// What many arcs add up to, leaving the sums of their blocks.
+  @inline(__always)
+  private func byBlocks<Vector: SIMD>(
+    _ rows: Columns<Vector>, _ sums: Columns<Vector>, _ first: Int, _ last: Int,
+    _ targets: UnsafePointer<UInt32>, _ weights: UnsafePointer<Double>
+  ) -> Vector {
+    let size = BackoffAutomaton.blockSize
+    let (count, above) = BackoffAutomaton.blocks(ofArcs: last - first)
+    var listed = Vector.zero
+    for block in 0..<count {
+      let low = first &+ block &* size
+      let part = unsafe rows.sum(.zero, low, min(last, low &+ size), targets, weights)
+      sums.store(part, block)
+      listed += part
+    }
+    for i in 0..<above {
+      var part = Vector.zero
+      for j in i &* size..<min(count, (i &+ 1) &* size) { part += sums.load(j) }
+      sums.store(part, count &+ i)
+    }
+    return listed
   }
 }

@@ -1,0 +1,147 @@
+// Licensed under the Apache License, Version 2.0.
+
+internal import CKernels
+
+/// The arcs of a back-off automaton in the order of passes, each beside what failing with its token
+/// would lead to.
+struct ArcTable {
+  /// For each context: its arcs.
+  private(set) var arcs: [Range<Int32>]
+  /// For each context: the first of its sums for drawing, or -1.
+  private(set) var blockHeads: [Int32]
+  private(set) var blockCount = 0
+  private(set) var isSplit: [Bool]
+  private(set) var tokens: [UInt32]
+  private(set) var weights: [Double]
+  private(set) var targets: [UInt32]
+  private(set) var lowerTargets: [UInt32]
+  private(set) var corrections: [Double]
+  /// What all arcs by the end symbol lead to.
+  private(set) var end = 0
+
+  /// How many contexts ahead memory is asked for.
+  private static let contextsAhead = 8
+
+  /// Sorts arcs by an order of contexts in which each comes after what it fails to, neighbours
+  /// failing to the same.
+  init(
+    order: [Int], failures: [UInt32], backoffs: [Double], heads: [Int], tokens oldTokens: [UInt32],
+    weights oldWeights: [Double], targets oldTargets: [UInt32], lastTokens: [UInt32],
+    vocabulary: Vocabulary
+  ) {
+    let count = oldTokens.count
+    arcs = [Range<Int32>](repeating: 0..<0, count: order.count)
+    blockHeads = [Int32](repeating: -1, count: order.count)
+    isSplit = [Bool](repeating: false, count: order.count)
+    tokens = [UInt32](repeating: 0, count: count)
+    weights = [Double](repeating: 0, count: count)
+    // A pass looks some arcs ahead.
+    targets = [UInt32](repeating: 0, count: count + MessagePass.arcsAhead)
+    lowerTargets = targets
+    corrections = weights
+    var hasEnd = false
+    var arc = 0
+    // For each token: where the context that all neighbours fail to lists it, if it does.
+    var places = [Int32](repeating: -1, count: vocabulary.count)
+    var shorter = -1
+    for (number, context) in order.enumerated() {
+      Self.fetch(
+        order, number + Self.contextsAhead, heads, oldTokens, oldWeights, oldTargets)
+      let first = arc
+      let old = heads[context]..<heads[context + 1]
+      let isLowest = context == 0
+      if !isLowest, shorter != Int(failures[context]) {
+        shorter = Int(failures[context])
+        for arc in arcs[shorter] { places[Int(tokens[Int(arc)])] = arc }
+      }
+      let listed = isLowest ? 0..<0 : arcs[shorter]
+      let backoff = isLowest ? 1 : backoffs[context]
+      var mustSplit = false
+      for old in old {
+        let token = oldTokens[old]
+        let target = oldTargets[old]
+        let weight = oldWeights[old]
+        precondition(
+          lastTokens[Int(target)] == token && (arc == first || tokens[arc - 1] < token),
+          "arcs ascend by token, and all to a context carry its last token")
+        if token == vocabulary.end.rawValue {
+          precondition(!hasEnd || end == Int(target), "all ends are one")
+          end = Int(target)
+          hasEnd = true
+        }
+        tokens[arc] = token
+        weights[arc] = weight
+        targets[arc] = target
+        if isLowest {
+          lowerTargets[arc] = target
+          corrections[arc] = weight
+        } else {
+          var factor = backoff
+          var lower = places[Int(token)]
+          // Places of other contexts lie elsewhere.
+          if !listed.contains(lower) {
+            (factor, lower) = fall(token, below: shorter, factor, failures, backoffs)
+          }
+          factor *= weights[Int(lower)]
+          lowerTargets[arc] = targets[Int(lower)]
+          corrections[arc] = factor
+          if targets[Int(lower)] != target || weight < factor { mustSplit = true }
+        }
+        arc += 1
+      }
+      if !isLowest {
+        isSplit[context] = mustSplit
+        for place in first..<arc {
+          let factor = corrections[place]
+          corrections[place] = mustSplit ? -factor : weights[place] - factor
+        }
+      }
+      arcs[context] = Int32(first)..<Int32(arc)
+      let blocks = BackoffAutomaton.blocks(ofArcs: arc - first)
+      if blocks.first > 0 {
+        blockHeads[context] = Int32(blockCount)
+        blockCount += blocks.first + blocks.second
+      }
+    }
+    precondition(hasEnd, "context 0 lists the end symbol")
+  }
+
+  /// Asks for what will be read of a context some places on.
+  private static func fetch(
+    _ order: [Int], _ number: Int, _ heads: [Int], _ tokens: [UInt32], _ weights: [Double],
+    _ targets: [UInt32]
+  ) {
+    guard number < order.count else { return }
+    let far = min(order.count - 1, number + contextsAhead)
+    unsafe heads.withUnsafeBufferPointer { heads in
+      if let base = heads.baseAddress { unsafe gensample_prefetch(base + order[far]) }
+    }
+    let head = heads[order[number]]
+    unsafe tokens.withUnsafeBufferPointer {
+      if let base = $0.baseAddress { unsafe gensample_prefetch(base + head) }
+    }
+    unsafe weights.withUnsafeBufferPointer {
+      if let base = $0.baseAddress { unsafe gensample_prefetch(base + head) }
+    }
+    unsafe targets.withUnsafeBufferPointer {
+      if let base = $0.baseAddress { unsafe gensample_prefetch(base + head) }
+    }
+  }
+
+  /// The arc of the first context that lists a token, from what a context fails to on, and the
+  /// weight of failing there.
+  private func fall(
+    _ token: UInt32, below context: Int, _ factor: Double, _ failures: [UInt32],
+    _ backoffs: [Double]
+  ) -> (factor: Double, arc: Int32) {
+    var factor = factor
+    var here = context
+    while here > 0 {
+      factor *= backoffs[here]
+      here = Int(failures[here])
+      let arc = BackoffAutomaton.place(of: token, in: arcs[here], tokens)
+      if arc >= 0 { return (factor, Int32(arc)) }
+    }
+    preconditionFailure("context 0 lists every token")
+  }
+}
