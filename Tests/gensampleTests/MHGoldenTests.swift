@@ -380,13 +380,16 @@ import Testing
   @Test func furtherMovesAreTaken() throws {
     let outcome = try Program.run([
       "mh", "--model", SmallModel.path, "--include", "sea", "--length", "3..7", "--moves",
-      "tries,move,copy,block", "--steps", "4000", "--warmup", "500", "--seed", "1", "--quiet",
+      "tries,move,copy,block,suffix,informed", "--steps", "4000", "--warmup", "500", "--seed", "1",
+      "--quiet",
       "--format", "jsonl",
     ])
     #expect(outcome.code == 0, "\(outcome.errors)")
     let summary = try #require(try outcome.objects().last)
     let moves = try #require(summary["moves"] as? [String: Any])
-    for kind in ["tries", "move", "copy", "block"] { #expect(moves[kind] != nil) }
+    for kind in ["tries", "move", "copy", "block", "suffix", "informed"] {
+      #expect(moves[kind] != nil)
+    }
     #expect(try outcome.objects().dropLast().allSatisfy { $0["satisfied"] as? Bool == true })
   }
 
@@ -396,7 +399,25 @@ import Testing
     #expect(outcome.code == 64)
     #expect(
       outcome.errors
-        == "gensample: --moves takes some of move, copy, tries, block, each once, with commas "
-        + "between; got '\(moves)'\n")
+        == "gensample: --moves takes some of move, copy, tries, block, suffix, informed, each once, "
+        + "with commas between; got '\(moves)'\n")
+  }
+
+  @Test(arguments: [
+    (["--balancing", "barker"], "--balancing says how --moves informed weighs words"),
+    (["--moves", "copy", "--balancing", "barker"], "--balancing says how --moves informed"),
+    (["--moves", "informed", "--balancing", "x"], "--balancing takes one of square-root, barker"),
+    (["--screen", "1", "--moves", "copy"], "further --moves are not screened"),
+    (["--screen", "9"], "--screen takes a whole number from 1 to 8, got '9'"),
+    (["--screen", "8"], "a screen is to cost less"),
+  ])
+  func movesThatMeanNothingAreRefused(options: [String], message: String) throws {
+    let folder = try Folder()
+    let outcome = try Program.run(
+      ["mh", "--model", SmallModel.path, "--run", folder.path("run")] + options)
+    #expect(outcome.code == 64)
+    #expect(outcome.errors.hasPrefix("gensample: ") && outcome.errors.contains(message))
+    // What was refused leaves nothing that the next attempt would trip over.
+    #expect(!FileManager.default.fileExists(atPath: folder.path("run")))
   }
 }

@@ -14,13 +14,17 @@ import Testing
     arguments: [
       ["gibbs"], ["gibbs", "--scan", "systematic"], ["gibbs", "--block", "2"],
       ["temper", "--replicas", "4", "--every", "10"],
+      ["mh", "--screen", "1"],
+      ["mh", "--moves", "suffix", "--thin", "500"],
+      ["mh", "--moves", "informed", "--balancing", "barker", "--thin", "500"],
     ])
   func meansAreThoseOfPlainChains(options: [String]) throws {
     func quantity(_ options: [String]) throws -> (mean: Double, error: Double) {
       let outcome = try Program.run(
         [options[0], "--model", SmallModel.path, "--seed", "1", "--quiet", "--format", "jsonl"]
-          + ["--include", "sea", "--length", "2..6", "--warmup", "2000", "--thin", "2000"]
-          + ["--samples", "40", "--trace-every", "20"] + options.dropFirst())
+          + ["--include", "sea", "--length", "2..6", "--warmup", "2000", "--samples", "40"]
+          + ["--trace-every", "20"] + (options.contains("--thin") ? [] : ["--thin", "2000"])
+          + options.dropFirst())
       #expect(outcome.code == 0, "\(outcome.errors)")
       let summary = try #require(try outcome.objects().last)
       let quantities = try #require(summary["quantities"] as? [String: [String: Any]])

@@ -7,7 +7,7 @@
 /// in pruned and quantised models, counts as 0 where tokens are drawn, and the token is accepted
 /// with what that added taken off. After ``attempts`` rejections, or where the length left forbids
 /// some tokens, the whole vector is asked.
-public struct BigramGuidedTokens<Model: LanguageModel>: TokenProposal {
+public struct BigramGuidedTokens<Model: LanguageModel>: ProportionalTokens {
   /// What is sampled from.
   public let target: SentenceTarget<Model>
   /// What is expected.
@@ -69,6 +69,30 @@ public struct BigramGuidedTokens<Model: LanguageModel>: TokenProposal {
       if share == 1 || choices.chance(share) { return (token, logWeight) }
     }
     return drawSlowly(after: prefix, using: &choices).map { ($0.token, logWeight) }
+  }
+
+  /// The log of v of the token over the sum of v.
+  ///
+  /// - Complexity: as of a draw.
+  public func logProbability(of token: Token, after prefix: Prefix<Model>) -> Double {
+    let vocabulary = target.model.vocabulary
+    let state = Int(prefix.state)
+    guard let lists = Lists(guide, after: prefix) else {
+      let logs = logValues(after: prefix)
+      return logs[token.index] == -.infinity ? -.infinity : logs[token.index] - LogSpace.sum(logs)
+    }
+    var log = -Double.infinity
+    if token == vocabulary.end {
+      log = lookAhead.automaton.finalWeights[state]
+    } else if vocabulary.isDrawable(token) {
+      let gain = lists.gains[Int(lookAhead.automaton.classes[token.index])]
+      if gain.logFactor > -.infinity {
+        log = gain.logFactor + LogSpace.log(guide.expectations[gain.row + token.index])
+      }
+    }
+    guard log > -.infinity else { return log }
+    return target.fluency * target.model.logProbability(of: token, in: prefix.context) + log
+      - LogSpace.log(lists.total) - lookAhead.logExpectations[state]
   }
 
   private func drawSlowly(

@@ -84,10 +84,16 @@ extension TokenProposal {
   }
 }
 
-/// Tokens in proportion to v, through a vector over the vocabulary: the proposal of smallest variance.
+/// A token proposal that draws exactly in proportion to v, and says with what probability.
 ///
-/// Their log weight is that of the sum of v over what was expected, whatever token is drawn.
-public struct GuidedTokens<Model: LanguageModel>: TokenProposal {
+/// Its log weight is that of the sum of v over what was expected, whatever token is drawn.
+public protocol ProportionalTokens<Model>: TokenProposal {
+  /// Natural log of the probability with which a token is drawn after a prefix.
+  func logProbability(of token: Token, after prefix: Prefix<Model>) -> Double
+}
+
+/// Tokens in proportion to v, through a vector over the vocabulary: the proposal of smallest variance.
+public struct GuidedTokens<Model: LanguageModel>: ProportionalTokens {
   /// What is sampled from.
   public let target: SentenceTarget<Model>
   /// What is expected.
@@ -114,6 +120,14 @@ public struct GuidedTokens<Model: LanguageModel>: TokenProposal {
     after prefix: Prefix<Model>, using choices: inout some ChoiceSource
   ) -> (token: Token, logWeight: Double)? {
     draw(by: logValues(after: prefix), after: prefix, using: &choices)
+  }
+
+  /// The log of v of the token over the sum of v.
+  ///
+  /// - Complexity: O(vocabulary).
+  public func logProbability(of token: Token, after prefix: Prefix<Model>) -> Double {
+    let logs = logValues(after: prefix)
+    return logs[token.index] == -.infinity ? -.infinity : logs[token.index] - LogSpace.sum(logs)
   }
 }
 

@@ -15,26 +15,94 @@ enum MH: Command {
 
     --moves gives a quarter of the steps to further kinds: move takes a word elsewhere, copy repeats
     one or deletes it, tries proposes eight replacements at once (multiple-try Metropolis), block
-    draws two neighbours together. All keep rho; which help depends on the target.
+    draws two neighbours together, suffix writes the end of the text anew from a random place, at
+    any length, and informed weighs every word of the vocabulary at a place by how much likelier rho
+    is with it, by the square root or Barker's function (--balancing). All keep rho; which help
+    depends on the target. informed takes some milliseconds a step: give it a shorter --warmup.
+
+    --screen N puts each move to the model's n-grams of at most N words first, and only those that
+    they accept to the model itself (delayed acceptance), which decides by what was left out.
 
         gensample mh --constraints examples/constraints/sea.txt
         gensample mh --include sea --include storm --length 6..14
         gensample mh --include sea --moves move,copy
+        echo 'fluency 2' | gensample mh --constraints - --length ..12 --moves suffix
         gensample mh --model tang --match '.{5}，.{5}。.{5}，.{5}。' --include 春
     """
   static let options =
     ChainCommand.options + [
-      Option("moves", "KINDS", "further kinds, with commas between: move, copy, tries, block")
+      Option(
+        "moves", "KINDS",
+        "further kinds, with commas between: "
+          + FurtherMoves.Kind.allCases.map(\.rawValue).joined(separator: ", ")),
+      Option(
+        "balancing", "FUNCTION",
+        "how --moves informed weighs: "
+          + Balancing.allCases.map(\.rawValue).joined(separator: " or ") + " (default square-root)"),
+      Option("screen", "N", "screen moves by the model's n-grams of at most N words"),
     ]
 
+  fileprivate typealias Balancing = LocallyInformed<NGramModel>.Balancing
+
   static func run(_ arguments: Arguments) throws {
-    let command = try ChainCommand(Self.self, arguments)
+    var moves = Moves()
+    let command = try ChainCommand(Self.self, arguments) { arguments, model in
+      moves = try Moves(arguments, model)
+      return []
+    }
     let words = command.makeWords()
-    guard let kinds = try FurtherMoves.kinds(command.arguments) else {
+    if let cheap = moves.screen {
+      let words = NGramLeftWords(cheap)
+      return try command.run(
+        of: { ScreenedTarget($0.target, screenedBy: $0.target.screen(by: cheap)) },
+        by: { ScreenedMoves(for: $0.target, words: words) })
+    }
+    guard let kinds = moves.kinds else {
       return try command { NGramMoves(for: $0.target, words: words) }
     }
     let full = NGramFullWords(command.model)
-    try command { FurtherMoves(for: $0.target, kinds, left: words, full: full) }
+    let shared = LeftToRightModel(command.model)
+    try command { compiled in
+      FurtherMoves(
+        for: compiled.target, kinds, left: words, full: full, balancing: moves.balancing,
+        suffix: kinds.contains(.suffix)
+          ? try LeftToRight(compiled.target, shared, command.arguments, command.monitor)
+            .guided.tokens : nil)
+    }
+  }
+
+  /// Which moves the options ask for.
+  private struct Moves {
+    /// Further kinds; `nil` for none.
+    var kinds: [FurtherMoves.Kind]?
+    var balancing = Balancing.squareRoot
+    /// The cheap model that screens moves.
+    var screen: NGramModel?
+
+    init() {}
+
+    init(_ arguments: Arguments, _ model: NGramModel) throws {
+      kinds = try FurtherMoves.kinds(arguments)
+      if let given = try arguments.choice("balancing", as: Balancing.self) {
+        guard kinds?.contains(.informed) == true else {
+          throw CommandFailure.usage(
+            "--balancing says how --moves informed weighs words; give both or none")
+        }
+        balancing = given
+      }
+      guard let order = try arguments.integer("screen", in: 1...NGramTrie.highestOrder) else {
+        return
+      }
+      guard kinds == nil else {
+        throw CommandFailure.usage("further --moves are not screened; give --screen or --moves")
+      }
+      guard order < model.order else {
+        throw CommandFailure.usage(
+          "--screen \(order): the model's own order is \(model.order), and a screen is to cost less; "
+            + "give a lower one")
+      }
+      screen = try model.lowered(to: order)
+    }
   }
 }
 
@@ -44,7 +112,7 @@ enum MH: Command {
 struct FurtherMoves: TransitionKernel {
   /// Further kinds of move.
   enum Kind: String, CaseIterable {
-    case move, copy, tries, block
+    case move, copy, tries, block, suffix, informed
   }
 
   private let base: NGramMoves
@@ -53,15 +121,20 @@ struct FurtherMoves: TransitionKernel {
   private let copy = MetropolisHastings(CopyOrDeleteWord<NGramModel>())
   private let tries: MultipleTry<ReplaceWord<NGramLeftWords>>
   private let block: ReplaceBlock<NGramLeftWords, NGramFullWords>
+  private let suffix: MetropolisHastings<ResampleSuffix<SteeredTokens>>?
+  private let informed: LocallyInformed<NGramModel>
 
   init(
     for target: SentenceTarget<NGramModel>, _ further: [Kind], left: NGramLeftWords,
-    full: NGramFullWords
+    full: NGramFullWords, balancing: LocallyInformed<NGramModel>.Balancing, suffix: SteeredTokens?
   ) {
+    precondition(!further.contains(.suffix) || suffix != nil, "what writes ends")
     base = NGramMoves(for: target, words: left)
     self.further = further
     tries = MultipleTry(ReplaceWord(left), trials: 8)
     block = ReplaceBlock(left: left, full: full, length: 2)
+    self.suffix = suffix.map { MetropolisHastings(ResampleSuffix($0)) }
+    informed = LocallyInformed(balancing, among: .onePlace)
   }
 
   /// What `--moves` lists, each once; `nil` where it is not given.
@@ -92,6 +165,9 @@ struct FurtherMoves: TransitionKernel {
       case .copy: copy.step(&scorer, using: &choices)
       case .tries: tries.step(&scorer, using: &choices)
       case .block: block.step(&scorer, using: &choices)
+      case .suffix:
+        suffix?.step(&scorer, using: &choices) ?? StepReport(isAccepted: false, kind: 0)
+      case .informed: informed.step(&scorer, using: &choices)
       }
     return StepReport(isAccepted: report.isAccepted, kind: base.kinds.count + place)
   }

@@ -20,7 +20,7 @@ struct ChainCommand {
         "checkpoint-every", "SECONDS", "how often a run is kept, to be resumed (default 5)"),
     ] + OutputOptions.sampler
 
-  private let run: SamplerRun
+  private let sampler: SamplerRun
   private let plan: RunPlan
   private let chains: ClosedRange<Int>
   private let choice: ResultOptions
@@ -33,7 +33,16 @@ struct ChainCommand {
   /// Those of the run, which may have begun before this command.
   let arguments: Arguments
 
-  init(_ command: any Command.Type, _ given: Arguments) throws {
+  /// A run of chains.
+  ///
+  /// - Parameters:
+  ///   - command: whose.
+  ///   - given: the arguments; those of a run that goes on are read from its folder.
+  ///   - further: what tells further models from others that the chains depend on.
+  init(
+    _ command: any Command.Type, _ given: Arguments,
+    further: (Arguments, NGramModel) throws -> [UInt64] = { _, _ in [] }
+  ) throws {
     resumed = try ResumedRun(command, given)
     let arguments = resumed?.arguments ?? given
     self.arguments = arguments
@@ -44,18 +53,19 @@ struct ChainCommand {
     plan.best = choice.best ?? 0
     self.plan = plan
     chains = try PlanOptions.chainRange(arguments, plan)
-    run = try SamplerRun(
+    sampler = try SamplerRun(
       command, arguments, seed: plan.seed, threads: try PlanOptions.threads(arguments),
       constraints: resumed?.constraints)
-    let model = run.model
-    patterns = try Self.patterns(arguments, tree: run.tree)
+    let model = sampler.model
+    patterns = try Self.patterns(arguments, tree: sampler.tree)
     start = try arguments.text("start").map {
       try CompiledTarget.tokens(of: $0, model: model, option: "--start")
     }
-    if let single = run.single { try single.check(start: start) }
+    if let single = sampler.single { try single.check(start: start) }
+    let checksums = [model.checksum] + (try further(arguments, model))
     description = RunDescription(
-      command: command.name, model: run.modelName, checksum: run.model.checksum,
-      constraints: run.constraints, options: ResumedRun.words(arguments, seed: plan.seed),
+      command: command.name, model: sampler.modelName, checksums: checksums,
+      constraints: sampler.constraints, options: ResumedRun.words(arguments, seed: plan.seed),
       plan: plan, chains: chains, start: arguments.text("start"))
     if let resumed {
       try resumed.check(description)
@@ -66,7 +76,7 @@ struct ChainCommand {
       folder = nil
       return
     }
-    guard !run.hasSets else {
+    guard !sampler.hasSets else {
       throw CommandFailure.usage("--run keeps one target; give --each or --run")
     }
     let folder = try RunFolder(path)
@@ -75,56 +85,74 @@ struct ChainCommand {
   }
 
   /// The model's left conditional, made once for all targets.
-  func makeWords() -> NGramLeftWords { NGramLeftWords(run.model) }
+  func makeWords() -> NGramLeftWords { NGramLeftWords(sampler.model) }
 
   /// The model, in the layout of chains.
-  var model: NGramModel { run.model }
+  var model: NGramModel { sampler.model }
+
+  /// Says when to stop.
+  var monitor: RunMonitor { sampler.monitor }
 
   /// Runs the chains of each target by its kernel.
   func callAsFunction<Kernel: TransitionKernel<SentenceScorer<NGramModel>>>(
     _ kernel: (CompiledTarget) throws -> Kernel
   ) throws {
+    try run(of: { $0.target }, by: kernel)
+  }
+
+  /// Runs chains whose target is made of the compiled one.
+  ///
+  /// - Parameters:
+  ///   - target: what is sampled from; it allows the texts that the compiled target allows.
+  ///   - areDraws: whether the kernel keeps that.
+  ///   - notes: what people are told of it.
+  ///   - kernel: the steps.
+  func run<Target: Sampling.Target<TokenSequence>, Kernel: TransitionKernel>(
+    of makeTarget: (CompiledTarget) throws -> Target, areDraws: Bool = true, notes: [String] = [],
+    by kernel: (CompiledTarget) throws -> Kernel
+  ) throws where Kernel.Scorer == Target.Scorer {
     let samples = try folder?.stream("samples.jsonl")
     let earlier = resumed?.checkpoint
-    run.earlierSeconds = earlier?.seconds ?? 0
-    run.monitor.add(earlier?.chains.reduce(0) { $0 + $1.record.steps } ?? 0)
-    let steps = chains.reduce(0) { $0 + plan.warmup + plan.steps(ofChain: $1) } * run.targetCount
-    try run.each(
+    sampler.earlierSeconds = earlier?.seconds ?? 0
+    sampler.monitor.add(earlier?.chains.reduce(0) { $0 + $1.record.steps } ?? 0)
+    let steps = chains.reduce(0) { $0 + plan.warmup + plan.steps(ofChain: $1) } * sampler.targetCount
+    try sampler.each(
       unit: "steps", total: steps,
       head: { summary, seconds in
-        summary.add("steps", .integer(run.monitor.steps))
+        summary.add("steps", .integer(sampler.monitor.steps))
         summary.add(
-          "steps_per_second", .number(Double(run.monitor.steps) / max(seconds, 1e-9)))
-        summary.add("draws", .boolean(choice.areDraws))
+          "steps_per_second", .number(Double(sampler.monitor.steps) / max(seconds, 1e-9)))
+        summary.add("draws", .boolean(choice.areDraws && areDraws))
       },
       lines: { seconds in
         [
-          "\n\(chains.count) chain\(chains.count == 1 ? "" : "s"), \(run.monitor.steps) steps in "
+          "\n\(chains.count) chain\(chains.count == 1 ? "" : "s"), \(sampler.monitor.steps) steps in "
             + String(
-              format: "%.2f s (%.2f M/s)", seconds, Double(run.monitor.steps) / seconds / 1e6)
+              format: "%.2f s (%.2f M/s)", seconds, Double(sampler.monitor.steps) / seconds / 1e6)
             + ", seed \(plan.seed)"
-        ] + (run.hasSets ? choice.lines : [])
+        ] + (sampler.hasSets ? choice.lines + notes : [])
       },
       finish: { summary in
         try samples?.writeLine(summary.text)
         try samples?.finish()
         // Last: who reads that a run is finished finds all of it.
-        if !run.monitor.isStopping {
+        if !sampler.monitor.isStopping {
           try folder?.write(CheckpointFile(run: description.checksum, isFinished: true))
         }
       }
     ) { target, line, seed in
       let start = start
-      let monitor = run.monitor
+      let monitor = sampler.monitor
       try target.check(start: start)
       let own = plan.seeded(seed)
+      let sampled = try makeTarget(target)
       let kernel = try kernel(target)
       let quantities = ChainResults.quantities(target, patterns: patterns)
       let checkpoints = try checkpoints(target, quantities.count, kernel.kinds.count)
       let records = try runChains(
-        chains, of: own, target: target.target, kernel: kernel,
-        quantities: { ChainResults.row(quantities, $0) }, threads: run.threads,
-        monitor: run.monitor, checkpoints: checkpoints
+        chains, of: own, target: sampled, kernel: kernel,
+        quantities: { ChainResults.row(quantities, $0) }, threads: sampler.threads,
+        monitor: sampler.monitor, checkpoints: checkpoints
       ) { choices in
         if let start { return start }
         return try target.randomStart(monitor: monitor, using: &choices)
@@ -141,7 +169,7 @@ struct ChainCommand {
         if let folder {
           for record in records {
             try folder.write(
-              trace: record, plan: plan, model: run.modelName, quantities: quantities)
+              trace: record, plan: plan, model: sampler.modelName, quantities: quantities)
           }
         }
       } catch let error as CommandFailure {
@@ -149,8 +177,8 @@ struct ChainCommand {
       }
       // Of many targets each has results, and none a summary.
       let summaries =
-        run.hasSets
-        ? [] : try ChainResults.summaries(records, quantities, threads: run.threads)
+        sampler.hasSets
+        ? [] : try ChainResults.summaries(records, quantities, threads: sampler.threads)
       return SamplerOutcome(
         results: choice.chosen(all, records).map { draw in
           (
@@ -165,7 +193,7 @@ struct ChainCommand {
           ChainResults.summary(
             records, kinds: kernel.kinds, quantities: quantities, summaries: summaries)
         ]
-          + choice.lines,
+          + choice.lines + notes,
         failure: failure)
     }
   }
@@ -191,13 +219,13 @@ extension ChainCommand {
     }
   }
 
-  /// Where the chains leave their checkpoints; `nil` where no folder keeps the run.
+  /// Where the chains leave their checkpoints; `nil` where no folder keeps the sampler.
   private func checkpoints(
     _ target: CompiledTarget, _ columns: Int, _ kinds: Int
   ) throws -> ChainCheckpoints<TokenSequence>? {
     guard let folder else { return nil }
     let began = ContinuousClock.now
-    let earlier = run.earlierSeconds
+    let earlier = sampler.earlierSeconds
     let checksum = description.checksum
     let checkpoints = ChainCheckpoints(
       resumed: try resumed?.chains(

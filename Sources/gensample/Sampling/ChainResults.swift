@@ -29,11 +29,10 @@ struct ChainResults {
 
   /// A row of the trace: soft statements as the nats that they add, hard ones as 1 or 0.
   static func row(
-    _ quantities: [Quantity], _ scorer: SentenceScorer<NGramModel>
+    _ quantities: [Quantity], _ scorer: some Scorer<TokenSequence>
   ) -> [Double] {
-    var row = [scorer.logProbability, Double(scorer.count)]
-    guard quantities.count > 2 else { return row }
     let text = scorer.state
+    var row = [scorer.logProbability, Double(text.count)]
     for quantity in quantities.dropFirst(2) {
       guard let part = quantity.part else { continue }
       let weight = part.automaton.logWeight(of: text)

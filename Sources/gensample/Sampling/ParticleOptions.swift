@@ -67,7 +67,7 @@ final class LeftToRightModel {
 }
 
 /// Tokens steered by what knows the last word, or else by what does not.
-struct SteeredTokens: TokenProposal {
+struct SteeredTokens: ProportionalTokens {
   let words: NGramGuidedTokens
   let bigrams: BigramGuidedTokens<NGramModel>?
 
@@ -83,6 +83,11 @@ struct SteeredTokens: TokenProposal {
   ) -> (token: Token, logWeight: Double)? {
     guard let bigrams else { return words.draw(after: prefix, using: &choices) }
     return bigrams.draw(after: prefix, using: &choices)
+  }
+
+  func logProbability(of token: Token, after prefix: Prefix<NGramModel>) -> Double {
+    bigrams?.logProbability(of: token, after: prefix)
+      ?? words.logProbability(of: token, after: prefix)
   }
 }
 

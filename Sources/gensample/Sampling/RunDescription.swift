@@ -14,7 +14,7 @@ struct RunDescription: Codable, Equatable {
   var version = programVersion
   var command: String
   var model: String
-  /// What tells the model from others, in hexadecimal.
+  /// What tells the model from others, in hexadecimal, and further models behind it.
   var model_checksum: String
   var constraints: [String]
   /// The other options that decide what is drawn, as words of a command line.
@@ -30,12 +30,12 @@ struct RunDescription: Codable, Equatable {
   var seed: UInt64
 
   init(
-    command: String, model: String, checksum: UInt64, constraints: [Constraint],
+    command: String, model: String, checksums: [UInt64], constraints: [Constraint],
     options: [String], plan: RunPlan, chains: ClosedRange<Int>, start: String?
   ) {
     self.command = command
     self.model = model
-    model_checksum = String(checksum, radix: 16)
+    model_checksum = checksums.map { String($0, radix: 16) }.joined(separator: "+")
     self.constraints = constraints.map(\.text)
     self.options = options
     self.chains = plan.chains

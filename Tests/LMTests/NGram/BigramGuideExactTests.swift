@@ -168,4 +168,24 @@ import Testing
         texts.draw(using: &choices).map { ($0.text, $0.logWeight) }
       } < 1e-12)
   }
+
+  /// Ends of any length written under such a look-ahead keep a power of the model.
+  @Test(arguments: Source.allCases, [false, true])
+  func suffixesKeepThePower(source: Source, isSoft: Bool) throws {
+    let model = try source.model(order: 3)
+    let target = SentenceTarget(
+      model: model, automaton: try Self.automaton(model.vocabulary, isSoft: isSoft, bound: 2),
+      fluency: 1.3)
+    let words = (0..<model.vocabulary.count).map { Token($0) }
+      .filter(model.vocabulary.isDrawable)
+    let space = EnumeratedTarget(
+      target,
+      among: [TokenSequence()] + words.map { TokenSequence([$0]) }
+        + words.flatMap { a in words.map { TokenSequence([a, $0]) } })
+    let proposal = ResampleSuffix(
+      BigramGuidedTokens(target, try Self.guide(target, mostTokens: 2), attempts: 1))
+    #expect(proposalDefect(of: proposal, on: space) < 1e-12)
+    let matrix = TransitionMatrix(of: MetropolisHastings(proposal), on: space)
+    #expect(matrix.invarianceDefect(of: space.probabilities) < 1e-12)
+  }
 }

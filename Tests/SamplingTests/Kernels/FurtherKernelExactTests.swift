@@ -6,12 +6,12 @@ import Testing
 
 /// Kernels beyond Metropolis-Hastings of single edits, by every branch of a step.
 enum FurtherKernels {
-  static func suffix(_ space: Space) -> ResampleSuffix<Toy> {
+  static func suffix(_ space: Space) -> ResampleSuffix<GuidedTokens<Toy>> {
     ResampleSuffix(GuidedTokens(space.space.target, space.guided))
   }
 
   static func gibbs(
-    _ space: Space, _ scan: Gibbs<FullConditionalWords<Toy>>.Scan
+    _ space: Space, _ scan: ScanOrder
   ) -> Gibbs<FullConditionalWords<Toy>> {
     Gibbs(NamedKernel.full, for: space.space.target, scan: scan, attempts: 1)
   }
@@ -88,7 +88,9 @@ enum FurtherKernels {
 
   @Test(arguments: Space.allCases, LocallyInformed<Toy>.Balancing.allCases)
   func informedStepsKeepTheTarget(space: Space, balancing: LocallyInformed<Toy>.Balancing) {
-    check(LocallyInformed(balancing), space)
+    for neighbours in LocallyInformed<Toy>.Neighbours.allCases {
+      check(LocallyInformed(balancing, among: neighbours), space)
+    }
   }
 
   @Test(arguments: Space.allCases)

@@ -8,7 +8,7 @@ public import Sampling
 /// over all words is that gain times the model's, corrected for the words of other gains; words are
 /// drawn from the model, and those of larger gains from a list. Where more than a part of the
 /// vocabulary has other gains, or the fluency is not 1, it is `GuidedTokens` itself.
-public struct NGramGuidedTokens: TokenProposal {
+public struct NGramGuidedTokens: ProportionalTokens {
   /// Draws the model's tokens.
   public let source: NGramTokens
   /// The slow twin, which draws what this cannot.
@@ -56,6 +56,13 @@ public struct NGramGuidedTokens: TokenProposal {
   public var target: SentenceTarget<NGramModel> { slow.target }
   /// What is expected.
   public var lookAhead: LookAhead { slow.lookAhead }
+
+  /// That of the slow twin.
+  ///
+  /// - Complexity: O(vocabulary).
+  public func logProbability(of token: Token, after prefix: Prefix<NGramModel>) -> Double {
+    slow.logProbability(of: token, after: prefix)
+  }
 
   /// A token in proportion to v.
   ///
