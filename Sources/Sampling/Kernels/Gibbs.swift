@@ -1,5 +1,13 @@
 // Licensed under the Apache License, Version 2.0.
 
+/// The order in which a Gibbs sampler visits places.
+public enum ScanOrder: String, CaseIterable, Hashable, Sendable {
+  /// One place a step, drawn equally.
+  case random
+  /// Every place in a step, from the first to the last.
+  case systematic
+}
+
 /// Gibbs sampling: the word at a place drawn anew from its full conditional under the target.
 ///
 /// A word is drawn by the model's full conditional until the target allows it, which is the target's
@@ -12,18 +20,10 @@
 /// length. A random scan is reversible; a systematic one is not, but keeps the target all the same.
 /// Reference: Geman and Geman 1984; Liu 1996 for the Metropolised step.
 public struct Gibbs<Words: WordProposal>: TransitionKernel {
-  /// The order in which places are visited.
-  public enum Scan: String, CaseIterable, Hashable, Sendable {
-    /// One place a step, drawn equally.
-    case random
-    /// Every place in a step, from the first to the last.
-    case systematic
-  }
-
   /// Draws words by the model's full conditional.
   public let words: Words
   /// The order in which places are visited.
-  public let scan: Scan
+  public let scan: ScanOrder
   /// How often a word may be refused before every allowed word is looked at.
   public let attempts: Int
   @usableFromInline let isPlain: Bool
@@ -38,7 +38,7 @@ public struct Gibbs<Words: WordProposal>: TransitionKernel {
   ///   - scan: the order in which places are visited.
   ///   - attempts: how often a word may be refused before every allowed word is looked at.
   public init(
-    _ words: Words, for target: SentenceTarget<Words.Model>, scan: Scan = .random,
+    _ words: Words, for target: SentenceTarget<Words.Model>, scan: ScanOrder = .random,
     attempts: Int = 64
   ) {
     precondition(attempts > 0, "a word is drawn before it is refused")

@@ -39,6 +39,8 @@ enum Train: Command {
       Option(
         "layout", "LAYOUT",
         "small: the least memory; fast: the most speed (default fast, small with --quantize)"),
+      Option(
+        flag: "reversed", "count sentences from their ends: a model for gibbs --masked"),
       Option(flag: "lossy", "put U+FFFD in place of bytes that are no UTF-8"),
       Option("threads", "N", "how many threads count (default: all cores)"),
     ] + OutputOptions.report + [OutputOptions.progress]
@@ -85,6 +87,7 @@ enum Train: Command {
       }
       options.rebalance = .init(share: share, leastCount: count)
     }
+    options.isReversed = arguments.has("reversed")
     options.isLossy = arguments.has("lossy")
     if let threads = try arguments.integer("threads", in: 1...1024) { options.threads = threads }
     options.isCancelled = { Interruption.signal != nil }

@@ -84,4 +84,18 @@ import Testing
       #expect(bits(trie) == reference, "\(threads) threads, \(memory) bytes")
     }
   }
+
+  /// A model of reversed texts is that of texts that are written backward.
+  @Test func reversedIsWrittenBackward() throws {
+    let sentences = KneserNeyExactTests.drawn(sentences: 300, words: 40, seed: 5)
+    var options = NGramTrainer.Options(order: 3, threads: 2)
+    let backward = try KneserNeyExactTests.train(sentences.map { $0.reversed() }, options).trie
+    let forward = try KneserNeyExactTests.train(sentences, options).trie
+    options.isReversed = true
+    let reversed = try KneserNeyExactTests.train(sentences, options).trie
+    #expect(bits(reversed) == bits(backward))
+    #expect(bits(reversed) != bits(forward))
+    #expect(reversed.description.contains { $0.key == "direction" && $0.value == "backward" })
+    #expect(!forward.description.contains { $0.key == "direction" })
+  }
 }

@@ -170,6 +170,7 @@ struct CorpusReader {
         if hasAngle {
           try unsafe refuseSymbols(line, block, sentences: sentences)
         }
+        let first = tokens.count
         if isASCII < 0x80 {
           unsafe tokenizer.cut(line) { tokens.append(unsafe interner.intern($0) + 1) }
         } else {
@@ -177,6 +178,7 @@ struct CorpusReader {
             unsafe tokenizer.cut(composed) { tokens.append(unsafe interner.intern($0) + 1) }
           }
         }
+        if options.isReversed { tokens[first...].reverse() }
         tokens.append(0)
         sentences += 1
         start = end + 1

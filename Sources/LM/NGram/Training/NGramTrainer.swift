@@ -25,6 +25,8 @@ public struct NGramTrainer: Sendable {
     public var vocabulary: Set<String>?
     /// Which pairs of words become one token; `nil` for none.
     public var rebalance: Rebalance?
+    /// Whether each sentence is counted from its end to its beginning.
+    public var isReversed = false
     /// Whether bytes that are no UTF-8 become U+FFFD rather than an error.
     public var isLossy: Bool
     /// Bytes that counting may take; what does not fit is sorted on disk.
@@ -110,6 +112,9 @@ public struct NGramTrainer: Sendable {
     public var discounts: [Discounts]
   }
 
+  /// What the description of a model of reversed texts says of its direction.
+  public static let backward = "backward"
+
   /// What is estimated, and with what.
   public let options: Options
 
@@ -185,6 +190,11 @@ public struct NGramTrainer: Sendable {
       throw LoadError(.badArgument, "a least count of \(options.minimumCount) means nothing")
     }
     if let rebalance = options.rebalance {
+      guard !options.isReversed else {
+        throw LoadError(
+          .badArgument,
+          "of reversed texts rebalancing would make tokens that read backward; leave one of them out")
+      }
       guard options.tokenization != .whitespace else {
         throw LoadError(
           .badArgument,
@@ -284,6 +294,7 @@ public struct NGramTrainer: Sendable {
           "\(rebalance.share),\(rebalance.leastCount): \(report.mergedCount) pairs are tokens"
         ))
     }
+    if options.isReversed { lines.append(("direction", Self.backward)) }
     if !options.prune.isEmpty {
       lines.append(("prune", options.prune.map(String.init).joined(separator: ",")))
     }

@@ -1,0 +1,32 @@
+// Licensed under the Apache License, Version 2.0.
+
+/// A word at a place drawn equally, replaced by one that a masked model expects there.
+///
+/// What is expected does not depend on the word replaced, so both ways look up the same numbers, and
+/// `MetropolisHastings(ReplaceMaskedWord(model))` keeps whatever target it is put to.
+public struct ReplaceMaskedWord<Model: MaskedLanguageModel, Scorer: Sampling.Scorer>: Proposal
+where Scorer.State == TokenSequence {
+  /// Whose conditionals.
+  public let model: Model
+
+  /// Replacements by a model.
+  public init(_ model: Model) { self.model = model }
+
+  /// `replace-masked`.
+  public var kinds: [String] { ["replace-masked"] }
+
+  /// A move; none for the empty text or where no word can stand at the place.
+  public func propose(
+    from scorer: Scorer, using choices: inout some ChoiceSource
+  ) -> Move<TokenSequence.Edit?> {
+    let text = scorer.state
+    guard text.count > 0 else { return Move(nil, logForward: 0, logBackward: 0) }
+    let place = choices.index(below: text.count)
+    guard let word = model.draw(at: place, in: text, using: &choices) else {
+      return Move(nil, logForward: 0, logBackward: 0)
+    }
+    return Move(
+      .replace(place, word.token), logForward: word.logs[word.token.index],
+      logBackward: word.logs[text[place].index])
+  }
+}

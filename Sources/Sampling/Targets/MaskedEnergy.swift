@@ -1,0 +1,117 @@
+// Licensed under the Apache License, Version 2.0.
+
+/// The declared energy of a masked model: the sum over places of the log-probability of what stands
+/// there given all others, known as the pseudo-log-likelihood.
+///
+/// It compares texts of one length: a masked model says nothing of where a text ends, so what it
+/// gives to texts of different lengths has no common scale, and need not have a finite sum.
+/// Reference: Salazar, Liang, Nguyen and Kirchhoff 2020, "Masked language model scoring"; Goyal, Dyer
+/// and Berg-Kirkpatrick 2022, "Exposing the implicit energy networks behind masked language models
+/// via Metropolis-Hastings", for sampling from it.
+public struct MaskedEnergy<Model: MaskedLanguageModel>: Target {
+  /// Whose conditionals.
+  public let model: Model
+  /// Which texts, and what soft constraints add; `nil` allows every text.
+  public let automaton: TokenAutomaton?
+  /// The factor of the sum, positive and finite.
+  public let fluency: Double
+
+  /// The texts of a masked model that an automaton allows.
+  public init(model: Model, automaton: TokenAutomaton? = nil, fluency: Double = 1) {
+    precondition(fluency > 0 && fluency < .infinity, "fluency is positive and finite")
+    self.model = model
+    self.automaton = automaton
+    self.fluency = fluency
+  }
+
+  /// The sum, and what the automaton adds.
+  ///
+  /// - Complexity: as many calls of the model as the text has tokens.
+  public func logProbability(of text: TokenSequence) -> Double {
+    let soft = logSoft(text)
+    guard soft > -.infinity else { return soft }
+    return fluency * text.indices.reduce(0) { $0 + logProbability(at: $1, in: text) } + soft
+  }
+
+  /// A working copy that asks the model only about places in reach of an edit.
+  public func makeScorer(at text: TokenSequence) -> MaskedScorer<Model> {
+    MaskedScorer(self, at: text)
+  }
+
+  /// What the automaton adds; minus infinity where a text is not allowed.
+  func logSoft(_ text: TokenSequence) -> Double {
+    guard text.allSatisfy(model.vocabulary.isDrawable) else { return -.infinity }
+    return automaton?.logWeight(of: text) ?? 0
+  }
+
+  func logProbability(at place: Int, in text: TokenSequence) -> Double {
+    model.logProbabilities(at: place, in: text)[text[place].index]
+  }
+}
+
+/// A chain's working copy of a text under a ``MaskedEnergy``, with the log-probability of each place.
+///
+/// ``RescoringScorer`` is its oracle.
+///
+/// - Complexity: a look costs as many calls of the model as there are places within its reach of a
+///   token that changes, or all of them where the length changes.
+public struct MaskedScorer<Model: MaskedLanguageModel>: Scorer {
+  private struct Scored {
+    var text: TokenSequence
+    var logs: [Double]
+    var soft: Double
+  }
+
+  private let target: MaskedEnergy<Model>
+  private var now: Scored
+  private var looked: Scored?
+
+  init(_ target: MaskedEnergy<Model>, at text: TokenSequence) {
+    self.target = target
+    let soft = target.logSoft(text)
+    now = Scored(
+      text: text,
+      logs: soft > -.infinity
+        ? text.indices.map { target.logProbability(at: $0, in: text) }
+        : text.indices.map { _ in 0 },
+      soft: soft)
+  }
+
+  /// The text now.
+  public var state: TokenSequence { now.text }
+
+  /// The energy there.
+  public var logProbability: Double { logProbability(now) }
+
+  private func logProbability(_ scored: Scored) -> Double {
+    target.fluency * scored.logs.reduce(0, +) + scored.soft
+  }
+
+  /// What the edit would add to the energy.
+  public mutating func change(under edit: TokenSequence.Edit, atLeast bound: Double) -> Double {
+    looked = nil
+    var text = now.text
+    text.apply(edit)
+    let soft = target.logSoft(text)
+    guard soft > -.infinity else { return -.infinity }
+    var logs = [Double](repeating: 0, count: text.count)
+    let changed =
+      text.count == now.text.count ? text.indices.filter { text[$0] != now.text[$0] } : nil
+    let reach = target.model.reach
+    for place in text.indices {
+      let isFar = changed?.allSatisfy { abs($0 - place) > reach } ?? false
+      logs[place] = isFar ? now.logs[place] : target.logProbability(at: place, in: text)
+    }
+    let scored = Scored(text: text, logs: logs, soft: soft)
+    looked = scored
+    let there = logProbability(scored)
+    return there == -.infinity ? there : there - logProbability
+  }
+
+  /// Makes the edit that was looked at last.
+  public mutating func commit(_ edit: TokenSequence.Edit) {
+    guard let looked else { preconditionFailure("an edit is looked at before it is made") }
+    now = looked
+    self.looked = nil
+  }
+}
