@@ -39,6 +39,7 @@ struct ChainCommand {
   ///   - command: whose.
   ///   - given: the arguments; those of a run that goes on are read from its folder.
   ///   - further: what tells further models from others that the chains depend on.
+  /// - Throws: what is wrong with the arguments, before anything is written.
   init(
     _ command: any Command.Type, _ given: Arguments,
     further: (Arguments, NGramModel) throws -> [UInt64] = { _, _ in [] }
@@ -103,10 +104,11 @@ struct ChainCommand {
   /// Runs chains whose target is made of the compiled one.
   ///
   /// - Parameters:
-  ///   - target: what is sampled from; it allows the texts that the compiled target allows.
+  ///   - makeTarget: makes what is sampled from; it allows the texts that the compiled target allows.
   ///   - areDraws: whether the kernel keeps that.
   ///   - notes: what people are told of it.
   ///   - kernel: the steps.
+  /// - Throws: what these throw, and the failure to exit with.
   func run<Target: Sampling.Target<TokenSequence>, Kernel: TransitionKernel>(
     of makeTarget: (CompiledTarget) throws -> Target, areDraws: Bool = true, notes: [String] = [],
     by kernel: (CompiledTarget) throws -> Kernel
@@ -115,7 +117,8 @@ struct ChainCommand {
     let earlier = resumed?.checkpoint
     sampler.earlierSeconds = earlier?.seconds ?? 0
     sampler.monitor.add(earlier?.chains.reduce(0) { $0 + $1.record.steps } ?? 0)
-    let steps = chains.reduce(0) { $0 + plan.warmup + plan.steps(ofChain: $1) } * sampler.targetCount
+    let steps =
+      chains.reduce(0) { $0 + plan.warmup + plan.steps(ofChain: $1) } * sampler.targetCount
     try sampler.each(
       unit: "steps", total: steps,
       head: { summary, seconds in

@@ -41,7 +41,8 @@ struct MaskedChains {
     let backward = try loadFastModel(name)
     guard !forward.readsBackward else {
       throw CommandFailure(
-        .data, "--model is one of reversed texts; it belongs to --masked, and a model of texts here")
+        .data, "--model is one of reversed texts; it belongs to --masked, and a model of texts here"
+      )
     }
     // What other programs made does not say which way it reads.
     guard backward.readsBackward || !backward.saysHowItReads else {

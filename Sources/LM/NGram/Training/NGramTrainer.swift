@@ -193,7 +193,8 @@ public struct NGramTrainer: Sendable {
       guard !options.isReversed else {
         throw LoadError(
           .badArgument,
-          "of reversed texts rebalancing would make tokens that read backward; leave one of them out")
+          "of reversed texts rebalancing would make tokens that read backward; leave one of them out"
+        )
       }
       guard options.tokenization != .whitespace else {
         throw LoadError(
