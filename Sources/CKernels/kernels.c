@@ -99,6 +99,51 @@ WIDEST struct gensample_scan gensample_scan_logits(
   return scan;
 }
 
+WIDEST struct gensample_scan gensample_scan_singles(
+    const float *_Nonnull from, float *_Nonnull to, size_t count, double *_Nonnull highs) {
+  const halves top = __builtin_inff(), bottom = -__builtin_inff();
+  float high = -__builtin_inff();
+  halves low = top;
+  half_masks good = -1;
+  for (size_t first = 0; first < count; first += GENSAMPLE_BLOCK) {
+    halves block = bottom;
+    size_t end = first + GENSAMPLE_BLOCK;
+    if (end > count) end = count;
+    size_t i = first;
+    for (; i + 32 <= end; i += 32) {
+      halves x, y;
+      __builtin_memcpy(&x, from + i, sizeof x);
+      __builtin_memcpy(&y, from + i + 16, sizeof y);
+      __builtin_memcpy(to + i, &x, sizeof x);
+      __builtin_memcpy(to + i + 16, &y, sizeof y);
+      block = x > block ? x : block;
+      low = x < low ? x : low;
+      good &= x + y < top;
+      block = y > block ? y : block;
+      low = y < low ? y : low;
+    }
+    for (; i < end; i++) {
+      float x = from[i];
+      to[i] = x;
+      block[0] = x > block[0] ? x : block[0];
+      low[0] = x < low[0] ? x : low[0];
+      good[0] &= x < top[0] ? -1 : 0;
+    }
+    float largest = block[0];
+    for (int lane = 1; lane < 16; lane++) {
+      largest = block[lane] > largest ? block[lane] : largest;
+    }
+    highs[first / GENSAMPLE_BLOCK] = largest;
+    high = largest > high ? largest : high;
+  }
+  struct gensample_scan scan = {high, low[0], false};
+  for (int lane = 0; lane < 16; lane++) {
+    scan.low = low[lane] < scan.low ? low[lane] : scan.low;
+    scan.may_be_bad = scan.may_be_bad || good[lane] == 0;
+  }
+  return scan;
+}
+
 WIDEST double gensample_exponentials(
     const double *_Nonnull from, size_t count, double high, double *_Nonnull to) {
   numbers sum = 0;
@@ -179,7 +224,57 @@ WIDEST double gensample_distance(
   return ((sum[0] + sum[1]) + (sum[2] + sum[3])) + ((sum[4] + sum[5]) + (sum[6] + sum[7]));
 }
 
+WIDEST struct gensample_moments gensample_moments_above(
+    const double *_Nonnull from, size_t count, double high) {
+  numbers number = 0, sum = 0, squares = 0;
+  for (size_t i = 0; i < count; i += 8) {
+    numbers x = -__builtin_inf();
+    if (i + 8 <= count) {
+      __builtin_memcpy(&x, from + i, sizeof x);
+    } else {
+      for (size_t lane = 0; i + lane < count; lane++) x[lane] = from[i + lane];
+    }
+    masks is_left = x > -__builtin_inf();
+    numbers distance = is_left ? x - high : 0;
+    number += is_left ? 1.0 : 0.0;
+    sum += distance;
+    squares += distance * distance;
+  }
+  struct gensample_moments moments = {0, 0, 0};
+  for (int lane = 0; lane < 8; lane++) {
+    moments.count += number[lane];
+    moments.sum += sum[lane];
+    moments.squares += squares[lane];
+  }
+  return moments;
+}
+
 #pragma clang fp contract(fast)
+
+// Adds 2^x, and 0 where x reaches the cut, which is marked; x lies above -120. Vectors go by address,
+// for what they are passed in differs between instruction sets.
+static inline __attribute__((always_inline)) void add_powers(
+    const halves *_Nonnull exponents, float cut, uint16_t *_Nonnull found, halves *_Nonnull sum) {
+  halves x = *exponents;
+  // Adding 1.5 x 2^23 rounds to a whole number, which then stands in the lowest bits.
+  halves shifted = x + 0x1.8p23f;
+  halves f = x - (shifted - 0x1.8p23f);
+  halves p = f * 0x1.3997d6p-7f + 0x1.ca1440p-5f;
+  p = p * f + 0x1.ec06dap-3f;
+  p = p * f + 0x1.62e0dcp-1f;
+  p = p * f + 0x1.ffffe8p-1f;
+  half_masks bits, power;
+  __builtin_memcpy(&bits, &shifted, sizeof bits);
+  __builtin_memcpy(&power, &p, sizeof power);
+  power += bits << 23;
+  half_masks is_above = x >= cut;
+  power &= ~is_above;
+  halves value;
+  __builtin_memcpy(&value, &power, sizeof value);
+  *sum += value;
+  marks mark = __builtin_convertvector(is_above, marks);
+  __builtin_memcpy(found, &mark, sizeof *found);
+}
 
 WIDEST double gensample_tail(
     const double *_Nonnull from, size_t count, double high, double scale, float cut,
@@ -208,24 +303,37 @@ WIDEST double gensample_tail(
       halves x = __builtin_shufflevector(
           c, d, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
       x = x > least ? x : least;
-      // Adding 1.5 x 2^23 rounds to a whole number, which then stands in the lowest bits.
-      halves shifted = x + 0x1.8p23f;
-      halves f = x - (shifted - 0x1.8p23f);
-      halves p = f * 0x1.3997d6p-7f + 0x1.ca1440p-5f;
-      p = p * f + 0x1.ec06dap-3f;
-      p = p * f + 0x1.62e0dcp-1f;
-      p = p * f + 0x1.ffffe8p-1f;
-      half_masks bits, power;
-      __builtin_memcpy(&bits, &shifted, sizeof bits);
-      __builtin_memcpy(&power, &p, sizeof power);
-      power += bits << 23;
-      half_masks is_above = x >= cut;
-      power &= ~is_above;
-      halves value;
-      __builtin_memcpy(&value, &power, sizeof value);
-      sum += value;
-      marks mark = __builtin_convertvector(is_above, marks);
-      __builtin_memcpy(&found[group], &mark, sizeof found[group]);
+      add_powers(&x, cut, &found[group], &sum);
+    }
+    __builtin_memcpy(above + first / 64, found, sizeof found);
+    for (int lane = 0; lane < 8; lane++) {
+      total[lane] += (double)sum[lane] + (double)sum[8 + lane];
+    }
+  }
+  return ((total[0] + total[1]) + (total[2] + total[3]))
+      + ((total[4] + total[5]) + (total[6] + total[7]));
+}
+
+WIDEST double gensample_tail_singles(
+    const float *_Nonnull from, size_t count, float high, float scale, float cut,
+    uint64_t *_Nonnull above) {
+  numbers total = 0;
+  const halves least = -120;
+  for (size_t first = 0; first < count; first += 128) {
+    halves sum = 0;
+    uint16_t found[8] = {0};
+    for (size_t group = 0; group < 8; group++) {
+      size_t i = first + 16 * group;
+      if (i >= count) break;
+      halves x = -__builtin_inff();
+      if (i + 16 <= count) {
+        __builtin_memcpy(&x, from + i, sizeof x);
+      } else {
+        for (size_t lane = 0; i + lane < count; lane++) x[lane] = from[i + lane];
+      }
+      x = (x - high) * scale;
+      x = x > least ? x : least;
+      add_powers(&x, cut, &found[group], &sum);
     }
     __builtin_memcpy(above + first / 64, found, sizeof found);
     for (int lane = 0; lane < 8; lane++) {

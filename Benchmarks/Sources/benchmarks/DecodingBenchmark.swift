@@ -3,8 +3,8 @@
 import Foundation
 import Sampling
 
-/// The cost of one token after its logits are there, one thread: reading them from memory that other
-/// rows have passed through since, checking them, setting the text, all transforms and the draw with
+/// The cost of one token after its logits are there in single precision, one thread: reading them from
+/// memory that other rows have passed through since, checking them, setting the text, all transforms and the draw with
 /// its log-probability.
 enum DecodingBenchmark {
   static func run(_ setting: Setting) throws {
@@ -27,6 +27,10 @@ enum DecodingBenchmark {
       ("temperature, top-p .95, draw", try [Temperature(0.8), Nucleus(0.95)]),
       ("top-k 40, top-p, temperature, draw", short),
       ("penalties 256, the same", penalties + short), ("draw", []),
+      ("min-p .05, draw", [try MinP(0.05)]), ("epsilon 3e-4, draw", [try EpsilonCutoff(3e-4)]),
+      ("top-a .1, draw", [try TopA(0.1)]), ("eta 3e-4, draw", [try EtaCutoff(3e-4)]),
+      ("top-n-sigma 1, draw", [try TopNSigma(1)]), ("top-h .4, draw", [try TopH(0.4)]),
+      ("typical .9, draw", [try LocallyTypical(0.9)]),
     ]
   }
 
@@ -37,7 +41,7 @@ enum DecodingBenchmark {
     // Eight rows, so that no branch predictor learns one by heart.
     let rows = (0..<8).map { _ in
       (0..<size).map { _ in
-        3 * normalQuantile((Double(random.index(below: 1 << 30)) + 0.5) / Double(1 << 30))
+        Float(3 * normalQuantile((Double(random.index(below: 1 << 30)) + 0.5) / Double(1 << 30)))
       }
     }
     let text = (0..<512).map { _ in Token(random.index(below: size)) }

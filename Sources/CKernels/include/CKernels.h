@@ -47,6 +47,10 @@ struct gensample_scan {
 struct gensample_scan gensample_scan_logits(
     const double *_Nonnull from, double *_Nullable to, size_t count, double *_Nonnull highs);
 
+/// The same for single precision.
+struct gensample_scan gensample_scan_singles(
+    const float *_Nonnull from, float *_Nonnull to, size_t count, double *_Nonnull highs);
+
 /// Writes exp(x - high), to 2 ulps and 0 below exp(-700), and returns the sum; no x exceeds high.
 ///
 /// Reference: Cody and Waite 1980, "Software manual for the elementary functions", chapter 6, for
@@ -59,6 +63,19 @@ double gensample_exponentials(
 double gensample_distance(
     const double *_Nonnull from, const double *_Nonnull weights, size_t count, double high);
 
+/// How many numbers lie above minus infinity, and sums over those.
+struct gensample_moments {
+  double count;
+  /// Of their distances from the largest.
+  double sum;
+  /// Of the squares of these.
+  double squares;
+};
+
+/// Finds them.
+struct gensample_moments gensample_moments_above(
+    const double *_Nonnull from, size_t count, double high);
+
 /// The sum of some numbers.
 double gensample_sum(const double *_Nonnull from, size_t count);
 
@@ -70,6 +87,11 @@ double gensample_sum(const double *_Nonnull from, size_t count);
 /// at most 8 additions by 5e-7. High is the largest number and the scale positive.
 double gensample_tail(
     const double *_Nonnull from, size_t count, double high, double scale, float cut,
+    uint64_t *_Nonnull above);
+
+/// The same for single precision, off by less than 9e-6: the exponent is rounded three times.
+double gensample_tail_singles(
+    const float *_Nonnull from, size_t count, float high, float scale, float cut,
     uint64_t *_Nonnull above);
 
 /// What a pass of exact inference reads of a context.

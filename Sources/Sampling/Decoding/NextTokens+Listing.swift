@@ -3,6 +3,7 @@
 extension NextTokens {
   /// Writes the list.
   mutating func list() {
+    widen()
     listed.removeAll(keepingCapacity: true)
     // What is not a number stays, so that it is found.
     for i in 0..<count where stored[i] != -.infinity {
@@ -23,6 +24,7 @@ extension NextTokens {
     listed.removeAll(keepingCapacity: true)
     isListed = true
     isPartial = true
+    isSingle = false
     divisor = 1
     foremost = nil
     isChanged = false
@@ -72,6 +74,7 @@ extension NextTokens {
     isChanged = false
     guard isListed else {
       if mayBeBad {
+        widen()
         if let place = stored.firstIndex(where: { !($0 < .infinity) }) {
           throw badLogit(Token(place), transform())
         }

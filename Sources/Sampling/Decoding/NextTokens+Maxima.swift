@@ -10,9 +10,24 @@ extension NextTokens {
     foremost = nil
   }
 
+  /// A stored logit in whatever precision.
+  func storedLogit(at place: Int) -> Double { isSingle ? Double(singles[place]) : stored[place] }
+
+  /// Goes on in double precision.
+  mutating func widen() {
+    guard isSingle else { return }
+    isSingle = false
+    unsafe stored.withUnsafeMutableBufferPointer { stored in
+      unsafe singles.withUnsafeBufferPointer { singles in
+        for i in singles.indices { unsafe stored[i] = Double(singles[i]) }
+      }
+    }
+  }
+
   /// Divides what is yet to be divided.
   mutating func divideAll() {
     guard divisor != 1 else { return }
+    widen()
     for i in 0..<count { stored[i] = stored[i] / divisor }
     divisor = 1
     take(DenseNumbers.scan(stored, highs: &highs))
@@ -25,7 +40,7 @@ extension NextTokens {
     for block in highs.indices {
       if highs[block].isNaN {
         var largest = -Double.infinity
-        for i in places(of: block) { largest = max(largest, stored[i]) }
+        for i in places(of: block) { largest = max(largest, storedLogit(at: i)) }
         highs[block] = largest
       }
       high = max(high, highs[block])
@@ -40,6 +55,7 @@ extension NextTokens {
 
   /// Keeps maxima true where one stored logit changes.
   mutating func change(_ place: Int, to new: Double) {
+    widen()
     let old = stored[place]
     stored[place] = new
     foremost = nil
@@ -86,7 +102,8 @@ extension NextTokens {
     refresh()
     let (value, floor) = (high / divisor, leastEqual(high))
     for block in highs.indices where highs[block] >= floor {
-      for i in places(of: block) where stored[i] >= floor && stored[i] / divisor == value {
+      for i in places(of: block)
+      where storedLogit(at: i) >= floor && storedLogit(at: i) / divisor == value {
         return Token(i)
       }
     }
@@ -102,6 +119,7 @@ extension NextTokens {
     }
     divideAll()
     if low > -.infinity { return low }
+    widen()
     for i in 0..<count where stored[i] > -.infinity && stored[i] < lowest { lowest = stored[i] }
     return lowest
   }
@@ -121,6 +139,7 @@ extension NextTokens {
       foremost = nil
       return
     }
+    widen()
     for i in 0..<count where stored[i] > -.infinity { stored[i] = (stored[i] - origin) / divisor }
     take(DenseNumbers.scan(stored, highs: &highs))
   }

@@ -30,69 +30,24 @@ extension NextTokens {
   }
 
   /// Lists the tokens whose stored logits reach a floor.
-  private mutating func listThose(reaching floor: Double) {
+  mutating func listThose(reaching floor: Double) {
     let divisor = divisor
     heap.removeAll(keepingCapacity: true)
-    unsafe stored.withUnsafeBufferPointer { stored in
+    if isSingle { gather(singles, reaching: floor) } else { gather(stored, reaching: floor) }
+    // From here on the others are not read.
+    for (place, token) in heap.enumerated() { keys[place] = storedLogit(at: Int(token)) / divisor }
+    startSelection()
+    for (place, token) in heap.enumerated() { select(Token(rawValue: token), keys[place]) }
+  }
+
+  private mutating func gather<Logit: StoredLogit>(_ logits: [Logit], reaching floor: Double) {
+    unsafe logits.withUnsafeBufferPointer { logits in
       for block in highs.indices where highs[block] >= floor {
         for i in places(of: block) {
-          let logit = unsafe stored[i]
+          let logit = unsafe Double(logits[i])
           if logit >= floor && logit > -.infinity { heap.append(UInt32(i)) }
         }
       }
-    }
-    startSelection()
-    for token in heap { select(Token(rawValue: token), stored[Int(token)] / divisor) }
-  }
-
-  /// Keeps tokens whose weight, the largest being 1, reaches a floor; the largest ones always.
-  ///
-  /// - Complexity: O(candidates / block + kept block).
-  mutating func keep(reaching floor: Double) {
-    let floor = min(floor, 1)
-    if !isListed, count >= Self.fewestInPasses, floor > 0 {
-      refresh()
-      listThose(reaching: stored(below: floor))
-    }
-    _ = weigh()
-    for token in candidates where weights[token.index] < floor { remove(token) }
-  }
-
-  /// The same, of a floor that depends on the weight of all tokens together, and moves at most as
-  /// fast.
-  mutating func keep(reaching floor: (_ total: Double) -> Double) {
-    if !isListed, count >= Self.fewestInPasses {
-      refresh()
-      let (total, slack) = nucleus.total(of: stored, high: high, divisor: divisor)
-      let (low, high) = (floor(total - slack), floor(total + slack))
-      // Where no token lies between, all totals within the bounds keep the same.
-      if !hasStored(
-        from: stored(below: min(low, high, 1)), to: stored(above: min(max(low, high), 1)))
-      {
-        return keep(reaching: floor(total))
-      }
-    }
-    keep(reaching: floor(weigh()))
-  }
-
-  /// A stored logit that none of such a weight lies below.
-  private func stored(below weight: Double) -> Double {
-    weight > 0 ? distant(weight) - margin : -.infinity
-  }
-
-  /// A stored logit that none of such a weight lies above.
-  private func stored(above weight: Double) -> Double {
-    weight > 0 ? distant(weight) + margin : -.infinity
-  }
-
-  private func distant(_ weight: Double) -> Double { high + divisor * LogSpace.log(weight) }
-
-  /// What rounding may move the logit of a weight by, generously.
-  private var margin: Double { abs(high) * 0x1p-45 + divisor * 1e-10 }
-
-  private func hasStored(from low: Double, to high: Double) -> Bool {
-    highs.indices.contains { block in
-      highs[block] >= low && places(of: block).contains { stored[$0] >= low && stored[$0] <= high }
     }
   }
 
@@ -103,9 +58,7 @@ extension NextTokens {
   mutating func keepFirst(reaching mass: Double) {
     if !isListed, count >= Self.fewestInPasses, mass > 0 {
       refresh()
-      if let kept = nucleus.find(
-        reaching: mass, in: stored, highs: highs, high: high, divisor: divisor)
-      {
+      if let kept = findNucleus(reaching: mass) {
         let top = high / divisor
         startSelection()
         select(kept)
@@ -130,6 +83,12 @@ extension NextTokens {
     if kept > 0 { keep(through: heap[kept - 1]) }
   }
 
+  private mutating func findNucleus(reaching mass: Double) -> Int? {
+    isSingle
+      ? nucleus.find(reaching: mass, in: singles, highs: highs, high: high, divisor: divisor)
+      : nucleus.find(reaching: mass, in: stored, highs: highs, high: high, divisor: divisor)
+  }
+
   /// Draws from the smallest set of the most probable tokens whose share of the probability reaches a
   /// mass, as if it were kept first; what is left does not change where no list of it is needed.
   ///
@@ -139,9 +98,7 @@ extension NextTokens {
   ) -> (token: Token, logProbability: Double) {
     if !isListed, count >= Self.fewestInPasses, mass > 0, mass < 1 {
       refresh()
-      if let kept = nucleus.find(
-        reaching: mass, in: stored, highs: highs, high: high, divisor: divisor)
-      {
+      if let kept = findNucleus(reaching: mass) {
         let weights = nucleus.weights.span.extracting(0..<kept)
         let place = choices.index(weights: weights)
         let total = DenseNumbers.sum(nucleus.weights.span, 0..<kept)

@@ -17,6 +17,7 @@ extension NextTokens {
   mutating func weigh() -> Double {
     let high = best.logit
     guard isListed || count < Self.fewestInPasses else {
+      widen()
       divideAll()
       return DenseNumbers.exponentials(of: stored, first: count, minus: high, into: &weights)
     }
@@ -38,6 +39,7 @@ extension NextTokens {
         distance += weights[token.index] * (stored[token.index] - high)
       }
     } else {
+      widen()
       divideAll()
       distance = DenseNumbers.distance(of: stored, minus: high, weights: weights)
     }

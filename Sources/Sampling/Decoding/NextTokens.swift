@@ -35,6 +35,7 @@ public struct NextTokens: Sendable {
   /// One logit a token of the vocabulary.
   public var logits: [Double] {
     mutating get {
+      widen()
       divideAll()
       if isPartial {
         for i in 0..<count where stamps[i] != stamp { stored[i] = -.infinity }
@@ -45,6 +46,10 @@ public struct NextTokens: Sendable {
   }
   /// The logits, yet to be divided by ``divisor``; those of tokens that are not left may be stale.
   var stored: [Double]
+  /// The same in single precision, while ``isSingle``; until some are, there is no room for any.
+  var singles: [Float] = []
+  /// Whether the logits are still those of a step that began in single precision.
+  var isSingle = false
   /// What all logits are to be divided by before they are read one by one; 1 if they are listed.
   var divisor = 1.0
   /// Whether only tokens with the last stamp are left: a selection need not touch the others.
@@ -132,6 +137,20 @@ public struct NextTokens: Sendable {
     }
   }
 
+  /// Begins a step with these logits in single precision, as neural models have them: until all digits
+  /// are needed, half of the memory is passed through.
+  ///
+  /// - Throws: where one is not a number or plus infinity, or all are minus infinity.
+  public mutating func begin(_ logits: some Collection<Float>) throws(DecodingError) {
+    precondition(logits.count == count, "there is one logit a token")
+    if singles.isEmpty { singles = [Float](repeating: 0, count: count) }
+    let scan = logits.withContiguousStorageIfAvailable {
+      unsafe DenseNumbers.copy($0, to: &singles, highs: &highs)
+    }
+    guard let scan else { return try begin(logits.map { Double($0) }) }
+    try begin(scan, isSingle: true)
+  }
+
   /// Begins a step with a model's log-probabilities; the start symbol and the unknown word go.
   ///
   /// - Throws: where one is not a number or plus infinity, or all are minus infinity.
@@ -151,6 +170,7 @@ public struct NextTokens: Sendable {
   mutating func begin(
     alone tokens: some Sequence<(token: Token, logit: Double)>
   ) throws(DecodingError) {
+    isSingle = false
     startSelection()
     for (token, logit) in tokens { select(token, logit) }
     logModelEnds = .nan
@@ -158,7 +178,10 @@ public struct NextTokens: Sendable {
     try settle(after: nil)
   }
 
-  private mutating func begin(_ scan: DenseNumbers.Scan) throws(DecodingError) {
+  private mutating func begin(
+    _ scan: DenseNumbers.Scan, isSingle: Bool = false
+  ) throws(DecodingError) {
+    self.isSingle = isSingle
     isListed = false
     isPartial = false
     divisor = 1
@@ -171,7 +194,8 @@ public struct NextTokens: Sendable {
   public subscript(token: Token) -> Double {
     get {
       guard !isPartial || stamps[token.index] == stamp else { return -.infinity }
-      return divisor == 1 ? stored[token.index] : stored[token.index] / divisor
+      let logit = storedLogit(at: token.index)
+      return divisor == 1 ? logit : logit / divisor
     }
     set {
       guard self[token] > -.infinity else { return }

@@ -62,15 +62,15 @@ struct NucleusSelection: Sendable {
   ///   - divisor: by what.
   /// - Returns: how many they are; `nil` where the bounds leave it open, or the cut would leave half
   ///   of all tokens above it.
-  mutating func find(
-    reaching mass: Double, in stored: [Double], highs: [Double], high: Double, divisor: Double
+  mutating func find<Logit: StoredLogit>(
+    reaching mass: Double, in stored: [Logit], highs: [Double], high: Double, divisor: Double
   ) -> Int? {
     guard
       let distance = distance(
         leaving: 1 - mass, in: stored, highs: highs, high: high, divisor: divisor)
     else { return nil }
     let cut = Float(-distance * log2OfE)
-    let tail = DenseNumbers.tail(
+    let tail = Logit.tail(
       of: stored, minus: high, times: log2OfE / divisor, below: cut, marks: &marks)
     let count = collect(stored, divisor)
     let top = high / divisor
@@ -103,10 +103,10 @@ struct NucleusSelection: Sendable {
   }
 
   /// The total weight of all tokens, the largest weighing 1, and by how much it may be off.
-  mutating func total(
-    of stored: [Double], high: Double, divisor: Double
+  mutating func total<Logit: StoredLogit>(
+    of stored: [Logit], high: Double, divisor: Double
   ) -> (weight: Double, slack: Double) {
-    let weight = DenseNumbers.tail(
+    let weight = Logit.tail(
       of: stored, minus: high, times: log2OfE / divisor, below: .infinity, marks: &marks)
     return (weight, Self.slack(ofTail: weight, count: stored.count, top: high / divisor))
   }
@@ -119,8 +119,8 @@ struct NucleusSelection: Sendable {
 
   /// How far below the largest logit those begin that together have but a part of the share left out;
   /// `nil` where half of the tokens or more stand above.
-  private mutating func distance(
-    leaving share: Double, in stored: [Double], highs: [Double], high: Double, divisor: Double
+  private mutating func distance<Logit: StoredLogit>(
+    leaving share: Double, in stored: [Logit], highs: [Double], high: Double, divisor: Double
   ) -> Double? {
     for bin in binWeights.indices {
       maxima[bin] = 0
@@ -148,8 +148,8 @@ struct NucleusSelection: Sendable {
   /// Counts block maxima, and about a thousand other tokens, by their distances from the largest.
   ///
   /// - Returns: how many other tokens were counted.
-  private mutating func sample(
-    _ stored: [Double], highs: [Double], high: Double, scale: Double
+  private mutating func sample<Logit: StoredLogit>(
+    _ stored: [Logit], highs: [Double], high: Double, scale: Double
   ) -> Double {
     let width = DenseNumbers.blockCount
     let drawn = min(width / 2, max(1, 1024 / highs.count))
@@ -166,7 +166,7 @@ struct NucleusSelection: Sendable {
           let first = block * width + 29 * block % (width - drawn)
           var place = first
           while place < min(first + drawn, stored.count) {
-            let logit = unsafe stored[place]
+            let logit = unsafe Double(stored[place])
             let isOther = logit < largest ? 1.0 : 0
             unsafe others[bin(logit)] += isOther
             sampled += isOther
@@ -198,7 +198,7 @@ struct NucleusSelection: Sendable {
   }
 
   /// Writes what is marked.
-  private mutating func collect(_ stored: [Double], _ divisor: Double) -> Int {
+  private mutating func collect<Logit: StoredLogit>(_ stored: [Logit], _ divisor: Double) -> Int {
     var count = 0
     unsafe tokens.withUnsafeMutableBufferPointer { tokens in
       unsafe marks.withUnsafeBufferPointer { marks in
@@ -216,7 +216,7 @@ struct NucleusSelection: Sendable {
     unsafe tokens.withUnsafeBufferPointer { tokens in
       unsafe logits.withUnsafeMutableBufferPointer { logits in
         unsafe stored.withUnsafeBufferPointer { stored in
-          for i in 0..<count { unsafe logits[i] = stored[Int(tokens[i])] / divisor }
+          for i in 0..<count { unsafe logits[i] = Double(stored[Int(tokens[i])]) / divisor }
         }
       }
     }

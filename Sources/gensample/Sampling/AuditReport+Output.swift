@@ -28,6 +28,7 @@ extension AuditReport {
     if let error { object.add("error", .number(error)) }
     object.add("expected_tokens", expected.map { .number($0) } ?? .null)
     object.add("expected_tokens_if_ending", expectedIfEnding.map { .number($0) } ?? .null)
+    if let expectedAtLeast { object.add("expected_tokens_at_least", .number(expectedAtLeast)) }
     object.add(isCutBound ? "cut_at_most" : "cut_at_max_tokens", .number(cutShare))
     object.add("max_tokens", .integer(rules.maxTokens))
     if let loopsStopped {
@@ -124,7 +125,13 @@ extension AuditReport {
               : runs?.isDrawn == true ? "(99 % confidence)" : "(one text, which was cut)")
         ))
     }
-    if let expected {
+    if let expectedAtLeast {
+      rows.append(
+        (
+          "expected tokens",
+          "at least \(short(expectedAtLeast)): texts stay too long in some loops to be solved for"
+        ))
+    } else if let expected {
       rows.append(("expected tokens", short(expected)))
     } else if let expectedIfEnding {
       rows.append(("expected tokens", "infinite; \(short(expectedIfEnding)) of texts that end"))

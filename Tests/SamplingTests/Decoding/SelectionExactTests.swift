@@ -138,6 +138,40 @@ import Testing
     }
   }
 
+  /// Logits in single precision against the same numbers as doubles.
+  @Test(arguments: Shape.allCases, [130, 1500, 5000]) func singlePrecision(
+    shape: Shape, count: Int
+  ) throws {
+    let singles = row(shape, count).map { Float($0) }
+    let chains: [[any NextTokenTransform]] = try [
+      [], [TopK(40)], [Nucleus(0.95)], [Temperature(0.7), Nucleus(0.8)], [MinP(0.1)],
+      [EpsilonCutoff(1e-3)], [Temperature(3), TopK(3)], [TokenBias([Token(3): -1]), TopK(7)],
+      [LocallyTypical(0.5)], [Temperature(0)],
+    ]
+    for transforms in chains {
+      func left(_ begin: (inout NextTokens) throws -> Void) throws -> [Double] {
+        var chain = TransformChain(transforms)
+        var choices = NoRandomness()
+        var next = NextTokens(count: count, ends: [])
+        try begin(&next)
+        try chain.apply(to: &next, using: &choices)
+        return next.logits
+      }
+      let found = try left { try $0.begin(singles) }
+      #expect(try left { try $0.begin(singles.map { Double($0) }) } == found)
+      // Mutant: another number.
+      var other = singles
+      if let best = singles.indices.max(by: { singles[$0] < singles[$1] }) { other[best] += 64 }
+      #expect(try left { try $0.begin(other) } != found)
+    }
+    var next = NextTokens(count: count, ends: [])
+    for bad in [Float.nan, .infinity] {
+      var row = singles
+      row[count / 2] = bad
+      #expect(throws: DecodingError.self) { try next.begin(row) }
+    }
+  }
+
   /// Drawing from a nucleus without a list of it keeps the law of listing it first.
   @Test(arguments: [Shape.normal, .flat, .masked, .falling, .huge]) func drawnNucleus(
     shape: Shape
@@ -192,6 +226,11 @@ import Testing
         #expect(try kept([MinP(share / 8)], row) != reaching(share))
       }
     }
+    let left = row.filter { $0 > -.infinity }
+    let mean = left.reduce(0, +) / Double(left.count)
+    let variance = left.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(left.count)
+    let near = row.indices.filter { row[$0] >= (row.max() ?? 0) - 0.7 * variance.squareRoot() }
+    #expect(try kept([TopNSigma(0.7)], row) == near)
     let warm = row.map { $0 / 1.7 }
     let high = warm.max() ?? 0
     #expect(
@@ -267,6 +306,22 @@ import Testing
         let bound =
           DenseNumbers.tailError.relative * exact + DenseNumbers.tailError.absolute * Double(count)
         #expect(abs(sum - exact) <= bound)
+        let singles = row.map { Float($0) }
+        let largest = Double(singles.max() ?? 0)
+        let tail = DenseNumbers.tail(
+          of: singles, minus: largest, times: scale, below: cut, marks: &marks)
+        exact = 0
+        for i in singles.indices {
+          let exponent = (Double(singles[i]) - largest) * scale
+          let isBelow = marks[i / 64] >> UInt64(i % 64) & 1 == 0
+          // The exponent is rounded three times.
+          let isNear = abs(exponent - Double(cut)) <= abs(exponent) * 0x1p-22
+          #expect(isNear || isBelow == (exponent < Double(cut)))
+          if isBelow { exact += LogSpace.exp(exponent * LogSpace.log(2)) }
+        }
+        let slack =
+          DenseNumbers.tailError.relative * exact + DenseNumbers.tailError.absolute * Double(count)
+        #expect(abs(tail - exact) <= slack)
       }
     }
   }

@@ -25,6 +25,8 @@ struct TransientSystem {
   /// An error below this is rounding.
   private static let goal = 1e-14
   private static let mostSweeps = 20_000
+  /// Over how many sweeps the rate of the changes is measured.
+  private static let window = 250
 
   init<Context>(_ chain: ContextChain<Context>, _ states: [Int]) {
     var local: [Int: Int32] = [:]
@@ -99,6 +101,7 @@ struct TransientSystem {
   private func swept(_ right: [Double]) -> [Double] {
     var x = [Double](repeating: 0, count: pivots.count)
     var largest = 0.0
+    var earlier = Double.infinity
     for sweep in 1...Self.mostSweeps {
       var change = 0.0
       // To and fro: what a sweep brings forward the next one brings back.
@@ -111,7 +114,15 @@ struct TransientSystem {
         largest = max(largest, new)
         x[row] = new
       }
-      if change <= Self.goal * largest / max(1, reach) { break }
+      let goal = Self.goal * largest / max(1, reach)
+      if change <= goal { break }
+      guard sweep % Self.window == 0 else { continue }
+      // Changes fall ever more slowly: where their rate does not lead to the goal, nothing will.
+      let windows = Double((Self.mostSweeps - sweep) / Self.window)
+      if LogSpace.log(change) + windows * LogSpace.log(change / earlier) > LogSpace.log(goal) {
+        break
+      }
+      earlier = change
     }
     return x
   }

@@ -154,17 +154,6 @@ public struct TopNSigma: Truncation {
   /// Keeps what lies near.
   public func truncate(_ next: inout NextTokens, using choices: inout some ChoiceSource) {
     guard deviations < .infinity else { return }
-    let best = next.best.logit
-    let count = Double(next.candidates.count)
-    // Relative to the largest, so that large logits lose no digits.
-    var mean = 0.0
-    for token in next.candidates { mean += (next[token] - best) / count }
-    var variance = 0.0
-    for token in next.candidates {
-      let distance = next[token] - best - mean
-      variance += distance * distance / count
-    }
-    let floor = -deviations * variance.squareRoot()
-    for token in next.candidates where next[token] - best < floor { next.remove(token) }
+    next.keep(within: deviations)
   }
 }

@@ -33,8 +33,9 @@ public struct Temperature: NextTokenTransform {
       for token in next.candidates where token != best.token { next.remove(token) }
       return
     }
+    // Beside such a best logit one whose quotient overflows does so relative to the best, too.
     let isFinite =
-      temperature > 1
+      temperature > 1 || (temperature >= 0x1p-20 && abs(best.logit) < 0x1p900)
       || ((next.lowest() / temperature).isFinite && (best.logit / temperature).isFinite)
     let origin = isFinite ? 0 : best.logit
     next.divide(by: temperature, origin: origin)

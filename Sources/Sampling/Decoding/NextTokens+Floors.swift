@@ -1,0 +1,82 @@
+// Licensed under the Apache License, Version 2.0.
+
+extension NextTokens {
+  /// Keeps tokens whose weight, the largest being 1, reaches a floor; the largest ones always.
+  ///
+  /// - Complexity: O(candidates / block + kept block).
+  mutating func keep(reaching floor: Double) {
+    let floor = min(floor, 1)
+    if !isListed, count >= Self.fewestInPasses, floor > 0 {
+      refresh()
+      listThose(reaching: stored(below: floor))
+    }
+    _ = weigh()
+    for token in candidates where weights[token.index] < floor { remove(token) }
+  }
+
+  /// The same, of a floor that depends on the weight of all tokens together, and moves at most as
+  /// fast.
+  mutating func keep(reaching floor: (_ total: Double) -> Double) {
+    if !isListed, count >= Self.fewestInPasses {
+      refresh()
+      let (total, slack) =
+        isSingle
+        ? nucleus.total(of: singles, high: high, divisor: divisor)
+        : nucleus.total(of: stored, high: high, divisor: divisor)
+      let (low, high) = (floor(total - slack), floor(total + slack))
+      // Where no token lies between, all totals within the bounds keep the same.
+      if !hasStored(
+        from: stored(below: min(low, high, 1)), to: stored(above: min(max(low, high), 1)))
+      {
+        return keep(reaching: floor(total))
+      }
+    }
+    keep(reaching: floor(weigh()))
+  }
+
+  /// Keeps tokens whose logit lies at most so many standard deviations below the largest.
+  mutating func keep(within deviations: Double) {
+    let best = best.logit
+    if !isListed, count >= Self.fewestInPasses {
+      refresh()
+      widen()
+      let deviation = DenseNumbers.deviation(of: stored, minus: high).deviation
+      let floor = -deviations * deviation
+      // Division keeps the order, so the stored logits tell.
+      if floor.isFinite { return listThose(reaching: min(high, high + floor)) }
+    }
+    let count = Double(candidates.count)
+    // Relative to the largest, so that large logits lose no digits.
+    var mean = 0.0
+    for token in candidates { mean += (self[token] - best) / count }
+    var variance = 0.0
+    for token in candidates {
+      let distance = self[token] - best - mean
+      variance += distance * distance / count
+    }
+    let floor = -deviations * variance.squareRoot()
+    for token in candidates where self[token] - best < floor { remove(token) }
+  }
+
+  /// A stored logit that none of such a weight lies below.
+  private func stored(below weight: Double) -> Double {
+    weight > 0 ? distant(weight) - margin : -.infinity
+  }
+
+  /// A stored logit that none of such a weight lies above.
+  private func stored(above weight: Double) -> Double {
+    weight > 0 ? distant(weight) + margin : -.infinity
+  }
+
+  private func distant(_ weight: Double) -> Double { high + divisor * LogSpace.log(weight) }
+
+  /// What rounding may move the logit of a weight by, generously.
+  private var margin: Double { abs(high) * 0x1p-45 + divisor * 1e-10 }
+
+  private func hasStored(from low: Double, to high: Double) -> Bool {
+    highs.indices.contains { block in
+      highs[block] >= low
+        && places(of: block).contains { (low...high).contains(storedLogit(at: $0)) }
+    }
+  }
+}
