@@ -114,6 +114,8 @@ public struct NGramModel: LanguageModel, @unchecked Sendable {
   public let quantizedBits: Int
 
   let memory: GSMMemory
+  /// log10 probabilities of single tokens, decoded once: a pass over the vocabulary begins with them.
+  private let unigrams: [Float]
   @usableFromInline let levels: UnsafePointer<NGramLevel>
   @usableFromInline let filter: UnsafePointer<UInt64>
   @usableFromInline let filterCount: Int
@@ -136,6 +138,10 @@ public struct NGramModel: LanguageModel, @unchecked Sendable {
     unsafe levels = UnsafePointer(memory.levels)
     unsafe filter = memory.filter.pointer
     filterCount = unsafe memory.filter.count
+    let (isFast, level) = unsafe (isFast, levels[0])
+    unigrams = (0..<vocabulary.count).map {
+      isFast ? unsafe level.middle[$0].probability : level.small.logProbability($0)
+    }
   }
 
   /// Lays a model out in memory.
@@ -368,8 +374,8 @@ public struct NGramModel: LanguageModel, @unchecked Sendable {
     precondition(probabilities.count == vocabulary.count, "one place a token")
     let count = context.count
     var backoff = (0..<count).reduce(0.0) { $0 + self.backoff($1, context.node(ofLength: $1 + 1)) }
-    for i in 0..<vocabulary.count {
-      probabilities[i] = (probability(0, i) + backoff) * logOf10
+    for i in probabilities.indices {
+      probabilities[i] = (Double(unigrams[i]) + backoff) * logOf10
     }
     for length in stride(from: 1, through: count, by: 1) {
       let node = context.node(ofLength: length)
