@@ -211,4 +211,43 @@ import Testing
       ], interrupt: (SIGINT, { _ in true }))
     #expect(outcome.code == 130)
   }
+
+  /// Fewer results than asked for are said, to people and to programs.
+  @Test(arguments: [
+    (
+      ["importance", "--without-replacement", "--particles", "30"],
+      "there are no more different texts among those drawn"
+    ),
+    (["anneal", "--best", "500", "--restarts", "2", "--steps", "200"], "take more --restarts"),
+    (["mh", "--best", "100000", "--steps", "10", "--warmup", "0"], "the chains have seen no more"),
+  ])
+  func fewerResultsAreSaid(options: [String], reason: String) throws {
+    let more = options[0] == "importance" ? ["--samples", "500"] : []
+    let arguments =
+      [
+        options[0], "--model", SmallModel.path, "--include", "sea", "--length", "..6", "--seed",
+        "1",
+      ]
+      + options.dropFirst() + more
+    let text = try Program.run(arguments)
+    #expect(text.code == 0)
+    #expect(text.errors.contains("gensample: \(text.lines.count) of the "))
+    #expect(text.errors.contains(reason))
+    let json = try Program.run(arguments + ["--format", "jsonl", "--quiet"])
+    let summary = try Self.summary(json)
+    #expect(summary["results"] as? Int == text.lines.count)
+    #expect((summary["missing_because"] as? String)?.contains(reason) ?? false)
+    #expect(json.errors == "")
+  }
+
+  /// One result says how long it took and no more; none of them is said to be exact.
+  @Test func oneResultOfRejectionHasAnIntervalAlone() throws {
+    let outcome = try Program.run(
+      Self.arguments("rejection", "--include", "sea", "--samples", "1"))
+    let summary = try Self.summary(outcome)
+    #expect(summary["log_evidence"] is NSNull && summary["log_evidence_error"] is NSNull)
+    #expect(summary["reason"] as? String == "one success says nothing without bias")
+    let interval = try #require(summary["acceptance_interval"] as? [Double])
+    #expect(interval[0] > 0 && interval[0] < interval[1] && interval[1] <= 1)
+  }
 }

@@ -77,6 +77,24 @@ public func betaQuantile(_ probability: Double, _ a: Double, _ b: Double) -> Dou
   }
 }
 
+/// The quantile function of Student's t distribution, for 0 < p < 1.
+///
+/// By that of the beta variable n / (n + t^2), n being the degrees of freedom.
+///
+/// - Parameters:
+///   - probability: that of values below; 0 and 1 give the infinities.
+///   - degrees: degrees of freedom, positive.
+/// - Returns: the value.
+public func studentQuantile(_ probability: Double, degrees: Double) -> Double {
+  precondition(probability >= 0 && probability <= 1, "a probability lies in 0 ... 1")
+  precondition(degrees > 0, "degrees of freedom are positive")
+  let tail = min(probability, 1 - probability)
+  guard tail > 0 else { return probability < 0.5 ? -.infinity : .infinity }
+  let share = betaQuantile(2 * tail, degrees / 2, 0.5)
+  let t = (degrees * (1 - share) / share).squareRoot()
+  return probability < 0.5 ? -t : t
+}
+
 /// The value of a1 / (b1 + a2 / (b2 + ...)) by the modified method of Lentz.
 ///
 /// Reference: Thompson and Barnett 1986, "Coulomb and Bessel functions of complex arguments and

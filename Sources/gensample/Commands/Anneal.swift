@@ -106,7 +106,16 @@ enum Anneal: Command {
             format: "  log_probability: best %.2f, worst restart %.2f; last power %.3g",
             found.map(\.logProbability).max() ?? 0, found.map(\.logProbability).min() ?? 0,
             found.map(\.inverseTemperature).min() ?? 0)
-        ])
+        ],
+        // Restarts that end at one text are no news unless more texts were asked for.
+        shortfall: monitor.isStopping
+          ? nil
+          : best.flatMap {
+            Shortfall(
+              of: shown.count, asked: $0,
+              "\(found.count) restart\(found.count == 1 ? "" : "s") ended at no more different texts; "
+                + "take more --restarts")
+          })
     }
   }
 }

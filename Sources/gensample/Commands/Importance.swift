@@ -76,10 +76,17 @@ enum Importance: Command {
       var outcome = try choice.outcome(
         drawn, texts, compiled, line: line, isStopped: run.monitor.isStopping, using: &choices)
       guard let upper, !run.monitor.isStopping else { return outcome }
-      let bound = try UpperBound(
-        annealed, length: 0...texts.lookAhead.mostTokens, count: upper,
-        memory: try arguments.bytes("memory") ?? 1 << 30,
-        random: random.stream(UInt64(particles) + 1), threads: run.threads, run.monitor)
+      let memory = try arguments.bytes("memory") ?? 1 << 30
+      let bound: UpperBound
+      do {
+        bound = try UpperBound(
+          annealed, length: 0...texts.lookAhead.mostTokens, count: upper, memory: memory,
+          random: random.stream(UInt64(particles) + 1), threads: run.threads, run.monitor)
+      } catch {
+        // What was drawn is printed where the bound alone was stopped.
+        guard run.monitor.isStopping else { throw error }
+        return outcome
+      }
       let summarise = outcome.summarise
       outcome.summarise = { summary in
         summarise(&summary)

@@ -65,7 +65,8 @@ enum RejectionCommand: Command {
       let forecast = try Forecast(texts, proposal, bound: bound, pilot: pilot, seed: seed, run)
       if !run.isQuiet { report(forecast.line(samples: samples, threads: run.threads)) }
       let lanes = try keep(samples, texts, proposal, forecast, seed: seed, run)
-      return try outcome(lanes, texts, forecast, compiled, line: line)
+      return try outcome(
+        lanes, texts, forecast, compiled, line: line, isStopped: run.monitor.isStopping)
     }
   }
 
@@ -154,9 +155,8 @@ enum RejectionCommand: Command {
   struct Lane: Sendable {
     var kept: [TokenSequence] = []
     var proposals = 0
-    /// Sums over proposals of one over the share of texts left, and of its square.
+    /// The sum over proposals of one over the share of texts left.
     var inverses = 0.0
-    var squares = 0.0
     var isExhausted = false
   }
 
@@ -192,7 +192,6 @@ enum RejectionCommand: Command {
           }
           lane.proposals += 1
           lane.inverses += inverse
-          lane.squares += inverse * inverse
           monitor.add(1)
         }
       } catch {
@@ -210,7 +209,7 @@ enum RejectionCommand: Command {
 
   private static func outcome(
     _ lanes: [Lane], _ texts: LeftToRight, _ forecast: Forecast, _ compiled: CompiledTarget,
-    line: Int?
+    line: Int?, isStopped: Bool
   ) throws(CommandFailure) -> SamplerOutcome {
     if lanes.contains(where: \.isExhausted) {
       throw CommandFailure(.failed, "the model gives no allowed text a positive probability")
@@ -221,19 +220,16 @@ enum RejectionCommand: Command {
     }
     let proposals = lanes.reduce(0) { $0 + $1.proposals }
     let inverses = lanes.reduce(0) { $0 + $1.inverses }
-    let squares = lanes.reduce(0) { $0 + $1.squares }
-    // Each proposal is kept with probability (Z / M) / share.
-    let ratio = inverses > 0 ? Double(kept.count) / inverses : 0
-    let deviation = max(0, ratio * inverses - ratio * ratio * squares).squareRoot()
-    let error = kept.isEmpty ? nil : deviation / Double(kept.count)
-    let logEvidence = forecast.logBound + LogSpace.log(ratio)
+    let estimate = ShareKept(
+      kept: kept.count, proposals: proposals, inverses: inverses,
+      isStopped: isStopped)
+    let ratio = estimate.value.value
+    let error = estimate.relativeError.value
+    let logEvidence = ratio.map { forecast.logBound + LogSpace.log($0) }
     var outcome = SamplerOutcome()
     outcome.results = kept.enumerated().map { number, text in
       texts.result(text, compiled, line: line, number: number)
     }
-    // An acceptance of 1 is known without error, one that is estimated lies within two of them.
-    let low = max(0, ratio * (1 - 2 * (error ?? 0)))
-    let high = min(1, ratio * (1 + 2 * (error ?? 0)))
     outcome.summarise = { summary in
       texts.summarise(&summary)
       summary.add("accepted", .integer(kept.count))
@@ -243,22 +239,73 @@ enum RejectionCommand: Command {
       summary.add(
         "kept_share",
         proposals > 0 ? .number(Double(kept.count) / Double(proposals)) : .null)
-      summary.add("acceptance", kept.isEmpty ? .null : .number(ratio))
+      summary.add("acceptance", ratio.map { .number($0) } ?? .null)
       summary.add(
         "acceptance_interval",
-        kept.isEmpty ? .null : .numbers([low, high]))
-      summary.add("log_evidence", kept.isEmpty ? .null : .number(logEvidence))
+        estimate.interval.map { .numbers([$0.lowerBound, $0.upperBound]) } ?? .null)
+      summary.add("log_evidence", logEvidence.map { .number($0) } ?? .null)
       summary.add("log_evidence_error", error.map { .number($0) } ?? .null)
-      if kept.isEmpty { summary.add("reason", .string("nothing was kept")) }
+      if let reason = estimate.value.reason ?? estimate.relativeError.reason {
+        summary.add("reason", .string(reason))
+      }
     }
-    outcome.lines =
-      (kept.isEmpty
-        ? ["  nothing was kept"]
-        : [
-          "  Z / M: \(ChainResults.percentOrPower(ratio)) "
-            + "(\(ChainResults.percentOrPower(low)) to \(ChainResults.percentOrPower(high))), "
-            + String(format: "log evidence %.3f ± %.3f", logEvidence, error ?? 0)
-        ]) + texts.lines
+    var line = "  nothing was kept"
+    if let interval = estimate.interval {
+      let share = ratio.map { ChainResults.percentOrPower($0) + " " } ?? ""
+      line =
+        "  Z / M: \(share)(\(ChainResults.percentOrPower(interval.lowerBound)) to "
+        + "\(ChainResults.percentOrPower(interval.upperBound)))"
+      if let logEvidence { line += String(format: ", log evidence %.3f", logEvidence) }
+      if let error { line += String(format: " ± %.3f", error) }
+    }
+    outcome.lines = [line] + texts.lines
     return outcome
+  }
+}
+
+/// Z / M by how many proposals were kept.
+///
+/// Each lane goes on until it has its results, so that the last of its proposals is always kept. What
+/// is impossible is no longer proposed once it was seen: a proposal then counts for as many of the
+/// model's own as it stands for. That number soon hardly changes, and is taken by its mean.
+struct ShareKept {
+  /// Z / M.
+  let value: Estimate
+  /// Its standard error over itself.
+  let relativeError: Estimate
+  /// Holds Z / M with a confidence of .95; `nil` where nothing was kept.
+  let interval: ClosedRange<Double>?
+
+  init(kept: Int, proposals: Int, inverses: Double, isStopped: Bool) {
+    guard kept > 0 else {
+      value = .undefined("nothing was kept")
+      relativeError = value
+      interval = nil
+      return
+    }
+    let unit = inverses / Double(proposals)
+    let trials = InverseBinomial(successes: kept, trials: proposals)
+    guard !isStopped else {
+      // Then the last proposal may be any.
+      let share = Double(kept) / Double(proposals)
+      value = .value(share / unit)
+      relativeError = .value(((1 - share) / Double(kept)).squareRoot())
+      let missed = Double(proposals - kept)
+      let low = betaQuantile(0.025, Double(kept), missed + 1)
+      let high = missed > 0 ? betaQuantile(0.975, Double(kept + 1), missed) : 1
+      interval = low / unit...max(low / unit, min(1, high / unit))
+      return
+    }
+    let share = trials.share
+    value = share.value.value.map { .value($0 / unit) } ?? share.value
+    relativeError =
+      if let mean = share.value.value, let error = share.error.value {
+        .value(error / mean)
+      } else {
+        share.error
+      }
+    let ends = trials.interval()
+    let low = min(1, ends.lowerBound / unit)
+    interval = low...max(low, min(1, ends.upperBound / unit))
   }
 }

@@ -12,8 +12,34 @@ struct SamplerOutcome {
   var summarise: (inout JSONObject) -> Void = { _ in }
   /// Lines about this target for people.
   var lines: [String] = []
+  /// Fewer results than were asked for; `nil` where there are as many.
+  var shortfall: Shortfall?
   /// Why what was printed is not what was asked for; `nil` where it is.
   var failure: CommandFailure?
+}
+
+/// That there are fewer results than were asked for, and why.
+struct Shortfall {
+  private let found: Int
+  private let asked: Int
+  private let reason: String
+
+  /// What is said of so many results; `nil` where they are as many as asked for.
+  init?(of found: Int, asked: Int, _ reason: String) {
+    guard found < asked else { return nil }
+    self.found = found
+    self.asked = asked
+    self.reason = reason
+  }
+
+  /// For people, on standard error.
+  var line: String { "\(found) of the \(asked) results asked for: \(reason)" }
+
+  func add(to summary: inout JSONObject) {
+    summary.add("results", .integer(found))
+    summary.add("asked_for", .integer(asked))
+    summary.add("missing_because", .string(reason))
+  }
 }
 
 /// What all commands that sample from a target share: the model, its targets one after another,
@@ -120,6 +146,9 @@ final class SamplerRun {
         for result in last.results {
           try stream.writeLine(format == .text ? result.text : result.object.text)
         }
+        if let shortfall = last.shortfall, !isQuiet {
+          report("gensample: " + (line.map { "line \($0): " } ?? "") + shortfall.line)
+        }
         if let failure = last.failure, let line { try tell(failure, ofLine: line) }
       }
     } catch {
@@ -165,6 +194,7 @@ final class SamplerRun {
       summary.add("failed_targets", .integer(failedTargets))
     } else {
       last.summarise(&summary)
+      last.shortfall?.add(to: &summary)
     }
     if monitor.isStopping { summary.add("stopped", .boolean(true)) }
     if format == .jsonl { try stream.writeLine(summary.text) }
