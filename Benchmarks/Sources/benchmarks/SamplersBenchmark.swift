@@ -6,8 +6,10 @@ import Sampling
 
 /// The same sums by every sampler: log evidences beside the exact one, and five marginals.
 enum SamplersBenchmark {
-  /// Three frequent words and three rare ones, in any order.
-  static let targets = [["the", "and", "said"], ["war", "river", "album"]]
+  /// The three most frequent words of the corpus and three rare ones, in any order, up to 20 words.
+  static let targets = [["the", "of", "and"], ["war", "river", "album"]]
+  /// The number of words where Gibbs sampling keeps it.
+  static let fixedLength = 12
 
   /// Estimates of one target.
   struct Estimate {
@@ -21,50 +23,101 @@ enum SamplersBenchmark {
   static func run(_ setting: Setting) throws {
     let model = try wikiText(setting)
     let left = NGramLeftWords(model)
+    let full = NGramFullWords(model)
     for keywords in targets {
-      let target = try keywordTarget(model, keywords)
-      let exact = try NGramInference(target: target, threads: 2)
-      // Lengths, the order of two keywords, and what a text begins with.
-      let first = try words(model, keywords)
-      let quantities: [@Sendable (TokenSequence) -> Double] = [
-        { Double($0.count) }, { $0.count <= 12 ? 1 : 0 },
+      let first = words(model, keywords)
+      let common: [@Sendable (TokenSequence) -> Double] = [
         { $0.firstIndex(of: first[0]) ?? 0 < $0.firstIndex(of: first[1]) ?? 0 ? 1 : 0 },
         { $0.first == model.vocabulary.token("The") ? 1 : 0 },
-        { text in text.count { $0 == model.vocabulary.token("of") } > 0 ? 1 : 0 },
+        { text in text.count { $0 == model.vocabulary.token("in") } > 0 ? 1 : 0 },
       ]
-      let truths = quantities.map { quantity in
-        let draws = exact.draws(0..<100_000, random: Philox(seed: 99), threads: 2).map(quantity)
-        return draws.reduce(0, +) / Double(draws.count)
+      try compare(
+        keywords, try keywordTarget(model, keywords),
+        common + [{ Double($0.count) }, { $0.count <= 12 ? 1 : 0 }], setting
+      ) { target, quantities, seed in
+        try estimates(target, left, quantities, seed: seed, rejects: keywords == targets[0])
       }
-      say("\n\(keywords.joined(separator: ", ")): exact log evidence \(exact.logEvidence)")
-      say(
-        "marginals of 100,000 exact draws: "
-          + truths.map { String(format: "%.4f", $0) }.joined(separator: " "))
-      say(
-        "\nsampler, seed         log evidence      errors off   marginals, errors off        seconds"
-      )
-      for seed in 1...5 {
-        for estimate in try estimates(
-          target, left, quantities, seed: UInt64(seed),
-          rejects: keywords == targets[0])
-        where setting.only.map({ estimate.name.contains($0) }) ?? true {
-          var line = "\(estimate.name), \(seed)".padding(toLength: 22, withPad: " ", startingAt: 0)
-          line +=
-            (estimate.logEvidence.map { z in
-              String(
-                format: "%.3f ± %.3f   %+.1f", z.value, z.error,
-                (z.value - exact.logEvidence) / z.error)
-            } ?? "").padding(toLength: 31, withPad: " ", startingAt: 0)
-          line += zip(estimate.means, truths).map { mean, truth in
-            String(format: "%+.1f", (mean.value - truth) / mean.error)
-          }.joined(separator: " ").padding(toLength: 29, withPad: " ", startingAt: 0)
-          say(line + String(format: "%.1f", estimate.seconds))
-        }
+      try compare(
+        keywords, try keywordTarget(model, keywords, length: "\(fixedLength)"),
+        common + [
+          { $0[0] == first[0] || $0[1] == first[0] || $0[2] == first[0] ? 1 : 0 },
+          { $0.firstIndex(of: first[1]) ?? 0 < $0.firstIndex(of: first[2]) ?? 0 ? 1 : 0 },
+        ], setting
+      ) { target, quantities, seed in
+        guard let automaton = target.automaton else { return [] }
+        let rewrite = RewriteBlock(
+          automaton: automaton, model: model, weights: model.unigramWeights)
+        let moves = Mixture(
+          MetropolisHastings(SwapWords<NGramModel>()), MetropolisHastings(rewrite),
+          probabilityOfFirst: 0.9)
+        return [
+          try chains(
+            "gibbs, with swaps", target,
+            Mixture(Gibbs(full, for: target), moves, probabilityOfFirst: 0.5), quantities,
+            steps: 400_000, seed: seed),
+          try chains(
+            "mh", target, NGramMoves(for: target, words: left), quantities, steps: 2_000_000,
+            seed: seed),
+        ]
       }
     }
   }
 
-  private static func words(_ model: NGramModel, _ keywords: [String]) throws -> [Token] {
+  /// Prints estimates by five seeds in errors from the exact figures.
+  private static func compare(
+    _ keywords: [String], _ target: SentenceTarget<NGramModel>,
+    _ quantities: [@Sendable (TokenSequence) -> Double], _ setting: Setting,
+    _ estimates: (
+      SentenceTarget<NGramModel>, [@Sendable (TokenSequence) -> Double], UInt64
+    ) throws -> [Estimate]
+  ) throws {
+    let exact = try NGramInference(target: target, threads: 2)
+    let truths = quantities.map { quantity -> (value: Double, error: Double) in
+      let draws = exact.draws(0..<100_000, random: Philox(seed: 99), threads: 2).map(quantity)
+      let mean = draws.reduce(0, +) / Double(draws.count)
+      let squares = draws.reduce(0) { $0 + ($1 - mean) * ($1 - mean) }
+      return (mean, squares.squareRoot() / Double(draws.count))
+    }
+    let lengths = target.automaton?.fixedLength.map { "\($0) words" } ?? "up to 20 words"
+    say("\n\(keywords.joined(separator: ", ")), \(lengths): log evidence \(exact.logEvidence)")
+    say(
+      "marginals of 100,000 exact draws: "
+        + truths.map { String(format: "%.4f", $0.value) }.joined(separator: " "))
+    say(
+      "\nsampler, seed         log evidence      errors off   marginals, errors off        seconds")
+    var offs: [(name: String, offs: [Double])] = []
+    for seed in 1...(setting.steps ?? 5) {
+      for estimate in try estimates(target, quantities, UInt64(seed))
+      where setting.only.map({ estimate.name.contains($0) }) ?? true {
+        let evidence = estimate.logEvidence.map { ($0.value - exact.logEvidence) / $0.error }
+        let means = zip(estimate.means, truths).map { mean, truth in
+          (mean.value - truth.value)
+            / (mean.error * mean.error + truth.error * truth.error).squareRoot()
+        }
+        if !offs.contains(where: { $0.name == estimate.name }) { offs.append((estimate.name, [])) }
+        for i in offs.indices where offs[i].name == estimate.name {
+          offs[i].offs += means + [evidence].compactMap { $0 }
+        }
+        var line = "\(estimate.name), \(seed)".padding(toLength: 22, withPad: " ", startingAt: 0)
+        line +=
+          (estimate.logEvidence.map { z in
+            String(format: "%.3f ± %.3f   %+.1f", z.value, z.error, evidence ?? 0)
+          } ?? "").padding(toLength: 31, withPad: " ", startingAt: 0)
+        line += means.map { String(format: "%+.1f", $0) }.joined(separator: " ")
+          .padding(toLength: 29, withPad: " ", startingAt: 0)
+        say(line + String(format: "%.1f", estimate.seconds))
+      }
+    }
+    // Of n figures with known normal errors .0027 n lie beyond three.
+    for (name, all) in offs {
+      let most = all.map { abs($0) }.max() ?? 0
+      say(
+        "\(name): \(all.count { abs($0) > 3 }) of \(all.count) beyond three errors, the farthest "
+          + String(format: "%.1f", most))
+    }
+  }
+
+  private static func words(_ model: NGramModel, _ keywords: [String]) -> [Token] {
     keywords.compactMap { model.vocabulary.token($0) }
   }
 
@@ -81,11 +134,6 @@ enum SamplersBenchmark {
         Estimate(
           name: name, logEvidence: (texts.logEvidence, texts.logEvidenceError.value ?? .nan),
           means: quantities.map { texts.mean($0) ?? (.nan, .nan) }, seconds: seconds))
-    }
-    func timed<Value>(_ work: () throws -> Value) rethrows -> (Value, Double) {
-      let began = ContinuousClock.now
-      let value = try work()
-      return (value, began.duration(to: .now) / .seconds(1))
     }
     let plain = LookAhead(
       automaton, mostTokens: most, weights: model.unigramWeights, vocabulary: model.vocabulary)
@@ -114,18 +162,22 @@ enum SamplersBenchmark {
     let evidences = WeightedTexts(
       runs.map { WeightedText([], logWeight: $0.logEvidence) }, zeroCount: 0)
     // Whole runs are independent, particles of one are not.
+    let factor = studentQuantile(0.998_650_101_968_369_9, degrees: Double(runs.count - 1)) / 3
     let shares = evidences.relativeWeights
     let total = shares.reduce(0, +)
     all.append(
       Estimate(
-        name: "smc", logEvidence: (evidences.logEvidence, evidences.logEvidenceError.value ?? .nan),
+        name: "smc",
+        logEvidence: (
+          evidences.logEvidence, factor * (evidences.logEvidenceError.value ?? .nan)
+        ),
         means: quantities.map { quantity in
           let means = runs.map { $0.mean(quantity)?.value ?? .nan }
           let mean = zip(shares, means).reduce(0) { $0 + $1.0 * $1.1 } / total
           let squares = zip(shares, means).reduce(0) {
             $0 + $1.0 * $1.0 * ($1.1 - mean) * ($1.1 - mean)
           }
-          return (mean, squares.squareRoot() / total)
+          return (mean, factor * squares.squareRoot() / total)
         }, seconds: smcSeconds))
     let lowered = try model.lowered(to: 2)
     let easy = SentenceTarget(model: lowered, automaton: automaton)
@@ -156,31 +208,41 @@ enum SamplersBenchmark {
         AnnealedImportance(from: base, to: target, kernel: moves, stages: 3_000), 1_000, random)
     }
     weighted("annealed", annealed, annealedSeconds)
-    func chains<Kernel: TransitionKernel<SentenceScorer<NGramModel>>>(
-      _ name: String, _ kernel: Kernel, steps: Int
-    ) throws {
-      let (records, seconds) = try timed {
-        try runChains(
-          of: RunPlan(
-            warmup: steps / 4, thin: steps, extent: .steps(steps),
-            traceEvery: max(1, steps / 2_000),
-            seed: seed),
-          target: target, kernel: kernel,
-          quantities: { scorer in
-            let text = scorer.state
-            return quantities.map { $0(text) }
-          }, threads: 2)
-      }
-      all.append(
-        Estimate(
-          name: name, logEvidence: nil,
-          means: quantities.indices.map { i in
-            let traces = records.traces(ofQuantity: i)
-            return (traces.mean.value ?? .nan, traces.meanError.value ?? .nan)
-          }, seconds: seconds))
-    }
-    try chains("mh", NGramMoves(for: target, words: left), steps: 2_000_000)
+    all.append(
+      try chains(
+        "mh", target, NGramMoves(for: target, words: left), quantities, steps: 2_000_000, seed: seed
+      ))
     return all
+  }
+
+  private static func timed<Value>(_ work: () throws -> Value) rethrows -> (Value, Double) {
+    let began = ContinuousClock.now
+    let value = try work()
+    return (value, began.duration(to: .now) / .seconds(1))
+  }
+
+  /// Means by four chains.
+  private static func chains<Kernel: TransitionKernel<SentenceScorer<NGramModel>>>(
+    _ name: String, _ target: SentenceTarget<NGramModel>, _ kernel: Kernel,
+    _ quantities: [@Sendable (TokenSequence) -> Double], steps: Int, seed: UInt64
+  ) throws -> Estimate {
+    let (records, seconds) = try timed {
+      try runChains(
+        of: RunPlan(
+          warmup: steps / 4, thin: steps, extent: .steps(steps),
+          traceEvery: max(1, steps / 2_000), seed: seed),
+        target: target, kernel: kernel,
+        quantities: { scorer in
+          let text = scorer.state
+          return quantities.map { $0(text) }
+        }, threads: 2)
+    }
+    return Estimate(
+      name: name, logEvidence: nil,
+      means: quantities.indices.map { i in
+        let traces = records.traces(ofQuantity: i)
+        return (traces.mean.value ?? .nan, traces.meanError.value ?? .nan)
+      }, seconds: seconds)
   }
 
   /// Each text by a stream of its own.

@@ -142,10 +142,10 @@ func wikiText(_ setting: Setting, order: Int = 3) throws -> NGramModel {
 
 /// Texts of up to 20 words that hold some keywords in any order.
 func keywordTarget(
-  _ model: NGramModel, _ words: [String]
+  _ model: NGramModel, _ words: [String], length: String = "..20"
 ) throws -> SentenceTarget<NGramModel> {
   let statement =
-    "include " + words.map { "\"\($0)\"" }.joined(separator: " ") + "\nlength ..20 tokens"
+    "include " + words.map { "\"\($0)\"" }.joined(separator: " ") + "\nlength \(length) tokens"
   let compiled = try CompiledConstraints(
     ConstraintFile.parse(statement, path: "benchmark"), for: VocabularyTree(model.vocabulary))
   return SentenceTarget(model: model, automaton: compiled.automaton)
