@@ -33,13 +33,15 @@ import Testing
     try Program.run(plan + ["--run", name] + options, in: folder.path)
   }
 
-  @Test func killedAtManyMomentsItEndsAsIfUndisturbed() throws {
+  @Test(arguments: [["mh"], ["temper", "--replicas", "3", "--every", "20"]])
+  func killedAtManyMomentsItEndsAsIfUndisturbed(command: [String]) throws {
     let folder = try Folder()
-    let undisturbed = try Self.begin(folder, "whole")
+    let plan = command + Self.plan.dropFirst()
+    let undisturbed = try Program.run(plan + ["--run", "whole"], in: folder.path)
     #expect(undisturbed.code == 0 && undisturbed.lines.count == 40)
     // The moments move on by 35 ms, over the reading of the model, the run and the last files.
     let killed = try Program.run(
-      Self.plan + ["--run", "killed"], in: folder.path,
+      plan + ["--run", "killed"], in: folder.path,
       shell: """
         n=0; kills=0
         while [ $n -lt 40 ]; do
@@ -55,7 +57,7 @@ import Testing
     #expect((Int(killed.output.dropLast()) ?? 0) > 0, "killed after a checkpoint: \(killed.output)")
     // Whether the last of them had come to its end or not.
     let last = try Program.run(
-      ["mh", "--run", "killed", "--resume", "--quiet"], in: folder.path)
+      [command[0], "--run", "killed", "--resume", "--quiet"], in: folder.path)
     #expect(last.code == 0 && last.errors == "")
     #expect(last.output.isEmpty || last.output == undisturbed.output)
     #expect(try Self.contents(folder, "killed") == Self.contents(folder, "whole"))
@@ -64,11 +66,16 @@ import Testing
   @Test(arguments: [
     (SIGINT, ["mh"], "10000"), (SIGTERM, ["mh"], "10000"),
     (SIGTERM, ["gibbs", "--scan", "systematic", "--block", "2"], "400"),
+    (SIGTERM, ["temper", "--replicas", "3", "--every", "20"], "4000"),
   ])
   func stoppedItGoesOnWhereItWas(signal: Int32, command: [String], thin: String) throws {
     let folder = try Folder()
     let long =
-      command + Self.plan.dropFirst().map { $0 == "2000" ? thin : $0 } + ["--run", "stopped"]
+      command
+      + Self.plan.dropFirst().map {
+        // Copies take as many times as long over their warm-up.
+        $0 == "2000" ? thin : $0 == "3000" && command[0] == "temper" ? "100" : $0
+      } + ["--run", "stopped"]
     let checkpoint = folder.path("stopped/checkpoint")
     let stopped = try Program.run(
       long, in: folder.path,
@@ -196,6 +203,9 @@ import Testing
     try check(
       "--checkpoint-every takes seconds such as 5, got '-1'", 64, "mh", "--run", "new",
       "--checkpoint-every", "-1")
+    try check(
+      "--checkpoint-every keeps a run to be resumed, in a folder; give --run DIR with it", 64, "mh",
+      "--checkpoint-every", "1")
   }
 
   @Test func otherModelsVersionsAndPlansAreRefused() throws {
@@ -255,11 +265,13 @@ import Testing
       Draw(chain: 0, step: 10, state: TokenSequence([Token(3), Token(4)]), logProbability: -1.5)
     ]
     let chain = ChainCheckpoint(
-      record: record, state: TokenSequence([Token(3)]), random: Philox(seed: 5))
+      record: record, state: TokenSequence([Token(3)]), random: Philox(seed: 5),
+      memory: [7, .max])
     let bytes = CheckpointFile(run: 7, seconds: 1.5, chains: [chain]).bytes
     let read = try CheckpointFile(bytes, path: "x")
     #expect(read.bytes == bytes && read.run == 7 && read.seconds == 1.5)
     #expect(read.chains[0].record.draws[0].state == record.draws[0].state)
+    #expect(read.chains[0].memory == [7, .max])
     for i in bytes.indices {
       var damaged = bytes
       damaged[i] ^= 1 << (i % 8)
@@ -277,6 +289,41 @@ import Testing
         forged += (0..<8).map { UInt8(truncatingIfNeeded: sum >> (8 * $0)) }
         _ = try? CheckpointFile(forged, path: "x")
       }
+    }
+  }
+
+  /// What copies of a chain remember is checked, whatever a checkpoint holds.
+  @Test func memoriesThatDoNotFitAreRefused() throws {
+    let folder = try Folder()
+    let begun = try Program.run(
+      [
+        "temper", "--model", SmallModel.path, "--include", "sea", "--length", "3..8", "--replicas",
+        "2", "--warmup", "200", "--thin", "100", "--seed", "1", "--quiet", "--run", "run",
+      ], in: folder.path)
+    #expect(begun.code == 0, "\(begun.errors)")
+    let description = try RunDescription(folder: folder.path("run"))
+    let model = try loadFastModel(SmallModel.path)
+    let kinds = NGramMoves(
+      for: SentenceTarget(model: model, automaton: TokenAutomaton(every: model.vocabulary))
+    ).kinds.count
+    let one = (1.0).bitPattern
+    // Two powers, no tunings, two empty texts, which are not allowed here, then the exchanges.
+    let forms: [[UInt64]] = [
+      [], [one], [one, one, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0], [one, one, 0, .max],
+      [UInt64](repeating: .max, count: 20), [one, (0.5).bitPattern, 9, 1 << 40],
+    ]
+    for memory in forms {
+      let chain = ChainCheckpoint<TokenSequence>(
+        record: ChainRecord(chain: 0, kinds: kinds), state: [], random: Philox(seed: 1),
+        memory: memory)
+      try folder.write(
+        "run/checkpoint",
+        Data(CheckpointFile(run: description.checksum, chains: [chain]).bytes))
+      let outcome = try Program.run(["temper", "--run", "run", "--resume"], in: folder.path)
+      #expect(outcome.code == 65)
+      #expect(
+        outcome.errors
+          == "gensample: the checkpoint does not fit the run; begin it anew, in another folder\n")
     }
   }
 

@@ -10,12 +10,17 @@ public struct ChainCheckpoint<State: Hashable & Sendable>: Sendable {
   public var state: State
   /// The generator of its steps, as far as they have used it.
   public var random: Philox
+  /// What a chain of more than one state keeps beside it, in its own words.
+  public var memory: [UInt64]
 
   /// A chain's checkpoint.
-  public init(record: ChainRecord<State>, state: State, random: Philox) {
+  public init(
+    record: ChainRecord<State>, state: State, random: Philox, memory: [UInt64] = []
+  ) {
     self.record = record
     self.state = state
     self.random = random
+    self.memory = memory
   }
 }
 

@@ -127,6 +127,69 @@ where Kernel: TransitionKernel<SentenceScorer<Model>> {
     var isOdd = false
   }
 
+  /// What a run of replicas needs to go on as if it had never stopped, working copies left out.
+  public struct Memory: Hashable, Sendable {
+    /// The texts, by rung.
+    public var texts: [TokenSequence]
+    /// As ``State/labels``.
+    public var labels: [Int]
+    /// As ``State/tried``.
+    public var tried: [Int]
+    /// As ``State/refused``.
+    public var refused: [Int]
+    /// As ``State/roundTrips``.
+    public var roundTrips: Int
+    /// For each text: 1 after the last rung, 0 after the first, -1 before either.
+    public var headings: [Int]
+    /// Whether odd pairs come next.
+    public var isOdd: Bool
+
+    /// A memory of its parts.
+    public init(
+      texts: [TokenSequence], labels: [Int], tried: [Int], refused: [Int], roundTrips: Int,
+      headings: [Int], isOdd: Bool
+    ) {
+      self.texts = texts
+      self.labels = labels
+      self.tried = tried
+      self.refused = refused
+      self.roundTrips = roundTrips
+      self.headings = headings
+      self.isOdd = isOdd
+    }
+
+    /// Whether it is one of so many replicas.
+    public func fits(_ count: Int) -> Bool {
+      texts.count == count && labels.sorted() == Array(0..<count)
+        && tried.count == max(0, count - 1) && refused.count == tried.count
+        && zip(refused, tried).allSatisfy { 0 <= $0 && $0 <= $1 } && roundTrips >= 0
+        && headings.count == count && headings.allSatisfy { (-1...1).contains($0) }
+    }
+  }
+
+  /// What the replicas need to go on.
+  public func memory(of state: State) -> Memory {
+    Memory(
+      texts: state.scorers.map(\.state), labels: state.labels, tried: state.tried,
+      refused: state.refused, roundTrips: state.roundTrips, headings: state.headings,
+      isOdd: state.isOdd)
+  }
+
+  /// Replicas that go on from what they remember.
+  ///
+  /// - Precondition: the memory fits as many replicas, and its texts are allowed.
+  public func start(from memory: Memory) -> State {
+    precondition(memory.fits(targets.count), "a memory of these replicas")
+    var state = start(at: memory.texts)
+    state.labels = memory.labels
+    state.tried = memory.tried
+    state.refused = memory.refused
+    state.roundTrips = memory.roundTrips
+    state.headings = memory.headings
+    state.isOdd = memory.isOdd
+    return state
+  }
+
   /// Replicas at given texts, one a rung, all allowed.
   public func start(at texts: [TokenSequence]) -> State {
     precondition(texts.count == targets.count, "one text a rung")

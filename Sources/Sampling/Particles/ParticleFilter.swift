@@ -58,12 +58,6 @@ public struct ParticleFilter<Tokens: TokenProposal>: Sendable {
     public var logWeight: Double
     /// Whether the text is complete.
     public var isFinished = false
-
-    @inlinable
-    init(prefix: Prefix<Tokens.Model>, logWeight: Double) {
-      self.prefix = prefix
-      self.logWeight = logWeight
-    }
   }
 
   /// What a run came to.
@@ -83,9 +77,6 @@ public struct ParticleFilter<Tokens: TokenProposal>: Sendable {
     /// Whether it was stopped before all texts were complete; these are then left out.
     public var isStopped = false
 
-    @usableFromInline
-    init(texts: WeightedTexts) { self.texts = texts }
-
     /// From how many of the first particles the final ones descend.
     public var ancestorCount: Int { Set(ancestors).count }
   }
@@ -97,7 +88,6 @@ public struct ParticleFilter<Tokens: TokenProposal>: Sendable {
   ///   - choices: what draws.
   /// - Returns: the texts and what is known of the run.
   /// - Complexity: count x length draws of a token.
-  @inlinable
   public func run(count: Int, using choices: inout some ChoiceSource) -> Result {
     run(count: count, choices: &choices) { particles, choices in
       var made = 0
@@ -114,7 +104,6 @@ public struct ParticleFilter<Tokens: TokenProposal>: Sendable {
   ///   - threads: how many work at once.
   ///   - monitor: counts tokens and asks to stop.
   /// - Returns: the texts and what is known of the run.
-  @inlinable
   public func run(
     count: Int, random: Philox, threads: Int, monitor: RunMonitor = RunMonitor()
   ) -> Result {
@@ -124,15 +113,6 @@ public struct ParticleFilter<Tokens: TokenProposal>: Sendable {
     let size = max(1, count / (threads * 4))
     return run(count: count, choices: &choices) { particles, _ in
       if monitor.isStopping { return nil }
-      if threads == 1 {
-        var made = 0
-        for i in particles.indices {
-          if monitor.isStopping { return nil }
-          made += extend(&particles[i], using: &places[i])
-        }
-        monitor.add(particles.count { !$0.isFinished })
-        return made
-      }
       let starts = Array(stride(from: 0, to: count, by: size))
       let before = (particles, places)
       // Nothing in it throws.
@@ -157,8 +137,7 @@ public struct ParticleFilter<Tokens: TokenProposal>: Sendable {
     }
   }
 
-  @inlinable
-  func run<Choices: ChoiceSource>(
+  private func run<Choices: ChoiceSource>(
     count: Int, choices: inout Choices,
     extendAll: (inout [Particle], inout Choices) -> Int?
   ) -> Result {
@@ -199,8 +178,7 @@ public struct ParticleFilter<Tokens: TokenProposal>: Sendable {
   }
 
   /// One more token; how many steps of rejuvenation changed the text before it.
-  @inlinable
-  func extend(
+  private func extend(
     _ particle: inout Particle, using choices: inout some ChoiceSource
   ) -> Int {
     guard !particle.isFinished else { return 0 }
@@ -223,14 +201,12 @@ public struct ParticleFilter<Tokens: TokenProposal>: Sendable {
     return made
   }
 
-  @usableFromInline
-  func note(_ logWeights: [Double], _ result: inout Result) {
+  private func note(_ logWeights: [Double], _ result: inout Result) {
     guard let shape = ParetoSmoothedWeights(logWeights).shape.value else { return }
     result.largestShape = max(shape, result.largestShape ?? shape)
   }
 
-  @inlinable
-  func resample(
+  private func resample(
     _ particles: inout [Particle], _ result: inout Result, using choices: inout some ChoiceSource
   ) {
     let logs = particles.map(\.logWeight)

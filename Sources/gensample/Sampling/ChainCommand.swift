@@ -74,6 +74,10 @@ struct ChainCommand {
       return
     }
     guard let path = arguments.text("run") else {
+      guard !arguments.has("checkpoint-every") else {
+        throw CommandFailure.usage(
+          "--checkpoint-every keeps a run to be resumed, in a folder; give --run DIR with it")
+      }
       folder = nil
       return
     }
@@ -113,14 +117,40 @@ struct ChainCommand {
     of makeTarget: (CompiledTarget) throws -> Target, areDraws: Bool = true, notes: [String] = [],
     by kernel: (CompiledTarget) throws -> Kernel
   ) throws where Kernel.Scorer == Target.Scorer {
+    try run(areDraws: areDraws, notes: notes) { work, makeCheckpoints in
+      let sampled = try makeTarget(work.target)
+      let kernel = try kernel(work.target)
+      let checkpoints = try makeCheckpoints(kernel.kinds.count)
+      let records = try runChains(
+        work.chains, of: work.plan, target: sampled, kernel: kernel,
+        quantities: { ChainResults.row(work.quantities, $0) }, threads: work.threads,
+        monitor: work.monitor, checkpoints: checkpoints, start: work.start)
+      return ChainsDone(records: records, kinds: kernel.kinds, checkpoints: checkpoints)
+    }
+  }
+
+  /// Runs chains of whatever kind.
+  ///
+  /// - Parameters:
+  ///   - copies: how many texts each chain steps at once.
+  ///   - areDraws: whether the chains keep the target.
+  ///   - notes: what people are told of them.
+  ///   - runChains: runs the chains of one target, given where chains of so many kinds of step leave
+  ///     their checkpoints, `nil` where no folder keeps them.
+  /// - Throws: what that throws, and the failure to exit with.
+  func run(
+    copies: Int = 1, areDraws: Bool = true, notes: [String] = [],
+    _ runChains: (
+      ChainWork, _ makeCheckpoints: (_ kinds: Int) throws -> ChainCheckpoints<TokenSequence>?
+    ) throws -> ChainsDone
+  ) throws {
     let samples = try folder?.stream("samples.jsonl")
     let earlier = resumed?.checkpoint
     sampler.earlierSeconds = earlier?.seconds ?? 0
-    sampler.monitor.add(earlier?.chains.reduce(0) { $0 + $1.record.steps } ?? 0)
-    let steps =
-      chains.reduce(0) { $0 + plan.warmup + plan.steps(ofChain: $1) } * sampler.targetCount
+    sampler.monitor.add((earlier?.chains.reduce(0) { $0 + $1.record.steps } ?? 0) * copies)
+    let steps = chains.reduce(0) { $0 + plan.warmup + plan.steps(ofChain: $1) } * copies
     try sampler.each(
-      unit: "steps", total: steps,
+      unit: "steps", total: steps * sampler.targetCount,
       head: { summary, seconds in
         summary.add("steps", .integer(sampler.monitor.steps))
         summary.add(
@@ -129,7 +159,8 @@ struct ChainCommand {
       },
       lines: { seconds in
         [
-          "\n\(chains.count) chain\(chains.count == 1 ? "" : "s"), \(sampler.monitor.steps) steps in "
+          "\n\(chains.count) chain\(chains.count == 1 ? "" : "s")"
+            + (copies > 1 ? " of \(copies) copies" : "") + ", \(sampler.monitor.steps) steps in "
             + String(
               format: "%.2f s (%.2f M/s)", seconds, Double(sampler.monitor.steps) / seconds / 1e6)
             + ", seed \(plan.seed)"
@@ -147,58 +178,65 @@ struct ChainCommand {
       let start = start
       let monitor = sampler.monitor
       try target.check(start: start)
-      let own = plan.seeded(seed)
-      let sampled = try makeTarget(target)
-      let kernel = try kernel(target)
       let quantities = ChainResults.quantities(target, patterns: patterns)
-      let checkpoints = try checkpoints(target, quantities.count, kernel.kinds.count)
-      let records = try runChains(
-        chains, of: own, target: sampled, kernel: kernel,
-        quantities: { ChainResults.row(quantities, $0) }, threads: sampler.threads,
-        monitor: sampler.monitor, checkpoints: checkpoints
-      ) { choices in
-        if let start { return start }
-        return try target.randomStart(monitor: monitor, using: &choices)
-      }
-      let all = ChainResults.draws(records)
-      // What was drawn is printed even where the folder can no longer take it.
-      var failure: CommandFailure?
-      do {
-        if let failure = checkpoints?.failure { throw failure }
-        try checkpoints?.saveAll()
-        for draw in all {
-          try samples?.writeLine(ChainResults.object(draw, target, number: line).text)
-        }
-        if let folder {
-          for record in records {
-            try folder.write(
-              trace: record, plan: plan, model: sampler.modelName, quantities: quantities)
-          }
-        }
-      } catch let error as CommandFailure {
-        failure = error
-      }
-      // Of many targets each has results, and none a summary.
-      let summaries =
-        sampler.hasSets
-        ? [] : try ChainResults.summaries(records, quantities, threads: sampler.threads)
-      return SamplerOutcome(
-        results: choice.chosen(all, records).map { draw in
-          (
-            target.target.model.vocabulary.text(of: draw.state),
-            ChainResults.object(draw, target, number: line)
-          )
-        },
-        summarise: {
-          ChainResults.add(to: &$0, records, kinds: kernel.kinds, summaries: summaries)
-        },
-        lines: [
-          ChainResults.summary(
-            records, kinds: kernel.kinds, quantities: quantities, summaries: summaries)
-        ]
-          + choice.lines + notes,
-        failure: failure)
+      let done = try runChains(
+        ChainWork(
+          target: target, chains: chains, plan: plan.seeded(seed), quantities: quantities,
+          threads: sampler.threads, monitor: monitor,
+          start: { choices in
+            if let start { return start }
+            return try target.randomStart(monitor: monitor, using: &choices)
+          })
+      ) { try checkpoints(target, quantities.count, $0) }
+      return try outcome(done, target, quantities, notes: notes, samples: samples, line: line)
     }
+  }
+
+  /// Keeps what chains did in the folder, and chooses what is printed of it.
+  private func outcome(
+    _ done: ChainsDone, _ target: CompiledTarget, _ quantities: [ChainResults.Quantity],
+    notes: [String], samples: ResultStream?, line: Int?
+  ) throws -> SamplerOutcome {
+    let records = done.records
+    let all = ChainResults.draws(records)
+    // What was drawn is printed even where the folder can no longer take it.
+    var failure: CommandFailure?
+    do {
+      if let failure = done.checkpoints?.failure { throw failure }
+      try done.checkpoints?.saveAll()
+      for draw in all {
+        try samples?.writeLine(ChainResults.object(draw, target, number: line).text)
+      }
+      if let folder {
+        for record in records {
+          try folder.write(
+            trace: record, plan: plan, model: sampler.modelName, quantities: quantities)
+        }
+      }
+    } catch let error as CommandFailure {
+      failure = error
+    }
+    // Of many targets each has results, and none a summary.
+    let summaries =
+      sampler.hasSets
+      ? [] : try ChainResults.summaries(records, quantities, threads: sampler.threads)
+    return SamplerOutcome(
+      results: choice.chosen(all, records).map { draw in
+        (
+          target.target.model.vocabulary.text(of: draw.state),
+          ChainResults.object(draw, target, number: line)
+        )
+      },
+      summarise: {
+        ChainResults.add(to: &$0, records, kinds: done.kinds, summaries: summaries)
+        done.summarise(&$0)
+      },
+      lines: [
+        ChainResults.summary(
+          records, kinds: done.kinds, quantities: quantities, summaries: summaries)
+      ] + done.lines + choice.lines + notes,
+      shortfall: sampler.monitor.isStopping ? nil : choice.shortfall(all, records),
+      failure: failure)
   }
 }
 
@@ -244,66 +282,5 @@ extension ChainCommand {
     // A folder that takes no checkpoint is better known before hours of work than after.
     try checkpoints.saveAll()
     return checkpoints
-  }
-}
-
-/// Which results are printed.
-struct ResultOptions {
-  static let all = [
-    Option("best", "N", "the N most probable texts seen, which are no draws"),
-    Option(flag: "unique", "each text once, which makes them no draws"),
-  ]
-
-  let best: Int?
-  private let isUnique: Bool
-
-  init(_ arguments: Arguments) throws(CommandFailure) {
-    best = try arguments.integer("best", in: 1...1_000_000)
-    isUnique = arguments.has("unique")
-  }
-
-  /// Whether what is printed are draws from the target.
-  var areDraws: Bool { best == nil && !isUnique }
-
-  /// What is printed of all draws, or of all texts that the chains have seen.
-  func chosen(
-    _ draws: [Draw<TokenSequence>], _ records: [ChainResults.Record]
-  ) -> [Draw<TokenSequence>] {
-    if let best { return ChainResults.best(records.flatMap(\.best), best) }
-    return isUnique ? ChainResults.unique(draws) : draws
-  }
-
-  /// What people are told of that.
-  var lines: [String] {
-    if best != nil { return ["  these are the most probable texts seen, no draws from rho"] }
-    return isUnique ? ["  each text is shown once: these are no draws from rho"] : []
-  }
-}
-
-extension CompiledTarget {
-  /// Says why a chain cannot start from a text.
-  func check(start: TokenSequence?) throws(CommandFailure) {
-    guard let start else { return }
-    if let unmet = firstUnmet(by: start) {
-      throw CommandFailure(
-        .data,
-        "--start: '\(target.model.vocabulary.text(of: start))' does not meet "
-          + "\(unmet.constraint.origin): \(unmet.constraint.text); a chain begins at an allowed "
-          + "text")
-    }
-    guard target.logProbability(of: start) > -.infinity else {
-      throw CommandFailure(.data, "--start: the model gives this text no probability")
-    }
-  }
-
-  /// An allowed text on a random path; `nil` where the run was stopped before one was found.
-  func randomStart(
-    monitor: RunMonitor, using choices: inout some ChoiceSource
-  ) throws(CommandFailure) -> TokenSequence? {
-    let text = target.randomStart(isCancelled: { monitor.isStopping }, using: &choices)
-    guard text != nil || monitor.isStopping else {
-      throw CommandFailure(.failed, "the model gives no allowed text a positive probability")
-    }
-    return text
   }
 }

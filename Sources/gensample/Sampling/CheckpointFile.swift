@@ -10,7 +10,7 @@ import Sampling
 /// is finished, the seconds that it has taken, the chains, and a checksum of all before it.
 struct CheckpointFile {
   /// `gensckp` and the layout's number.
-  private static let mark: UInt64 = 0x0270_6b63_736e_6567
+  private static let mark: UInt64 = 0x0370_6b63_736e_6567
 
   /// The checksum of the description that it belongs to.
   var run: UInt64
@@ -44,6 +44,8 @@ struct CheckpointFile {
         UInt64(chain.random.key[0]), UInt64(chain.random.key[1]), chain.random.position,
       ]
       append(chain.state)
+      words.append(UInt64(chain.memory.count))
+      words += chain.memory
       append(record.proposed)
       append(record.accepted)
       for draws in [record.draws, record.best] {
@@ -92,6 +94,7 @@ struct CheckpointFile {
         UInt32(truncatingIfNeeded: reader.next()), UInt32(truncatingIfNeeded: reader.next()))
       let random = Philox(key: key, position: reader.next())
       let state = reader.text()
+      let memory = reader.words()
       record.proposed = reader.counts()
       record.accepted = reader.counts()
       for list in [\ChainRecord<TokenSequence>.draws, \.best] {
@@ -114,7 +117,8 @@ struct CheckpointFile {
         guard !reader.isPastEnd else { throw damaged }
       }
       guard !reader.isPastEnd else { throw damaged }
-      chains.append(ChainCheckpoint(record: record, state: state, random: random))
+      chains.append(
+        ChainCheckpoint(record: record, state: state, random: random, memory: memory))
     }
     guard reader.isAtEnd else { throw damaged }
   }
@@ -151,13 +155,20 @@ struct CheckpointFile {
       return Int(value)
     }
 
-    mutating func counts() -> [Int] {
+    mutating func words() -> [UInt64] {
       let length = count()
       guard length <= bytes.count / 8 else {
         isPastEnd = true
         return []
       }
-      return (0..<length).map { _ in count() }
+      return (0..<length).map { _ in next() }
+    }
+
+    mutating func counts() -> [Int] {
+      words().map { word in
+        if word > UInt64(Int.max) { isPastEnd = true }
+        return Int(clamping: word)
+      }
     }
 
     mutating func text() -> TokenSequence {

@@ -87,6 +87,40 @@ import Testing
     #expect(forbidden.allSatisfy { hot.logProbability(of: $0) == -.infinity })
   }
 
+  /// Replicas that go on from what they remember do what they would have done; a memory without its
+  /// turn or its labels does not.
+  @Test func memoriesGoOn() {
+    let exchange = exchange(.lengths)
+    let ab = Toy.toy.text("ab")
+    var choices = RandomChoices(seed: 1)
+    var state = exchange.start(at: [ab, ab])
+    for _ in 0..<7 { exchange.round(&state, steps: 1, using: &choices) }
+    let middle = exchange.memory(of: state)
+    #expect(middle.fits(2) && !middle.fits(3))
+    func end(
+      _ memory: ReplicaExchange<Toy, MetropolisHastings<ReplaceWord<UnigramWords<Toy>>>>.Memory
+    )
+      -> ReplicaExchange<Toy, MetropolisHastings<ReplaceWord<UnigramWords<Toy>>>>.Memory
+    {
+      var choices = choices
+      var state = exchange.start(from: memory)
+      for _ in 0..<50 { exchange.round(&state, steps: 1, using: &choices) }
+      return exchange.memory(of: state)
+    }
+    let expected = end(middle)
+    for _ in 0..<50 { exchange.round(&state, steps: 1, using: &choices) }
+    #expect(exchange.memory(of: state) == expected)
+    var mutant = middle
+    mutant.isOdd.toggle()
+    choices = RandomChoices(seed: 2)
+    #expect(end(mutant) != end(middle))
+    mutant = middle
+    mutant.labels.reverse()
+    #expect(end(mutant) != end(middle))
+    mutant.labels = [0, 0]
+    #expect(!mutant.fits(2))
+  }
+
   /// By hand: refusals .2 and .6 make a barrier of .8; half of it lies a third into the second pair.
   @Test func laddersAreTuned() {
     let tuned = Ladder([1, 0.7, 0.1]).tuned(refusals: [0.2, 0.6])

@@ -25,7 +25,6 @@ public struct NGramTokens: TokenSource {
   /// Whether it is the end, the unknown word or a drawable one, then which.
   ///
   /// - Complexity: O(order).
-  @inlinable
   public func draw(
     in context: NGramContext, using choices: inout some ChoiceSource
   ) -> DrawnToken {

@@ -1,0 +1,268 @@
+// Licensed under the Apache License, Version 2.0.
+
+import LM
+import Sampling
+
+/// How copies of a chain are heated and exchanged.
+struct Tempering: Sendable {
+  /// Copies of each chain.
+  var replicas = 8
+  /// The lowest power of rho.
+  var hottest = 0.3
+  /// Steps of each copy between exchanges.
+  var every = 100
+
+  /// How often the ladder is tuned in the first half of the warm-up.
+  fileprivate static let tunings = 5
+
+  init() {}
+
+  /// What the options say, which have to fit the plan.
+  init(_ arguments: Arguments) throws(CommandFailure) {
+    replicas = try arguments.integer("replicas", in: 1...1000) ?? replicas
+    hottest =
+      try arguments.number("hottest", in: 1e-6...1, expected: "a power from 1e-6 to 1") ?? hottest
+    every = try arguments.integer("every", in: 1...1 << 30) ?? every
+    let plan = try PlanOptions.plan(arguments)
+    for (name, steps) in [("warmup", plan.warmup), ("thin", plan.thin)] where steps % every != 0 {
+      throw .usage(
+        "--\(name) \(steps) is no multiple of --every \(every); chains are looked at after exchanges"
+      )
+    }
+  }
+}
+
+/// A chain by replica exchange: its record, its copies, and how it goes on after a stop.
+struct TemperedChain {
+  typealias Exchange = ReplicaExchange<NGramModel, NGramMoves>
+
+  private var record: ChainResults.Record
+  private let tempering: Tempering
+  private let work: ChainWork
+  private let words: NGramLeftWords
+  private var exchange: Exchange
+  private var state: Exchange.State
+  private var choices: RandomChoices
+  /// How often the ladder was tuned.
+  private var tuned = 0
+
+  /// A chain that begins, or goes on from a checkpoint; `nil` where it was stopped before it began.
+  ///
+  /// - Throws: where there is no text to begin with, or the checkpoint is of another run.
+  init?(
+    _ chain: Int, _ tempering: Tempering, _ work: ChainWork, words: NGramLeftWords,
+    from checkpoint: ChainCheckpoint<TokenSequence>?
+  ) throws {
+    self.tempering = tempering
+    self.work = work
+    self.words = words
+    let random = Philox(seed: work.plan.seed).stream(UInt64(chain))
+    choices = RandomChoices(checkpoint?.random ?? random)
+    if let checkpoint {
+      let memory = try TemperedMemory(checkpoint.memory, of: tempering, target: work.target.target)
+      record = checkpoint.record
+      tuned = memory.tuned
+      exchange = Self.exchange(memory.ladder, work, words)
+      state = exchange.start(from: memory.replicas)
+      return
+    }
+    exchange = Self.exchange(
+      Ladder(count: tempering.replicas, hottest: tempering.hottest), work, words)
+    record = ChainResults.Record(chain: chain, kinds: exchange.kernels[0].kinds.count)
+    // The starts take a stream of their own, so that another way of starting moves no later step.
+    var startChoices = RandomChoices(random.stream(0))
+    let texts = try (0..<tempering.replicas).compactMap { _ in try work.start(&startChoices) }
+    guard texts.count == tempering.replicas else { return nil }
+    state = exchange.start(at: texts)
+  }
+
+  private static func exchange(
+    _ ladder: Ladder, _ work: ChainWork, _ words: NGramLeftWords
+  ) -> Exchange {
+    ReplicaExchange(work.target.target, ladder: ladder) { NGramMoves(for: $0, words: words) }
+  }
+
+  /// What is told of it.
+  struct Report: Sendable {
+    var record: ChainResults.Record
+    /// What the steps are called.
+    var kinds: [String]
+    /// The ladder's powers.
+    var powers: [Double]
+    /// For each pair of neighbours the share of exchanges that were made.
+    var exchangeRates: [Double]
+    /// How often a text went to the hottest copy and back.
+    var roundTrips: Int
+  }
+
+  /// What is told of it so far.
+  var report: Report {
+    Report(
+      record: record, kinds: exchange.kernels[0].kinds, powers: exchange.ladder.inverseTemperatures,
+      exchangeRates: zip(state.refused, state.tried).map {
+        $1 > 0 ? 1 - Double($0) / Double($1) : 0
+      },
+      roundTrips: state.roundTrips)
+  }
+
+  /// What the chain needs to go on.
+  var checkpoint: ChainCheckpoint<TokenSequence> {
+    ChainCheckpoint(
+      record: record, state: state.scorers[0].state, random: choices.random,
+      memory: TemperedMemory(
+        ladder: exchange.ladder, tuned: tuned, replicas: exchange.memory(of: state)
+      ).words)
+  }
+
+  /// Carries out the plan, or as much of it as there is time for.
+  mutating func run(leaving checkpoints: ChainCheckpoints<TokenSequence>?) {
+    let plan = work.plan
+    let monitor = work.monitor
+    var nextCheckpoint = checkpoints?.nextTime()
+    var unseen = 0
+    func leaveIfDue(_ chain: TemperedChain) {
+      guard let checkpoints, let due = nextCheckpoint else { return }
+      // A look at the clock costs as much as a step or two.
+      unseen += tempering.every * tempering.replicas
+      guard unseen >= 256, ContinuousClock.now >= due else { return }
+      unseen = 0
+      checkpoints.leave(chain.checkpoint)
+      if checkpoints.failure != nil { monitor.stop() }
+      nextCheckpoint = checkpoints.nextTime()
+    }
+    // A ladder that goes on changing would leave no distribution as it is.
+    while tuned < Tempering.tunings, !monitor.isStopping {
+      let goal = plan.warmup / 2 * (tuned + 1) / Tempering.tunings
+      while record.steps < goal, !monitor.isStopping {
+        _ = round()
+        leaveIfDue(self)
+      }
+      if monitor.isStopping { break }
+      let refusals = zip(state.refused, state.tried).map { $1 > 0 ? Double($0) / Double($1) : 0 }
+      exchange = Self.exchange(exchange.ladder.tuned(refusals: refusals), work, words)
+      state = exchange.start(at: state.scorers.map(\.state))
+      tuned += 1
+    }
+    while tuned == Tempering.tunings, record.steps < plan.warmup, !monitor.isStopping {
+      _ = round()
+      leaveIfDue(self)
+    }
+    if tuned == Tempering.tunings, record.steps == plan.warmup {
+      state.tried = state.tried.map { _ in 0 }
+      state.refused = state.tried
+      state.roundTrips = 0
+    }
+    let total = plan.warmup + plan.steps(ofChain: record.chain)
+    while tuned == Tempering.tunings, record.steps < total, !monitor.isStopping {
+      draw()
+      leaveIfDue(self)
+    }
+    record.isComplete = record.steps >= total
+    checkpoints?.leave(checkpoint)
+  }
+
+  /// Steps of every copy and their exchanges.
+  private mutating func round() -> [(proposed: Int, accepted: Int)] {
+    let counts = exchange.round(&state, steps: tempering.every, using: &choices)
+    record.steps += tempering.every
+    if work.plan.best > 0 {
+      let scorer = state.scorers[0]
+      record.keepIfBest(
+        work.plan.best, step: record.steps, logProbability: scorer.logProbability, { scorer.state })
+    }
+    work.monitor.add(tempering.every * tempering.replicas)
+    return counts
+  }
+
+  /// A round after the warm-up, and what is kept of it.
+  private mutating func draw() {
+    let plan = work.plan
+    let before = record.steps - plan.warmup
+    for (kind, counts) in round().enumerated() {
+      record.proposed[kind] += counts.proposed
+      record.accepted[kind] += counts.accepted
+    }
+    let done = record.steps - plan.warmup
+    if done / plan.traceInterval > before / plan.traceInterval {
+      record.trace.append(ChainResults.row(work.quantities, state.scorers[0]))
+    }
+    if done % plan.thin == 0 {
+      record.draws.append(
+        Draw(
+          chain: record.chain, step: record.steps, state: state.scorers[0].state,
+          logProbability: state.scorers[0].logProbability))
+    }
+  }
+}
+
+/// What a tempered chain keeps beside its text, as words of a checkpoint.
+private struct TemperedMemory {
+  var ladder: Ladder
+  var tuned: Int
+  var replicas: TemperedChain.Exchange.Memory
+
+  init(ladder: Ladder, tuned: Int, replicas: TemperedChain.Exchange.Memory) {
+    self.ladder = ladder
+    self.tuned = tuned
+    self.replicas = replicas
+  }
+
+  /// The ladder, the tunings, and for each copy its text; then what became of the exchanges.
+  var words: [UInt64] {
+    var words = ladder.inverseTemperatures.map(\.bitPattern)
+    words.append(UInt64(tuned))
+    for text in replicas.texts {
+      words.append(UInt64(text.count))
+      words += text.map { UInt64($0.rawValue) }
+    }
+    for numbers in [replicas.labels, replicas.tried, replicas.refused, replicas.headings] {
+      words += numbers.map { UInt64(bitPattern: Int64($0)) }
+    }
+    return words + [UInt64(replicas.roundTrips), replicas.isOdd ? 1 : 0]
+  }
+
+  /// Reads them, whatever they are.
+  ///
+  /// - Throws: where they are no memory of such chains.
+  init(
+    _ words: [UInt64], of tempering: Tempering, target: SentenceTarget<NGramModel>
+  ) throws(CommandFailure) {
+    let unfit = CommandFailure(
+      .data, "the checkpoint does not fit the run; begin it anew, in another folder")
+    let count = tempering.replicas
+    var rest = words[...]
+    func take(_ number: Int) throws(CommandFailure) -> ArraySlice<UInt64> {
+      guard number <= rest.count else { throw unfit }
+      defer { rest = rest.dropFirst(number) }
+      return rest.prefix(number)
+    }
+    func integers(_ number: Int) throws(CommandFailure) -> [Int] {
+      try take(number).map { Int(truncatingIfNeeded: $0) }
+    }
+    let powers = try take(count).map { Double(bitPattern: $0) }
+    guard powers.first == 1, powers.allSatisfy({ $0 > 0 && $0 <= 1 }) else { throw unfit }
+    ladder = Ladder(powers)
+    tuned = try integers(1)[0]
+    var texts: [TokenSequence] = []
+    for _ in 0..<count {
+      let length = try integers(1)[0]
+      guard length >= 0 else { throw unfit }
+      let tokens = try take(length)
+      guard tokens.allSatisfy({ $0 < UInt64(target.model.vocabulary.count) }) else { throw unfit }
+      let text = TokenSequence(tokens.map { Token(Int($0)) })
+      guard target.logProbability(of: text) > -.infinity else { throw unfit }
+      texts.append(text)
+    }
+    let labels = try integers(count)
+    let tried = try integers(count - 1)
+    let refused = try integers(count - 1)
+    let headings = try integers(count)
+    let last = try integers(2)
+    replicas = TemperedChain.Exchange.Memory(
+      texts: texts, labels: labels, tried: tried, refused: refused, roundTrips: last[0],
+      headings: headings, isOdd: last[1] != 0)
+    guard rest.isEmpty, replicas.fits(count), (0...Tempering.tunings).contains(tuned) else {
+      throw unfit
+    }
+  }
+}
