@@ -36,21 +36,23 @@ enum Temper: Command {
     }
     let words = command.makeWords()
     try command.run(copies: tempering.replicas) { [tempering] work, makeCheckpoints in
-      let checkpoints = try makeCheckpoints(
-        NGramMoves(for: work.target.target, words: words).kinds.count)
-      let chains = try concurrently(work.chains.count, threads: work.threads) { i in
+      let kinds = NGramMoves(for: work.target.target, words: words).kinds
+      let checkpoints = try makeCheckpoints(kinds.count)
+      let reports = try concurrently(work.chains.count, threads: work.threads) { i in
         let number = work.chains.lowerBound + i
         var chain = try TemperedChain(
           number, tempering, work, words: words, from: checkpoints?.checkpoint(ofChain: number))
         chain?.run(leaving: checkpoints)
-        return chain?.report
-      }.compactMap { $0 }
+        return (record: ChainResults.Record(chain: number, kinds: kinds.count), chain?.report)
+      }
+      let begun = reports.compactMap { $0.1 }
       return ChainsDone(
-        records: chains.map(\.record), kinds: chains.first?.kinds ?? [], checkpoints: checkpoints,
+        // A chain that was stopped before it began has an empty record, as everywhere.
+        records: reports.map { $0.1?.record ?? $0.record }, kinds: kinds, checkpoints: checkpoints,
         summarise: { summary in
-          summary.add("ladders", .objects(chains.map(Self.object)))
+          summary.add("ladders", .objects(begun.map(Self.object)))
         },
-        lines: chains.map(Self.line))
+        lines: begun.map(Self.line))
     }
   }
 

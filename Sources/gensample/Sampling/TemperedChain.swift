@@ -85,8 +85,6 @@ struct TemperedChain {
   /// What is told of it.
   struct Report: Sendable {
     var record: ChainResults.Record
-    /// What the steps are called.
-    var kinds: [String]
     /// The ladder's powers.
     var powers: [Double]
     /// For each pair of neighbours the share of exchanges that were made.
@@ -98,7 +96,7 @@ struct TemperedChain {
   /// What is told of it so far.
   var report: Report {
     Report(
-      record: record, kinds: exchange.kernels[0].kinds, powers: exchange.ladder.inverseTemperatures,
+      record: record, powers: exchange.ladder.inverseTemperatures,
       exchangeRates: zip(state.refused, state.tried).map {
         $1 > 0 ? 1 - Double($0) / Double($1) : 0
       },
