@@ -23,13 +23,11 @@ extension NextTokens {
         isSingle
         ? nucleus.total(of: singles, high: high, divisor: divisor)
         : nucleus.total(of: stored, high: high, divisor: divisor)
-      let (low, high) = (floor(total - slack), floor(total + slack))
-      // Where no token lies between, all totals within the bounds keep the same.
-      if !hasStored(
-        from: stored(below: min(low, high, 1)), to: stored(above: min(max(low, high), 1)))
-      {
-        return keep(reaching: floor(total))
-      }
+      let bounds = (floor(total - slack), floor(total + slack))
+      gather(reaching: stored(below: min(bounds.0, bounds.1, 1)))
+      let most = stored(above: min(max(bounds.0, bounds.1), 1))
+      // Where none lies between, all totals within the bounds keep the same.
+      if !heap.contains(where: { storedLogit(at: Int($0)) <= most }) { return listGathered() }
     }
     keep(reaching: floor(weigh()))
   }
@@ -72,11 +70,4 @@ extension NextTokens {
 
   /// What rounding may move the logit of a weight by, generously.
   private var margin: Double { abs(high) * 0x1p-45 + divisor * 1e-10 }
-
-  private func hasStored(from low: Double, to high: Double) -> Bool {
-    highs.indices.contains { block in
-      highs[block] >= low
-        && places(of: block).contains { (low...high).contains(storedLogit(at: $0)) }
-    }
-  }
 }

@@ -31,11 +31,22 @@ extension NextTokens {
 
   /// Lists the tokens whose stored logits reach a floor.
   mutating func listThose(reaching floor: Double) {
-    let divisor = divisor
+    gather(reaching: floor)
+    listGathered()
+  }
+
+  /// Writes the tokens whose stored logits reach a floor into ``heap``.
+  mutating func gather(reaching floor: Double) {
     heap.removeAll(keepingCapacity: true)
     if isSingle { gather(singles, reaching: floor) } else { gather(stored, reaching: floor) }
-    // From here on the others are not read.
-    for (place, token) in heap.enumerated() { keys[place] = storedLogit(at: Int(token)) / divisor }
+  }
+
+  /// Lists those of ``heap``.
+  mutating func listGathered() {
+    // From the selection on the others are not read.
+    for (place, token) in heap.enumerated() {
+      keys[place] = storedLogit(at: Int(token)) / divisor
+    }
     startSelection()
     for (place, token) in heap.enumerated() { select(Token(rawValue: token), keys[place]) }
   }
