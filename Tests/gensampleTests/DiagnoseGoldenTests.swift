@@ -58,6 +58,22 @@ import Testing
     #expect(moves.values.reduce(0) { $0 + ($1["proposed"] ?? 0) } == 4 * 100)
   }
 
+  /// A chain that is given twice agrees with itself, which says nothing.
+  @Test func sameChainTwice() throws {
+    let folder = try Folder()
+    let rows = (0..<20).map { "\($0 % 7),\($0 % 3)" }.joined(separator: "\n")
+    try folder.write("a.csv", "lp__,length\n\(rows)\n")
+    try folder.write("b.csv", "lp__,length\n\(rows)\n")
+    try folder.write("still.csv", "lp__,length\n" + String(repeating: "1,2\n", count: 20))
+    let object = try Self.object(
+      Program.run(["diagnose", "a.csv", "b.csv", "--format", "jsonl"], in: folder.path))
+    let problems = object["problems"] as? [String] ?? []
+    #expect(problems.contains { $0.hasPrefix("chains 0 and 1 hold the same numbers") })
+    let still = try Self.object(
+      Program.run(["diagnose", "still.csv", "still.csv", "--format", "jsonl"], in: folder.path))
+    #expect(!(still["problems"] as? [String] ?? []).contains { $0.contains("the same numbers") })
+  }
+
   /// Parts of a run, in any order, are the run to the last digit.
   @Test(arguments: ["text", "jsonl"])
   func partsAreTheWhole(format: String) throws {

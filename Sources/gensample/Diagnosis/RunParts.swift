@@ -175,6 +175,21 @@ struct RunParts {
     }
   }
 
+  /// A sentence on two chains of the same numbers, which agree without having met.
+  private var sameChains: String? {
+    var seen: [[Double]: Int] = [:]
+    for (i, (chain, file, _)) in files.enumerated()
+    where file.columns.contains(where: { column in column.contains { $0 != column[0] } }) {
+      guard let other = seen.updateValue(i, forKey: file.columns[0]),
+        files[other].file.columns == file.columns
+      else { continue }
+      return
+        "chains \(files[other].chain) and \(chain) hold the same numbers, row by row, so that they agree "
+        + "whatever they have seen; give each file once, and each chain a seed of its own"
+    }
+    return nil
+  }
+
   /// Computes what is to be said.
   func diagnosis(superchain: Int?, threads: Int) throws -> Diagnosis {
     var problems = problems
@@ -191,6 +206,7 @@ struct RunParts {
       problems.append(
         "there is one chain, which cannot be compared with others; run several (--chains)")
     }
+    if let problem = sameChains { problems.append(problem) }
     if let superchain, files.count % superchain != 0 || files.count == superchain {
       throw CommandFailure.usage(
         "--superchain \(superchain) makes no two whole superchains of \(files.count) chains")
