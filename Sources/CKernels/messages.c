@@ -69,16 +69,17 @@ WIDEST size_t gensample_sum_messages(
   for (size_t place = first; place < last; place++) {
     const struct gensample_context *here = contexts + place;
     if (!here->is_open || here->shorter_row < 0) return place;
-    const size_t class = m->classes[here->token];
-    if (!m->is_straight[class]) return place;
-    size_t later = place + CONTEXTS_AHEAD;
-    double *out = m->out + here->context * stride;
+    const size_t row = m->classes[here->token] * m->out_stride;
+    const bool is_straight = m->is_straight[m->classes[here->token]];
+    double *out = m->out + here->context * m->out_stride;
+    double *value = here->low_row < 0 ? m->own : m->low + (size_t)here->low_row * stride;
+    const double *weights = here->is_split ? m->weights : m->corrections;
+    const size_t later = place + CONTEXTS_AHEAD < last ? place + CONTEXTS_AHEAD : last - 1;
     for (size_t column = 0; column < stride; column += WIDTH) {
       // Rows are written in no order.
-      if (later < last) __builtin_prefetch(m->out + contexts[later].context * stride + column, 1);
+      __builtin_prefetch(m->out + contexts[later].context * m->out_stride + column, 1);
       const double *rows = m->rows + column;
-      const double *weights = here->is_split ? m->weights : m->corrections;
-      numbers sum = 0, failed, factors;
+      numbers sum = 0, failed;
       if (here->block_head < 0) {
         add(&sum, here->first, here->last, rows, stride, m->targets, weights);
       } else {
@@ -99,10 +100,16 @@ WIDEST size_t gensample_sum_messages(
         for (int lane = 0; lane < WIDTH; lane++) is_lost |= sum[lane] < failed[lane] * (1.0 / 64);
         if (is_lost) return place;
       }
-      if (here->low_row >= 0) store(&sum, m->low + (size_t)here->low_row * stride + column);
-      load(&factors, m->factors + class * stride + column);
+      if (here->low_row >= 0 || !is_straight) store(&sum, value + column);
+      if (!is_straight) continue;
+      numbers factors;
+      load(&factors, m->factors + row + column);
       sum *= factors;
       store(&sum, out + column);
+    }
+    if (is_straight) continue;
+    for (size_t column = 0; column < m->out_stride; column++) {
+      out[column] = value[m->columns[row + column]] * m->factors[row + column];
     }
   }
   return last;

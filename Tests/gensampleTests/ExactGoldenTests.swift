@@ -5,6 +5,8 @@ import LM
 import Sampling
 import Testing
 
+@testable import gensample
+
 /// `gensample exact` from the outside.
 @Suite struct ExactGoldenTests {
   private static func exact(_ options: String...) -> [String] {
@@ -115,23 +117,52 @@ import Testing
     #expect(both.code == 64)
   }
 
-  @Test func chainsComeNearTheTruth() throws {
+  @Test(arguments: ComparedSampler.allCases)
+  func samplersComeNearTheTruth(sampler: ComparedSampler) throws {
+    let name = sampler.rawValue
     let outcome = try Program.run(
       Self.exact(
-        "--match", ".{1,20}", "--compare", "mh", "--probability", #"include "sea""#,
+        "--match", ".{1,20}", "--compare", name, "--probability", #"include "sea""#,
         "--samples", "0", "--format", "jsonl"))
     #expect(outcome.code == 0)
     let summary = try #require(try outcome.objects().last)
     let comparison = try #require(summary["compare"] as? [String: Any])
-    #expect(comparison["sampler"] as? String == "mh")
-    let quantities = try #require(comparison["quantities"] as? [String: [String: Any]])
-    for name in ["length", #"include "sea""#, #"place 1 "the""#, #"place 2 "sea""#] {
-      // Four means, each normal: beyond 6 standard errors they lie once in 10^8 runs.
+    #expect(comparison["sampler"] as? String == name)
+    var quantities = try #require(comparison["quantities"] as? [String: [String: Any]])
+    let evidence = comparison["log_evidence"] as? [String: Any]
+    // Chains have none.
+    #expect((evidence == nil) == ["mh", "gibbs", "temper"].contains(name))
+    quantities["log evidence"] = evidence
+    var names = ["length", #"include "sea""#, #"place 1 "the""#, #"place 2 "sea""#]
+    if evidence != nil { names.append("log evidence") }
+    for name in names {
+      // Some thirty estimates, each normal but for those by few runs: beyond 6 standard errors they
+      // lie once in 10^7 runs, by Student's law of 15 degrees once in 10^4.
       let distance = try #require(quantities[name]?["standard_errors"] as? Double, "\(name)")
       #expect(abs(distance) < 6, "\(name)")
     }
-    let refused = try Program.run(Self.exact("--compare", "mhh"))
+  }
+
+  @Test func samplersThatHaveNoDrawsAreRefused() throws {
+    let refused = try Program.run(Self.exact("--compare", "anneal"))
     #expect(refused.code == 64)
+    #expect(
+      refused.errors
+        == "gensample: --compare takes one of mh, gibbs, temper, rejection, importance, smc; got "
+        + "'anneal'\n")
+  }
+
+  /// A word that no text has is told of beside its probability.
+  @Test func unknownWordsOfStatementsAreNamed() throws {
+    let outcome = try Program.run([
+      "exact", "--model", SmallModel.path, "--match", ".{1,9}", "--samples", "0",
+      "--probability", #"include "sez""#,
+    ])
+    #expect(outcome.code == 0)
+    #expect(outcome.lines == [#"probability of include "sez": 0.0"#])
+    #expect(
+      outcome.errors.contains(
+        #"--probability:1: include "sez": 'sez' is outside the model's vocabulary"#))
   }
 
   /// Longer and longer texts come nearer to the sum over all, and the bound is kept.
@@ -169,7 +200,7 @@ import Testing
     #expect(outcome.code == 65 && outcome.output == "")
     #expect(
       outcome.errors
-        == "gensample: the weights of longer and longer texts add up without end; give the most "
+        == "gensample: standard input:1: \(statement): the weights of longer and longer texts add up without end; give the most "
         + "tokens that a text may have: add a statement to a constraint file, for example "
         + "'length ..30 tokens'\n")
   }

@@ -53,13 +53,23 @@ import Testing
   /// What no number reaches is said, with the nearest found.
   @Test func whatIsNotReachedIsSaid() throws {
     let outcome = try Program.run(
-      Self.tune("--goal", "tokens = 30", "--rounds", "2"), input: Self.soft)
+      Self.tune("--goal", "tokens = 7.9", "--rounds", "2"), input: Self.soft)
     #expect(outcome.code == 1)
     #expect(outcome.lines.count == 3)
     #expect(
       outcome.errors
         == "gensample: no numbers were found that meet the goals within 0.01 after 2 rounds; the "
         + "nearest are printed\n")
+  }
+
+  /// Goals that contradict each other: their best compromise is soon found.
+  @Test func searchesThatComeNoNearerEnd() throws {
+    let outcome = try Program.run(
+      Self.tune("--goal", #"include "sea" = 0.9"#, "--goal", #"exclude "sea" = 0.9"#),
+      input: Self.soft)
+    #expect(outcome.code == 1)
+    #expect(outcome.lines.count == 3)
+    #expect(outcome.errors.contains("of which came no nearer; the nearest are printed"))
   }
 
   @Test(
@@ -76,7 +86,12 @@ import Testing
       ),
       (["--goal", "tokens = 3"], "fluency 1\nfluency 2\n", 65, "standard input:2: a second"),
       (
-        ["--goal", "tokens = 3"], "fluency 0.3\n", 65, "the weights of longer and longer texts add"
+        ["--goal", "tokens = 3"], "fluency 0.3\n", 65,
+        "standard input:1: fluency 0.3: the weights of longer and longer texts add"
+      ),
+      (
+        ["--goal", "tokens = 30"], soft, 65,
+        "--goal tokens = 30.0: allowed texts have 0 to 8 tokens, so no numbers reach that mean"
       ),
     ] as [([String], String, Int32, String)])
   func badInputIsNamed(

@@ -116,9 +116,12 @@ struct gensample_context {
 /// How many arcs ahead rows are asked for: targets are followed by as many more.
 #define GENSAMPLE_ARCS_AHEAD 24
 
-/// What messages are made of; all rows have as many numbers, a multiple of 8.
+/// What messages are made of.
 struct gensample_messages {
+  /// Numbers a row that is read, a multiple of 8.
   size_t stride;
+  /// Numbers a row that is written.
+  size_t out_stride;
   const double *_Nonnull weights;
   const double *_Nonnull corrections;
   const uint32_t *_Nonnull targets;
@@ -132,9 +135,13 @@ struct gensample_messages {
   double *_Nonnull low;
   /// For each token its class.
   const uint32_t *_Nonnull classes;
-  /// For each class whether its factors belong to the columns as they stand.
+  /// For each class whether each number written is made from the one in its column.
   const bool *_Nonnull is_straight;
+  /// For each class and number written: from which column it is made, by which factor.
+  const int32_t *_Nonnull columns;
   const double *_Nonnull factors;
+  /// Room for a row.
+  double *_Nonnull own;
   double *_Nonnull out;
 };
 

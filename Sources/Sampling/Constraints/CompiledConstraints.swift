@@ -34,6 +34,9 @@ public struct CompiledConstraints: Sendable {
   public let automaton: TokenAutomaton?
   /// The exponent of the model's probability, the product of all `fluency` statements.
   public let fluency: Double
+  /// The statement by which longer and longer texts may weigh more and more; `nil` where none does,
+  /// as far as statements alone tell.
+  public let growing: Constraint?
 
   /// Compiles statements.
   ///
@@ -67,25 +70,24 @@ public struct CompiledConstraints: Sendable {
     if let automaton, !automaton.isSatisfiable {
       throw .clash(Self.smallestClash(parts).map(\.constraint))
     }
-    if refusingDivergence, let fault = divergence(constraints) { throw fault }
+    growing = Self.growing(constraints, parts, fluency: fluency, automaton)
+    if refusingDivergence, let growing { throw .divergent(growing) }
   }
 
-  private func divergence(_ constraints: [Constraint]) -> Fault? {
+  private static func growing(
+    _ constraints: [Constraint], _ parts: [Part], fluency: Double, _ automaton: TokenAutomaton?
+  ) -> Constraint? {
     if fluency < 1, automaton?.isUnbounded ?? true {
-      let weak = constraints.first { constraint in
+      return constraints.first { constraint in
         if case .fluency(let exponent) = constraint.kind { return exponent < 1 }
         return false
       }
-      return weak.map { .divergent($0) }
     }
-    if let automaton, automaton.hasGrowingCycle {
-      let growing = parts.first { part in
-        if case .prefer(_, let weight) = part.constraint.kind { return weight > 0 }
-        return false
-      }
-      return growing.map { .divergent($0.constraint) }
-    }
-    return nil
+    guard let automaton, automaton.hasGrowingCycle else { return nil }
+    return parts.first { part in
+      if case .prefer(_, let weight) = part.constraint.kind { return weight > 0 }
+      return false
+    }?.constraint
   }
 
   /// The automaton of all parts, small ones first.

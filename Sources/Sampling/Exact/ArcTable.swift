@@ -18,6 +18,8 @@ struct ArcTable {
   private(set) var corrections: [Double]
   /// What all arcs by the end symbol lead to.
   private(set) var end = 0
+  /// For each context: the weight of the end symbol.
+  private(set) var ends: [Double]
 
   /// How many contexts ahead memory is asked for.
   private static let contextsAhead = 8
@@ -39,6 +41,7 @@ struct ArcTable {
     targets = [UInt32](repeating: 0, count: count + MessagePass.arcsAhead)
     lowerTargets = targets
     corrections = weights
+    ends = [Double](repeating: 0, count: order.count)
     var hasEnd = false
     var arc = 0
     // For each token: where the context that all neighbours fail to lists it, if it does.
@@ -56,6 +59,7 @@ struct ArcTable {
       }
       let listed = isLowest ? 0..<0 : arcs[shorter]
       let backoff = isLowest ? 1 : backoffs[context]
+      if !isLowest { ends[context] = backoff * ends[shorter] }
       var mustSplit = false
       for old in old {
         let token = oldTokens[old]
@@ -68,6 +72,7 @@ struct ArcTable {
           precondition(!hasEnd || end == Int(target), "all ends are one")
           end = Int(target)
           hasEnd = true
+          ends[context] = weight
         }
         tokens[arc] = token
         weights[arc] = weight

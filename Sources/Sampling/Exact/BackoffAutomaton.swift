@@ -21,6 +21,8 @@ public struct BackoffAutomaton: Sendable {
   let end: Int
   /// For each context: the token that all arcs to it carry.
   let lastTokens: [UInt32]
+  /// For each context: the weight of the end symbol.
+  let ends: [Double]
   let failures: [UInt32]
   let backoffs: [Double]
   /// Contexts in the order of passes: each after what it fails to, neighbours failing to the same.
@@ -29,8 +31,8 @@ public struct BackoffAutomaton: Sendable {
   private(set) var slots: [Slot]
   /// For each context: its place in `slots`.
   let slotOf: [UInt32]
-  /// How many contexts others fail to.
-  let lowCount: Int
+  /// For each context that others fail to: its place in `slots`.
+  let lowSlots: [UInt32]
   /// Where each depth begins in `order`, depth 0 being context 0 alone.
   let depthHeads: [Int]
   /// For each context: its arcs.
@@ -121,17 +123,18 @@ public struct BackoffAutomaton: Sendable {
     var lowRows = [Int32](repeating: -1, count: count)
     for context in 1..<max(1, count) { lowRows[Int(failures[context])] = 0 }
     lowRows[0] = 0
-    var lowCount = 0
-    for context in order where lowRows[context] >= 0 {
-      lowRows[context] = Int32(lowCount)
-      lowCount += 1
+    var lowSlots: [UInt32] = []
+    for (place, context) in order.enumerated() where lowRows[context] >= 0 {
+      lowRows[context] = Int32(lowSlots.count)
+      lowSlots.append(UInt32(place))
     }
-    self.lowCount = lowCount
+    self.lowSlots = lowSlots
 
     let table = ArcTable(
       order: order, failures: failures, backoffs: backoffs, heads: heads, tokens: tokens,
       weights: weights, targets: targets, lastTokens: lastTokens, vocabulary: vocabulary)
     end = table.end
+    ends = table.ends
     arcs = table.arcs
     blockHeads = table.blockHeads
     blockCount = table.blockCount
@@ -200,20 +203,6 @@ public struct BackoffAutomaton: Sendable {
       factor *= backoffs[here]
       here = Int(failures[here])
     }
-  }
-
-  /// For each context: the weight of the end symbol.
-  var ends: [Double] {
-    var ends = [Double](repeating: 0, count: contextCount)
-    for context in order.lazy.map({ Int($0) }) {
-      let arc = arc(vocabulary.end.rawValue, of: context)
-      if arc >= 0 {
-        ends[context] = weights[arc]
-      } else if context > 0 {
-        ends[context] = backoffs[context] * ends[Int(failures[context])]
-      }
-    }
-    return ends
   }
 
   /// The contexts that a context fails to, one after another, the last being context 0.

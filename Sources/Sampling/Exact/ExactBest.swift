@@ -13,24 +13,31 @@ extension ExactInference {
   ///
   /// - Parameters:
   ///   - count: how many texts; fewer come where fewer have weight.
-  ///   - memory: the most bytes of bounds.
+  ///   - memory: the most bytes of bounds; where they need more, some are computed again each time
+  ///     that the search comes back to texts of such lengths.
   ///   - proceed: asked now and then, given the share of the bounds that is done; `false` stops.
   /// - Returns: the texts with the logs of their weights.
   /// - Throws: ``Fault``.
-  /// - Complexity: that of the sums, and O(vocabulary) for each beginning opened.
+  /// - Complexity: that of the sums, and O(vocabulary) for each beginning opened; where memory does
+  ///   not hold all bounds, also that of computing a window of them for each time that the best
+  ///   beginning lies in another one.
   public func best(
     _ count: Int, memory: Int = 4 << 30, proceed: (Double) -> Bool = { _ in true }
   ) throws(Fault) -> [(text: TokenSequence, logWeight: Double)] {
-    let bytes = ExactMessages.byteCount(model, layers)
-    guard bytes <= memory else { throw .tooLarge(bytes: bytes, allowed: memory) }
+    let (interval, least) = ExactMessages.interval(model, layers, memory: memory)
+    guard let interval else { throw .tooLarge(bytes: least, allowed: memory) }
     let bounds = try Self.messages(
-      model, layers, isMaximum: true, interval: 1, threads: threads, tolerance: tolerance,
+      model, layers, isMaximum: true, interval: interval, threads: threads, tolerance: tolerance,
       horizon: horizon, proceed: proceed)
     var search = BestSearch(self, bounds)
     var found: [(text: TokenSequence, logWeight: Double)] = []
-    while found.count < count, let next = search.open.popFirst() {
+    while found.count < count, let item = search.next() {
       guard proceed(1) else { throw .stopped }
-      if let text = search.follow(next) { found.append((text, next.bound)) }
+      if let text = search.text(of: item) {
+        found.append((text, item.bound))
+      } else {
+        search.follow(item)
+      }
     }
     return found
   }
@@ -61,17 +68,31 @@ private struct BestSearch {
 
   /// How many tokens after a beginning are looked at together.
   private static let breadth = 64
+  /// What is followed in a window out of turn: so many items, of bounds by so many nats lower.
+  ///
+  /// It costs time only, as texts come out in the order of their bounds.
+  private static let ahead = (items: 256, nats: 1.0)
 
   private let inference: ExactInference
   private let bounds: ExactMessages
-  private let window: ExactMessages.Window
+  private var window: ExactMessages.Window
   private var nodes: [Node]
-  var open = MaximumHeap()
+  /// By the window of bounds that following them reads.
+  private var open: [MaximumHeap]
+  /// Texts that are complete.
+  private var complete = MaximumHeap()
+  /// The window that is there, and how many items are followed in it before another is asked for.
+  private var windowNumber = 0
+  private var patience = 0
+  private var floor = -Double.infinity
 
   init(_ inference: ExactInference, _ bounds: ExactMessages) {
     self.inference = inference
     self.bounds = bounds
     window = bounds.window(from: 0)
+    open = [MaximumHeap](
+      repeating: MaximumHeap(),
+      count: window.isEndless ? 1 : max(0, inference.layers.most - 1) / bounds.interval + 1)
     nodes = [
       Node(
         parent: -1, token: inference.model.vocabulary.start, count: 0,
@@ -80,23 +101,59 @@ private struct BestSearch {
     look(0, after: nil)
   }
 
-  /// Takes a step; the text where that ends one.
-  mutating func follow(_ item: Item) -> TokenSequence? {
-    if item.isRest {
-      look(item.node, after: item)
-      return nil
+  /// What is to be looked at next: the largest bound of all, or one of some windows' own that is not
+  /// much lower while that spares another window.
+  mutating func next() -> Item? {
+    if patience > 0, let here = open[windowNumber].first, here.bound >= floor,
+      complete.first.map({ $0.bound < here.bound }) ?? true
+    {
+      patience -= 1
+      return open[windowNumber].popFirst()
     }
+    var best: (window: Int, bound: Double)?
+    for (number, heap) in open.enumerated() {
+      guard let first = heap.first, first.bound > best?.bound ?? -.infinity else { continue }
+      best = (number, first.bound)
+    }
+    guard let best, best.bound > complete.first?.bound ?? -.infinity else {
+      return complete.popFirst()
+    }
+    if best.window != windowNumber {
+      window = bounds.window(from: best.window * bounds.interval)
+      windowNumber = best.window
+      patience = Self.ahead.items
+      floor = best.bound - Self.ahead.nats
+    }
+    return open[windowNumber].popFirst()
+  }
+
+  /// The text that an item completes, if it does.
+  func text(of item: Item) -> TokenSequence? {
+    guard !item.isRest, item.token == inference.model.vocabulary.end.rawValue else { return nil }
+    var text: [Token] = []
+    var here = item.node
+    while here > 0 {
+      text.append(nodes[here].token)
+      here = nodes[here].parent
+    }
+    return TokenSequence(text.reversed())
+  }
+
+  private mutating func insert(_ item: Item) {
+    guard item.isRest || item.token != inference.model.vocabulary.end.rawValue else {
+      return complete.insert(item)
+    }
+    // What follows a token is read of texts with one more; the longest ones read nothing.
+    let count = min(
+      nodes[item.node].count + (item.isRest ? 0 : 1), max(0, inference.layers.most - 1))
+    open[open.count == 1 ? 0 : count / bounds.interval].insert(item)
+  }
+
+  /// Takes a step.
+  mutating func follow(_ item: Item) {
+    if item.isRest { return look(item.node, after: item) }
     let model = inference.model
     let node = nodes[item.node]
-    if item.token == model.vocabulary.end.rawValue {
-      var text: [Token] = []
-      var here = item.node
-      while here > 0 {
-        text.append(nodes[here].token)
-        here = nodes[here].parent
-      }
-      return TokenSequence(text.reversed())
-    }
     let (weight, target) = model.step(node.context, item.token)
     let token = Token(rawValue: item.token)
     let step = inference.layers.step(
@@ -106,7 +163,6 @@ private struct BestSearch {
         parent: item.node, token: token, count: node.count + 1, context: target,
         column: step.column, logWeight: node.logWeight + LogSpace.log(weight) + step.weight))
     look(nodes.count - 1, after: nil)
-    return nil
   }
 
   /// Opens the tokens after a node that contribute most, of those after another.
@@ -121,7 +177,7 @@ private struct BestSearch {
       let bound =
         node.logWeight + LogSpace.log(weight)
         + inference.layers.automaton.finalWeights[Int(state)]
-      open.insert(Item(bound: bound, node: number, token: end, contribution: 0, isRest: false))
+      insert(Item(bound: bound, node: number, token: end, contribution: 0, isRest: false))
       return
     }
     let contributions = MessagePass.contributions(
@@ -149,10 +205,10 @@ private struct BestSearch {
       if isFirst, isFull {
         var rest = item
         rest.isRest = true
-        open.insert(rest)
+        insert(rest)
       }
       isFirst = false
-      open.insert(item)
+      insert(item)
     }
   }
 }

@@ -1,5 +1,7 @@
 // Licensed under the Apache License, Version 2.0.
 
+internal import CKernels
+
 extension ExactInference {
   /// One text, independent of all others.
   ///
@@ -9,11 +11,14 @@ extension ExactInference {
   ///   computing them.
   public func draw(using choices: inout some ChoiceSource) -> TokenSequence {
     var walk = Walk(in: self)
-    var weights = makeWeights()
-    while walk.isGoing {
-      let window = messages.window(from: walk.count)
-      while walk.isGoing, walk.count < window.end {
-        step(&walk, window, &weights, &choices)
+    model.withTables { tables in
+      var arcs = ArcDraws(self, tables, isShared: false)
+      while walk.isGoing {
+        let window = messages.window(from: walk.count)
+        while walk.isGoing, walk.count < window.end {
+          arcs.enter(walk.count, window)
+          arcs.step(&walk, &choices)
+        }
       }
     }
     return TokenSequence(walk.text)
@@ -21,7 +26,8 @@ extension ExactInference {
 
   /// Some of a sequence of independent texts, each drawn from a stream of its own.
   ///
-  /// They go on together, those in one context side by side, so that they read the same memory.
+  /// They go on together, those in contexts that fail to the same one side by side, so that they
+  /// read the same memory.
   ///
   /// - Parameters:
   ///   - numbers: which of the sequence.
@@ -33,23 +39,17 @@ extension ExactInference {
   public func draws(_ numbers: Range<Int>, random: Philox, threads: Int = 1) -> [TokenSequence] {
     let pieces = min(numbers.count, threads)
     guard pieces > 0 else { return [] }
-    var open = (0..<pieces).map { piece in
+    let open = (0..<pieces).map { piece in
       let low = numbers.lowerBound + numbers.count * piece / pieces
       let high = numbers.lowerBound + numbers.count * (piece + 1) / pieces
       return Batch(
-        walks: [Walk](repeating: Walk(in: self), count: high - low),
+        walks: (low..<high).map { _ in Walk(in: self) },
         choices: (low..<high).map { RandomChoices(random.stream(UInt64($0))) })
     }
     while let count = open.lazy.flatMap(\.walks).first(where: \.isGoing)?.count {
       let window = messages.window(from: count)
-      let before = open
-      open = []
-      open =
-        (try? concurrently(pieces, threads: threads) { piece in
-          var batch = before[piece]
-          advance(&batch, through: window)
-          return batch
-        }) ?? []
+      let batches = open
+      _ = try? concurrently(pieces, threads: threads) { advance(batches[$0], through: window) }
     }
     return open.flatMap(\.walks).map { TokenSequence($0.text) }
   }
@@ -60,19 +60,29 @@ extension ExactInference {
   ) -> Token? {
     var walk = Walk(in: self)
     for token in beginning {
-      walk.advance(by: token, to: model.step(walk.context, token.rawValue).target, in: self)
+      let target = model.step(Int(model.slots[walk.place].context), token.rawValue).target
+      let steps = messages.steps(walk.count)
+      let step = Int(layers.automaton.classes[token.index]) * steps.stride + walk.column
+      walk.advance(
+        by: token, to: Int(model.slotOf[target]), column: Int(steps.columns[step]),
+        factor: steps.factors[step], most: layers.most)
     }
-    var weights = makeWeights()
     let count = walk.count
-    if walk.isGoing { step(&walk, messages.window(from: count), &weights, &choices) }
+    guard walk.isGoing else { return nil }
+    model.withTables { tables in
+      var arcs = ArcDraws(self, tables, isShared: false)
+      arcs.enter(count, messages.window(from: count))
+      arcs.step(&walk, &choices)
+    }
     return walk.count > count ? walk.text.last : nil
   }
 
   /// A text that some allowed text begins with.
-  private struct Walk: Sendable {
+  struct Walk: Sendable {
     var text: [Token] = []
     var isGoing: Bool
-    var context: Int
+    /// The context's place in the order of passes.
+    var place: Int
     var column: Int
     /// The column before the last token, and what messages are multiplied with as seen from there.
     var previous = 0
@@ -81,135 +91,61 @@ extension ExactInference {
     var count: Int { text.count }
 
     init(in inference: ExactInference) {
-      context = inference.model.start
+      place = Int(inference.model.slotOf[inference.model.start])
       column = inference.layers.startColumn
       isGoing = inference.layers.most > 0
+      if isGoing { text.reserveCapacity(min(inference.layers.most, 32)) }
     }
 
-    mutating func advance(by token: Token, to target: Int, in inference: ExactInference) {
-      let c = Int(inference.layers.automaton.classes[token.index])
-      context = target
+    /// Goes on by a token to a context's place and a column, as seen from where it was.
+    mutating func advance(
+      by token: Token, to target: Int, column next: Int, factor: Double, most: Int
+    ) {
+      place = target
       previous = column
-      factor = inference.messages.steps(count).factor(column, class: c)
-      column = inference.layers.step(count, column, class: c).column
+      self.factor = factor
+      column = next
       text.append(token)
-      isGoing = count < inference.layers.most
+      isGoing = count < most
     }
   }
 
-  /// Texts that are drawn together.
-  private struct Batch: Sendable {
+  /// Texts that are drawn together, by one thread at a time.
+  private final class Batch: @unchecked Sendable {
     var walks: [Walk]
     var choices: [RandomChoices]
-  }
 
-  private func makeWeights() -> [Double] {
-    let above = BackoffAutomaton.blocks(ofArcs: model.vocabulary.count).second
-    return [Double](repeating: 0, count: max(above, 2 * BackoffAutomaton.blockSize) + 1)
-  }
-
-  private func advance(_ batch: inout Batch, through window: ExactMessages.Window) {
-    var weights = makeWeights()
-    var going = batch.walks.indices.filter { batch.walks[$0].isGoing }
-    while let first = going.first, batch.walks[first].count < window.end {
-      going.sort { batch.walks[$0].context < batch.walks[$1].context }
-      for i in going { step(&batch.walks[i], window, &weights, &batch.choices[i]) }
-      going.removeAll { !batch.walks[$0].isGoing }
+    init(walks: [Walk], choices: [RandomChoices]) {
+      self.walks = walks
+      self.choices = choices
     }
   }
 
-  /// One more token, or the end.
-  private func step(
-    _ walk: inout Walk, _ window: ExactMessages.Window, _ weights: inout [Double],
-    _ choices: inout some ChoiceSource
-  ) {
-    let arc = drawArc(walk.context, walk, window, &weights, &choices)
-    let token = model.tokens[arc]
-    if token == model.vocabulary.end.rawValue {
-      walk.isGoing = false
-    } else {
-      walk.advance(by: Token(rawValue: token), to: Int(model.targets[arc]), in: self)
-    }
-  }
-
-  /// An arc in proportion to what its token contributes to a context's message.
-  ///
-  /// What a context lists is chosen against the shorter one's message as a whole. In a split
-  /// context, what is drawn from the shorter one and listed is rejected.
-  private func drawArc(
-    _ context: Int, _ walk: Walk, _ window: ExactMessages.Window, _ weights: inout [Double],
-    _ choices: inout some ChoiceSource
-  ) -> Int {
-    let rows = window[walk.count]
-    if context == 0 {
-      return drawListed(0, failing: 0, walk.column, rows, &weights, &choices) ?? 0
-    }
-    let shorter = Int(model.failures[context])
-    if model.arcs[context].isEmpty { return drawArc(shorter, walk, window, &weights, &choices) }
-    let failing = model.backoffs[context] * message(of: shorter, walk, window)
-    for _ in 0..<attempts {
-      if let arc = drawListed(context, failing: failing, walk.column, rows, &weights, &choices) {
-        return arc
+  private func advance(_ batch: Batch, through window: ExactMessages.Window) {
+    var walks = batch.walks
+    var choices = batch.choices
+    // Else each change would copy them.
+    (batch.walks, batch.choices) = ([], [])
+    defer { (batch.walks, batch.choices) = (walks, choices) }
+    model.withTables { tables in
+      var arcs = ArcDraws(self, tables, isShared: true)
+      var going = walks.indices.filter { walks[$0].isGoing }.map { UInt64($0) }
+      while let first = going.first {
+        let count = walks[Int(first)].count
+        guard count < window.end else { return }
+        arcs.enter(count, window)
+        // By the place in the order of passes, then by number.
+        var sorted = going.map { UInt64(walks[Int($0)].place) << 32 | $0 }
+        sorted.sort()
+        for (i, key) in sorted.enumerated() {
+          if i + 6 < sorted.count { tables.fetch(Int(sorted[i + 6] >> 32)) }
+          if i + 2 < sorted.count { arcs.fetch(Int(sorted[i + 2] >> 32)) }
+          let number = Int(key & 0xFFFF_FFFF)
+          arcs.step(&walks[number], &choices[number])
+        }
+        going.removeAll { !walks[Int($0)].isGoing }
       }
-      let arc = drawArc(shorter, walk, window, &weights, &choices)
-      if !model.isSplit[context] || model.arc(model.tokens[arc], of: context) < 0 { return arc }
     }
-    let token = choices.index(
-      weights: MessagePass.contributions(
-        model, context: context, column: walk.column, following: rows))
-    for here in model.chain(context) {
-      let arc = model.arc(UInt32(token), of: here)
-      if arc >= 0 { return arc }
-    }
-    preconditionFailure("context 0 lists every token")
   }
 
-  /// An arc of a context in proportion to what it contributes, `nil` in proportion to `failing`.
-  ///
-  /// Many arcs are chosen among by blocks.
-  private func drawListed(
-    _ context: Int, failing: Double, _ column: Int, _ rows: MessageRows,
-    _ weights: inout [Double], _ choices: inout some ChoiceSource
-  ) -> Int? {
-    let size = BackoffAutomaton.blockSize
-    let arcs = Int(model.arcs[context].lowerBound)..<Int(model.arcs[context].upperBound)
-    let (blocks, above) = BackoffAutomaton.blocks(ofArcs: arcs.count)
-    let head = model.contextCount + Int(model.blockHeads[context])
-    let isSplit = model.isSplit[context]
-    let column = column
-    func choose(_ count: Int, _ failing: Double, _ weight: (Int) -> Double) -> Int {
-      for i in 0..<count { weights[i] = weight(i) }
-      weights[count] = failing
-      return choices.index(weights: weights.span.extracting(0..<count + (failing > 0 ? 1 : 0)))
-    }
-    var inner = 0..<arcs.count
-    var failing = failing
-    if blocks > 0 {
-      var part = 0..<blocks
-      if above > 0 {
-        let chosen = choose(above, failing) { rows[head + blocks + $0, column] }
-        guard chosen < above else { return nil }
-        part = chosen * size..<min(blocks, (chosen + 1) * size)
-        failing = 0
-      }
-      let chosen = choose(part.count, failing) { rows[head + part.lowerBound + $0, column] }
-      guard chosen < part.count else { return nil }
-      let block = part.lowerBound + chosen
-      inner = block * size..<min(arcs.count, (block + 1) * size)
-      failing = 0
-    }
-    let first = arcs.lowerBound + inner.lowerBound
-    let chosen = choose(inner.count, failing) { i in
-      (isSplit ? model.weights[first + i] : model.corrections[first + i])
-        * rows[Int(model.targets[first + i]), column]
-    }
-    return chosen < inner.count ? first + chosen : nil
-  }
-
-  /// The message of a context that the one at a place fails to.
-  private func message(of shorter: Int, _ walk: Walk, _ window: ExactMessages.Window) -> Double {
-    shorter == 0
-      ? messages.emptyValues(walk.count)[walk.column]
-      : window[walk.count - 1][shorter, walk.previous] / walk.factor
-  }
 }

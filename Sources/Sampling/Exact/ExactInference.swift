@@ -151,10 +151,14 @@ public struct ExactInference: Sendable {
   /// - Parameters:
   ///   - predicate: which texts; its weights do not count.
   ///   - memory: the most bytes of messages.
+  ///   - proceed: asked now and then, given the share of the work that is done; `false` stops.
   /// - Returns: the probability.
   /// - Throws: `ConstraintError` where both automata together are too large; ``Fault``.
   /// - Complexity: that of computing messages for both automata together.
-  public func probability(of predicate: TokenAutomaton, memory: Int = 4 << 30) throws -> Double {
+  public func probability(
+    of predicate: TokenAutomaton, memory: Int = 4 << 30,
+    proceed: (Double) -> Bool = { _ in true }
+  ) throws -> Double {
     let hard = TokenAutomaton(
       start: predicate.start, classes: predicate.classes, classCount: predicate.classCount,
       transitions: predicate.transitions,
@@ -163,7 +167,7 @@ public struct ExactInference: Sendable {
     do throws(Fault) {
       let shared = try ExactInference(
         model, both, length: layers.isEndless ? nil : layers.lengths, memory: memory,
-        threads: threads, tolerance: tolerance, horizon: horizon)
+        threads: threads, tolerance: tolerance, horizon: horizon, proceed: proceed)
       return min(1, LogSpace.exp(shared.logEvidence - logEvidence))
     } catch .impossible {
       return 0

@@ -20,6 +20,8 @@ final class ExactMessages: Sendable {
   let interval: Int
   /// For each number of tokens from 1, at that index less 1: kept rows.
   private let kept: [MessageRows?]
+  /// All rows, where they are kept.
+  private let whole: Window?
   /// For each layer: context 0's message in each state, in units of `logUnits`.
   private let emptyValues: [[Double]]
   /// For each layer but the last: the steps to one more token.
@@ -116,6 +118,7 @@ final class ExactMessages: Sendable {
     startValue = pass.value(of: model.start)[0]
     startLogUnit = logUnits[0]
     self.kept = kept
+    whole = interval == 1 ? Window(first: 0, rows: kept.compactMap { $0 }) : nil
     self.emptyValues = emptyValues.reversed()
     self.steps = steps.reversed()
     tail = 0
@@ -138,6 +141,7 @@ final class ExactMessages: Sendable {
       model, layers, isMaximum: isMaximum, ends: ends, threads: threads, tolerance: tolerance,
       horizon: horizon, proceed: proceed)
     kept = [passes.rows]
+    whole = Window(first: 0, rows: [passes.rows], isEndless: true)
     emptyValues = [passes.emptyValues]
     steps = [passes.steps]
     startValue = passes.startValue
@@ -163,9 +167,7 @@ final class ExactMessages: Sendable {
   ///
   /// - Complexity: O(1) where all rows are kept, else that of computing `interval` rows.
   func window(from count: Int) -> Window {
-    if interval == 1 {
-      return Window(first: 0, rows: kept.compactMap { $0 }, isEndless: layers.isEndless)
-    }
+    if let whole { return whole }
     let head = count / interval * interval
     let end = min(head + interval, layers.most)
     var following = end < layers.most ? kept[end] : nil

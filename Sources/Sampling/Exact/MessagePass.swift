@@ -40,66 +40,36 @@ struct MessagePass: Sendable {
     return contributions
   }
 
-  /// What loops read, without counting references or checking bounds.
-  @safe
-  private struct Tables: @unchecked Sendable {
-    var slots: UnsafePointer<BackoffAutomaton.Slot>
-    var weights: UnsafePointer<Double>
-    var corrections: UnsafePointer<Double>
-    var targets: UnsafePointer<UInt32>
-    var lowerTargets: UnsafePointer<UInt32>
-    var ends: UnsafePointer<Double>
-    /// The messages of one more, if any, and their sums for drawing.
-    var rows: UnsafeMutablePointer<Double>?
-    var blocks: UnsafeMutablePointer<Double>?
-
-    /// What the vector kernel reads, if there is anything to sum.
-    func kernel(
-      _ low: UnsafeMutablePointer<Double>, _ classes: UnsafePointer<UInt32>?,
-      _ isStraight: UnsafePointer<Bool>?, _ factors: UnsafePointer<Double>?,
-      _ out: UnsafeMutablePointer<Double>, _ stride: Int
-    ) -> gensample_messages? {
-      guard let rows = unsafe rows, let blocks = unsafe blocks, let classes = unsafe classes,
-        let isStraight = unsafe isStraight, let factors = unsafe factors
-      else { return nil }
-      return unsafe gensample_messages(
-        stride: stride, weights: weights, corrections: corrections, targets: targets,
-        lower_targets: lowerTargets, rows: rows, blocks: blocks,
-        block_size: Int32(BackoffAutomaton.blockSize), low: low, classes: classes,
-        is_straight: isStraight, factors: factors, out: out)
-    }
+  /// Where sums for drawing are.
+  private var sums: UnsafeMutablePointer<Double>? {
+    unsafe blocks?.pointer
+      ?? following.map { unsafe $0.pointer + model.contextCount * $0.stride }
   }
 
-  private func withTables(_ body: (Tables) -> Void) {
-    unsafe model.slots.withUnsafeBufferPointer { slots in
-      unsafe model.weights.withUnsafeBufferPointer { weights in
-        unsafe model.corrections.withUnsafeBufferPointer { corrections in
-          unsafe model.targets.withUnsafeBufferPointer { targets in
-            unsafe model.lowerTargets.withUnsafeBufferPointer { lowerTargets in
-              unsafe ends.withUnsafeBufferPointer { ends in
-                guard let slots = slots.baseAddress, let weights = weights.baseAddress,
-                  let corrections = corrections.baseAddress, let targets = targets.baseAddress,
-                  let lowerTargets = lowerTargets.baseAddress, let ends = ends.baseAddress
-                else { preconditionFailure("context 0 has arcs") }
-                unsafe body(
-                  Tables(
-                    slots: slots, weights: weights, corrections: corrections, targets: targets,
-                    lowerTargets: lowerTargets, ends: ends, rows: following?.pointer,
-                    blocks: blocks?.pointer
-                      ?? following.map { unsafe $0.pointer + model.contextCount * $0.stride }))
-              }
-            }
-          }
-        }
-      }
-    }
+  /// What the vector kernel reads, if there is anything to sum.
+  private func kernel(
+    _ tables: BackoffAutomaton.Tables, _ table: StepTable, _ low: UnsafeMutablePointer<Double>,
+    _ own: UnsafeMutablePointer<Double>, _ classes: UnsafePointer<UInt32>?,
+    _ isStraight: UnsafePointer<Bool>?, _ columns: UnsafePointer<Int32>?,
+    _ factors: UnsafePointer<Double>?, _ out: UnsafeMutablePointer<Double>
+  ) -> gensample_messages? {
+    guard let rows = unsafe following?.pointer, let blocks = unsafe sums,
+      let classes = unsafe classes, let isStraight = unsafe isStraight,
+      let columns = unsafe columns, let factors = unsafe factors
+    else { return nil }
+    return unsafe gensample_messages(
+      stride: stride, out_stride: table.stride, weights: tables.weights,
+      corrections: tables.corrections, targets: tables.targets,
+      lower_targets: tables.lowerTargets, rows: rows, blocks: blocks,
+      block_size: Int32(BackoffAutomaton.blockSize), low: low, classes: classes,
+      is_straight: isStraight, columns: columns, factors: factors, own: own, out: out)
   }
 
   /// The message of one context, from scratch; sums for drawing are made on the way.
   func value(of context: Int) -> [Double] {
     let chain = model.chain(context)
     let values = MessageRows(rows: chain.count, stride: stride)
-    withTables { tables in
+    model.withTables { tables in
       for (i, here) in chain.enumerated().reversed() {
         let shorter = min(i + 1, chain.count - 1)
         let slot = model.slots[Int(model.slotOf[here])]
@@ -114,14 +84,14 @@ struct MessagePass: Sendable {
   /// All messages, seen from the states before the last token.
   func rows(_ table: StepTable, threads: Int, pool: inout RowPool) -> MessageRows {
     let out = pool.take(rows: model.contextCount + model.blockCount, stride: table.stride)
-    let low = pool.take(rows: model.lowCount, stride: stride)
+    let low = pool.take(rows: model.lowSlots.count, stride: stride)
     for depth in 0..<model.depthHeads.count - 1 {
       let slots = model.depthHeads[depth]..<model.depthHeads[depth + 1]
       let pieces = threads > 1 && slots.count > 4096 ? threads * 8 : 1
       _ = try? concurrently(pieces, threads: threads) { piece in
         let first = slots.lowerBound + slots.count * piece / pieces
         let last = slots.lowerBound + slots.count * (piece + 1) / pieces
-        withTables { tables in
+        model.withTables { tables in
           switch isMaximum ? 0 : stride {
           case 2: fill(SIMD2<Double>.self, tables, first..<last, low: low, out: out, table)
           case 4: fill(SIMD4<Double>.self, tables, first..<last, low: low, out: out, table)
@@ -138,7 +108,8 @@ struct MessagePass: Sendable {
   /// Messages of some contexts; without a vector, bounds on the largest.
   @inline(__always)
   private func fill<Vector: SIMD>(
-    _ vector: Vector.Type?, _ tables: Tables, _ slots: Range<Int>, low: MessageRows,
+    _ vector: Vector.Type?, _ tables: BackoffAutomaton.Tables, _ slots: Range<Int>,
+    low: MessageRows,
     out: MessageRows, _ table: StepTable
   ) where Vector.Scalar == Double {
     let buffer = MessageRows(rows: 1, stride: stride)
@@ -152,10 +123,10 @@ struct MessagePass: Sendable {
           unsafe table.isStraight.withUnsafeBufferPointer { isStraight in
             let factors = UnsafeRawBufferPointer(allFactors)
             let kernel =
-              Vector.scalarCount == 8 && outStride == stride
-              ? unsafe tables.kernel(
-                low, classes.baseAddress, isStraight.baseAddress, allFactors.baseAddress, out,
-                stride) : nil
+              vector != nil && Vector.scalarCount == 8
+              ? unsafe kernel(
+                tables, table, low, own, classes.baseAddress, isStraight.baseAddress,
+                allColumns.baseAddress, allFactors.baseAddress, out) : nil
             var next = slots.lowerBound
             while true {
               if var kernel = unsafe kernel {
@@ -209,7 +180,8 @@ struct MessagePass: Sendable {
   }
 
   private func message(
-    _ tables: Tables, _ slot: BackoffAutomaton.Slot, shorter: UnsafeMutablePointer<Double>,
+    _ tables: BackoffAutomaton.Tables, _ slot: BackoffAutomaton.Slot,
+    shorter: UnsafeMutablePointer<Double>,
     out: UnsafeMutablePointer<Double>
   ) {
     switch isMaximum ? 0 : stride {
@@ -222,10 +194,11 @@ struct MessagePass: Sendable {
 
   /// A bound on the largest weight: failing is not kept from what is listed.
   private func maximum(
-    _ tables: Tables, _ slot: BackoffAutomaton.Slot, shorter: UnsafeMutablePointer<Double>,
+    _ tables: BackoffAutomaton.Tables, _ slot: BackoffAutomaton.Slot,
+    shorter: UnsafeMutablePointer<Double>,
     out: UnsafeMutablePointer<Double>
   ) {
-    guard let rows = unsafe tables.rows else { return unsafe end(tables, slot, out: out) }
+    guard let rows = unsafe following?.pointer else { return unsafe end(tables, slot, out: out) }
     for column in 0..<stride {
       unsafe out[column] = slot.context == 0 ? 0 : slot.backoff * shorter[column]
     }
@@ -238,57 +211,24 @@ struct MessagePass: Sendable {
 
   /// The longest texts can only end.
   private func end(
-    _ tables: Tables, _ slot: BackoffAutomaton.Slot, out: UnsafeMutablePointer<Double>
+    _ tables: BackoffAutomaton.Tables, _ slot: BackoffAutomaton.Slot,
+    out: UnsafeMutablePointer<Double>
   ) {
     for column in 0..<stride {
-      unsafe out[column] = column < columnCount ? tables.ends[Int(slot.context)] : 0
+      unsafe out[column] = column < columnCount ? ends[Int(slot.context)] : 0
     }
   }
 
   /// How many arcs ahead memory is asked for.
   static var arcsAhead: Int { Int(GENSAMPLE_ARCS_AHEAD) }
 
-  /// Sums of rows by weights, some columns at a time.
-  @safe
-  private struct Columns<Vector: SIMD> where Vector.Scalar == Double {
-    let rows: UnsafeMutablePointer<Double>
-    let stride: Int
-
-    @inline(__always)
-    func load(_ row: Int) -> Vector {
-      unsafe UnsafeRawPointer(rows + row &* stride).load(as: Vector.self)
-    }
-
-    @inline(__always)
-    func store(_ vector: Vector, _ row: Int) {
-      unsafe UnsafeMutableRawPointer(rows + row &* stride).storeBytes(of: vector, as: Vector.self)
-    }
-
-    /// A sum and what the rows of some arcs add to it.
-    @inline(__always)
-    func sum(
-      _ start: Vector, _ first: Int, _ last: Int, _ targets: UnsafePointer<UInt32>,
-      _ weights: UnsafePointer<Double>
-    ) -> Vector {
-      var sum = start
-      var arc = first
-      while arc < last {
-        // Those of later contexts, too: arcs lie in the order of passes.
-        unsafe gensample_prefetch(rows + Int(targets[arc &+ MessagePass.arcsAhead]) &* stride)
-        unsafe sum += load(Int(targets[arc])) * weights[arc]
-        arc &+= 1
-      }
-      return sum
-    }
-  }
-
   /// What is listed by vectors, some columns at a time, with the sums of blocks of arcs.
   @inline(__always)
   private func sum<Vector: SIMD>(
-    _: Vector.Type, _ tables: Tables, _ slot: BackoffAutomaton.Slot, _ stride: Int,
+    _: Vector.Type, _ tables: BackoffAutomaton.Tables, _ slot: BackoffAutomaton.Slot, _ stride: Int,
     shorter: UnsafeMutablePointer<Double>, out: UnsafeMutablePointer<Double>
   ) where Vector.Scalar == Double {
-    guard let allRows = unsafe tables.rows, let blocks = unsafe tables.blocks else {
+    guard let allRows = unsafe following?.pointer, let blocks = unsafe sums else {
       return unsafe end(tables, slot, out: out)
     }
     let first = Int(slot.first)
@@ -297,17 +237,17 @@ struct MessagePass: Sendable {
     let targets = unsafe tables.targets
     var column = 0
     while column < stride {
-      let rows = unsafe Columns<Vector>(rows: allRows + column, stride: stride)
-      let shorter = unsafe Columns<Vector>(rows: shorter + column, stride: stride)
-      let out = unsafe Columns<Vector>(rows: out + column, stride: stride)
+      let rows = unsafe RowColumns<Vector>(rows: allRows + column, stride: stride)
+      let shorter = unsafe RowColumns<Vector>(rows: shorter + column, stride: stride)
+      let out = unsafe RowColumns<Vector>(rows: out + column, stride: stride)
       let failed = slot.context > 0 ? shorter.load(0) * slot.backoff : Vector.zero
       var listed = Vector.zero
       if slot.block_head < 0 {
         listed = unsafe rows.sum(listed, first, last, targets, weights)
       } else {
-        let sums = unsafe Columns<Vector>(
+        let sums = unsafe RowColumns<Vector>(
           rows: blocks + Int(slot.block_head) &* stride + column, stride: stride)
-        listed = unsafe byBlocks(rows, sums, first, last, targets, weights)
+        listed = unsafe rows.sumByBlocks(sums, first, last, targets, weights)
       }
       guard slot.is_split else {
         out.store(listed + failed, 0)
@@ -328,28 +268,5 @@ struct MessagePass: Sendable {
       out.store(sum, 0)
       column &+= Vector.scalarCount
     }
-  }
-
-  /// What many arcs add up to, leaving the sums of their blocks.
-  @inline(__always)
-  private func byBlocks<Vector: SIMD>(
-    _ rows: Columns<Vector>, _ sums: Columns<Vector>, _ first: Int, _ last: Int,
-    _ targets: UnsafePointer<UInt32>, _ weights: UnsafePointer<Double>
-  ) -> Vector {
-    let size = BackoffAutomaton.blockSize
-    let (count, above) = BackoffAutomaton.blocks(ofArcs: last - first)
-    var listed = Vector.zero
-    for block in 0..<count {
-      let low = first &+ block &* size
-      let part = unsafe rows.sum(.zero, low, min(last, low &+ size), targets, weights)
-      sums.store(part, block)
-      listed += part
-    }
-    for i in 0..<above {
-      var part = Vector.zero
-      for j in i &* size..<min(count, (i &+ 1) &* size) { part += sums.load(j) }
-      sums.store(part, count &+ i)
-    }
-    return listed
   }
 }

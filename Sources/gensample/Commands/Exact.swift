@@ -13,7 +13,8 @@ enum Exact: Command {
     model, and draws from it: each result is an exact draw, independent of all others. log_evidence
     is the log of the sum. Where texts have any length, what is left out of the sum is proved to be
     no more than the share --tolerance of it, or the sum to be infinite; log_evidence_error is the
-    proved bound.
+    proved bound. --compare runs another sampler as its command does where nothing is asked, and says
+    by how many standard errors its evidence and its means miss the truth.
 
     --marginals and --probability say what draws would tell, with nothing estimated: which token
     stands at which place, how long texts are, and how probable a statement is. --best prints the
@@ -34,11 +35,15 @@ enum Exact: Command {
         "how probable a statement such as 'include \"love\"' is"),
       Option(
         "compare", "SAMPLER",
-        "run it beside (mh), and say how far its draws are from the truth"),
+        "run it beside, and say how far its draws are from the truth: "
+          + ComparedSampler.allCases.map(\.rawValue).joined(separator: ", ")),
       Option(
         "tolerance", "X",
         "the share of the sum that long texts may be left out with (default 1e-12)"),
-      Option("memory", "SIZE", "what sums may take, such as 800M (default 4G)"),
+      Option(
+        "memory", "SIZE",
+        "what sums may take, such as 800M (default 4G); --best and --probability make two, by half "
+          + "of it each"),
       Option("seed", "N", "the same seed gives the same results (default: a random one, printed)"),
       Option("threads", "N", "how many work at once (default: all cores)"),
     ] + OutputOptions.sampler
@@ -62,12 +67,13 @@ enum Exact: Command {
       Self.self, arguments,
       seed: try arguments.seed("seed") ?? UInt64.random(in: 0...UInt64.max), threads: threads,
       refusingDivergence: false)
-    let statements = try ExactStatement.all(arguments, run.tree)
+    let statements = try ExactStatement.all(arguments, run)
+    let share = best == nil && statements.isEmpty ? memory : memory / 2
     var drawn = 0
     var drawing = 0.0
     try run.each(
       unit: "parts",
-      total: (ExactRun.parts + (best ?? samples) + (compared == nil ? 0 : ExactComparison.steps))
+      total: (ExactRun.parts + (best ?? samples) + (compared?.work ?? 0))
         * run.targetCount,
       head: { summary, _ in
         summary.add("samples", .integer(drawn))
@@ -85,7 +91,7 @@ enum Exact: Command {
       }
     ) { target, line, seed in
       guard
-        let exact = try ExactRun(target, line: line, run: run, memory: memory, tolerance: tolerance)
+        let exact = try ExactRun(target, line: line, run: run, memory: share, tolerance: tolerance)
       else {
         return SamplerOutcome()
       }
@@ -95,18 +101,20 @@ enum Exact: Command {
         ?? exact.draw(samples, seed: seed, isUnique: isUnique)
       drawing += began.duration(to: .now) / .seconds(1)
       let law = try marginals.flatMap { try exact.writeMarginals($0) }
-      let probabilities = try statements.map {
-        (name: $0.text, probability: try exact.probability(of: $0))
+      var probabilities: [(name: String, probability: Double)] = []
+      for statement in statements {
+        guard let probability = try exact.probability(of: statement) else { break }
+        probabilities.append((statement.text, probability))
       }
       if run.format == .text {
         for (name, probability) in probabilities {
           try run.stream.writeLine("probability of \(name): \(probability)")
         }
       }
-      let comparison = try compared.flatMap { sampler in
+      let comparison = try (run.monitor.isStopping ? nil : compared).flatMap { sampler in
         try (law ?? exact.marginals()).map { law in
           try ExactComparison(
-            sampler, target, marginals: law,
+            sampler, target, logEvidence: exact.inference.logEvidence, marginals: law,
             statements: Array(zip(statements, probabilities.map(\.probability))), seed: seed,
             run: run)
         }

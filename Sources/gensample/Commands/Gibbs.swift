@@ -51,22 +51,31 @@ enum GibbsCommand: Command {
     let left = command.makeWords()
     let weights = command.model.unigramWeights
     try command { compiled in
-      let target = compiled.target
-      let hasOneLength =
-        arguments.has("fixed-length") || target.automaton?.fixedLength != nil
-      let words = Mixture(
-        Gibbs(full, for: target, scan: scan),
-        ReplaceBlock(left: left, full: full, length: block ?? 2),
-        probabilityOfFirst: block == nil ? 1 : 0.5)
-      let lengths = Mixture(
-        words, MetropolisHastings(InsertOrDeleteWord(full)),
-        probabilityOfFirst: hasOneLength ? 1 : 0.5)
-      // Without constraints on words every text is reached one word at a time.
-      let rewrite = RewriteBlock(
-        automaton: target.automaton ?? TokenAutomaton(every: target.model.vocabulary),
-        model: target.model, weights: weights)
-      let isFree = target.automaton == nil || arguments.has("fixed-length")
-      return Mixture(lengths, MetropolisHastings(rewrite), probabilityOfFirst: isFree ? 1 : 0.97)
+      kernel(
+        for: compiled.target, left: left, full: full, weights: weights, scan: scan, block: block,
+        isFixedLength: arguments.has("fixed-length"))
     }
+  }
+
+  /// The steps.
+  static func kernel(
+    for target: SentenceTarget<NGramModel>, left: NGramLeftWords, full: NGramFullWords,
+    weights: [Double], scan: ScanOrder = .random, block: Int? = nil,
+    isFixedLength: Bool = false
+  ) -> some TransitionKernel<SentenceScorer<NGramModel>> {
+    let hasOneLength = isFixedLength || target.automaton?.fixedLength != nil
+    let words = Mixture(
+      Gibbs(full, for: target, scan: scan),
+      ReplaceBlock(left: left, full: full, length: block ?? 2),
+      probabilityOfFirst: block == nil ? 1 : 0.5)
+    let lengths = Mixture(
+      words, MetropolisHastings(InsertOrDeleteWord(full)),
+      probabilityOfFirst: hasOneLength ? 1 : 0.5)
+    // Without constraints on words every text is reached one word at a time.
+    let rewrite = RewriteBlock(
+      automaton: target.automaton ?? TokenAutomaton(every: target.model.vocabulary),
+      model: target.model, weights: weights)
+    let isFree = target.automaton == nil || isFixedLength
+    return Mixture(lengths, MetropolisHastings(rewrite), probabilityOfFirst: isFree ? 1 : 0.97)
   }
 }

@@ -98,7 +98,7 @@ enum Importance: Command {
   }
 
   /// Each text by a stream of its own; where it is stopped, the first ones.
-  private static func draw(
+  static func draw(
     _ count: Int, _ texts: some TextProposal, _ random: Philox, threads: Int,
     _ monitor: RunMonitor
   ) throws -> WeightedTexts {

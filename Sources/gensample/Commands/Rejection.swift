@@ -36,7 +36,7 @@ enum RejectionCommand: Command {
   /// Independent learners, so that results do not depend on the number of threads.
   private static let lanes = 8
   /// How many texts the forecast and a guided bound are estimated from.
-  private static let pilot = 1000
+  static let pilot = 1000
 
   static func run(_ arguments: Arguments) throws {
     let samples = try ParticleOptions.samples(arguments)
@@ -160,7 +160,7 @@ enum RejectionCommand: Command {
     var isExhausted = false
   }
 
-  private static func keep(
+  static func keep(
     _ samples: Int, _ texts: LeftToRight, _ proposal: Proposal, _ forecast: Forecast,
     seed: UInt64, _ run: SamplerRun
   ) throws -> [Lane] {
@@ -207,25 +207,38 @@ enum RejectionCommand: Command {
     }
   }
 
+  /// What all lanes kept, and what share of the proposals that is.
+  struct Kept {
+    let texts: [TokenSequence]
+    let proposals: Int
+    let estimate: ShareKept
+    /// The log of the evidence, where there is one.
+    let logEvidence: Double?
+
+    init(_ lanes: [Lane], _ forecast: Forecast, isStopped: Bool) throws(CommandFailure) {
+      if lanes.contains(where: \.isExhausted) {
+        throw CommandFailure(.failed, "the model gives no allowed text a positive probability")
+      }
+      let most = lanes.map(\.kept.count).max() ?? 0
+      texts = (0..<most).flatMap { i in
+        lanes.compactMap { i < $0.kept.count ? $0.kept[i] : nil }
+      }
+      proposals = lanes.reduce(0) { $0 + $1.proposals }
+      estimate = ShareKept(
+        kept: texts.count, proposals: proposals, inverses: lanes.reduce(0) { $0 + $1.inverses },
+        isStopped: isStopped)
+      logEvidence = estimate.value.value.map { forecast.logBound + LogSpace.log($0) }
+    }
+  }
+
   private static func outcome(
     _ lanes: [Lane], _ texts: LeftToRight, _ forecast: Forecast, _ compiled: CompiledTarget,
     line: Int?, isStopped: Bool
   ) throws(CommandFailure) -> SamplerOutcome {
-    if lanes.contains(where: \.isExhausted) {
-      throw CommandFailure(.failed, "the model gives no allowed text a positive probability")
-    }
-    let most = lanes.map(\.kept.count).max() ?? 0
-    let kept = (0..<most).flatMap { i in
-      lanes.compactMap { i < $0.kept.count ? $0.kept[i] : nil }
-    }
-    let proposals = lanes.reduce(0) { $0 + $1.proposals }
-    let inverses = lanes.reduce(0) { $0 + $1.inverses }
-    let estimate = ShareKept(
-      kept: kept.count, proposals: proposals, inverses: inverses,
-      isStopped: isStopped)
+    let sum = try Kept(lanes, forecast, isStopped: isStopped)
+    let (kept, estimate, logEvidence) = (sum.texts, sum.estimate, sum.logEvidence)
     let ratio = estimate.value.value
     let error = estimate.relativeError.value
-    let logEvidence = ratio.map { forecast.logBound + LogSpace.log($0) }
     var outcome = SamplerOutcome()
     outcome.results = kept.enumerated().map { number, text in
       texts.result(text, compiled, line: line, number: number)
@@ -238,7 +251,7 @@ enum RejectionCommand: Command {
       summary.add("expected_acceptance", .number(forecast.acceptance))
       summary.add(
         "kept_share",
-        proposals > 0 ? .number(Double(kept.count) / Double(proposals)) : .null)
+        sum.proposals > 0 ? .number(Double(kept.count) / Double(sum.proposals)) : .null)
       summary.add("acceptance", ratio.map { .number($0) } ?? .null)
       summary.add(
         "acceptance_interval",

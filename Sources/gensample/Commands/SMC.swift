@@ -50,19 +50,7 @@ enum SMC: Command {
   }
 
   static func run(_ arguments: Arguments) throws {
-    let particles = try ParticleOptions.particles(arguments)
-    let runs = try arguments.integer("runs", in: 1...10_000) ?? defaultRuns
-    let resampling = try arguments.choice("resampling", as: Resampling.self) ?? .systematic
-    let threshold =
-      try arguments.number("threshold", in: 0...1, expected: "a share from 0 to 1") ?? 0.5
-    let tokens = try arguments.choice("tokens", as: Tokens.self) ?? .guided
-    let steps = try arguments.integer("rejuvenate", in: 0...1 << 40) ?? 0
-    let redraw = try arguments.integer("redraw", in: 0...1_000_000) ?? 0
-    guard redraw == 0 || tokens == .guided else {
-      throw CommandFailure.usage(
-        "--redraw needs weights that do not depend on the token drawn: --tokens guided")
-    }
-    let pilot = try arguments.integer("pilot", in: 0...10_000_000) ?? defaultPilot
+    let plan = try Plan(arguments)
     let choice = try WeightedChoice(arguments)
     let run = try SamplerRun(
       Self.self, arguments, seed: try ParticleOptions.seed(arguments),
@@ -71,28 +59,89 @@ enum SMC: Command {
     try run.each(
       unit: "tokens", total: 0,
       head: { summary, _ in
-        summary.add("particles", .integer(particles))
-        summary.add("runs", .integer(runs))
+        summary.add("particles", .integer(plan.particles))
+        summary.add("runs", .integer(plan.runs))
         summary.add("tokens_drawn", .integer(run.monitor.steps))
         choice.summarise(&summary)
       },
       lines: { seconds in
         [
-          "\n\(runs) run\(runs == 1 ? "" : "s") of \(particles) particles, \(run.monitor.steps) "
+          "\n\(plan.runs) run\(plan.runs == 1 ? "" : "s") of \(plan.particles) particles, \(run.monitor.steps) "
             + String(format: "tokens in %.2f s", seconds) + ", seed \(run.seed)"
         ]
       }
     ) { compiled, line, seed in
-      var texts = try LeftToRight(
-        compiled.target, shared, arguments, run.monitor,
+      var texts = try plan.texts(compiled, shared, arguments, run.monitor)
+      let random = Philox(seed: seed)
+      let results = try plan.results(&texts, random, threads: run.threads, run.monitor)
+      let finished = results.filter { !$0.isStopped }
+      var all = WeightedTexts()
+      for result in finished {
+        all.draws += result.texts.draws
+        all.zeroCount += result.texts.zeroCount
+      }
+      if plan.steps > 0 {
+        all.draws = try rejuvenated(
+          all.draws, texts, steps: plan.steps, random: random.stream(UInt64(plan.runs) + 1),
+          threads: run.threads, run.monitor)
+      }
+      var choices = RandomChoices(random.stream(UInt64(plan.runs)))
+      return try choice.outcome(
+        all, texts, compiled, line: line,
+        evidence: EvidenceOfRuns(finished, isRedrawn: plan.redraw > 0),
+        isStopped: run.monitor.isStopping, using: &choices)
+    }
+  }
+
+  /// What the options say of the runs.
+  struct Plan {
+    let particles: Int
+    let runs: Int
+    let resampling: Resampling
+    let threshold: Double
+    let tokens: Tokens
+    /// Of `mh`, from each text at the end.
+    let steps: Int
+    let redraw: Int
+    let pilot: Int
+
+    init(_ arguments: Arguments) throws(CommandFailure) {
+      particles = try ParticleOptions.particles(arguments)
+      runs = try arguments.integer("runs", in: 1...10_000) ?? defaultRuns
+      resampling = try arguments.choice("resampling", as: Resampling.self) ?? .systematic
+      threshold =
+        try arguments.number("threshold", in: 0...1, expected: "a share from 0 to 1") ?? 0.5
+      tokens = try arguments.choice("tokens", as: Tokens.self) ?? .guided
+      steps = try arguments.integer("rejuvenate", in: 0...1 << 40) ?? 0
+      redraw = try arguments.integer("redraw", in: 0...1_000_000) ?? 0
+      guard redraw == 0 || tokens == .guided else {
+        throw .usage(
+          "--redraw needs weights that do not depend on the token drawn: --tokens guided")
+      }
+      pilot = try arguments.integer("pilot", in: 0...10_000_000) ?? defaultPilot
+    }
+
+    /// The target from left to right.
+    func texts(
+      _ compiled: CompiledTarget, _ shared: LeftToRightModel, _ arguments: Arguments,
+      _ monitor: RunMonitor
+    ) throws(CommandFailure) -> LeftToRight {
+      let texts = try LeftToRight(
+        compiled.target, shared, arguments, monitor,
         allowed: tokens == .guided ? [.bigrams, .words] : [.words])
       guard tokens == .guided || texts.target.fluency >= 1 else {
-        throw CommandFailure.usage("--tokens rejection needs a fluency of at least 1")
+        throw .usage("--tokens rejection needs a fluency of at least 1")
       }
-      let random = Philox(seed: seed)
+      return texts
+    }
+
+    /// Independent runs, after learning what to expect.
+    func results(
+      _ texts: inout LeftToRight, _ random: Philox, threads: Int, _ monitor: RunMonitor
+    ) throws -> [ParticleSummary] {
       try texts.learn(
-        from: pilot, random: random.stream(UInt64(runs) + 2), threads: run.threads, run.monitor)
-      let results = (0..<runs).map { number in
+        from: pilot, random: random.stream(UInt64(runs) + 2), threads: threads, monitor)
+      return (0..<runs).map { number in
         let own = random.stream(UInt64(number))
         switch tokens {
         case .guided:
@@ -100,41 +149,14 @@ enum SMC: Command {
           return ParticleFilter(
             tokens, resampling: resampling, threshold: threshold,
             rejuvenation: redraw > 0 ? RedrawnTail(tokens, length: redraw) : nil
-          ).run(count: particles, random: own, threads: run.threads, monitor: run.monitor)
-            .summary
+          ).run(count: particles, random: own, threads: threads, monitor: monitor).summary
         case .rejection:
           return ParticleFilter(
             RejectedTokens(texts.target, texts.lookAhead, source: texts.source),
             resampling: resampling, threshold: threshold
-          ).run(count: particles, random: own, threads: run.threads, monitor: run.monitor)
-            .summary
+          ).run(count: particles, random: own, threads: threads, monitor: monitor).summary
         }
       }
-      let finished = results.filter { !$0.isStopped }
-      var all = WeightedTexts()
-      for result in finished {
-        all.draws += result.texts.draws
-        all.zeroCount += result.texts.zeroCount
-      }
-      if steps > 0 {
-        all.draws = try rejuvenated(
-          all.draws, texts, steps: steps, random: random.stream(UInt64(runs) + 1),
-          threads: run.threads, run.monitor)
-      }
-      var choices = RandomChoices(random.stream(UInt64(runs)))
-      return try choice.outcome(
-        all, texts, compiled, line: line,
-        evidence: EvidenceOfRuns(
-          logEvidences: finished.map(\.texts.logEvidence),
-          resamplings: finished.reduce(0) { $0 + $1.resamplings },
-          fewestAncestors: finished.map(\.ancestorCount).min() ?? 0,
-          sharedShape: finished.compactMap(\.largestShape).min(),
-          redrawn: redraw > 0
-            ? (
-              finished.reduce(0) { $0 + $1.rejuvenations.tried },
-              finished.reduce(0) { $0 + $1.rejuvenations.made }
-            ) : nil),
-        isStopped: run.monitor.isStopping, using: &choices)
     }
   }
 

@@ -15,7 +15,8 @@ enum Tune: Command {
     constraint file of its own.
 
     Each round sums over all texts exactly, as 'exact' does, draws texts, and searches among
-    numbers nearby by weighing these texts anew. What is said to be reached is exact.
+    numbers nearby by weighing these texts anew. What is said to be reached is exact. A mean that
+    no allowed text reaches is refused, and a search that comes no nearer for some rounds ends.
 
         gensample tune --constraints soft.txt --goal 'include "storm" = 0.5' > tuned.txt
         gensample tune --constraints soft.txt --goal 'tokens = 12' --goal 'include "sea" = 0.3'
@@ -35,6 +36,9 @@ enum Tune: Command {
       ParticleOptions.seed, ParticleOptions.threads,
     ] + OutputOptions.sampler
 
+  /// After how many rounds that come no nearer the search ends.
+  private static let patience = 6
+
   static func run(_ arguments: Arguments) throws {
     let within =
       try arguments.number("within", in: 1e-6...0.5, expected: "a share from 1e-6 to 0.5") ?? 0.01
@@ -51,16 +55,20 @@ enum Tune: Command {
     try run.each(
       unit: "parts", total: rounds * sums * ExactRun.parts, head: { _, _ in },
       lines: { seconds in [String(format: "\nin %.2f s", seconds) + ", seed \(run.seed)"] }
-    ) { _, _, seed in
+    ) { target, _, seed in
+      for goal in goals { try goal.check(target, within: within) }
       let tuning = TuningRun(
         run: run, goals: goals, parameters: parameters, within: within, draws: draws, steps: steps,
         memory: memory, random: Philox(seed: seed))
       var point = parameters.rounded(parameters.start)
       var best: (point: [Double], round: TuningRun.Round)?
       var taken = 0
-      while taken < rounds {
+      var idle = 0
+      while taken < rounds, idle < patience {
         guard let round = try tuning.round(taken, at: point, from: best?.point) else { break }
         taken += 1
+        // A hundredth less is what draws alone can bring.
+        idle = round.loss < 0.99 * (best?.round.loss ?? .infinity) ? 0 : idle + 1
         if round.loss < best?.round.loss ?? .infinity { best = (round.point, round) }
         if round.isReached { break }
         point = tuning.search(taken, from: round)
@@ -92,7 +100,9 @@ enum Tune: Command {
           : CommandFailure(
             .failed,
             "no numbers were found that meet the goals within \(within) after \(taken) "
-              + "round\(taken == 1 ? "" : "s"); the nearest are printed"))
+              + "round\(taken == 1 ? "" : "s")"
+              + (idle >= patience ? ", the last \(patience) of which came no nearer" : "")
+              + "; the nearest are printed"))
     }
   }
 }

@@ -4,13 +4,8 @@ import Foundation
 import LM
 import Sampling
 
-/// Samplers that `exact` can run beside itself.
-enum ComparedSampler: String, CaseIterable {
-  case mh
-}
-
-/// How far a sampler's means are from the truth: of the length, of the likeliest token at each
-/// place, of statements.
+/// How far a sampler is from the truth: its evidence where it has one, its means of the length, of the
+/// likeliest token at each place, of statements.
 struct ExactComparison {
   /// One of what is compared.
   private struct Quantity: Sendable {
@@ -41,6 +36,16 @@ struct ExactComparison {
     var mean: Estimate
     var error: Estimate
 
+    /// What the summary says of it.
+    var object: JSONObject {
+      var object = JSONObject()
+      object.add("truth", .number(truth))
+      object.add("mean", mean.value.map { .number($0) } ?? .null)
+      object.add("mcse", error.value.map { .number($0) } ?? .null)
+      object.add("standard_errors", distance.map { .number($0) } ?? .null)
+      return object
+    }
+
     /// The distance in standard errors, where there is one.
     var distance: Double? {
       guard let mean = mean.value, let error = error.value, error > 0 else { return nil }
@@ -48,16 +53,15 @@ struct ExactComparison {
     }
   }
 
-  /// How many steps chains take: the default plan's warm-up, and as many after it.
-  static var steps: Int { PlanOptions.defaults.chains * 2 * PlanOptions.defaults.warmup }
-
   private let sampler: ComparedSampler
-  private let taken: Int
+  private let drawn: ComparedDraws
+  private let evidence: Line?
   private let lines: [Line]
 
-  /// Runs the sampler's chains.
+  /// Runs the sampler.
   init(
-    _ sampler: ComparedSampler, _ target: CompiledTarget, marginals: ExactMarginals,
+    _ sampler: ComparedSampler, _ target: CompiledTarget, logEvidence: Double,
+    marginals: ExactMarginals,
     statements: [(statement: ExactStatement, probability: Double)], seed: UInt64, run: SamplerRun
   ) throws {
     self.sampler = sampler
@@ -72,7 +76,7 @@ struct ExactComparison {
     }
     let quantities =
       [Quantity(name: "length", kind: .length, truth: marginals.expectedLength)]
-      // Chains of some thousand draws see nothing of what is rarer.
+      // Some thousand draws see nothing of what is rarer.
       + likeliest.filter { $0.truth > 1e-3 }
       + statements.map {
         Quantity(
@@ -80,24 +84,15 @@ struct ExactComparison {
           truth: $0.probability)
       }
     // A stream that no draw takes.
-    var random = Philox(seed: seed).stream(.max)
-    let defaults = PlanOptions.defaults
-    let plan = RunPlan(
-      chains: defaults.chains, warmup: defaults.warmup, thin: defaults.thin,
-      extent: .steps(defaults.warmup), seed: random.next())
-    let kernel = NGramMoves(for: target.target, words: NGramLeftWords(run.model))
-    let records = try runChains(
-      of: plan, target: target.target, kernel: kernel,
-      quantities: { scorer in quantities.map { $0.value(of: scorer.state) } },
-      threads: run.threads, monitor: run.monitor
-    ) { [monitor = run.monitor] choices in
-      try target.randomStart(monitor: monitor, using: &choices)
+    let drawn = try sampler.draw(
+      target, logEvidence: logEvidence, random: Philox(seed: seed).stream(.max), run: run)
+    self.drawn = drawn
+    evidence = drawn.logEvidence.map {
+      Line(name: "log evidence", truth: logEvidence, mean: .value($0.value), error: $0.error)
     }
-    taken = records.reduce(0) { $0 + $1.steps }
-    lines = quantities.enumerated().map { i, quantity in
-      let traces = ChainTraces(records.map { $0.trace.map { $0[i] } })
-      return Line(
-        name: quantity.name, truth: quantity.truth, mean: traces.mean, error: traces.meanError)
+    lines = quantities.map { quantity in
+      let (mean, error) = drawn.mean(quantity.value)
+      return Line(name: quantity.name, truth: quantity.truth, mean: mean, error: error)
     }
   }
 
@@ -105,30 +100,26 @@ struct ExactComparison {
   var object: JSONObject {
     var object = JSONObject()
     object.add("sampler", .string(sampler.rawValue))
-    object.add("steps", .integer(taken))
+    object.add(drawn.work.unit, .integer(drawn.work.count))
+    if let evidence { object.add("log_evidence", .object(evidence.object)) }
     var all = JSONObject()
-    for line in lines {
-      var one = JSONObject()
-      one.add("truth", .number(line.truth))
-      one.add("mean", line.mean.value.map { .number($0) } ?? .null)
-      one.add("mcse", line.error.value.map { .number($0) } ?? .null)
-      one.add("standard_errors", line.distance.map { .number($0) } ?? .null)
-      all.add(line.name, .object(one))
-    }
+    for line in lines { all.add(line.name, .object(line.object)) }
     object.add("quantities", .object(all))
     return object
   }
 
   /// The same for people.
   var texts: [String] {
-    lines.map { line in
-      let truth = "\(line.name): truth \(String(format: "%.4g", line.truth)), \(sampler.rawValue) "
+    ([evidence].compactMap { $0 } + lines).map { line in
+      // Logs of evidences differ in their decimals.
+      let digits = line.name == evidence?.name ? "%.3f" : "%.4g"
+      let truth = "\(line.name): truth \(String(format: digits, line.truth)), \(sampler.rawValue) "
       guard let mean = line.mean.value else { return truth + "drew nothing" }
       guard let distance = line.distance, let error = line.error.value else {
-        return truth + String(format: "%.4g in all draws", mean)
+        return truth + String(format: digits, mean) + " in all draws"
       }
       return truth
-        + String(format: "%.4g ± %.2g: %+.1f standard errors", mean, error, distance)
-    }
+        + String(format: digits + " ± %.2g: %+.1f standard errors", mean, error, distance)
+    } + drawn.notes
   }
 }

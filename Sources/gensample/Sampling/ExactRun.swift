@@ -9,7 +9,10 @@ struct ExactStatement {
   let automaton: TokenAutomaton
 
   /// All that `--probability` asks for, each once.
-  static func all(_ arguments: Arguments, _ tree: VocabularyTree) throws -> [ExactStatement] {
+  ///
+  /// Words that the model does not know are told of.
+  static func all(_ arguments: Arguments, _ run: SamplerRun) throws -> [ExactStatement] {
+    let tree = run.tree
     var seen: Set<String> = []
     return try arguments.texts("probability").flatMap { text -> [ExactStatement] in
       let constraints = try ConstraintFile.parse(text, path: "--probability")
@@ -23,6 +26,9 @@ struct ExactStatement {
           throw CommandFailure.usage(
             "--probability \(constraint.text): every text has that; a statement that texts meet or "
               + "not is expected, such as 'include \"love\"'")
+        }
+        if !run.isQuiet, let message = CompiledTarget.unwritable(constraint, run.model, tree) {
+          report("gensample: \(message)")
         }
         return ExactStatement(text: constraint.text, automaton: automaton)
       }
@@ -61,7 +67,7 @@ struct ExactRun {
       }
     } catch {
       if error == .stopped { return nil }
-      throw Self.failure(error)
+      throw Self.failure(error, target)
     }
     monitor.add(Self.parts - done)
     guard inference.logEvidence > -.infinity else {
@@ -77,11 +83,15 @@ struct ExactRun {
   /// How much too small the log of the evidence is at most, for the longest texts.
   var logEvidenceError: Double { inference.tail }
 
-  private static func failure(_ fault: ExactInference.Fault) -> CommandFailure {
+  private static func failure(
+    _ fault: ExactInference.Fault, _ target: CompiledTarget
+  ) -> CommandFailure {
     switch fault {
     case .divergent, .unproved:
       CommandFailure(
-        .data, "\(fault): add a statement to a constraint file, for example 'length ..30 tokens'")
+        .data,
+        (target.compiled.growing.map { "\(CompiledTarget.place($0)): " } ?? "")
+          + "\(fault): add a statement to a constraint file, for example 'length ..30 tokens'")
     case .tooLarge:
       CommandFailure(.data, "\(fault); or allow more with --memory")
     case .impossible, .stopped: CommandFailure(.failed, "\(fault)")
@@ -117,7 +127,7 @@ struct ExactRun {
       texts = try inference.best(count, memory: memory) { _ in !monitor.isStopping }
     } catch {
       if error == .stopped { return 0 }
-      throw Self.failure(error)
+      throw Self.failure(error, target)
     }
     for text in texts { try write(text) }
     monitor.add(texts.count)
@@ -182,12 +192,16 @@ struct ExactRun {
     return marginals
   }
 
-  /// How probable it is that a draw meets a statement.
-  func probability(of statement: ExactStatement) throws -> Double {
+  /// How probable it is that a draw meets a statement; `nil` where the run was stopped.
+  func probability(of statement: ExactStatement) throws -> Double? {
     do {
-      return try inference.probability(of: statement.automaton, memory: memory)
+      return try inference.probability(of: statement.automaton, memory: memory) {
+        [monitor = run.monitor] _ in !monitor.isStopping
+      }
+    } catch ExactInference.Fault.stopped {
+      return nil
     } catch let fault as ExactInference.Fault {
-      throw Self.failure(fault)
+      throw Self.failure(fault, target)
     } catch let error as ConstraintError {
       throw CommandFailure(
         .data, "--probability \(statement.text): together with what texts must meet: \(error)")

@@ -177,7 +177,8 @@ struct CompiledTarget {
     }
   }
 
-  private static func unwritable(
+  /// A word that a statement needs and the model does not know, with near ones; `nil` for none.
+  static func unwritable(
     _ constraint: Constraint, _ model: NGramModel, _ tree: VocabularyTree
   ) -> String? {
     // Words stand between boundaries, but for a template's, which may be parts of words.

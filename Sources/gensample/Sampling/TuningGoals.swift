@@ -60,6 +60,20 @@ struct TuningGoal: Sendable {
     }
   }
 
+  /// Refuses a mean outside the lengths of all allowed texts: no numbers reach it.
+  func check(_ target: CompiledTarget, within share: Double) throws(CommandFailure) {
+    guard case .tokens = kind, let automaton = target.target.automaton else { return }
+    let least = Int(automaton.distances[Int(automaton.start)])
+    let most = automaton.longestLength
+    guard wanted * (1 + share) < Double(least) || wanted * (1 - share) > Double(most ?? .max) else {
+      return
+    }
+    throw CommandFailure(
+      .data,
+      "--goal \(text) = \(wanted): allowed texts have \(least) "
+        + (most.map { "to \($0) tokens" } ?? "tokens or more") + ", so no numbers reach that mean")
+  }
+
   /// How far a value lies from what is wanted, in units of what is tolerated: of probabilities
   /// absolute, of numbers of tokens relative.
   func distance(_ value: Double, within share: Double) -> Double {

@@ -162,7 +162,20 @@ struct EvidenceOfRuns {
   /// Tails drawn anew, and how many were taken; `nil` where none are.
   var redrawn: (tried: Int, made: Int)?
 
-  private var logEvidence: Double {
+  /// What finished runs say.
+  init(_ finished: [ParticleSummary], isRedrawn: Bool = false) {
+    logEvidences = finished.map(\.texts.logEvidence)
+    resamplings = finished.reduce(0) { $0 + $1.resamplings }
+    fewestAncestors = finished.map(\.ancestorCount).min() ?? 0
+    sharedShape = finished.compactMap(\.largestShape).min()
+    guard isRedrawn else { return }
+    redrawn = (
+      finished.reduce(0) { $0 + $1.rejuvenations.tried },
+      finished.reduce(0) { $0 + $1.rejuvenations.made }
+    )
+  }
+
+  var logEvidence: Double {
     LogSpace.sum(logEvidences) - LogSpace.log(Double(max(1, logEvidences.count)))
   }
 
@@ -178,7 +191,7 @@ struct EvidenceOfRuns {
 
   /// The same, larger as Student's t has it: a spread of few runs is often too small, and three of
   /// these errors hold the evidence as often as three known standard deviations would, 99.73 %.
-  private var error: Estimate {
+  var error: Estimate {
     let shareBelowThree = 0.998_650_101_968_369_9
     return spread.map { spread in
       spread * studentQuantile(shareBelowThree, degrees: Double(logEvidences.count - 1)) / 3

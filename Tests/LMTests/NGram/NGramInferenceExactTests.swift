@@ -298,6 +298,9 @@ import Testing
     var choices = RandomChoices(random.stream(7))
     #expect(tight.draw(using: &choices) == draws[7])
     #expect(tight.marginals().lengths == full.marginals().lengths)
+    // Texts of equal weight come in any order.
+    let best = try tight.inference.best(7, memory: needed).map(\.logWeight)
+    #expect(try full.inference.best(7).map(\.logWeight) == best)
   }
 
   /// How far the weights of the first texts found are from the largest of all.

@@ -100,12 +100,16 @@ public struct NGramInference: Sendable {
   /// - Parameters:
   ///   - predicate: which texts; its weights do not count.
   ///   - memory: the most bytes of messages.
+  ///   - proceed: asked now and then, given the share of the work that is done; `false` stops.
   /// - Returns: the probability.
   /// - Throws: `ConstraintError` where both automata together are too large;
   ///   `ExactInference.Fault`.
   /// - Complexity: that of computing messages for both automata together.
-  public func probability(of predicate: TokenAutomaton, memory: Int = 4 << 30) throws -> Double {
-    try inference.probability(of: predicate, memory: memory)
+  public func probability(
+    of predicate: TokenAutomaton, memory: Int = 4 << 30,
+    proceed: (Double) -> Bool = { _ in true }
+  ) throws -> Double {
+    try inference.probability(of: predicate, memory: memory, proceed: proceed)
   }
 
   /// The probabilities of all tokens at all places, and of all lengths.
