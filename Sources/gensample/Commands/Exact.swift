@@ -13,8 +13,8 @@ enum Exact: Command {
     model, and draws from it: each result is an exact draw, independent of all others. log_evidence
     is the log of the sum. Where texts have any length, what is left out of the sum is proved to be
     no more than the share --tolerance of it, or the sum to be infinite; log_evidence_error is the
-    proved bound. --compare runs another sampler as its command does where nothing is asked, and says
-    by how many standard errors its evidence and its means miss the truth.
+    proved bound. --compare runs another sampler by its command's defaults, but for how long, and
+    says by how many standard errors its evidence and its means miss the truth.
 
     --marginals and --probability say what draws would tell, with nothing estimated: which token
     stands at which place, how long texts are, and how probable a statement is. --best prints the

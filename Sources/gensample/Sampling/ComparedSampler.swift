@@ -3,7 +3,7 @@
 import LM
 import Sampling
 
-/// Samplers that `exact` can run beside itself, as their commands run them where nothing is asked.
+/// Samplers that `exact` can run beside itself, by their commands' defaults but for how long.
 enum ComparedSampler: String, CaseIterable {
   case mh, gibbs, temper, rejection, importance, smc
 
