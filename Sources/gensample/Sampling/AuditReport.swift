@@ -104,7 +104,7 @@ struct AuditReport {
     if isExact, ending > 0 { expectedIfEnding = analysis.tokensIfEnding[root] / ending }
     // Sweeps begin below and rise.
     if !(analysis.tokensError <= 1e-6 * analysis.tokensIfEnding[root]) {
-      if isExact { expectedAtLeast = analysis.tokensIfEnding[root] }
+      if isExact, ending > 0 { expectedAtLeast = analysis.tokensIfEnding[root] }
       (expected, expectedIfEnding) = (nil, nil)
     }
     let curve = analysis.survival(ofRoots: 0..<1, limit: rules.maxTokens)
