@@ -219,7 +219,9 @@ import Testing
     func remove(_ name: String) throws {
       try FileManager.default.removeItem(atPath: folder.path(name))
     }
-    let goesOn = "; the command that began it goes on with --run run --resume"
+    let goesOn =
+      "; the command that began it goes on, or makes it anew, with --run run --resume"
+    let anew = "; deleted, it is made anew by the run's command with --resume"
     try check("nowhere: cannot be read: No such file or directory", 66, "nowhere")
     try check(
       "'.' holds no run.json; a folder that --run made is expected", 65, ".")
@@ -231,19 +233,20 @@ import Testing
     try folder.write("run/samples.jsonl", String(samples.prefix(300)))
     try check(
       "run/samples.jsonl:2: found no JSON object, expected a result of the run; the file may be "
-        + "cut short", 65, "run")
+        + "cut short" + anew, 65, "run")
     try folder.write(
       "run/samples.jsonl", samples.split(separator: "\n")[0] + "\n")
     try check(
-      "run/samples.jsonl: ends without the line of its summary; the file is cut short", 65, "run")
+      "run/samples.jsonl: ends without the line of its summary; the file is cut short" + anew, 65,
+      "run")
     try remove("run/samples.jsonl")
     try check(
-      "'run' holds no samples.jsonl: its run is still going on, or was killed before its end"
-        + goesOn, 65, "run")
+      "'run' holds no samples.jsonl: its run is still going on, was killed before its end, or lost "
+        + "the file" + goesOn, 65, "run")
     try remove("run/trace-2.csv")
     try check(
-      "'run' holds no trace-2.csv: its run is still going on, or was killed before its end"
-        + goesOn, 65, "run")
+      "'run' holds no trace-2.csv: its run is still going on, was killed before its end, or lost "
+        + "the file" + goesOn, 65, "run")
     let json = try folder.read("run/run.json")
     try folder.write("run/run.json", json.replacing("\"chains\":4", with: "\"chains\":2"))
     try check(

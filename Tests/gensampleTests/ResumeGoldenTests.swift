@@ -144,6 +144,25 @@ import Testing
     }
   }
 
+  @Test func lostFilesOfFinishedRunsComeAgain() throws {
+    let folder = try Folder()
+    #expect(try Self.begin(folder, "run").code == 0)
+    let before = try folder.bytes("run/samples.jsonl")
+    let trace = try folder.bytes("run/trace-1.csv")
+    try FileManager.default.removeItem(atPath: folder.path("run/trace-1.csv"))
+    let again = try Program.run(["mh", "--run", "run", "--resume"], in: folder.path)
+    #expect(again.code == 0)
+    #expect(
+      again.errors.contains(
+        "gensample: 'run' has lost its trace-1.csv; the run is made anew, from its seed\n"))
+    #expect(try folder.bytes("run/trace-1.csv") == trace)
+    // The time that it took is in the summary.
+    func results(_ bytes: Data) -> [Substring] {
+      String(decoding: bytes, as: UTF8.self).split(separator: "\n").dropLast()
+    }
+    #expect(try results(folder.bytes("run/samples.jsonl")) == results(before))
+  }
+
   @Test func finishedRunIsLeftAsItIs() throws {
     let folder = try Folder()
     #expect(try Self.begin(folder, "run").code == 0)

@@ -102,10 +102,10 @@ struct RunParts {
         throw CommandFailure(
           .data, RunFolder.unfinished(folderOf[chain] ?? "", missing: "trace-\(chain).csv"))
       }
-      return try StanFile(path)
+      return try Self.orDamaged { try StanFile(path) }
     }
     files = read.indices.map { (places[$0].0, read[$0], places[$0].1) }
-    for path in paths { try readSamples(path) }
+    for path in paths { try Self.orDamaged { try readSamples(path) } }
     let plan = first.plan
     // Sums are rounded in one order, whatever the parts.
     texts.sort { ($0.chain, $0.step) < ($1.chain, $1.step) }
@@ -123,6 +123,17 @@ struct RunParts {
       "\(first.command), model \(first.model), seed \(first.seed), \(owners.count) of "
       + "\(plan.chains) chain\(plan.chains == 1 ? "" : "s"), warm-up \(plan.warmup), "
       + "a row every \(plan.traceInterval) steps"
+  }
+
+  /// Adds to what is wrong with a file of a run how it is had again.
+  private static func orDamaged<Value>(_ read: () throws -> Value) throws -> Value {
+    do {
+      return try read()
+    } catch let error as LoadError where error.kind == .badData {
+      throw LoadError(
+        error.kind, path: error.path, place: error.place,
+        error.reason + "; deleted, it is made anew by the run's command with --resume")
+    }
   }
 
   private mutating func readSamples(_ folder: String) throws {

@@ -56,9 +56,14 @@ struct ResumedRun {
     constraints = try ConstraintFile.parse(
       description.constraints.joined(separator: "\n"), path: path + "/run.json")
     try Self.compare(arguments, with: description, path: path)
-    let checkpoint = try folder.checkpoint(of: description)
+    var checkpoint = try folder.checkpoint(of: description)
     if checkpoint?.isFinished == true {
-      throw NothingToDo(message: "the run in '\(path)' is finished; it is left as it is")
+      let files = ["samples.jsonl"] + description.chainRange.map { "trace-\($0).csv" }
+      guard let lost = files.first(where: { !folder.holds($0) }) else {
+        throw NothingToDo(message: "the run in '\(path)' is finished; it is left as it is")
+      }
+      report("gensample: '\(path)' has lost its \(lost); the run is made anew, from its seed")
+      checkpoint = nil
     }
     var words = description.options
     let model = arguments.text("model") ?? description.model

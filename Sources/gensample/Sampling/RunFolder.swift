@@ -75,6 +75,8 @@ final class RunFolder: Sendable {
     }
   }
 
+  func holds(_ name: String) -> Bool { FileManager.default.fileExists(atPath: path + "/" + name) }
+
   func stream(_ name: String) throws(CommandFailure) -> ResultStream {
     try ResultStream(path: path + "/" + name)
   }
@@ -114,8 +116,8 @@ final class RunFolder: Sendable {
 
   /// What is said of a folder that lacks a file which its run writes at its end.
   static func unfinished(_ path: String, missing: String) -> String {
-    "'\(path)' holds no \(missing): its run is still going on, or was killed before its end; the "
-      + "command that began it goes on with --run \(path) --resume"
+    "'\(path)' holds no \(missing): its run is still going on, was killed before its end, or lost "
+      + "the file; the command that began it goes on, or makes it anew, with --run \(path) --resume"
   }
 
   /// Writes a chain's trace in the layout of Stan's sample files.
