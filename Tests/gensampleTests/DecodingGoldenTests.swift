@@ -362,6 +362,18 @@ import Testing
     ]).objects()[0]
     #expect(proven["never_ends"] as? Double == 0)
     #expect(proven["proof"] as? String == "self-terminating 0.1")
+    // An end that is all but certain is the first that --xtc 1,0 drops.
+    let dropped = try Program.run([
+      "audit", "--model", model, "--self-terminating", "0.1", "--xtc", "1,0", "--runs", "9",
+      "--format", "jsonl",
+    ]).objects()[0]
+    #expect(dropped["exact"] as? Bool == false && dropped["proof"] == nil)
+    // Without its first part this one reads all tokens, and by no change of that does it end.
+    let composed = try Program.run([
+      "audit", "--model", model, "--top-p", "0.5", "--typical", "0.3", "--format", "jsonl",
+    ]).objects()[0]
+    let cures = composed["cures"] as? [[String: Any]] ?? []
+    #expect(cures.compactMap { $0["option"] as? String } == ["keep-end", "non-monotone"])
     let part = try Program.run([
       "audit", "--model", model, "--top-k", "2", "--max-transitions", "1", "--format", "jsonl",
     ]).objects()[0]

@@ -74,6 +74,26 @@ import Testing
     #expect(!(still["problems"] as? [String] ?? []).contains { $0.contains("the same numbers") })
   }
 
+  /// Chains of which nothing is known are not approved of.
+  @Test func tooFewRows() throws {
+    let folder = try Folder()
+    try folder.write("one.csv", "lp__\n-3\n")
+    try folder.write("other.csv", "lp__\n-3\n")
+    try folder.write("none.csv", "lp__\n")
+    func problems(_ files: String...) throws -> [String] {
+      let object = try Self.object(
+        Program.run(["diagnose"] + files + ["--format", "jsonl"], in: folder.path))
+      return object["problems"] as? [String] ?? []
+    }
+    #expect(
+      try problems("one.csv", "other.csv").contains { $0.contains("1 row a chain: too few") })
+    #expect(try problems("none.csv").contains { $0.hasPrefix("there are no rows") })
+    #expect(
+      try problems("one.csv", "other.csv", "none.csv").contains {
+        $0.hasPrefix("1 of 3 chains have no rows yet (2)")
+      })
+  }
+
   /// Parts of a run, in any order, are the run to the last digit.
   @Test(arguments: ["text", "jsonl"])
   func partsAreTheWhole(format: String) throws {

@@ -4,7 +4,23 @@ import LM
 import Sampling
 
 /// A built-in model by its name, or the model in a file.
-func loadModel(_ name: String) throws -> NGramModel {
+///
+/// - Parameters:
+///   - name: the name.
+///   - isReversed: whether a model of reversed texts needs no word of warning.
+/// - Returns: the model.
+/// - Throws: where there is none, or it is no model.
+func loadModel(_ name: String, isReversed: Bool = false) throws -> NGramModel {
+  let model = try findModel(name)
+  if !isReversed, model.readsBackward {
+    report(
+      "gensample: '\(name)' is a model of reversed texts: it reads and writes them from their ends; "
+        + "it is for gibbs --masked")
+  }
+  return model
+}
+
+private func findModel(_ name: String) throws -> NGramModel {
   if let builtIn = BuiltInModel(rawValue: name) { return try builtIn.load() }
   do {
     return try NGramModel(path: name)
@@ -21,8 +37,8 @@ func loadModel(_ name: String) throws -> NGramModel {
 }
 
 /// A model in the layout that chains of many steps need, with words to draw.
-func loadFastModel(_ name: String) throws -> NGramModel {
-  let loaded = try loadModel(name)
+func loadFastModel(_ name: String, isReversed: Bool = false) throws -> NGramModel {
+  let loaded = try loadModel(name, isReversed: isReversed)
   let weights = loaded.unigramWeights
   guard
     weights.indices.contains(where: { loaded.vocabulary.isDrawable(Token($0)) && weights[$0] > 0 })

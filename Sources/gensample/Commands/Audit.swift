@@ -101,24 +101,9 @@ enum Audit: Command {
         model: model, strategy: strategy, rules: rules, limit: limit, progress: progress)
       let texts = [prompt] + (others ?? [])
       if ContextChain<Int>.readsLeadingTokens(decoder.chosen, rules.transforms.transforms) {
-        let automaton = model.makeBackoffAutomaton()
-        let roots = texts.map { automaton.context(after: $0) }
-        try compute(decoder, &audit, prompt, others) {
-          try ContextChain(
-            automaton, decoder.chosen, transforms: $0, stops: rules.stops,
-            roots: $1.isPromptAlone ? [roots[0]] : roots, cut: $1.cut, limit: limit,
-            isCancelled: { Interruption.signal != nil }, watch: $2)
-        }
+        try compute(decoder, &audit, prompt, others, leadingExplorer(decoder, texts))
       } else {
-        let roots = texts.map { text in
-          text.reduce(into: model.makeContext()) { model.advance(&$0, by: $1) }
-        }
-        try compute(decoder, &audit, prompt, others) {
-          try ContextChain(
-            model, decoder.chosen, transforms: $0, stops: rules.stops,
-            roots: $1.isPromptAlone ? [roots[0]] : roots, cut: $1.cut, limit: limit,
-            isCancelled: { Interruption.signal != nil }, watch: $2)
-        }
+        try compute(decoder, &audit, prompt, others, vectorExplorer(decoder, texts))
       }
     } else {
       guard !arguments.has("one-word-prompts") else {
@@ -186,6 +171,34 @@ enum Audit: Command {
     _ transforms: [any NextTokenTransform], _ exploration: Exploration, _ watch: (Int) -> Void
   ) throws -> ContextChain<Context>
 
+  /// Reads the most probable tokens of each context alone.
+  static func leadingExplorer(_ decoder: Decoder, _ texts: [TokenSequence]) -> Explorer<Int> {
+    let automaton = decoder.model.makeBackoffAutomaton()
+    let roots = texts.map { automaton.context(after: $0) }
+    return {
+      try ContextChain(
+        automaton, decoder.chosen, transforms: $0, stops: decoder.rules.stops,
+        roots: $1.isPromptAlone ? [roots[0]] : roots, cut: $1.cut, limit: decoder.limit,
+        isCancelled: { Interruption.signal != nil }, watch: $2)
+    }
+  }
+
+  /// Reads all tokens of each context.
+  static func vectorExplorer(
+    _ decoder: Decoder, _ texts: [TokenSequence]
+  ) -> Explorer<NGramContext> {
+    let model = decoder.model
+    let roots = texts.map { text in
+      text.reduce(into: model.makeContext()) { model.advance(&$0, by: $1) }
+    }
+    return {
+      try ContextChain(
+        model, decoder.chosen, transforms: $0, stops: decoder.rules.stops,
+        roots: $1.isPromptAlone ? [roots[0]] : roots, cut: $1.cut, limit: decoder.limit,
+        isCancelled: { Interruption.signal != nil }, watch: $2)
+    }
+  }
+
   private static func compute<Context>(
     _ decoder: Decoder, _ audit: inout AuditReport, _ prompt: TokenSequence,
     _ others: [TokenSequence]?, _ explore: Explorer<Context>
@@ -194,7 +207,7 @@ enum Audit: Command {
       decoder, decoder.rules.transforms.transforms, Exploration(isPromptAlone: false), explore)
     audit.exact(analysis, prompt: prompt, prompts: others)
     if audit.neverEnds.upperBound > 0, analysis.chain.isComplete {
-      audit.cures = try cures(decoder, analysis, explore)
+      audit.cures = try cures(decoder, analysis, prompt, explore)
     }
     if !analysis.chain.isComplete, decoder.strategy == .sample,
       decoder.rules.transforms.transforms.allSatisfy(keepsEnds),

@@ -34,7 +34,7 @@ enum Convert: Command {
     try form.checkPlace(output)
     let trie =
       input.hasSuffix(".gsm") || BuiltInModel(rawValue: input) != nil
-      ? try loadModel(input).makeTrie() : try NGramTrie(arpa: input)
+      ? try loadModel(input, isReversed: true).makeTrie() : try NGramTrie(arpa: input)
     try form.write(
       trie, to: output, layout: layout ?? (quantized == nil ? .fast : .small),
       quantized: quantized)

@@ -26,7 +26,7 @@ enum Inspect: Command {
     for name in arguments.positional {
       let model: NGramModel
       do {
-        model = try loadModel(name)
+        model = try loadModel(name, isReversed: true)
         try model.verify()
       } catch {
         if let last { Gensample.tell(last) }

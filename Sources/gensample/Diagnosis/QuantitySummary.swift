@@ -9,6 +9,8 @@ struct QuantitySummary: Sendable {
   static let highestRHat = 1.01
   /// Effective draws that estimates of errors need (the same place).
   static let leastDraws = 400.0
+  /// Halves of chains need two rows each.
+  static let fewestRows = 4
   /// Chance alone gives a smaller p-value in one of a thousand honest quantities.
   static let leastPValue = 1e-3
 

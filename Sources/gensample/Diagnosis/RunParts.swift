@@ -8,7 +8,8 @@ import Sampling
 struct RunParts {
   private var title = ""
   private var description: RunDescription?
-  private var files: [(chain: Int, file: StanFile, path: String)] = []
+  private typealias ChainFile = (chain: Int, file: StanFile, path: String)
+  private var files: [ChainFile] = []
   private var moves: [(kind: String, proposed: Int, accepted: Int)] = []
   private var texts: [(chain: Int, step: Int, tokens: [Int])] = []
   private var problems: [String] = []
@@ -186,6 +187,27 @@ struct RunParts {
     }
   }
 
+  /// The chains that have rows, if any have, and what is to be said of the others.
+  private static func begun(_ files: [ChainFile]) -> (files: [ChainFile], problems: [String]) {
+    let begun = files.filter { !$0.file.columns[0].isEmpty }
+    guard let rows = begun.map({ $0.file.columns[0].count }).min() else {
+      return (files, ["there are no rows: no chain has come so far; let it go on (--resume)"])
+    }
+    var problems: [String] = []
+    let others = files.filter { $0.file.columns[0].isEmpty }.map { "\($0.chain)" }
+    if !others.isEmpty {
+      problems.append(
+        "\(others.count) of \(files.count) chains have no rows yet (\(others.prefix(8).joined(separator: ", "))"
+          + "\(others.count > 8 ? ", ..." : "")) and are left out; let the run go on (--resume)")
+    }
+    if rows < QuantitySummary.fewestRows {
+      problems.append(
+        "\(rows) row\(rows == 1 ? "" : "s") a chain: too few for figures; \(QuantitySummary.fewestRows) are the "
+          + "fewest, hundreds are wanted; run longer, or trace more often (--trace-every)")
+    }
+    return (begun, problems)
+  }
+
   /// A sentence on two chains of the same numbers, which agree without having met.
   private var sameChains: String? {
     var seen: [[Double]: Int] = [:]
@@ -204,6 +226,13 @@ struct RunParts {
   /// Computes what is to be said.
   func diagnosis(superchain: Int?, threads: Int) throws -> Diagnosis {
     var problems = problems
+    let (files, unbegun) = Self.begun(files)
+    problems += unbegun
+    if description?.options.contains("--pseudo") == true {
+      problems.append(
+        "this is pseudo-Gibbs: what it settles at is no declared distribution, whatever the figures "
+          + "say; gibbs --masked without --pseudo samples one")
+    }
     let lengths = files.map { $0.file.columns[0].count }
     let rows = lengths.min() ?? 0
     // Chains that share some samples differ by one each, and then one may have twice as many rows.
@@ -226,7 +255,6 @@ struct RunParts {
     let names = files[0].file.names
     let shown = names.indices.filter { !names[$0].hasSuffix("__") || names[$0] == "lp__" }
     let numbers = files.map(\.chain)
-    let files = files
     let columnNames = columnNames
     let summaries = try concurrently(shown.count, threads: threads) { i in
       let name = names[shown[i]]

@@ -6,7 +6,8 @@ import Sampling
 extension Audit {
   /// The smallest changes by which the decoder ends for sure.
   static func cures<Context>(
-    _ decoder: Decoder, _ looping: TerminationAnalysis<Context>, _ explore: Explorer<Context>
+    _ decoder: Decoder, _ looping: TerminationAnalysis<Context>, _ prompt: TokenSequence,
+    _ explore: Explorer<Context>
   ) throws -> [AuditReport.Cure] {
     let rules = decoder.rules
     // The least epsilon by which the end is more probable than not when --max-tokens cuts.
@@ -22,19 +23,33 @@ extension Audit {
     guard decoder.strategy == .sample, !isCold else { return [wrapper] }
     var cures: [AuditReport.Cure] = []
     for place in transforms.indices {
-      if let cure = try cure(at: place, decoder, looping, explore) { cures.append(cure) }
+      if let cure = try cure(at: place, decoder, looping, prompt, explore) { cures.append(cure) }
     }
-    return cures + [
-      AuditReport.Cure(option: "keep-end", value: nil, says: "no truncation drops the end"),
-      wrapper,
-    ]
+    if transforms.contains(where: { ($0 as? any Truncation)?.keepsEnd == false }) {
+      cures.append(
+        AuditReport.Cure(option: "keep-end", value: nil, says: "no truncation drops the end"))
+    }
+    return cures + [wrapper]
+  }
+
+  /// Whether a text that begins with the prompt ends for sure under other transforms; they may need
+  /// another way of exploring than the decoder's own.
+  private static func ends(
+    _ decoder: Decoder, _ transforms: [any NextTokenTransform], _ prompt: TokenSequence
+  ) throws -> Bool {
+    func ends<Context>(_ explore: Explorer<Context>) throws -> Bool {
+      let analysis = try analyse(decoder, transforms, Exploration(isPromptAlone: true), explore)
+      return analysis.chain.isComplete && analysis.loops.isEmpty
+    }
+    return ContextChain<Int>.readsLeadingTokens(decoder.chosen, transforms)
+      ? try ends(leadingExplorer(decoder, [prompt])) : try ends(vectorExplorer(decoder, [prompt]))
   }
 
   /// The smallest change of one transform by which the decoder ends for sure, all others as they are;
   /// `nil` where there is none, or it is not known.
   private static func cure<Context>(
     at place: Int, _ decoder: Decoder, _ looping: TerminationAnalysis<Context>,
-    _ explore: Explorer<Context>
+    _ prompt: TokenSequence, _ explore: Explorer<Context>
   ) throws -> AuditReport.Cure? {
     var transforms = decoder.rules.transforms.transforms
     guard
@@ -46,8 +61,7 @@ extension Audit {
       // What loops without it loops however it is changed.
       var others = transforms
       others.remove(at: place)
-      let without = try analyse(decoder, others, Exploration(isPromptAlone: true), explore)
-      guard without.loops.isEmpty else { return nil }
+      guard try ends(decoder, others, prompt) else { return nil }
     }
     var analysis = looping
     if !(transforms[place] is TopK), transforms.count > 1 {

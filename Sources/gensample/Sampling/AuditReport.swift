@@ -157,6 +157,25 @@ struct AuditReport {
     isExact = true
   }
 
+  /// A self-terminating wrapper, unless what follows it drops even an end that is all but certain.
+  private var wrapperThatEnds: String? {
+    let transforms = rules.transforms.transforms
+    for (place, transform) in transforms.enumerated() {
+      let isWrapper =
+        switch transform {
+        case let wrapper as SelfTerminating: wrapper.epsilon > 0
+        case let wrapper as NonMonotoneTermination: wrapper.epsilon > 0
+        default: false
+        }
+      let isDropped = transforms[place...].contains {
+        guard let exclusion = $0 as? TopChoiceExclusion else { return false }
+        return exclusion.threshold == 0 && exclusion.probability == 1 && !exclusion.keepsEnd
+      }
+      if isWrapper, !isDropped { return transform.name }
+    }
+    return nil
+  }
+
   /// Takes what runs showed.
   mutating func estimated(_ runs: Runs, others: [Runs]?, seed: UInt64) {
     self.runs = runs
@@ -168,14 +187,7 @@ struct AuditReport {
     if rules.constraint != nil {
       proof = "the constraints: a text is closed within --max-tokens \(rules.maxTokens)"
     } else {
-      proof =
-        rules.transforms.transforms.compactMap { transform in
-          switch transform {
-          case let wrapper as SelfTerminating where wrapper.epsilon > 0: wrapper.name
-          case let wrapper as NonMonotoneTermination where wrapper.epsilon > 0: wrapper.name
-          default: nil
-          }
-        }.first
+      proof = wrapperThatEnds
     }
     if proof != nil || (!runs.isDrawn && runs.cut == 0) {
       neverEnds = 0...0

@@ -233,7 +233,8 @@ struct ChainCommand {
       },
       lines: [
         ChainResults.summary(
-          records, kinds: done.kinds, quantities: quantities, summaries: summaries)
+          records, kinds: done.kinds, quantities: quantities, summaries: summaries,
+          isExactlyDrawn: !arguments.has("masked"))
       ] + done.lines + choice.lines + notes,
       shortfall: sampler.monitor.isStopping ? nil : choice.shortfall(all, records),
       failure: failure)

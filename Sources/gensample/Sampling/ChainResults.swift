@@ -118,7 +118,8 @@ struct ChainResults {
 
   /// The same for people, some lines for standard error.
   static func summary(
-    _ records: [Record], kinds: [String], quantities: [Quantity], summaries: [QuantitySummary]
+    _ records: [Record], kinds: [String], quantities: [Quantity], summaries: [QuantitySummary],
+    isExactlyDrawn: Bool
   ) -> String {
     let proposed = total(records.map(\.proposed))
     let accepted = total(records.map(\.accepted))
@@ -150,8 +151,10 @@ struct ChainResults {
     if !haveMet {
       lines.append(
         "  R-hat above \(QuantitySummary.highestRHat): the chains have not met; run longer "
-          + "(--warmup, --thin) or, where the texts fall into parts\n  that few edits join, draw by "
-          + "'gensample exact'")
+          + "(--warmup, --thin)"
+          + (isExactlyDrawn
+            ? " or, where the texts fall into parts\n  that few edits join, draw by 'gensample exact'"
+            : ""))
     }
     return lines.joined(separator: "\n")
   }

@@ -38,7 +38,7 @@ struct MaskedChains {
       throw CommandFailure.usage(
         "--masked visits places at random; --scan systematic is for --pseudo")
     }
-    let backward = try loadFastModel(name)
+    let backward = try loadFastModel(name, isReversed: true)
     guard !forward.readsBackward else {
       throw CommandFailure(
         .data, "--model is one of reversed texts; it belongs to --masked, and a model of texts here"
@@ -123,7 +123,7 @@ extension NGramModel {
   fileprivate var saysHowItReads: Bool { description.contains { $0.key == "tokens" } }
 
   /// Whether it was estimated from reversed texts.
-  fileprivate var readsBackward: Bool {
+  var readsBackward: Bool {
     description.contains { $0.key == "direction" && $0.value == NGramTrainer.backward }
   }
 }
