@@ -20,14 +20,15 @@ enum ParticlesBenchmark {
       var choices = RandomChoices(seed: 1)
       let letters = Array("abcdefghijklmnopqrstuvwxyz      0123456789".utf8)
       var spellings: Set<[UInt8]> = []
-      while spellings.count < count - 2 {
-        spellings.insert(
-          (0..<1 + choices.index(below: 6)).map { _ in letters[choices.index(below: letters.count)]
-          })
+      var listed: [[UInt8]] = []
+      while listed.count < count - 2 {
+        let spelling = (0..<1 + choices.index(below: 6)).map { _ in
+          letters[choices.index(below: letters.count)]
+        }
+        if spellings.insert(spelling).inserted { listed.append(spelling) }
       }
-      let sorted = spellings.sorted { $0.lexicographicallyPrecedes($1) }
       vocabulary = Vocabulary(
-        spellings: [Array("^".utf8), Array("$".utf8)] + sorted, spacing: .none, start: Token(0),
+        spellings: [Array("^".utf8), Array("$".utf8)] + listed, spacing: .none, start: Token(0),
         end: Token(1), unknown: nil)
       var weights = (0..<count).map { 1 / Double($0 + 2) }
       weights[0] = 0
@@ -54,7 +55,7 @@ enum ParticlesBenchmark {
 
   static func run(_ setting: Setting) throws {
     say("token-particles a second, \(particles) particles, match /([a-z]+ )*[a-z]+/, one thread\n")
-    say("vocabulary   by rejection   by vectors")
+    say("vocabulary   by rejection   by vectors   genlm-control, AWRS")
     for size in [256, 5_000, 50_257] {
       let model = ToyModel(size)
       let statements = try ConstraintFile.parse("match /([a-z]+ )*[a-z]+/", path: "benchmark")
@@ -67,8 +68,66 @@ enum ParticlesBenchmark {
       let slow = rate(GuidedTokens(target, lookAhead))
       say(
         String(size).padding(toLength: 13, withPad: " ", startingAt: 0)
-          + short(fast).padding(toLength: 15, withPad: " ", startingAt: 0) + short(slow))
+          + short(fast).padding(toLength: 15, withPad: " ", startingAt: 0)
+          + short(slow).padding(toLength: 13, withPad: " ", startingAt: 0)
+          + (try setting.peers.map { short(try peer($0, model)) } ?? ""))
     }
+  }
+
+  /// The same in genlm-control, by its adaptive weighted rejection, whose published figures are
+  /// 5.6 k, 2-3 k and .4-.5 k.
+  private static func peer(_ peers: String, _ model: ToyModel) throws -> Double {
+    struct Toy: Encodable {
+      var tokens: [[UInt8]]
+      var logs: [Double]
+      var end: Double
+    }
+    let tokens = (2..<model.vocabulary.count).map(Token.init)
+    let file = FileManager.default.temporaryDirectory.path + "/gensample-particles.json"
+    defer { try? FileManager.default.removeItem(atPath: file) }
+    try JSONEncoder().encode(
+      Toy(
+        tokens: tokens.map { Array(model.vocabulary.bytes(of: $0)) },
+        logs: tokens.map { model.logs[$0.index] }, end: model.logs[model.vocabulary.end.index])
+    ).write(to: URL(fileURLWithPath: file))
+    let script = """
+      import asyncio, json, sys, time
+      import numpy as np
+      from genlm.control import AWRS, BoolFSA, SMC
+      from genlm.control.potential.base import Potential
+      toy = json.load(open(sys.argv[1]))
+      tokens, logs = [bytes(t) for t in toy["tokens"]], np.array(toy["logs"] + [toy["end"]])
+      class Toy(Potential):
+          def __init__(self):
+              super().__init__(tokens)
+              self.row = self.make_lazy_weights(logs)
+              self.places = {t: i for i, t in enumerate(tokens)}
+          async def prefix(self, context): return float(sum(logs[self.places[t]] for t in context))
+          async def complete(self, context): return await self.prefix(context) + float(logs[-1])
+          async def logw_next(self, context): return self.row
+      async def main():
+          model = Toy()
+          form = BoolFSA.from_regex(r"([a-z]+ )*[a-z]+").coerce(model, f=b"".join)
+          filter = SMC(AWRS(model, form))
+          async def run():
+              done = await filter(n_particles=\(particles), ess_threshold=0.5, max_tokens=\(mostTokens))
+              return sum(len(context) for context in done.contexts)
+          await run()
+          count, began = 0, time.perf_counter()
+          while time.perf_counter() - began < 4: count += await run()
+          print(count / (time.perf_counter() - began))
+      asyncio.run(main())
+      """
+    let process = Process()
+    let output = Pipe()
+    process.executableURL = URL(fileURLWithPath: peers + "/bin/python")
+    process.arguments = ["-c", script, file]
+    process.standardOutput = output
+    try process.run()
+    let printed = output.fileHandleForReading.readDataToEndOfFile()
+    process.waitUntilExit()
+    let text = String(decoding: printed, as: UTF8.self).split(separator: "\n").last
+    return text.flatMap { Double($0) } ?? .nan
   }
 
   private static func rate(_ tokens: some TokenProposal) -> Double {

@@ -12,8 +12,14 @@ public struct LookAhead: Sendable {
   public let automaton: TokenAutomaton
   /// For each state: the log of the mass expected of all that may follow.
   public let logExpectations: [Double]
+  /// The same of what may follow but the end.
+  @usableFromInline let logRests: [Double]
   /// The most tokens that a text may have.
   public let mostTokens: Int
+  /// For each state: the most that any class adds where the length does not bind.
+  @usableFromInline let mostGains: [Double]
+  /// Behind fewer tokens than this, the length does not bind.
+  @usableFromInline let freeCount: Int
 
   /// Which texts can be completed, and nothing more.
   ///
@@ -49,22 +55,21 @@ public struct LookAhead: Sendable {
     // The tokens' order of magnitude stands in where an end is never seen without context.
     let end = logEnd > -.infinity ? logEnd : -LogSpace.log(Double(vocabulary.count))
     var values = automaton.finalWeights.map { $0 + end }
+    var rests = [Double](repeating: -.infinity, count: values.count)
     let order = automaton.statesChildrenFirst
     var terms: [Double] = []
     for _ in 0..<Self.sweeps {
       var change = 0.0
       for state in order {
         terms.removeAll(keepingCapacity: true)
-        if automaton.finalWeights[Int(state)] > -.infinity {
-          terms.append(automaton.finalWeights[Int(state)] + end)
-        }
         let row = Int(state) * automaton.classCount
         for c in 0..<automaton.classCount
         where automaton.transitions[row + c] != TokenAutomaton.dead {
           let soft = automaton.weights.isEmpty ? 0 : automaton.weights[row + c]
           terms.append(soft + logSums[c] + values[Int(automaton.transitions[row + c])])
         }
-        let value = LogSpace.sum(terms)
+        rests[Int(state)] = LogSpace.sum(terms)
+        let value = LogSpace.sum(rests[Int(state)], automaton.finalWeights[Int(state)] + end)
         if value != values[Int(state)] { change = max(change, abs(value - values[Int(state)])) }
         values[Int(state)] = value
       }
@@ -73,8 +78,8 @@ public struct LookAhead: Sendable {
     }
     // Where words that no text without context holds are needed, liveness alone is known.
     self.init(
-      automaton, mostTokens: mostTokens,
-      logExpectations: values.map { $0.isFinite ? $0 : 0 })
+      automaton, mostTokens: mostTokens, logExpectations: values.map { $0.isFinite ? $0 : 0 },
+      logRests: rests.map { $0.isFinite ? $0 : 0 })
   }
 
   /// Sums over cycles need not converge; an estimate is as good as its last sweep.
@@ -95,17 +100,39 @@ public struct LookAhead: Sendable {
       sums[state].isFinite
         ? sums[state] - LogSpace.log(Double(counts[state])) : logExpectations[state]
     }
-    return LookAhead(automaton, mostTokens: mostTokens, logExpectations: refined)
+    let rests = zip(logRests, zip(refined, logExpectations)).map { $0 + $1.0 - $1.1 }
+    return LookAhead(
+      automaton, mostTokens: mostTokens, logExpectations: refined, logRests: rests)
   }
 
   /// Given estimates, one a state, finite.
   public init(_ automaton: TokenAutomaton, mostTokens: Int, logExpectations: [Double]) {
+    self.init(
+      automaton, mostTokens: mostTokens, logExpectations: logExpectations,
+      logRests: logExpectations)
+  }
+
+  private init(
+    _ automaton: TokenAutomaton, mostTokens: Int, logExpectations: [Double], logRests: [Double]
+  ) {
     precondition(logExpectations.count == automaton.stateCount, "one estimate a state")
     precondition(logExpectations.allSatisfy(\.isFinite), "estimates are finite")
     precondition(mostTokens >= 0, "a text has no negative length")
     self.automaton = automaton
     self.mostTokens = mostTokens
     self.logExpectations = logExpectations
+    self.logRests = logRests
+    let farthest = automaton.distances.filter { $0 != .max }.max() ?? 0
+    freeCount = mostTokens - Int(farthest)
+    var gains = [Double](repeating: -.infinity, count: automaton.stateCount)
+    for i in automaton.transitions.indices where automaton.transitions[i] != TokenAutomaton.dead {
+      let next = Int(automaton.transitions[i])
+      guard automaton.distances[next] != .max else { continue }
+      let soft = automaton.weights.isEmpty ? 0 : automaton.weights[i]
+      let state = i / automaton.classCount
+      gains[state] = max(gains[state], soft + logExpectations[next])
+    }
+    mostGains = gains
   }
 
   /// Whether some allowed text has at most the most tokens.
@@ -120,16 +147,29 @@ public struct LookAhead: Sendable {
   ///   - state: the state before the token.
   ///   - count: how many tokens there are before it.
   /// - Returns: nats, by class.
+  @inlinable
   package func gains(_ state: TokenAutomaton.State, count: Int) -> [Double] {
-    let row = Int(state) * automaton.classCount
-    return (0..<automaton.classCount).map { c in
-      let next = automaton.transitions[row + c]
-      guard next != TokenAutomaton.dead,
-        Int(automaton.distances[Int(next)]) <= mostTokens - count - 1
-      else { return -.infinity }
-      return (automaton.weights.isEmpty ? 0 : automaton.weights[row + c])
-        + logExpectations[Int(next)]
-    }
+    (0..<UInt32(automaton.classCount)).map { gain(state, $0, count: count) }
+  }
+
+  /// What a token of one class adds.
+  @inlinable
+  package func gain(_ state: TokenAutomaton.State, _ c: UInt32, count: Int) -> Double {
+    let place = Int(state) * automaton.classCount + Int(c)
+    let next = automaton.transitions[place]
+    guard next != TokenAutomaton.dead,
+      Int(automaton.distances[Int(next)]) <= mostTokens - count - 1
+    else { return -.infinity }
+    return (automaton.weights.isEmpty ? 0 : automaton.weights[place]) + logExpectations[Int(next)]
+  }
+
+  /// The most that a token of any class adds.
+  @inlinable
+  package func mostGain(_ state: TokenAutomaton.State, count: Int) -> Double {
+    if count < freeCount { return mostGains[Int(state)] }
+    var most = -Double.infinity
+    for c in 0..<UInt32(automaton.classCount) { most = max(most, gain(state, c, count: count)) }
+    return most
   }
 
   /// Whether a text can still be completed after a token.

@@ -58,6 +58,12 @@ public struct ParticleFilter<Tokens: TokenProposal>: Sendable {
     public var logWeight: Double
     /// Whether the text is complete.
     public var isFinished = false
+
+    @inlinable
+    init(prefix: Prefix<Tokens.Model>, logWeight: Double) {
+      self.prefix = prefix
+      self.logWeight = logWeight
+    }
   }
 
   /// What a run came to.
@@ -77,6 +83,9 @@ public struct ParticleFilter<Tokens: TokenProposal>: Sendable {
     /// Whether it was stopped before all texts were complete; these are then left out.
     public var isStopped = false
 
+    @usableFromInline
+    init(texts: WeightedTexts) { self.texts = texts }
+
     /// From how many of the first particles the final ones descend.
     public var ancestorCount: Int { Set(ancestors).count }
   }
@@ -88,6 +97,7 @@ public struct ParticleFilter<Tokens: TokenProposal>: Sendable {
   ///   - choices: what draws.
   /// - Returns: the texts and what is known of the run.
   /// - Complexity: count x length draws of a token.
+  @inlinable
   public func run(count: Int, using choices: inout some ChoiceSource) -> Result {
     run(count: count, choices: &choices) { particles, choices in
       var made = 0
@@ -104,6 +114,7 @@ public struct ParticleFilter<Tokens: TokenProposal>: Sendable {
   ///   - threads: how many work at once.
   ///   - monitor: counts tokens and asks to stop.
   /// - Returns: the texts and what is known of the run.
+  @inlinable
   public func run(
     count: Int, random: Philox, threads: Int, monitor: RunMonitor = RunMonitor()
   ) -> Result {
@@ -113,6 +124,15 @@ public struct ParticleFilter<Tokens: TokenProposal>: Sendable {
     let size = max(1, count / (threads * 4))
     return run(count: count, choices: &choices) { particles, _ in
       if monitor.isStopping { return nil }
+      if threads == 1 {
+        var made = 0
+        for i in particles.indices {
+          if monitor.isStopping { return nil }
+          made += extend(&particles[i], using: &places[i])
+        }
+        monitor.add(particles.count { !$0.isFinished })
+        return made
+      }
       let starts = Array(stride(from: 0, to: count, by: size))
       let before = (particles, places)
       // Nothing in it throws.
@@ -137,7 +157,8 @@ public struct ParticleFilter<Tokens: TokenProposal>: Sendable {
     }
   }
 
-  private func run<Choices: ChoiceSource>(
+  @inlinable
+  func run<Choices: ChoiceSource>(
     count: Int, choices: inout Choices,
     extendAll: (inout [Particle], inout Choices) -> Int?
   ) -> Result {
@@ -178,7 +199,8 @@ public struct ParticleFilter<Tokens: TokenProposal>: Sendable {
   }
 
   /// One more token; how many steps of rejuvenation changed the text before it.
-  private func extend(
+  @inlinable
+  func extend(
     _ particle: inout Particle, using choices: inout some ChoiceSource
   ) -> Int {
     guard !particle.isFinished else { return 0 }
@@ -201,12 +223,14 @@ public struct ParticleFilter<Tokens: TokenProposal>: Sendable {
     return made
   }
 
-  private func note(_ logWeights: [Double], _ result: inout Result) {
+  @usableFromInline
+  func note(_ logWeights: [Double], _ result: inout Result) {
     guard let shape = ParetoSmoothedWeights(logWeights).shape.value else { return }
     result.largestShape = max(shape, result.largestShape ?? shape)
   }
 
-  private func resample(
+  @inlinable
+  func resample(
     _ particles: inout [Particle], _ result: inout Result, using choices: inout some ChoiceSource
   ) {
     let logs = particles.map(\.logWeight)

@@ -57,6 +57,7 @@ public struct VectorTokens<Model: LanguageModel>: TokenSource {
 
 extension LanguageModel {
   /// Natural log-probabilities of all tokens, in an array of their own.
+  @inlinable
   func logProbabilities(in context: Context) -> [Double] {
     var logs = [Double](repeating: 0, count: vocabulary.count)
     var span = logs.mutableSpan

@@ -252,6 +252,26 @@ let boundedSpaces: [Space] = [.lengths, .containsB, .soft, .fixedLength]
     }
   }
 
+  /// An end that is decided first weighs more than its value, by how seldom it is decided on.
+  @Test func endThatWeighsItsValueIsSeen() throws {
+    let space = Space.lengths
+    let end = Toy.toy.vocabulary.end
+    let tokens = RejectedTokens(
+      space.space.target, space.lookAhead, source: VectorTokens(Toy.toy), attempts: 1)
+    let both = try #require(
+      prefixes(space).first { prefix in
+        let expected = values(space, space.lookAhead, prefix)
+        return expected[end] != nil && expected.count > 1
+      })
+    let expected = values(space, space.lookAhead, both)
+    let defect = weightDefect(expected) { choices in
+      tokens.draw(after: both, using: &choices).map { token, logWeight in
+        (token, token == end ? LogSpace.log(expected[end] ?? 0) : logWeight)
+      }
+    }
+    #expect(defect > 1e-3)
+  }
+
   /// One over the number of draws up to the first acceptance, a biased estimate of its chance.
   @Test func weightOfTheFirstAcceptanceIsSeen() {
     let space = Space.lengths

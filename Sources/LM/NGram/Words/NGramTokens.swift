@@ -25,6 +25,7 @@ public struct NGramTokens: TokenSource {
   /// Whether it is the end, the unknown word or a drawable one, then which.
   ///
   /// - Complexity: O(order).
+  @inlinable
   public func draw(
     in context: NGramContext, using choices: inout some ChoiceSource
   ) -> DrawnToken {
