@@ -3,6 +3,7 @@
 internal import CKernels
 
 /// Passes over all numbers of a vocabulary, on the widest vectors that the machine has.
+@usableFromInline
 package enum DenseNumbers {
   /// How many numbers share one of the maxima of ``scan(_:into:)``.
   package static let blockCount = Int(GENSAMPLE_BLOCK)
@@ -80,6 +81,7 @@ package enum DenseNumbers {
   /// Writes exp(x - high) for each of the first numbers, none above high, and returns the sum.
   ///
   /// **Accuracy.** 2 ulps; below exp(-700) it is 0.
+  @usableFromInline
   package static func exponentials(
     of numbers: [Double], first count: Int, minus high: Double, into weights: inout [Double]
   ) -> Double {
