@@ -46,6 +46,7 @@ enum Gensample {
     signal(SIGPIPE, SIG_IGN)
     // And so is a limit on the size of files.
     signal(SIGXFSZ, SIG_IGN)
+    Interruption.begin()
     do {
       try run(Array(CommandLine.arguments.dropFirst()))
     } catch let nothing as NothingToDo {
@@ -58,6 +59,7 @@ enum Gensample {
 
   /// Says an error on standard error.
   static func tell(_ error: any Error) {
+    Progress.leaveLine()
     // A transform's name is its option without the hyphens.
     let isTransform = (error as? DecodingError)?.transform != nil
     report(

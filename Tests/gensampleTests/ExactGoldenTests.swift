@@ -213,7 +213,7 @@ import Testing
       Self.exact("--each", path, "--match", ".{1,30}", "--samples", "2", "--format", "jsonl"))
     #expect(outcome.code == 65)
     let objects = try outcome.objects()
-    #expect(objects.compactMap { $0["target"] as? Int } == [1, 1, 2, 2, 3])
+    #expect(objects.compactMap { $0["target"] as? Int } == [1, 1, 1, 2, 2, 2, 3])
     #expect(objects.last?["failed_targets"] as? Int == 1)
   }
 
@@ -233,8 +233,13 @@ import Testing
       ),
       (
         ["--match", ".{1,9}", "--memory", "1K"], 65,
-        "the messages need 6016 bytes, allowed are 1024; shorten the texts or say fewer things of "
-          + "them; or allow more with --memory"
+        "--memory 1K is too little: 6016 bytes are needed; give --memory 6016, shorten the texts or "
+          + "say fewer things of them"
+      ),
+      (
+        ["--match", ".{1,9}", "--memory", "11K", "--best", "2"], 65,
+        "--memory 11K is too little: 2 sums of 6016 bytes are needed; give --memory 12K, shorten the "
+          + "texts or say fewer things of them"
       ),
     ] as [([String], Int32, String)])
   func badInputIsNamed(options: [String], code: Int32, message: String) throws {
@@ -242,6 +247,27 @@ import Testing
     #expect(outcome.code == code)
     #expect(outcome.output == "")
     #expect(outcome.errors == "gensample: \(message)\n")
+  }
+
+  /// What a refusal asks for is enough.
+  @Test(arguments: [["--memory", "6016"], ["--memory", "12K", "--best", "2"]])
+  func memoryThatWasAskedForIsEnough(options: [String]) throws {
+    let outcome = try Program.run(
+      ["exact", "--model", SmallModel.path, "--quiet", "--match", ".{1,9}"] + options)
+    #expect(outcome.code == 0, "\(outcome.errors)")
+  }
+
+  /// Results are numbers beside the truth and no more; what else there is to say goes elsewhere.
+  @Test func notesOfAComparisonAreNoResults() throws {
+    let outcome = try Program.run([
+      "exact", "--model", SmallModel.path, "--include", "sea", "--compare", "importance",
+      "--samples", "0",
+    ])
+    #expect(outcome.lines.allSatisfy { $0.contains(": truth ") && !$0.contains("-0.0 ") })
+    #expect(outcome.errors.contains("  importance: texts of more than 256 tokens are left out"))
+    // Long texts are rare: of their last places nothing is known.
+    #expect(
+      outcome.errors.contains("places left out, whose likeliest token fewer than 5 of the draws"))
   }
 
   @Test(arguments: [(SIGINT, 130), (SIGTERM, 143)] as [(Int32, Int32)])

@@ -173,15 +173,19 @@ import Testing
         """)
     guard format == "jsonl" else {
       #expect(outcome.lines.count == 4)
-      #expect(outcome.lines[..<2].allSatisfy { $0.contains("sea") })
-      #expect(outcome.lines[2...].allSatisfy { $0.contains("storm") && $0.contains("wind") })
+      #expect(outcome.lines[..<2].allSatisfy { $0.hasPrefix("1\t") && $0.contains("sea") })
+      #expect(
+        outcome.lines[2...].allSatisfy {
+          $0.hasPrefix("4\t") && $0.contains("storm") && $0.contains("wind")
+        })
       return
     }
     let objects = try outcome.objects()
-    #expect(objects.compactMap { $0["target"] as? Int } == [1, 1, 3, 4, 4])
+    #expect(objects.compactMap { $0["target"] as? Int } == [1, 1, 1, 3, 4, 4, 4])
     #expect(
-      objects.compactMap { $0["type"] as? String }
-        == ["sample", "sample", "error", "sample", "sample", "summary"])
+      objects.compactMap { $0["type"] as? String } == [
+        "sample", "sample", "summary", "error", "sample", "sample", "summary", "summary",
+      ])
     #expect(objects.last?["targets"] as? Int == 3)
     #expect(objects.last?["failed_targets"] as? Int == 1)
   }

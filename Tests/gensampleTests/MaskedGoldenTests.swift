@@ -3,6 +3,8 @@
 import Foundation
 import Testing
 
+@testable import gensample
+
 /// Masked models made of a model of texts and one of reversed texts, as users run them.
 @Suite struct MaskedGoldenTests {
   /// Both models of a small text, and a folder for more.
@@ -122,5 +124,33 @@ import Testing
       with: Data(contentsOf: URL(fileURLWithPath: run + "/run.json")))
     let object = try #require(description as? [String: Any])
     #expect((object["model_checksum"] as? String)?.split(separator: "+").count == 2)
+    // Where a file has changed, it is the one that is named.
+    try FileManager.default.removeItem(atPath: run + "/checkpoint")
+    try FileManager.default.removeItem(atPath: run + "/samples.jsonl")
+    try models.folder.write(
+      "other", "the cat sat on the mat\na dog saw the cat\nthe dog sat on the mat\n")
+    let retrained = try Program.run([
+      "train", models.folder.path("other"), "-o", models.backward, "--quiet", "--reversed",
+    ])
+    #expect(retrained.code == 0)
+    let resumed = try Program.run(["gibbs", "--run", run, "--resume"])
+    #expect(resumed.code == 65)
+    #expect(
+      resumed.errors.hasPrefix(
+        "gensample: '\(models.backward)' is another model than that of the run in '\(run)'"))
+    #expect(
+      resumed.errors.hasSuffix("; put the file of --masked back that it was begun with\n"),
+      "\(resumed.errors)")
+  }
+
+  /// Steps that take a millisecond are fewer where nothing is said of their number.
+  @Test func slowStepsAreFewerByDefault() throws {
+    let models = try Models()
+    let run = models.folder.path("run")
+    let outcome = try Program.run(
+      models.gibbs("--length", "3", "--samples", "1", "--chains", "1", "--run", run))
+    #expect(outcome.code == 0, "\(outcome.errors)")
+    let description = try RunDescription(folder: run)
+    #expect(description.warmup == 2000 && description.thin == 2000)
   }
 }

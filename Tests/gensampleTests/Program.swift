@@ -48,8 +48,8 @@ enum Program {
   /// Runs the program to its end, in a folder, with a text as its standard input.
   ///
   /// `shell` is a line of `sh` in which `"$@"` is the program and its arguments; `interrupt` is a
-  /// signal for it once it listens and has printed what the condition asks for; after `limit`
-  /// seconds it is killed.
+  /// signal for it once it listens and has printed, on either stream, what the condition asks for;
+  /// after `limit` seconds it is killed.
   static func run(
     _ arguments: [String], input: String? = nil, in folder: String? = nil, shell: String? = nil,
     interrupt: (signal: Int32, when: @Sendable (String) -> Bool)? = nil, limit: TimeInterval = 60
@@ -78,7 +78,7 @@ enum Program {
     var sendAt: Date?
     while process.isRunning {
       if let interrupt, sendAt == nil, isWatching(process.processIdentifier),
-        interrupt.when(try scratch.read("stdout"))
+        interrupt.when(try scratch.read("stdout") + scratch.read("stderr"))
       {
         sendAt = Date(timeIntervalSinceNow: 0.2)
       }

@@ -105,6 +105,7 @@ where Kernel.Scorer == BridgedScorer<SentenceScorer<Base.Model>, SentenceScorer<
   public let stages: Int
   /// How many steps are taken on each.
   public let steps: Int
+  @usableFromInline let isCancelled: @Sendable () -> Bool
 
   /// Texts led from one target to another.
   ///
@@ -115,9 +116,10 @@ where Kernel.Scorer == BridgedScorer<SentenceScorer<Base.Model>, SentenceScorer<
   ///   - stages: how many bridges there are, positive, at equal distances; one is importance
   ///     sampling.
   ///   - steps: how many steps are taken on each.
+  ///   - isCancelled: asked now and then on the way; a text that is given up is no draw.
   public init(
     from base: Base, to target: SentenceTarget<Base.Model>, kernel: Kernel, stages: Int,
-    steps: Int = 1
+    steps: Int = 1, isCancelled: @escaping @Sendable () -> Bool = { false }
   ) {
     precondition(stages > 0 && steps >= 0, "a bridge has stages, and steps are not negative")
     self.base = base
@@ -125,9 +127,10 @@ where Kernel.Scorer == BridgedScorer<SentenceScorer<Base.Model>, SentenceScorer<
     self.kernel = kernel
     self.stages = stages
     self.steps = steps
+    self.isCancelled = isCancelled
   }
 
-  /// A text; `nil` where none came of it.
+  /// A text; `nil` where none came of it, or it was given up.
   @inlinable
   public func draw(using choices: inout some ChoiceSource) -> WeightedText? {
     guard let drawn = base.draw(using: &choices) else { return nil }
@@ -139,6 +142,7 @@ where Kernel.Scorer == BridgedScorer<SentenceScorer<Base.Model>, SentenceScorer<
       guard logWeight > -.infinity else { return nil }
       scorer.power = Double(stage) / Double(stages)
       for _ in 0..<steps { _ = kernel.step(&scorer, using: &choices) }
+      if stage % 256 == 0, isCancelled() { return nil }
     }
     return WeightedText(scorer.state, logWeight: logWeight)
   }
@@ -154,11 +158,11 @@ where Kernel.Scorer == BridgedScorer<SentenceScorer<Base.Model>, SentenceScorer<
   /// - Parameters:
   ///   - text: a draw from the target, by exact inference or a chain that has converged.
   ///   - choices: what draws.
-  /// - Returns: nats.
+  /// - Returns: nats; `nil` where it was given up.
   @inlinable
   public func logWeightBack(
     from text: TokenSequence, using choices: inout some ChoiceSource
-  ) -> Double {
+  ) -> Double? {
     var scorer = BridgedScorer(
       base.target.makeScorer(at: text), target.makeScorer(at: text), power: 1)
     var logWeight = 0.0
@@ -166,6 +170,7 @@ where Kernel.Scorer == BridgedScorer<SentenceScorer<Base.Model>, SentenceScorer<
       scorer.power = Double(stage) / Double(stages)
       for _ in 0..<steps { _ = kernel.step(&scorer, using: &choices) }
       logWeight -= scorer.logRatio / Double(stages)
+      if stage % 256 == 0, isCancelled() { return nil }
     }
     return logWeight
   }

@@ -41,7 +41,9 @@ public struct WeightedTexts: Sendable {
   /// The standard error of ``logEvidence``: the weights' relative standard deviation over the root
   /// of their number.
   public var logEvidenceError: Estimate {
-    guard count > 1 else { return .undefined("one draw has no spread") }
+    guard count > 1 else {
+      return .undefined(count == 0 ? "nothing was drawn" : "one draw has no spread")
+    }
     guard !draws.isEmpty else { return .undefined("all weights are zero") }
     let weights = relativeWeights
     let mean = weights.reduce(0, +) / Double(count)

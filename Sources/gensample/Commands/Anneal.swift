@@ -56,15 +56,15 @@ enum Anneal: Command {
     let monitor = run.monitor
     try run.each(
       unit: "steps", total: restarts * steps * run.targetCount,
-      head: { summary, _ in
-        summary.add("steps", .integer(monitor.steps))
+      head: { summary, effort in
+        summary.add("steps", .integer(effort.count))
         summary.add("schedule", .string(schedule.rawValue))
         summary.add("draws", .boolean(false))
       },
-      lines: { seconds in
+      lines: { effort in
         [
-          "\n\(restarts) restart\(restarts == 1 ? "" : "s"), \(monitor.steps) steps in "
-            + String(format: "%.2f s", seconds) + ", seed \(run.seed)",
+          "\(counted(restarts, "restart")), \(counted(effort.count, "step")) in "
+            + String(format: "%.2f s", effort.seconds) + ", seed \(effort.seed)",
           "  these are the likeliest texts that were found, no draws from rho",
         ]
       }
@@ -97,25 +97,35 @@ enum Anneal: Command {
         },
         summarise: { summary in
           summary.add("restarts", .integer(restarts))
-          summary.add("best", .number(found.map(\.logProbability).max() ?? 0))
+          summary.add("best", found.map(\.logProbability).max().map { .number($0) } ?? .null)
           summary.add("best_of_restarts", .numbers(found.map(\.logProbability)))
           summary.add("last_powers", .numbers(found.map(\.inverseTemperature)))
         },
-        lines: [
-          String(
-            format: "  log_probability: best %.2f, worst restart %.2f; last power %.3g",
-            found.map(\.logProbability).max() ?? 0, found.map(\.logProbability).min() ?? 0,
-            found.map(\.inverseTemperature).min() ?? 0)
-        ],
+        lines: Self.lines(found),
         // Restarts that end at one text are no news unless more texts were asked for.
         shortfall: monitor.isStopping
           ? nil
           : best.flatMap {
             Shortfall(
               of: shown.count, asked: $0,
-              "\(found.count) restart\(found.count == 1 ? "" : "s") ended at no more different texts; "
+              "\(counted(found.count, "restart")) ended at no more different texts; "
                 + "take more --restarts")
-          })
+          },
+        missing: found.count < restarts
+          ? [("other restarts", "\(stoppedReason) before \(restarts - found.count) of them began")]
+          : [])
     }
+  }
+  /// What people are told of the restarts that have begun.
+  private static func lines(_ found: [Annealing<NGramModel>.Result]) -> [String] {
+    let logs = found.map(\.logProbability)
+    guard let best = logs.max(), let worst = logs.min(),
+      let power = found.map(\.inverseTemperature).min()
+    else { return [] }
+    return [
+      String(
+        format: "  log_probability: best %.2f, worst restart %.2f; last power %.3g", best, worst,
+        power)
+    ]
   }
 }

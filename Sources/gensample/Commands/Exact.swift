@@ -58,7 +58,6 @@ enum Exact: Command {
     }
     let marginals = try arguments.integer("marginals", in: 1...1_000_000)
     let compared = try arguments.choice("compare", as: ComparedSampler.self)
-    let memory = try arguments.bytes("memory") ?? 4 << 30
     let tolerance =
       try arguments.number("tolerance", in: 1e-14...0.5, expected: "a share from 1e-14 to 0.5")
       ?? 1e-12
@@ -68,48 +67,57 @@ enum Exact: Command {
       seed: try arguments.seed("seed") ?? UInt64.random(in: 0...UInt64.max), threads: threads,
       refusingDivergence: false)
     let statements = try ExactStatement.all(arguments, run)
-    let share = best == nil && statements.isEmpty ? memory : memory / 2
-    var drawn = 0
-    var drawing = 0.0
+    let memory = try ExactMemory(
+      arguments, otherwise: 4 << 30, parts: best == nil && statements.isEmpty ? 1 : 2)
     try run.each(
       unit: "parts",
       total: (ExactRun.parts + (best ?? samples) + (compared?.work ?? 0))
         * run.targetCount,
-      head: { summary, _ in
-        summary.add("samples", .integer(drawn))
+      head: { summary, effort in
+        let drawn = effort.drawn
+        summary.add("samples", .integer(drawn.count))
         summary.add(
-          "samples_per_second", drawing > 0 ? .number(Double(drawn) / drawing) : .null)
+          "samples_per_second",
+          drawn.seconds > 0 ? .number(Double(drawn.count) / drawn.seconds) : .null)
         summary.add("draws", .boolean(best == nil && !isUnique))
       },
-      lines: { seconds in
+      lines: { effort in
         [
-          "\n\(drawn) \(best == nil ? "exact draw" : "text")\(drawn == 1 ? "" : "s") in "
-            + String(format: "%.2f s, all in %.2f s", drawing, seconds)
-            + ", seed \(run.seed)"
+          counted(effort.drawn.count, best == nil ? "exact draw" : "text") + " in "
+            + String(format: "%.2f s, all in %.2f s", effort.drawn.seconds, effort.seconds)
+            + ", seed \(effort.seed)"
         ] + (isUnique ? ["  each text is shown once: these are no draws from rho"] : [])
           + (best == nil ? [] : ["  these are the most probable texts of all, no draws from rho"])
       }
     ) { target, line, seed in
+      var outcome = SamplerOutcome()
       guard
-        let exact = try ExactRun(target, line: line, run: run, memory: share, tolerance: tolerance)
+        let exact = try ExactRun(target, line: line, run: run, memory: memory, tolerance: tolerance)
       else {
-        return SamplerOutcome()
+        outcome.missing = [("log_evidence", stoppedReason + " before the sums were complete")]
+        return outcome
       }
       let began = ContinuousClock.now
-      drawn +=
+      let drawn =
         try best.map { try exact.writeBest($0) }
         ?? exact.draw(samples, seed: seed, isUnique: isUnique)
-      drawing += began.duration(to: .now) / .seconds(1)
+      outcome.drawn = (drawn, began.duration(to: .now) / .seconds(1))
+      outcome.shortfall =
+        run.monitor.isStopping
+        ? Shortfall(of: drawn, asked: best ?? samples, stoppedReason)
+        : best.flatMap { Shortfall(of: drawn, asked: $0, "no more texts are allowed") }
       let law = try marginals.flatMap { try exact.writeMarginals($0) }
+      if marginals != nil, law == nil { outcome.missing.append(("marginals", stoppedReason)) }
       var probabilities: [(name: String, probability: Double)] = []
       for statement in statements {
         guard let probability = try exact.probability(of: statement) else { break }
         probabilities.append((statement.text, probability))
-      }
-      if run.format == .text {
-        for (name, probability) in probabilities {
-          try run.stream.writeLine("probability of \(name): \(probability)")
+        if run.format == .text {
+          try run.write("probability of \(statement.text): \(probability)", of: line)
         }
+      }
+      outcome.missing += statements.dropFirst(probabilities.count).map {
+        ("probability of \($0.text)", stoppedReason)
       }
       let comparison = try (run.monitor.isStopping ? nil : compared).flatMap { sampler in
         try (law ?? exact.marginals()).map { law in
@@ -119,32 +127,34 @@ enum Exact: Command {
             run: run)
         }
       }
+      if compared != nil, comparison == nil { outcome.missing.append(("compare", stoppedReason)) }
       if run.format == .text {
-        for text in comparison?.texts ?? [] { try run.stream.writeLine(text) }
+        for text in comparison?.texts ?? [] { try run.write(text, of: line) }
       }
-      return SamplerOutcome(
-        summarise: { summary in
-          summary.add("log_evidence", .number(exact.inference.logEvidence))
-          summary.add("log_evidence_error", .number(exact.logEvidenceError))
-          if let law {
-            summary.add("expected_length", .number(law.expectedLength))
-            summary.add("lengths", .numbers(law.lengths))
-          }
-          if !probabilities.isEmpty {
-            var object = JSONObject()
-            for (name, probability) in probabilities { object.add(name, .number(probability)) }
-            summary.add("probabilities", .object(object))
-          }
-          if let comparison { summary.add("compare", .object(comparison.object)) }
-        },
-        lines: [
+      outcome.summarise = { summary in
+        summary.add("log_evidence", .number(exact.inference.logEvidence))
+        summary.add("log_evidence_error", .number(exact.logEvidenceError))
+        if let law {
+          summary.add("expected_length", .number(law.expectedLength))
+          summary.add("lengths", .numbers(law.lengths))
+        }
+        if !probabilities.isEmpty {
+          var object = JSONObject()
+          for (name, probability) in probabilities { object.add(name, .number(probability)) }
+          summary.add("probabilities", .object(object))
+        }
+        if let comparison { summary.add("compare", .object(comparison.object)) }
+      }
+      outcome.lines =
+        [
           "  log evidence \(exact.inference.logEvidence)"
             + (exact.logEvidenceError > 0
               ? String(
                 format: ", too small by at most %.1e for the longest texts",
                 exact.logEvidenceError) : "")
-        ]
-          + (law.map { ["  expected length \($0.expectedLength) tokens"] } ?? []))
+        ] + (law.map { ["  expected length \($0.expectedLength) tokens"] } ?? [])
+        + (comparison?.notes ?? [])
+      return outcome
     }
   }
 }

@@ -18,17 +18,18 @@ enum GibbsCommand: Command {
 
     --masked MODEL takes a masked model instead, which knows both sides of a place: a word's
     probability there is in proportion to that by --model given the left, times that by MODEL, a model
-    of reversed texts, given the right, over that without context. Such conditionals belong to no
-    common distribution. So rho(x) is declared: the product over places of the probability of the word
-    there given all others (to the fluency; times constraints), among texts of one length, and words
-    drawn so are taken by Metropolis-Hastings. --pseudo takes each of them (pseudo-Gibbs): what that
-    settles at is no declared law and depends on the scan. A step takes about a millisecond.
+    of reversed texts, given the right, over u(word), the unigram probability by --model, which both
+    hold. Such conditionals belong to no common distribution. So rho(x) is declared: the product over
+    places of the probability of the word there given all others (to the fluency; times constraints),
+    among texts of one length, and words drawn so are taken by Metropolis-Hastings. --pseudo takes
+    each of them (pseudo-Gibbs): what that settles at is no declared law and depends on the scan. A
+    step takes about a millisecond, so that --warmup and --thin are
+    \(PlanOptions.slowDefaults.warmup) with --masked where they are not given.
 
         gensample gibbs --model tang --match '.{5}，.{5}。' --include 春
         gensample gibbs --include sea --length 8 --scan systematic --warmup 20000 --thin 20000
         gensample train poems.txt -o sdrawkcab.gsm --tokens characters --reversed
-        gensample gibbs --model poems.gsm --masked sdrawkcab.gsm --match '.{5}，.{5}。' \\
-          --warmup 2000 --thin 2000
+        gensample gibbs --model poems.gsm --masked sdrawkcab.gsm --match '.{5}，.{5}。'
     """
   static let options =
     ChainCommand.options + [
@@ -39,9 +40,11 @@ enum GibbsCommand: Command {
 
   static func run(_ arguments: Arguments) throws {
     var masked: MaskedChains?
-    let command = try ChainCommand(Self.self, arguments) { arguments, model in
+    let command = try ChainCommand(
+      Self.self, arguments, isSlow: { $0.has("masked") }
+    ) { arguments, model in
       masked = try MaskedChains(arguments, model)
-      return masked.map { [$0.checksum] } ?? []
+      return [masked?.backward].compactMap { $0 }
     }
     if let masked { return try masked.run(command) }
     let arguments = command.arguments

@@ -49,16 +49,16 @@ enum Importance: Command {
       threads: try PlanOptions.threads(arguments))
     let shared = LeftToRightModel(run.model)
     try run.each(
-      unit: "texts", total: particles * run.targetCount,
+      unit: "texts", total: (particles + (upper ?? 0)) * run.targetCount,
       head: { summary, _ in
         summary.add("particles", .integer(particles))
         if let stages { summary.add("anneal", .integer(stages)) }
         choice.summarise(&summary)
       },
-      lines: { seconds in
+      lines: { effort in
         [
-          "\n\(run.monitor.steps) texts in " + String(format: "%.2f s", seconds)
-            + ", seed \(run.seed)"
+          counted(effort.drawn.count, "text") + String(format: " in %.2f s", effort.seconds)
+            + ", seed \(effort.seed)"
         ]
       }
     ) { compiled, line, seed in
@@ -66,25 +66,38 @@ enum Importance: Command {
       let random = Philox(seed: seed)
       // Streams behind those of the texts.
       var choices = RandomChoices(random.stream(UInt64(particles)))
-      guard let stages else {
-        let drawn = try draw(particles, texts.guided, random, threads: run.threads, run.monitor)
-        return try choice.outcome(
+      func outcome(_ drawn: WeightedTexts) throws -> SamplerOutcome {
+        var outcome = try choice.outcome(
           drawn, texts, compiled, line: line, isStopped: run.monitor.isStopping, using: &choices)
+        outcome.drawn.count = drawn.count
+        if drawn.count < particles {
+          outcome.missing.append(
+            ("other texts", "\(stoppedReason) after \(drawn.count) of \(particles)"))
+        }
+        return outcome
+      }
+      guard let stages else {
+        return try outcome(
+          draw(particles, texts.guided, random, threads: run.threads, run.monitor))
       }
       let annealed = try texts.annealed(shared, arguments, stages: stages, run.monitor)
-      let drawn = try draw(particles, annealed, random, threads: run.threads, run.monitor)
-      var outcome = try choice.outcome(
-        drawn, texts, compiled, line: line, isStopped: run.monitor.isStopping, using: &choices)
-      guard let upper, !run.monitor.isStopping else { return outcome }
-      let memory = try arguments.bytes("memory") ?? 1 << 30
+      var outcome = try outcome(
+        draw(particles, annealed, random, threads: run.threads, run.monitor))
+      guard let upper else { return outcome }
+      guard !run.monitor.isStopping else {
+        outcome.missing.append(("upper_bound", stoppedReason))
+        return outcome
+      }
       let bound: UpperBound
       do {
         bound = try UpperBound(
-          annealed, length: 0...texts.lookAhead.mostTokens, count: upper, memory: memory,
+          annealed, length: 0...texts.lookAhead.mostTokens, count: upper,
+          memory: ExactMemory(arguments, otherwise: 1 << 30),
           random: random.stream(UInt64(particles) + 1), threads: run.threads, run.monitor)
       } catch {
         // What was drawn is printed where the bound alone was stopped.
         guard run.monitor.isStopping else { throw error }
+        outcome.missing.append(("upper_bound", stoppedReason))
         return outcome
       }
       let summarise = outcome.summarise
@@ -92,12 +105,13 @@ enum Importance: Command {
         summarise(&summary)
         bound.add(to: &summary)
       }
-      outcome.lines.append(bound.line)
+      outcome.lines += [bound.line].compactMap { $0 }
+      if let missing = bound.missing { outcome.missing.append(("upper_bound", missing)) }
       return outcome
     }
   }
 
-  /// Each text by a stream of its own; where it is stopped, the first ones.
+  /// Each text by a stream of its own; where it is stopped, some of them.
   static func draw(
     _ count: Int, _ texts: some TextProposal, _ random: Philox, threads: Int,
     _ monitor: RunMonitor
@@ -108,7 +122,10 @@ enum Importance: Command {
       for number in piece * size..<min(count, (piece + 1) * size) {
         if monitor.isStopping { return drawn }
         var choices = RandomChoices(random.stream(UInt64(number)))
-        drawn.append(texts.draw(using: &choices))
+        let text = texts.draw(using: &choices)
+        // What was given up on the way has no weight.
+        if monitor.isStopping { return drawn }
+        drawn.append(text)
         monitor.add(1)
       }
       return drawn

@@ -18,7 +18,8 @@ enum MH: Command {
     draws two neighbours together, suffix writes the end of the text anew from a random place, at
     any length, and informed weighs every word of the vocabulary at a place by how much likelier rho
     is with it, by the square root or Barker's function (--balancing). All keep rho; which help
-    depends on the target. informed takes some milliseconds a step: give it a shorter --warmup.
+    depends on the target. informed takes some milliseconds a step, so that --warmup and --thin are
+    \(PlanOptions.slowDefaults.warmup) with it where they are not given.
 
     --screen N puts each move to the model's n-grams of at most N words first, and only those that
     they accept to the model itself (delayed acceptance), which decides by what was left out.
@@ -46,7 +47,10 @@ enum MH: Command {
 
   static func run(_ arguments: Arguments) throws {
     var moves = Moves()
-    let command = try ChainCommand(Self.self, arguments) { arguments, model in
+    let command = try ChainCommand(
+      Self.self, arguments,
+      isSlow: { try FurtherMoves.kinds($0)?.contains(.informed) ?? false }
+    ) { arguments, model in
       moves = try Moves(arguments, model)
       return []
     }

@@ -49,24 +49,25 @@ enum RejectionCommand: Command {
     let shared = LeftToRightModel(run.model)
     try run.each(
       unit: "proposals", total: 0,
-      head: { summary, _ in
+      head: { summary, effort in
         summary.add("proposal", .string(proposal.rawValue))
         summary.add("draws", .boolean(true))
-        summary.add("proposals", .integer(run.monitor.steps))
+        summary.add("proposals", .integer(effort.count))
       },
-      lines: { seconds in
+      lines: { effort in
         [
-          "\n\(run.monitor.steps) proposals in "
-            + String(format: "%.2f s", seconds) + ", seed \(run.seed)"
+          counted(effort.count, "proposal") + String(format: " in %.2f s", effort.seconds)
+            + ", seed \(effort.seed)"
         ]
       }
     ) { compiled, line, seed in
       let texts = try LeftToRight(compiled.target, shared, arguments, run.monitor)
       let forecast = try Forecast(texts, proposal, bound: bound, pilot: pilot, seed: seed, run)
-      if !run.isQuiet { report(forecast.line(samples: samples, threads: run.threads)) }
+      run.tell(forecast.line(samples: samples, threads: run.threads), of: line)
       let lanes = try keep(samples, texts, proposal, forecast, seed: seed, run)
       return try outcome(
-        lanes, texts, forecast, compiled, line: line, isStopped: run.monitor.isStopping)
+        lanes, texts, forecast, compiled, line: line, asked: samples,
+        isStopped: run.monitor.isStopping)
     }
   }
 
@@ -132,7 +133,7 @@ enum RejectionCommand: Command {
       let seconds = secondsPerProposal * Double(samples) / acceptance / Double(threads)
       var line =
         "expected: \(ChainResults.percentOrPower(acceptance)) of the proposals kept, "
-        + "\(samples) result\(samples == 1 ? "" : "s") in about \(Self.wait(seconds))"
+        + "\(counted(samples, "result")) in about \(Self.wait(seconds))"
       if isEstimated {
         line += String(format: "; log M = %.2f is an estimate", logBound)
       }
@@ -214,6 +215,8 @@ enum RejectionCommand: Command {
     let estimate: ShareKept
     /// The log of the evidence, where there is one.
     let logEvidence: Double?
+    /// Holds it with a confidence of .95; `nil` where nothing was kept.
+    let logEvidenceInterval: ClosedRange<Double>?
 
     init(_ lanes: [Lane], _ forecast: Forecast, isStopped: Bool) throws(CommandFailure) {
       if lanes.contains(where: \.isExhausted) {
@@ -228,17 +231,20 @@ enum RejectionCommand: Command {
         kept: texts.count, proposals: proposals, inverses: lanes.reduce(0) { $0 + $1.inverses },
         isStopped: isStopped)
       logEvidence = estimate.value.value.map { forecast.logBound + LogSpace.log($0) }
+      logEvidenceInterval = estimate.interval.map {
+        forecast.logBound + LogSpace.log($0.lowerBound)...forecast.logBound
+          + LogSpace.log($0.upperBound)
+      }
     }
   }
 
   private static func outcome(
     _ lanes: [Lane], _ texts: LeftToRight, _ forecast: Forecast, _ compiled: CompiledTarget,
-    line: Int?, isStopped: Bool
+    line: Int?, asked: Int, isStopped: Bool
   ) throws(CommandFailure) -> SamplerOutcome {
     let sum = try Kept(lanes, forecast, isStopped: isStopped)
     let (kept, estimate, logEvidence) = (sum.texts, sum.estimate, sum.logEvidence)
     let ratio = estimate.value.value
-    let error = estimate.relativeError.value
     var outcome = SamplerOutcome()
     outcome.results = kept.enumerated().map { number, text in
       texts.result(text, compiled, line: line, number: number)
@@ -257,22 +263,43 @@ enum RejectionCommand: Command {
         "acceptance_interval",
         estimate.interval.map { .numbers([$0.lowerBound, $0.upperBound]) } ?? .null)
       summary.add("log_evidence", logEvidence.map { .number($0) } ?? .null)
-      summary.add("log_evidence_error", error.map { .number($0) } ?? .null)
+      summary.add(
+        "log_evidence_error", estimate.relativeError.value.map { .number($0) } ?? .null)
+      summary.add(
+        "log_evidence_interval",
+        sum.logEvidenceInterval.map { .numbers([$0.lowerBound, $0.upperBound]) } ?? .null)
       if let reason = estimate.value.reason ?? estimate.relativeError.reason {
         summary.add("reason", .string(reason))
       }
     }
-    var line = "  nothing was kept"
-    if let interval = estimate.interval {
-      let share = ratio.map { ChainResults.percentOrPower($0) + " " } ?? ""
-      line =
-        "  Z / M: \(share)(\(ChainResults.percentOrPower(interval.lowerBound)) to "
-        + "\(ChainResults.percentOrPower(interval.upperBound)))"
-      if let logEvidence { line += String(format: ", log evidence %.3f", logEvidence) }
-      if let error { line += String(format: " ± %.3f", error) }
-    }
-    outcome.lines = [line] + texts.lines
+    outcome.shortfall = isStopped ? Shortfall(of: kept.count, asked: asked, stoppedReason) : nil
+    outcome.lines = sum.lines + texts.lines
     return outcome
+  }
+}
+
+extension RejectionCommand.Kept {
+  /// What people are told.
+  fileprivate var lines: [String] {
+    guard let interval = estimate.interval, let logs = logEvidenceInterval else {
+      return ["  nothing was kept"]
+    }
+    func within(_ low: String, _ high: String) -> String { "(\(low) to \(high))" }
+    let share = estimate.value.value.map { ChainResults.percentOrPower($0) + " " } ?? ""
+    var line =
+      "  Z / M: " + share
+      + within(
+        ChainResults.percentOrPower(interval.lowerBound),
+        ChainResults.percentOrPower(interval.upperBound))
+    line += ", log evidence "
+    if let error = estimate.relativeError.value, let logEvidence {
+      return [line + String(format: "%.3f ± %.3f", logEvidence, error)]
+    }
+    // Without its error a number would say more than is known.
+    line += within(
+      String(format: "%.3f", logs.lowerBound), String(format: "%.3f", logs.upperBound))
+    let reason = estimate.value.reason ?? estimate.relativeError.reason
+    return [line + (reason.map { ", no nearer: \($0)" } ?? "")]
   }
 }
 

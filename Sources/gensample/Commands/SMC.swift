@@ -58,16 +58,17 @@ enum SMC: Command {
     let shared = LeftToRightModel(run.model)
     try run.each(
       unit: "tokens", total: 0,
-      head: { summary, _ in
+      head: { summary, effort in
         summary.add("particles", .integer(plan.particles))
         summary.add("runs", .integer(plan.runs))
-        summary.add("tokens_drawn", .integer(run.monitor.steps))
+        summary.add("tokens_drawn", .integer(effort.count))
         choice.summarise(&summary)
       },
-      lines: { seconds in
+      lines: { effort in
         [
-          "\n\(plan.runs) run\(plan.runs == 1 ? "" : "s") of \(plan.particles) particles, \(run.monitor.steps) "
-            + String(format: "tokens in %.2f s", seconds) + ", seed \(run.seed)"
+          "\(counted(plan.runs, "run")) of \(counted(plan.particles, "particle")), "
+            + counted(effort.count, "token") + String(format: " in %.2f s", effort.seconds)
+            + ", seed \(effort.seed)"
         ]
       }
     ) { compiled, line, seed in
@@ -86,10 +87,15 @@ enum SMC: Command {
           threads: run.threads, run.monitor)
       }
       var choices = RandomChoices(random.stream(UInt64(plan.runs)))
-      return try choice.outcome(
+      var outcome = try choice.outcome(
         all, texts, compiled, line: line,
         evidence: EvidenceOfRuns(finished, isRedrawn: plan.redraw > 0),
         isStopped: run.monitor.isStopping, using: &choices)
+      if finished.count < plan.runs {
+        outcome.missing.append(
+          ("other runs", "\(stoppedReason) after \(finished.count) of \(plan.runs)"))
+      }
+      return outcome
     }
   }
 

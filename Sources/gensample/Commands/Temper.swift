@@ -30,10 +30,12 @@ enum Temper: Command {
 
   static func run(_ arguments: Arguments) throws {
     var tempering = Tempering()
-    let command = try ChainCommand(Self.self, arguments) { arguments, _ in
-      tempering = try Tempering(arguments)
-      return []
-    }
+    let command = try ChainCommand(
+      Self.self, arguments,
+      further: { arguments, _ in
+        tempering = try Tempering(arguments)
+        return []
+      })
     let words = command.makeWords()
     try command.run(copies: tempering.replicas) { [tempering] work, makeCheckpoints in
       let kinds = NGramMoves(for: work.target.target, words: words).kinds
@@ -70,6 +72,6 @@ enum Temper: Command {
     }
     return "  chain \(chain.record.chain): powers " + joined("%.2f", chain.powers) + "; exchanged "
       + joined("%.0f %%", chain.exchangeRates.map { $0 * 100 })
-      + "; \(chain.roundTrips) round trips"
+      + "; \(counted(chain.roundTrips, "round trip"))"
   }
 }

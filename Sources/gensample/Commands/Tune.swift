@@ -45,7 +45,7 @@ enum Tune: Command {
     let rounds = try arguments.integer("rounds", in: 1...100_000) ?? 20
     let draws = try arguments.integer("draws", in: 100...10_000_000) ?? 4000
     let steps = try arguments.integer("steps", in: 1...1_000_000) ?? 100
-    let memory = try arguments.bytes("memory") ?? 4 << 30
+    let memory = try ExactMemory(arguments, otherwise: 4 << 30)
     let run = try SamplerRun(
       Self.self, arguments, seed: try ParticleOptions.seed(arguments),
       threads: try PlanOptions.threads(arguments), refusingDivergence: false)
@@ -54,7 +54,7 @@ enum Tune: Command {
     let sums = 1 + goals.count
     try run.each(
       unit: "parts", total: rounds * sums * ExactRun.parts, head: { _, _ in },
-      lines: { seconds in [String(format: "\nin %.2f s", seconds) + ", seed \(run.seed)"] }
+      lines: { [String(format: "in %.2f s", $0.seconds) + ", seed \($0.seed)"] }
     ) { target, _, seed in
       for goal in goals { try goal.check(target, within: within) }
       let tuning = TuningRun(
@@ -73,7 +73,9 @@ enum Tune: Command {
         if round.isReached { break }
         point = tuning.search(taken, from: round)
       }
-      guard let best else { return SamplerOutcome() }
+      guard let best else {
+        return SamplerOutcome(missing: [("parameters", stoppedReason)])
+      }
       for statement in parameters.statements(best.point) where run.format == .text {
         try run.stream.writeLine(statement.text)
       }
@@ -99,8 +101,8 @@ enum Tune: Command {
           ? nil
           : CommandFailure(
             .failed,
-            "no numbers were found that meet the goals within \(within) after \(taken) "
-              + "round\(taken == 1 ? "" : "s")"
+            "no numbers were found that meet the goals within \(within) after "
+              + counted(taken, "round")
               + (idle >= patience ? ", the last \(patience) of which came no nearer" : "")
               + "; the nearest are printed"))
     }
@@ -115,7 +117,7 @@ struct TuningRun {
   let within: Double
   let draws: Int
   let steps: Int
-  let memory: Int
+  let memory: ExactMemory
   let random: Philox
 
   /// What is known of a point.

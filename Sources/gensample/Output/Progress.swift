@@ -14,41 +14,59 @@ final class Progress: Sendable {
   private let isDone = Atomic<Bool>(false)
   private let finished = DispatchSemaphore(value: 0)
   private let isShown: Bool
+  /// Whether the terminal's last line is one of these.
+  private static let isLineShown = Atomic<Bool>(false)
 
   /// Shows a line every fifth of a second until ``finish()``.
   ///
   /// - Parameters:
   ///   - mode: `auto` shows on a terminal only.
-  ///   - unit: what is counted.
-  ///   - total: how many there will be.
-  ///   - done: how many there are.
-  init(
-    _ mode: ProgressMode, unit: String, total: Int, done: @escaping @Sendable () -> Int
-  ) {
+  ///   - line: what is shown after so many seconds.
+  init(_ mode: ProgressMode, line: @escaping @Sendable (_ elapsed: Double) -> String) {
     let isTerminal = isatty(STDERR_FILENO) == 1
     isShown = mode == .always || (mode == .auto && isTerminal)
     guard isShown else { return }
     let began = ContinuousClock.now
-    // What an earlier run has done says nothing of the rate of this one.
-    let earlier = done()
     Thread.detachNewThread { [self] in
       var isFirst = true
       while !isDone.load(ordering: .relaxed) {
         Thread.sleep(forTimeInterval: 0.2)
         if isDone.load(ordering: .relaxed) { break }
         let elapsed = began.duration(to: .now) / .seconds(1)
-        let line = Progress.line(
-          done: done(), earlier: earlier, total: total, elapsed: elapsed, unit: unit)
+        let line = line(elapsed)
         if isTerminal {
-          write((isFirst ? "" : "\r") + line + "\u{1B}[K")
+          writeToStandardError((isFirst ? "" : "\r") + line + "\u{1B}[K")
+          Self.isLineShown.store(true, ordering: .relaxed)
         } else if Int(elapsed * 5) % 25 == 0 || isFirst {
-          write(line + "\n")
+          writeToStandardError(line + "\n")
         }
         isFirst = false
       }
-      if isTerminal && !isFirst { write("\r\u{1B}[K") }
+      Self.leaveLine()
       finished.signal()
     }
+  }
+
+  /// Shows how far a work is, its rate and the time left.
+  ///
+  /// - Parameters:
+  ///   - mode: `auto` shows on a terminal only.
+  ///   - unit: what is counted.
+  ///   - total: how many there will be.
+  ///   - done: how many there are.
+  convenience init(
+    _ mode: ProgressMode, unit: String, total: Int, done: @escaping @Sendable () -> Int
+  ) {
+    // What an earlier run has done says nothing of the rate of this one.
+    let earlier = done()
+    self.init(mode) { elapsed in
+      Progress.line(done: done(), earlier: earlier, total: total, elapsed: elapsed, unit: unit)
+    }
+  }
+
+  /// Takes away the terminal's last line, if it is one of these, before something else is said.
+  static func leaveLine() {
+    if isLineShown.exchange(false, ordering: .relaxed) { writeToStandardError("\r\u{1B}[K") }
   }
 
   /// Takes the line away.
@@ -58,10 +76,13 @@ final class Progress: Sendable {
   }
 
   static func line(done: Int, earlier: Int, total: Int, elapsed: Double, unit: String) -> String {
-    let share = total > 0 ? min(1, Double(done) / Double(total)) : 0
+    let rate = elapsed > 0 ? Double(done - earlier) / elapsed : 0
+    guard total > 0 else {
+      return "\(done) \(unit), \(short(rate)) \(unit)/s, after \(duration(elapsed))"
+    }
+    let share = min(1, Double(done) / Double(total))
     let filled = Int(share * 24)
     let bar = String(repeating: "█", count: filled) + String(repeating: "░", count: 24 - filled)
-    let rate = elapsed > 0 ? Double(done - earlier) / elapsed : 0
     let left = rate > 0 ? Double(max(0, total - done)) / rate : 0
     return String(
       format: "%@ %3.0f %%  %@ %@/s  %@ left", bar, share * 100, short(rate), unit,
@@ -76,15 +97,11 @@ final class Progress: Sendable {
     }
   }
 
-  private static func duration(_ seconds: Double) -> String {
+  static func duration(_ seconds: Double) -> String {
     let whole = Int(min(seconds, 359_999))
     return whole >= 3600
       ? String(format: "%d:%02d:%02d", whole / 3600, whole / 60 % 60, whole % 60)
       : String(format: "%d:%02d", whole / 60, whole % 60)
-  }
-
-  private func write(_ text: String) {
-    writeToStandardError(text)
   }
 }
 

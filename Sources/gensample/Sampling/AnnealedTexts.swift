@@ -45,7 +45,9 @@ extension LeftToRight {
             RewriteBlock(automaton: automaton, model: model, weights: model.unigramWeights))),
         probabilityOfFirst: 0.9),
       probabilityOfFirst: 0.75)
-    return AnnealedImportance(from: easy.guided, to: target, kernel: moves, stages: stages)
+    return AnnealedImportance(from: easy.guided, to: target, kernel: moves, stages: stages) {
+      monitor.isStopping
+    }
   }
 }
 
@@ -53,46 +55,66 @@ extension LeftToRight {
 struct UpperBound {
   private let value: Double
   private let error: Double
+  /// How many draws were led back, and how many were to be.
   private let count: Int
+  private let asked: Int
 
   init(
-    _ annealed: AnnealedTexts, length: ClosedRange<Int>, count: Int, memory: Int, random: Philox,
-    threads: Int, _ monitor: RunMonitor
+    _ annealed: AnnealedTexts, length: ClosedRange<Int>, count: Int, memory: ExactMemory,
+    random: Philox, threads: Int, _ monitor: RunMonitor
   ) throws {
     func exact(_ target: SentenceTarget<NGramModel>) throws -> NGramInference {
       do throws(ExactInference.Fault) {
         return try NGramInference(
-          target: target, length: length, memory: memory, threads: threads
+          target: target, length: length, memory: memory.share, threads: threads
         ) { _ in !monitor.isStopping }
       } catch {
+        var reason = "\(error)"
+        if case .tooLarge(let bytes, _) = error { reason = memory.refusal(bytes) }
         throw CommandFailure(
-          .data, "--upper needs exact draws: \(error); give --memory or --max-tokens")
+          .data, "--upper needs exact draws: \(reason); --max-tokens shortens texts too")
       }
     }
     let logFirst = try exact(annealed.base.target).logEvidence
-    let texts = try exact(annealed.target).draws(
-      0..<count, random: random.stream(0), threads: threads)
     let steps = random.stream(1)
-    let logs = try concurrently(count, threads: threads) { number -> Double? in
-      if monitor.isStopping { return nil }
-      var choices = RandomChoices(steps.stream(UInt64(number)))
-      return annealed.logWeightBack(from: texts[number], using: &choices)
-    }.compactMap { $0 }
+    var logs: [Double] = []
+    _ = try exact(annealed.target).inBatches(
+      count, random: random.stream(0), threads: threads, proceed: { !monitor.isStopping }
+    ) { texts in
+      let first = logs.count
+      // Those behind one that was given up would be the quick ones.
+      logs += try concurrently(texts.count, threads: threads) { number -> Double? in
+        if monitor.isStopping { return nil }
+        var choices = RandomChoices(steps.stream(UInt64(first + number)))
+        let log = annealed.logWeightBack(from: texts[number], using: &choices)
+        if log != nil { monitor.add(1) }
+        return log
+      }.prefix { $0 != nil }.compactMap { $0 }
+    }
     self.count = logs.count
+    asked = count
     let mean = logs.reduce(0, +) / Double(max(1, logs.count))
     value = logFirst - mean
     let squares = logs.reduce(0) { $0 + ($1 - mean) * ($1 - mean) }
     error = (squares / Double(max(1, logs.count - 1)) / Double(max(1, logs.count))).squareRoot()
   }
 
+  /// Why there is none, or one by fewer draws than asked for; `nil` where all were led back.
+  var missing: String? {
+    count < asked ? "\(stoppedReason) after \(count) of \(counted(asked, "draw"))" : nil
+  }
+
   func add(to summary: inout JSONObject) {
     summary.add("upper_bound", count > 0 ? .number(value) : .null)
     summary.add("upper_bound_error", count > 1 ? .number(error) : .null)
+    summary.add("upper_bound_draws", .integer(count))
   }
 
-  var line: String {
-    String(
-      format: "  upper bound in expectation, by \(count) exact draws led back: %.3f ± %.3f", value,
-      error)
+  var line: String? {
+    guard count > 0 else { return nil }
+    return "  upper bound in expectation, by \(counted(count, "exact draw")) led back: "
+      + String(format: "%.3f", value)
+      + (count > 1
+        ? String(format: " ± %.3f", error) : ", no error: one draw has no spread")
   }
 }

@@ -38,11 +38,13 @@ struct ChainCommand {
   /// - Parameters:
   ///   - command: whose.
   ///   - given: the arguments; those of a run that goes on are read from its folder.
-  ///   - further: what tells further models from others that the chains depend on.
+  ///   - isSlow: whether the arguments ask for slow steps, of which there are fewer by default.
+  ///   - further: further models that the chains depend on.
   /// - Throws: what is wrong with the arguments, before anything is written.
   init(
     _ command: any Command.Type, _ given: Arguments,
-    further: (Arguments, NGramModel) throws -> [UInt64] = { _, _ in [] }
+    isSlow: (Arguments) throws -> Bool = { _ in false },
+    further: (Arguments, NGramModel) throws -> [FurtherModel] = { _, _ in [] }
   ) throws {
     resumed = try ResumedRun(command, given)
     let arguments = resumed?.arguments ?? given
@@ -50,7 +52,9 @@ struct ChainCommand {
     checkpointInterval = .seconds(
       try arguments.number("checkpoint-every", in: 0...1e9, expected: "seconds such as 5") ?? 5)
     choice = try ResultOptions(arguments)
-    var plan = try PlanOptions.plan(arguments)
+    var plan = try PlanOptions.plan(
+      arguments,
+      otherwise: isSlow(arguments) ? PlanOptions.slowDefaults : PlanOptions.defaults)
     plan.best = choice.best ?? 0
     self.plan = plan
     chains = try PlanOptions.chainRange(arguments, plan)
@@ -63,13 +67,14 @@ struct ChainCommand {
       try CompiledTarget.tokens(of: $0, model: model, option: "--start")
     }
     if let single = sampler.single { try single.check(start: start) }
-    let checksums = [model.checksum] + (try further(arguments, model))
+    let others = try further(arguments, model)
     description = RunDescription(
-      command: command.name, model: sampler.modelName, checksums: checksums,
+      command: command.name, model: sampler.modelName,
+      checksums: [model.checksum] + others.map(\.checksum),
       constraints: sampler.constraints, options: ResumedRun.words(arguments, seed: plan.seed),
       plan: plan, chains: chains, start: arguments.text("start"))
     if let resumed {
-      try resumed.check(description)
+      try resumed.check(description, others)
       folder = resumed.folder
       return
     }
@@ -151,20 +156,20 @@ struct ChainCommand {
     let steps = chains.reduce(0) { $0 + plan.warmup + plan.steps(ofChain: $1) } * copies
     try sampler.each(
       unit: "steps", total: steps * sampler.targetCount,
-      head: { summary, seconds in
-        summary.add("steps", .integer(sampler.monitor.steps))
+      head: { summary, effort in
+        summary.add("steps", .integer(effort.count))
         summary.add(
-          "steps_per_second", .number(Double(sampler.monitor.steps) / max(seconds, 1e-9)))
+          "steps_per_second", .number(Double(effort.count) / max(effort.seconds, 1e-9)))
         summary.add("draws", .boolean(choice.areDraws && areDraws))
       },
-      lines: { seconds in
+      lines: { effort in
         [
-          "\n\(chains.count) chain\(chains.count == 1 ? "" : "s")"
-            + (copies > 1 ? " of \(copies) copies" : "") + ", \(sampler.monitor.steps) steps in "
+          counted(chains.count, "chain") + (copies > 1 ? " of \(copies) copies" : "") + ", "
+            + counted(effort.count, "step")
             + String(
-              format: "%.2f s (%.2f M/s)", seconds, Double(sampler.monitor.steps) / seconds / 1e6)
-            + ", seed \(plan.seed)"
-        ] + (sampler.hasSets ? choice.lines + notes : [])
+              format: " in %.2f s (%.2f M/s)", effort.seconds,
+              Double(effort.count) / effort.seconds / 1e6) + ", seed \(effort.seed)"
+        ]
       },
       finish: { summary in
         try samples?.writeLine(summary.text)
@@ -216,10 +221,7 @@ struct ChainCommand {
     } catch let error as CommandFailure {
       failure = error
     }
-    // Of many targets each has results, and none a summary.
-    let summaries =
-      sampler.hasSets
-      ? [] : try ChainResults.summaries(records, quantities, threads: sampler.threads)
+    let summaries = try ChainResults.summaries(records, quantities, threads: sampler.threads)
     return SamplerOutcome(
       results: choice.chosen(all, records).map { draw in
         (
@@ -231,17 +233,24 @@ struct ChainCommand {
         ChainResults.add(to: &$0, records, kinds: done.kinds, summaries: summaries)
         done.summarise(&$0)
       },
-      lines: [
-        ChainResults.summary(
-          records, kinds: done.kinds, quantities: quantities, summaries: summaries,
-          isExactlyDrawn: !arguments.has("masked"))
-      ] + done.lines + choice.lines + notes,
-      shortfall: sampler.monitor.isStopping ? nil : choice.shortfall(all, records),
-      failure: failure)
+      lines: ChainResults.lines(
+        records, kinds: done.kinds, quantities: quantities, summaries: summaries,
+        isExactlyDrawn: !arguments.has("masked")) + done.lines + choice.lines + notes,
+      shortfall: sampler.monitor.isStopping
+        ? stoppedShortfall(of: all.count) : choice.shortfall(all, records),
+      failure: failure,
+      missing: ChainResults.missing(records, isStopped: sampler.monitor.isStopping))
   }
 }
 
 extension ChainCommand {
+  /// That the plan's draws are not all there.
+  private func stoppedShortfall(of found: Int) -> Shortfall? {
+    guard case .draws = plan.extent, choice.best == nil else { return nil }
+    return Shortfall(
+      of: found, asked: chains.reduce(0) { $0 + plan.draws(ofChain: $1) }, stoppedReason)
+  }
+
   /// What is traced beside the target's own quantities: counts, as statements that add one nat.
   private static func patterns(
     _ arguments: Arguments, tree: VocabularyTree

@@ -96,15 +96,34 @@ struct ChainResults {
     object.add("quantities", .object(all))
   }
 
-  /// What is known of each quantity.
+  /// What is known of each quantity, by the chains that have rows.
   static func summaries(
     _ records: [Record], _ quantities: [Quantity], threads: Int
   ) throws -> [QuantitySummary] {
-    try concurrently(quantities.count, threads: threads) { i in
+    let records = records.filter { !$0.trace.isEmpty }
+    return try concurrently(quantities.count, threads: threads) { i in
       QuantitySummary(
         quantities[i].name, records.traces(ofQuantity: i), chainNumbers: records.map(\.chain),
         isWhole: false)
     }
+  }
+
+  /// What these leave out, and why.
+  static func missing(
+    _ records: [Record], isStopped: Bool
+  ) -> [(field: String, reason: String)] {
+    let others = records.filter(\.trace.isEmpty).map { "\($0.chain)" }
+    guard !others.isEmpty else { return [] }
+    let reason = isStopped ? "the run was stopped before they had a row" : "they have no rows"
+    guard others.count < records.count else {
+      return [("quantities", "of \(counted(others.count, "chain")), \(reason)")]
+    }
+    return [
+      (
+        "quantities of chains \(others.prefix(8).joined(separator: ", "))"
+          + (others.count > 8 ? ", ..." : ""), reason
+      )
+    ]
   }
 
   private static func total(_ rows: [[Int]]) -> [Int] {
@@ -117,10 +136,10 @@ struct ChainResults {
   }
 
   /// The same for people, some lines for standard error.
-  static func summary(
+  static func lines(
     _ records: [Record], kinds: [String], quantities: [Quantity], summaries: [QuantitySummary],
     isExactlyDrawn: Bool
-  ) -> String {
+  ) -> [String] {
     let proposed = total(records.map(\.proposed))
     let accepted = total(records.map(\.accepted))
     let moves = zip(kinds, zip(accepted, proposed)).compactMap { kind, counts in
@@ -156,7 +175,7 @@ struct ChainResults {
             ? " or, where the texts fall into parts\n  that few edits join, draw by 'gensample exact'"
             : ""))
     }
-    return lines.joined(separator: "\n")
+    return lines
   }
 
   /// The same where shares can be tiny.

@@ -125,7 +125,7 @@ enum ComparedSampler: String, CaseIterable {
     return ComparedDraws(
       texts: .chains(lanes.map(\.kept)), work: ("proposals", kept.proposals),
       logEvidence: kept.logEvidence.map { ($0, kept.estimate.relativeError) },
-      notes: ["  \(proposal.rawValue) proposals"] + texts.lines)
+      notes: ["\(proposal.rawValue) proposals"] + texts.notes)
   }
 
   private func weighted(
@@ -140,7 +140,7 @@ enum ComparedSampler: String, CaseIterable {
       return ComparedDraws(
         texts: .weighted(drawn), work: ("particles", drawn.count),
         logEvidence: drawn.draws.isEmpty ? nil : (drawn.logEvidence, drawn.logEvidenceError),
-        notes: texts.lines)
+        notes: texts.notes)
     }
     let arguments = try arguments(SMC.self, ["--runs=\(Self.runs)"], run)
     let plan = try SMC.Plan(arguments)
@@ -152,7 +152,7 @@ enum ComparedSampler: String, CaseIterable {
       texts: .runs(finished.map(\.texts)), work: ("particles", finished.count * plan.particles),
       logEvidence: evidence.logEvidences.contains { $0 > -.infinity }
         ? (evidence.logEvidence, evidence.error) : nil,
-      notes: texts.lines + (evidence.warning.map { ["  not to be trusted: \($0)"] } ?? []))
+      notes: texts.notes + (evidence.warning.map { ["not to be trusted: \($0)"] } ?? []))
   }
 }
 
@@ -174,6 +174,17 @@ struct ComparedDraws {
   var logEvidence: (value: Double, error: Estimate)?
   /// What else is to be said of it, for people.
   var notes: [String] = []
+
+  /// How many independent draws of equal weight tell as much of a number of the texts.
+  func effectiveCount(_ quantity: (TokenSequence) -> Double) -> Double {
+    switch texts {
+    case .chains(let chains):
+      let traces = ChainTraces(chains.map { $0.map(quantity) })
+      return traces.meanEffectiveSize.value ?? Double(traces.chains.count * traces.count)
+    case .weighted(let drawn): return drawn.effectiveSize
+    case .runs(let runs): return WeightedTexts(runs.flatMap(\.draws), zeroCount: 0).effectiveSize
+    }
+  }
 
   /// The mean of a number of the texts, and its standard error.
   func mean(_ quantity: (TokenSequence) -> Double) -> (mean: Estimate, error: Estimate) {

@@ -5,7 +5,7 @@ import LM
 import Sampling
 
 /// How far a sampler is from the truth: its evidence where it has one, its means of the length, of the
-/// likeliest token at each place, of statements.
+/// likeliest token at each place that enough draws tell of, of statements.
 struct ExactComparison {
   /// One of what is compared.
   private struct Quantity: Sendable {
@@ -43,7 +43,13 @@ struct ExactComparison {
       object.add("mean", mean.value.map { .number($0) } ?? .null)
       object.add("mcse", error.value.map { .number($0) } ?? .null)
       object.add("standard_errors", distance.map { .number($0) } ?? .null)
+      if let reason { object.add("reason", .string(reason)) }
       return object
+    }
+
+    /// Why there is no distance.
+    var reason: String? {
+      mean.reason ?? error.reason ?? (distance == nil ? "all draws are the same" : nil)
     }
 
     /// The distance in standard errors, where there is one.
@@ -57,6 +63,12 @@ struct ExactComparison {
   private let drawn: ComparedDraws
   private let evidence: Line?
   private let lines: [Line]
+  /// Places of which too few draws tell.
+  private let leftOut: Int
+  private let isStopped: Bool
+
+  /// Below so many expected draws a share is not near enough to normal for its error to tell.
+  private static let fewestDraws = 5.0
 
   /// Runs the sampler.
   init(
@@ -66,7 +78,7 @@ struct ExactComparison {
   ) throws {
     self.sampler = sampler
     let vocabulary = target.target.model.vocabulary
-    let likeliest = marginals.tokens.enumerated().compactMap { place, probabilities in
+    let places = marginals.tokens.enumerated().compactMap { place, probabilities in
       probabilities.indices.max { probabilities[$0] < probabilities[$1] }.map { token in
         Quantity(
           name: "place \(place + 1) "
@@ -74,19 +86,22 @@ struct ExactComparison {
           kind: .token(Token(token), place: place), truth: probabilities[token])
       }
     }
+    // A stream that no draw takes.
+    let drawn = try sampler.draw(
+      target, logEvidence: logEvidence, random: Philox(seed: seed).stream(.max), run: run)
+    self.drawn = drawn
+    isStopped = run.monitor.isStopping
+    let told = places.filter { place in
+      min(place.truth, 1 - place.truth) * drawn.effectiveCount(place.value) >= Self.fewestDraws
+    }
+    leftOut = places.count - told.count
     let quantities =
-      [Quantity(name: "length", kind: .length, truth: marginals.expectedLength)]
-      // Some thousand draws see nothing of what is rarer.
-      + likeliest.filter { $0.truth > 1e-3 }
+      [Quantity(name: "length", kind: .length, truth: marginals.expectedLength)] + told
       + statements.map {
         Quantity(
           name: $0.statement.text, kind: .statement($0.statement.automaton),
           truth: $0.probability)
       }
-    // A stream that no draw takes.
-    let drawn = try sampler.draw(
-      target, logEvidence: logEvidence, random: Philox(seed: seed).stream(.max), run: run)
-    self.drawn = drawn
     evidence = drawn.logEvidence.map {
       Line(name: "log evidence", truth: logEvidence, mean: .value($0.value), error: $0.error)
     }
@@ -105,7 +120,22 @@ struct ExactComparison {
     var all = JSONObject()
     for line in lines { all.add(line.name, .object(line.object)) }
     object.add("quantities", .object(all))
+    object.add("left_out_places", .integer(leftOut))
+    if !drawn.notes.isEmpty { object.add("notes", .strings(drawn.notes)) }
+    if isStopped { object.add("stopped", .boolean(true)) }
     return object
+  }
+
+  /// What else is to be said of it, for people.
+  var notes: [String] {
+    var notes = drawn.notes
+    if leftOut > 0 {
+      notes.append(
+        counted(leftOut, "place") + " left out, whose likeliest token fewer than "
+          + String(format: "%.0f", Self.fewestDraws) + " of the draws have, or all but so few")
+    }
+    if isStopped { notes.append("\(stoppedReason) after \(drawn.work.count) \(drawn.work.unit)") }
+    return notes.map { "  \(sampler.rawValue): \($0)" }
   }
 
   /// The same for people.
@@ -114,12 +144,13 @@ struct ExactComparison {
       // Logs of evidences differ in their decimals.
       let digits = line.name == evidence?.name ? "%.3f" : "%.4g"
       let truth = "\(line.name): truth \(String(format: digits, line.truth)), \(sampler.rawValue) "
-      guard let mean = line.mean.value else { return truth + "drew nothing" }
+      guard let mean = line.mean.value else { return truth + "none: \(line.mean.reason ?? "")" }
       guard let distance = line.distance, let error = line.error.value else {
-        return truth + String(format: digits, mean) + " in all draws"
+        return truth + String(format: digits, mean) + ", no error: \(line.reason ?? "")"
       }
       return truth
-        + String(format: digits + " ± %.2g: %+.1f standard errors", mean, error, distance)
-    } + drawn.notes
+        + String(format: digits + " ± %.2g: ", mean, error)
+        + "\(standardErrors(distance)) standard errors"
+    }
   }
 }

@@ -36,6 +36,37 @@ struct ExactStatement {
   }
 }
 
+/// What sums may take, as `--memory` says it.
+struct ExactMemory {
+  private let given: String?
+  private let all: Int
+  private let parts: Int
+
+  /// What an option says.
+  ///
+  /// - Parameters:
+  ///   - arguments: the options.
+  ///   - otherwise: bytes where none is given.
+  ///   - parts: how many sums share it.
+  /// - Throws: where it is no size.
+  init(_ arguments: Arguments, otherwise: Int, parts: Int = 1) throws(CommandFailure) {
+    given = arguments.text("memory")
+    all = try arguments.bytes("memory") ?? otherwise
+    self.parts = parts
+  }
+
+  /// Bytes for one of the sums.
+  var share: Int { all / parts }
+
+  /// Why sums that need so many bytes are not made, and what would do.
+  func refusal(_ bytes: Int) -> String {
+    "--memory \(given ?? size(ofAtLeast: all) + ", where none is given,") is too little: "
+      + (parts > 1 ? "\(parts) sums of \(bytes) bytes are needed" : "\(bytes) bytes are needed")
+      + "; give --memory \(size(ofAtLeast: parts * bytes)), shorten the texts or say fewer things "
+      + "of them"
+  }
+}
+
 /// Exact inference for one target, as the command line sees it.
 struct ExactRun {
   /// What progress counts the sums as.
@@ -45,11 +76,11 @@ struct ExactRun {
   private let target: CompiledTarget
   private let line: Int?
   private let run: SamplerRun
-  private let memory: Int
+  private let memory: ExactMemory
 
   /// Computes the sums; `nil` where the run was stopped before they were complete.
   init?(
-    _ target: CompiledTarget, line: Int?, run: SamplerRun, memory: Int, tolerance: Double
+    _ target: CompiledTarget, line: Int?, run: SamplerRun, memory: ExactMemory, tolerance: Double
   ) throws {
     self.target = target
     self.line = line
@@ -59,7 +90,7 @@ struct ExactRun {
     var done = 0
     do throws(ExactInference.Fault) {
       inference = try NGramInference(
-        target: target.target, memory: memory, threads: run.threads, tolerance: tolerance
+        target: target.target, memory: memory.share, threads: run.threads, tolerance: tolerance
       ) { share in
         monitor.add(Int(share * Double(Self.parts)) - done)
         done = Int(share * Double(Self.parts))
@@ -67,7 +98,7 @@ struct ExactRun {
       }
     } catch {
       if error == .stopped { return nil }
-      throw Self.failure(error, target)
+      throw Self.failure(error, target, memory)
     }
     monitor.add(Self.parts - done)
     guard inference.logEvidence > -.infinity else {
@@ -84,7 +115,7 @@ struct ExactRun {
   var logEvidenceError: Double { inference.tail }
 
   private static func failure(
-    _ fault: ExactInference.Fault, _ target: CompiledTarget
+    _ fault: ExactInference.Fault, _ target: CompiledTarget, _ memory: ExactMemory
   ) -> CommandFailure {
     switch fault {
     case .divergent, .unproved:
@@ -92,8 +123,7 @@ struct ExactRun {
         .data,
         (target.compiled.growing.map { "\(CompiledTarget.place($0)): " } ?? "")
           + "\(fault): add a statement to a constraint file, for example 'length ..30 tokens'")
-    case .tooLarge:
-      CommandFailure(.data, "\(fault); or allow more with --memory")
+    case .tooLarge(let bytes, _): CommandFailure(.data, memory.refusal(bytes))
     case .impossible, .stopped: CommandFailure(.failed, "\(fault)")
     }
   }
@@ -102,19 +132,14 @@ struct ExactRun {
   ///
   /// - Returns: how many texts were drawn.
   func draw(_ samples: Int, seed: UInt64, isUnique: Bool) throws -> Int {
-    let random = Philox(seed: seed)
     var seen: Set<TokenSequence> = []
-    var drawn = 0
-    // Few enough to stop soon, many enough to share among threads.
-    let batch = 1024 * run.threads
-    while drawn < samples, !run.monitor.isStopping, !run.stream.isClosedByReader {
-      let texts = inference.draws(
-        drawn..<min(samples, drawn + batch), random: random, threads: run.threads)
+    return try inference.inBatches(
+      samples, random: Philox(seed: seed), threads: run.threads,
+      proceed: { !run.monitor.isStopping && !run.stream.isClosedByReader }
+    ) { texts in
       for text in texts where !isUnique || seen.insert(text).inserted { try write(text) }
-      drawn += texts.count
       run.monitor.add(texts.count)
     }
-    return drawn
   }
 
   /// Prints the most probable texts.
@@ -124,10 +149,10 @@ struct ExactRun {
     let monitor = run.monitor
     let texts: [TokenSequence]
     do throws(ExactInference.Fault) {
-      texts = try inference.best(count, memory: memory) { _ in !monitor.isStopping }
+      texts = try inference.best(count, memory: memory.share) { _ in !monitor.isStopping }
     } catch {
       if error == .stopped { return 0 }
-      throw Self.failure(error, target)
+      throw Self.failure(error, target, memory)
     }
     for text in texts { try write(text) }
     monitor.add(texts.count)
@@ -136,7 +161,7 @@ struct ExactRun {
 
   private func write(_ text: TokenSequence) throws {
     guard run.format == .jsonl else {
-      return try run.stream.writeLine(target.target.model.vocabulary.text(of: text))
+      return try run.write(target.target.model.vocabulary.text(of: text), of: line)
     }
     var object = target.object(text, logProbability: target.target.logProbability(of: text))
     if let line { object.add("target", .integer(line)) }
@@ -161,15 +186,15 @@ struct ExactRun {
         let reached = probabilities.reduce(0, +)
         // What would be shown as 0.0 % only.
         if reached < 0.0005, marginals.tokens.count > place + 1 {
-          try run.stream.writeLine(
-            "place \(place + 1) and later ones are reached by less than 0.05 % of texts")
+          try run.write(
+            "place \(place + 1) and later ones are reached by less than 0.05 % of texts", of: line)
           break
         }
         let words = likeliest.map { token in
           let text = vocabulary.text(of: TokenSequence([Token(token)]))
           return "\(text) \(ChainResults.percent(probabilities[token]))"
         }
-        try run.stream.writeLine("place \(place + 1): " + words.joined(separator: ", "))
+        try run.write("place \(place + 1): " + words.joined(separator: ", "), of: line)
         continue
       }
       var object = JSONObject()
@@ -195,16 +220,42 @@ struct ExactRun {
   /// How probable it is that a draw meets a statement; `nil` where the run was stopped.
   func probability(of statement: ExactStatement) throws -> Double? {
     do {
-      return try inference.probability(of: statement.automaton, memory: memory) {
+      return try inference.probability(of: statement.automaton, memory: memory.share) {
         [monitor = run.monitor] _ in !monitor.isStopping
       }
     } catch ExactInference.Fault.stopped {
       return nil
     } catch let fault as ExactInference.Fault {
-      throw Self.failure(fault, target)
+      throw Self.failure(fault, target, memory)
     } catch let error as ConstraintError {
       throw CommandFailure(
         .data, "--probability \(statement.text): together with what texts must meet: \(error)")
     }
+  }
+}
+
+extension NGramInference {
+  /// Draws texts some at a time: few enough to stop soon, many enough to share among threads.
+  ///
+  /// - Parameters:
+  ///   - count: how many in all.
+  ///   - random: what the texts' streams split from.
+  ///   - threads: how many threads; they change no result.
+  ///   - proceed: asked before each batch.
+  ///   - take: takes a batch.
+  /// - Returns: how many were drawn.
+  /// - Throws: what `take` throws.
+  func inBatches(
+    _ count: Int, random: Philox, threads: Int, proceed: () -> Bool,
+    _ take: ([TokenSequence]) throws -> Void
+  ) rethrows -> Int {
+    var drawn = 0
+    while drawn < count, proceed() {
+      let texts = draws(
+        drawn..<min(count, drawn + 1024 * threads), random: random, threads: threads)
+      try take(texts)
+      drawn += texts.count
+    }
+    return drawn
   }
 }

@@ -16,6 +16,7 @@ struct MaskedChains {
   private typealias Scorer = ScreenedScorer<MaskedScorer<Model>, SentenceScorer<NGramModel>>
 
   private let model: Model
+  private let name: String
   private let isPseudo: Bool
   private let scan: ScanOrder
 
@@ -38,6 +39,7 @@ struct MaskedChains {
       throw CommandFailure.usage(
         "--masked visits places at random; --scan systematic is for --pseudo")
     }
+    self.name = name
     let backward = try loadFastModel(name, isReversed: true)
     guard !forward.readsBackward else {
       throw CommandFailure(
@@ -67,8 +69,10 @@ struct MaskedChains {
     model = BidirectionalModel(forward: forward, backward: respelled, weights: weights)
   }
 
-  /// What tells its second model from others.
-  var checksum: UInt64 { model.backward.base.checksum }
+  /// Its second model.
+  var backward: FurtherModel {
+    FurtherModel(option: "masked", name: name, checksum: model.backward.base.checksum)
+  }
 
   /// Runs the chains of a command.
   func run(_ command: ChainCommand) throws {

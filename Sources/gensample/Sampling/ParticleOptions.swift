@@ -214,19 +214,22 @@ struct LeftToRight {
     summary.add("look_ahead", .string(bigrams == nil ? "words" : "bigrams"))
   }
 
-  var lines: [String] {
-    var lines: [String] = []
+  var notes: [String] {
+    var notes: [String] = []
     if isBoundedHere {
-      lines.append(
-        "  texts of more than \(lookAhead.mostTokens) tokens are left out (--max-tokens)")
+      notes.append(
+        "texts of more than \(counted(lookAhead.mostTokens, "token")) are left out (--max-tokens)")
     }
     if let needed {
-      lines.append(
-        "  looking ahead by words alone: bigrams take \(needed.bytes >> 20) MB, --memory allows "
+      notes.append(
+        "looking ahead by words alone: bigrams take \(needed.bytes >> 20) MB, --memory allows "
           + "\(needed.allowed >> 20)")
     }
-    return lines
+    return notes
   }
+
+  /// The same, indented.
+  var lines: [String] { notes.map { "  " + $0 } }
 
   /// A result, as it is printed.
   func result(

@@ -6,22 +6,28 @@ import Sampling
 /// Options of a chain run, and how results are shown.
 enum PlanOptions {
   static let defaults = RunPlan(seed: 0)
+  /// Where a step takes a millisecond and not less than a microsecond.
+  static let slowDefaults = RunPlan(warmup: 2_000, thin: 2_000, seed: 0)
 
   static let all = [
     Option("samples", "N", "how many results in all (default 5)"),
     Option("steps", "N", "how long each chain runs after its warm-up, instead of --samples"),
     Option("chains", "N", "independent chains (default \(defaults.chains))"),
-    Option("warmup", "N", "steps before the first result (default \(defaults.warmup))"),
-    Option("thin", "N", "steps between a chain's results (default \(defaults.thin))"),
+    Option("warmup", "N", "steps before the first result (default \(defaults.warmup)\(slow))"),
+    Option("thin", "N", "steps between a chain's results (default \(defaults.thin)\(slow))"),
     Option("trace-every", "N", "steps between rows of the trace (default: 1000 rows a chain)"),
     Option("chain-range", "A..B", "only these chains of the plan, from 0, both ends included"),
     Option("seed", "N", "the same seed gives the same results (default: a random one, printed)"),
     threads,
   ]
 
+  private static let slow = ", or \(slowDefaults.warmup) where steps are slow"
+
   static let threads = Option("threads", "N", "how many work at once (default: all cores)")
 
-  static func plan(_ arguments: Arguments) throws(CommandFailure) -> RunPlan {
+  static func plan(
+    _ arguments: Arguments, otherwise defaults: RunPlan = defaults
+  ) throws(CommandFailure) -> RunPlan {
     guard !arguments.has("samples") || !arguments.has("steps") else {
       throw .usage("--samples says how many results there are, --steps how long; give one of them")
     }

@@ -4,6 +4,14 @@ import Foundation
 import LM
 import Sampling
 
+/// A model that chains depend on beside that of `--model`.
+struct FurtherModel {
+  let option: String
+  let name: String
+  /// What tells it from others.
+  let checksum: UInt64
+}
+
 /// A run that goes on: its folder, what it is, how far it is, and the arguments that it began with.
 struct ResumedRun {
   let folder: RunFolder
@@ -111,13 +119,16 @@ struct ResumedRun {
   }
 
   /// Checks that what would be begun now is what was begun.
-  func check(_ run: RunDescription) throws {
-    guard run.model_checksum == description.model_checksum else {
+  func check(_ run: RunDescription, _ further: [FurtherModel]) throws {
+    let (mine, begun) = (run.checksums, description.checksums)
+    for (i, checksum) in mine.enumerated() where i >= begun.count || begun[i] != checksum {
+      let other = i > 0 ? further[i - 1] : nil
       throw CommandFailure(
         .data,
-        "'\(run.model)' is another model than that of the run in '\(folder.path)': its checksum is "
-          + "\(run.model_checksum), and the run has \(description.model_checksum); give the model "
-          + "that it was begun with by --model")
+        "'\(other?.name ?? run.model)' is another model than that of the run in '\(folder.path)': its "
+          + "checksum is \(checksum), and the run has \(i < begun.count ? begun[i] : "none"); "
+          + (other.map { "put the file of --\($0.option) back that it was begun with" }
+            ?? "give the model that it was begun with by --model"))
     }
     if let difference = description.difference(from: run) {
       throw CommandFailure(

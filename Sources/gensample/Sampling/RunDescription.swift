@@ -100,6 +100,9 @@ struct RunDescription: Codable, Equatable {
   /// Which of them this folder holds.
   var chainRange: ClosedRange<Int> { chain_range[0]...chain_range[1] }
 
+  /// Those of `--model` and of further models.
+  var checksums: [String] { model_checksum.split(separator: "+").map(String.init) }
+
   /// The fields in order.
   private var fields: [(name: String, value: JSONObject.Value)] {
     var fields: [(name: String, value: JSONObject.Value)] = [

@@ -16,7 +16,21 @@ struct SamplerOutcome {
   var shortfall: Shortfall?
   /// Why what was printed is not what was asked for; `nil` where it is.
   var failure: CommandFailure?
+  /// What was asked for and is not there, and why, by the field of the summary.
+  var missing: [(field: String, reason: String)] = []
+  /// How many texts were drawn, and the seconds that they took, where that is told.
+  var drawn = (count: 0, seconds: 0.0)
 }
+
+extension SamplerOutcome {
+  /// Lines about this target, and what is not there.
+  fileprivate var allLines: [String] {
+    lines + missing.map { "  no \($0.field.replacing("_", with: " ")): \($0.reason)" }
+  }
+}
+
+/// Why something is missing that was asked for.
+let stoppedReason = "the run was stopped"
 
 /// That there are fewer results than were asked for, and why.
 struct Shortfall {
@@ -42,6 +56,16 @@ struct Shortfall {
   }
 }
 
+/// How much was done for one target, or for all.
+struct Effort {
+  /// What progress counts.
+  var count: Int
+  var seconds: Double
+  var seed: UInt64
+  /// How many texts were drawn, and the seconds that they took, where that is told.
+  var drawn = (count: 0, seconds: 0.0)
+}
+
 /// What all commands that sample from a target share: the model, its targets one after another,
 /// where results go, progress, and how it ends.
 final class SamplerRun {
@@ -62,9 +86,9 @@ final class SamplerRun {
   /// The only target, where there is one.
   let single: CompiledTarget?
   private let sets: [(line: Int?, constraint: Constraint?)]
-  private let progressMode: ProgressMode
   private let refusingDivergence: Bool
-  private var began = ContinuousClock.now
+  private let setUp: SetUp
+  private let progressMode: ProgressMode
   /// What the run took before this command, where it was resumed.
   var earlierSeconds = 0.0
   private var failedTargets = 0
@@ -85,24 +109,42 @@ final class SamplerRun {
           + "given by --constraints \(extra)")
     }
     format = try OutputOptions.format(arguments)
-    progressMode = try arguments.choice("progress", as: ProgressMode.self) ?? .auto
     isQuiet = arguments.has("quiet")
+    progressMode =
+      isQuiet ? .never : try arguments.choice("progress", as: ProgressMode.self) ?? .auto
     self.constraints = try constraints ?? TargetOptions.constraints(arguments)
     let sets = try arguments.text("each").map(TargetOptions.keywordSets)
     hasSets = sets != nil
     self.sets = sets?.map { ($0.line, $0.constraint) } ?? [(nil, nil)]
     modelName = arguments.text("model") ?? BuiltInModel.english.rawValue
+    setUp = SetUp(progressMode, "reading the model")
     model = try loadFastModel(modelName)
     tree = VocabularyTree(model.vocabulary)
+    setUp.goes(on: "compiling the constraints")
     // With one target, what is wrong with it is said before anything is written.
     single =
       sets == nil
       ? try CompiledTarget(
         self.constraints, model: model, tree: tree, refusingDivergence: refusingDivergence) : nil
     stream = try ResultStream(path: arguments.text("output"))
-    if let single, !isQuiet {
-      for warning in single.warnings(tree) { report("gensample: \(warning)") }
-    }
+    if let single { warn(of: single) }
+    setUp.goes(on: "laying out the model")
+  }
+
+  private func warn(of target: CompiledTarget) {
+    for warning in target.warnings(tree) { tell("gensample: \(warning)") }
+  }
+
+  /// Says something on standard error, unless nothing is to be said there.
+  func tell(_ message: String, of line: Int? = nil, _ speaker: String = "") {
+    guard !isQuiet else { return }
+    Progress.leaveLine()
+    report(speaker + (line.map { "line \($0): " } ?? "") + message)
+  }
+
+  /// Prints a line of text; where there are many targets, the number of its own and a tab before it.
+  func write(_ text: String, of line: Int?) throws(CommandFailure) {
+    try stream.writeLine((line.map { "\($0)\t" } ?? "") + text)
   }
 
   /// How many targets there are.
@@ -113,50 +155,75 @@ final class SamplerRun {
   /// - Parameters:
   ///   - unit: what is counted.
   ///   - total: how many of them are expected in all.
-  ///   - head: adds to the summary what is known of the whole run.
-  ///   - lines: what is said to people of the whole run, given the seconds that it took.
-  ///   - finish: takes the summary before the command ends.
+  ///   - head: adds to a summary what is known of a target, or of all.
+  ///   - lines: the same for people.
+  ///   - finish: takes the last summary before the command ends.
   ///   - sample: samples for one target, with a seed of its own.
   /// - Throws: what these throw, and the failure to exit with.
   func each(
-    unit: String, total: Int, head: (inout JSONObject, _ seconds: Double) -> Void,
-    lines: (_ seconds: Double) -> [String], finish: (JSONObject) throws -> Void = { _ in },
+    unit: String, total: Int, head: (inout JSONObject, Effort) -> Void,
+    lines: (Effort) -> [String], finish: (JSONObject) throws -> Void = { _ in },
     sample: (CompiledTarget, _ line: Int?, _ seed: UInt64) throws -> SamplerOutcome
   ) throws {
     Interruption.watch { [monitor] in monitor.stop() }
+    setUp.finish()
     let progress = Progress(
-      isQuiet ? .never : progressMode, unit: unit, total: total,
-      done: { [monitor] in monitor.steps })
-    began = ContinuousClock.now
+      progressMode, unit: unit, total: total, done: { [monitor] in monitor.steps })
+    var all = Effort(count: 0, seconds: earlierSeconds, seed: seed)
+    let began = ContinuousClock.now
     var last = SamplerOutcome()
+    var begun = 0
     do {
       for (line, constraint) in sets {
         if monitor.isStopping || stream.isClosedByReader { break }
+        begun += 1
         do {
           let target =
             try single
             ?? CompiledTarget(
               constraints + [constraint].compactMap { $0 }, model: model, tree: tree,
               refusingDivergence: refusingDivergence)
-          last = try sample(target, line, seed(ofLine: line))
+          // What weighs no text stands in what all targets share.
+          if single == nil, begun == 1 { warn(of: target) }
+          let before = (monitor.steps, ContinuousClock.now)
+          let seed = seed(ofLine: line)
+          last = try sample(target, line, seed)
+          all.drawn.count += last.drawn.count
+          all.drawn.seconds += last.drawn.seconds
+          for result in last.results {
+            switch format {
+            case .text: try write(result.text, of: line)
+            case .jsonl: try stream.writeLine(result.object.text)
+            }
+          }
+          if let shortfall = last.shortfall { tell(shortfall.line, of: line, "gensample: ") }
+          guard let line, let constraint else { continue }
+          let effort = Effort(
+            count: monitor.steps - before.0, seconds: before.1.duration(to: .now) / .seconds(1),
+            seed: seed, drawn: last.drawn)
+          if format == .jsonl {
+            var summary = summary(effort, head: head)
+            summary.add("target", .integer(line))
+            summary.add("statement", .string(constraint.text))
+            add(last, to: &summary)
+            try stream.writeLine(summary.text)
+          } else {
+            tell("\nline \(line), \(constraint.text):")
+            for text in lines(effort) + last.allLines { tell(text) }
+          }
+          if let failure = last.failure { try tell(failure, ofLine: line) }
         } catch let failure as CommandFailure where line != nil {
           try tell(failure, ofLine: line ?? 0)
-          continue
         }
-        for result in last.results {
-          try stream.writeLine(format == .text ? result.text : result.object.text)
-        }
-        if let shortfall = last.shortfall, !isQuiet {
-          report("gensample: " + (line.map { "line \($0): " } ?? "") + shortfall.line)
-        }
-        if let failure = last.failure, let line { try tell(failure, ofLine: line) }
       }
     } catch {
       progress.finish()
       throw error
     }
     progress.finish()
-    try end(last, head: head, lines: lines, finish: finish)
+    all.count = monitor.steps
+    all.seconds += began.duration(to: .now) / .seconds(1)
+    try end(last, all, begun: begun, head: head, lines: lines, finish: finish)
   }
 
   /// Each target has a seed of its own, whatever stands on the other lines.
@@ -168,6 +235,7 @@ final class SamplerRun {
 
   private func tell(_ failure: CommandFailure, ofLine line: Int) throws {
     failedTargets += 1
+    Progress.leaveLine()
     report("gensample: \(failure.message)")
     guard format == .jsonl else { return }
     var object = JSONObject()
@@ -177,31 +245,57 @@ final class SamplerRun {
     try stream.writeLine(object.text)
   }
 
-  private func end(
-    _ last: SamplerOutcome, head: (inout JSONObject, _ seconds: Double) -> Void,
-    lines: (_ seconds: Double) -> [String], finish: (JSONObject) throws -> Void
-  ) throws {
-    let seconds = earlierSeconds + began.duration(to: .now) / .seconds(1)
+  /// A summary's first fields.
+  private func summary(
+    _ effort: Effort, head: (inout JSONObject, Effort) -> Void
+  ) -> JSONObject {
     var summary = JSONObject()
     summary.add("type", .string("summary"))
     summary.add("command", .string(command))
     summary.add("model", .string(modelName))
-    summary.add("seed", .unsigned(seed))
-    summary.add("seconds", .number(seconds))
-    head(&summary, seconds)
-    if hasSets {
-      summary.add("targets", .integer(targetCount))
-      summary.add("failed_targets", .integer(failedTargets))
-    } else {
-      last.summarise(&summary)
-      last.shortfall?.add(to: &summary)
+    summary.add("seed", .unsigned(effort.seed))
+    summary.add("seconds", .number(effort.seconds))
+    head(&summary, effort)
+    return summary
+  }
+
+  /// What is known of one target.
+  private func add(_ outcome: SamplerOutcome, to summary: inout JSONObject) {
+    outcome.summarise(&summary)
+    outcome.shortfall?.add(to: &summary)
+    if !outcome.missing.isEmpty {
+      var missing = JSONObject()
+      for (field, reason) in outcome.missing { missing.add(field, .string(reason)) }
+      summary.add("missing", .object(missing))
     }
     if monitor.isStopping { summary.add("stopped", .boolean(true)) }
+  }
+
+  private func end(
+    _ last: SamplerOutcome, _ all: Effort, begun: Int, head: (inout JSONObject, Effort) -> Void,
+    lines: (Effort) -> [String], finish: (JSONObject) throws -> Void
+  ) throws {
+    var summary = summary(all, head: head)
+    if hasSets {
+      summary.add("targets", .integer(targetCount))
+      summary.add("begun_targets", .integer(begun))
+      summary.add("failed_targets", .integer(failedTargets))
+      if monitor.isStopping { summary.add("stopped", .boolean(true)) }
+    } else {
+      add(last, to: &summary)
+    }
     if format == .jsonl { try stream.writeLine(summary.text) }
     try finish(summary)
     try stream.finish()
-    if !isQuiet && format == .text {
-      for line in lines(seconds) + (hasSets ? [] : last.lines) { report(line) }
+    if format == .text {
+      tell("")
+      if hasSets {
+        tell(
+          "\(begun) of \(counted(targetCount, "target")) begun, "
+            + String(format: "in %.2f s", all.seconds) + ", seed \(seed)")
+      } else {
+        for line in lines(all) + last.allLines { tell(line) }
+      }
     }
     if let code = Interruption.exitCode {
       throw CommandFailure(code, "stopped; what was drawn so far is printed")
@@ -209,7 +303,7 @@ final class SamplerRun {
     if let failure = last.failure, !hasSets { throw failure }
     if failedTargets > 0 {
       throw CommandFailure(
-        .data, "\(failedTargets) of \(targetCount) lines could not be sampled for")
+        .data, "\(failedTargets) of \(counted(targetCount, "line")) could not be sampled for")
     }
   }
 }

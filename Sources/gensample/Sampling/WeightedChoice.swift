@@ -57,8 +57,12 @@ struct WeightedChoice {
       }
     }
     outcome.lines = [evidence?.line(drawn) ?? Self.line(drawn)] + texts.lines
+    if let note = evidence?.note, !drawn.draws.isEmpty { outcome.lines.append("  " + note) }
     if let warning = evidence?.warning, !drawn.draws.isEmpty {
       outcome.lines.append("  not to be trusted: \(warning)")
+    }
+    if isStopped, !isWeighted {
+      outcome.shortfall = Shortfall(of: chosen.count, asked: samples, stoppedReason)
     }
     if isWithoutReplacement {
       outcome.lines.append("  each text is shown once: these are no draws from rho")
@@ -128,10 +132,18 @@ struct WeightedChoice {
     drawn.zeroCount > 0 ? "  all weights are zero" : "  nothing was finished"
   }
 
+  /// An error behind its value, or why there is none.
+  fileprivate static func plusMinus(_ error: Estimate) -> String {
+    switch error {
+    case .value(let error): String(format: " ± %.3f", error)
+    case .undefined(let reason): ", no error: \(reason)"
+    }
+  }
+
   private static func line(_ drawn: WeightedTexts) -> String {
     guard !drawn.draws.isEmpty else { return nothing(drawn) }
     var line = String(format: "  log evidence %.3f", drawn.logEvidence)
-    if let error = drawn.logEvidenceError.value { line += String(format: " ± %.3f", error) }
+    line += plusMinus(drawn.logEvidenceError)
     line += String(format: ", effective size %.0f of \(drawn.count)", drawn.effectiveSize)
     switch drawn.smoothed.shape {
     case .value(let k):
@@ -181,7 +193,10 @@ struct EvidenceOfRuns {
 
   /// The standard error by the runs' spread.
   private var spread: Estimate {
-    guard logEvidences.count > 1 else { return .undefined("one run has no spread") }
+    guard logEvidences.count > 1 else {
+      return .undefined(
+        logEvidences.isEmpty ? "no run was finished" : "one run has no spread")
+    }
     var runs = WeightedTexts()
     for log in logEvidences {
       runs.append(log > -.infinity ? WeightedText([], logWeight: log) : nil)
@@ -191,11 +206,20 @@ struct EvidenceOfRuns {
 
   /// The same, larger as Student's t has it: a spread of few runs is often too small, and three of
   /// these errors hold the evidence as often as three known standard deviations would, 99.73 %.
-  var error: Estimate {
+  var error: Estimate { spread.map { $0 * factor } }
+
+  /// How many times the spread that is, for two runs or more.
+  private var factor: Double {
     let shareBelowThree = 0.998_650_101_968_369_9
-    return spread.map { spread in
-      spread * studentQuantile(shareBelowThree, degrees: Double(logEvidences.count - 1)) / 3
-    }
+    return studentQuantile(shareBelowThree, degrees: Double(logEvidences.count - 1)) / 3
+  }
+
+  /// Why the error is large; `nil` where there are runs enough.
+  var note: String? {
+    // That of four runs, the default, is 3.
+    guard logEvidences.count > 1, factor > 4 else { return nil }
+    return String(format: "± is %.0f times the spread of the runs, ", factor)
+      + "as Student's t has it for \(counted(logEvidences.count, "run")): take more --runs"
   }
 
   func add(_ drawn: WeightedTexts, to summary: inout JSONObject) {
@@ -203,6 +227,7 @@ struct EvidenceOfRuns {
     summary.add("effective_size", .number(drawn.effectiveSize))
     summary.add("log_evidence", .number(logEvidence))
     summary.add("log_evidence_error", error.value.map { .number($0) } ?? .null)
+    summary.add("log_evidence_spread", spread.value.map { .number($0) } ?? .null)
     if let reason = error.reason { summary.add("reason", .string(reason)) }
     summary.add("log_evidence_runs", .numbers(logEvidences))
     summary.add("resamplings", .integer(resamplings))
@@ -213,17 +238,17 @@ struct EvidenceOfRuns {
       summary.add("redrawn_accepted", .integer(redrawn.made))
     }
     if let warning { summary.add("warning", .string(warning)) }
+    if let note { summary.add("note", .string(note)) }
   }
 
   func line(_ drawn: WeightedTexts) -> String {
     guard !drawn.draws.isEmpty else { return WeightedChoice.nothing(drawn) }
     var line = String(format: "  log evidence %.3f", logEvidence)
-    switch error {
-    case .value(let error): line += String(format: " ± %.3f", error)
-    case .undefined(let reason): line += ", no error: \(reason)"
-    }
+    line += WeightedChoice.plusMinus(error)
     line += String(format: ", effective size %.0f of \(drawn.count)", drawn.effectiveSize)
-    line += ", \(resamplings) resamplings, \(fewestAncestors) first particles left at least"
+    line +=
+      ", \(counted(resamplings, "resampling")), "
+      + "\(counted(fewestAncestors, "first particle")) left at least"
     if let sharedShape { line += String(format: ", k %.2f", sharedShape) }
     if let redrawn, redrawn.tried > 0 {
       line += String(

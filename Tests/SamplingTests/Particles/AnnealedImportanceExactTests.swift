@@ -118,7 +118,9 @@ import Testing
       var logMean = 0.0
       for text in space.states {
         let share = space.probabilities[text] ?? 0
-        for (log, probability) in outcomes(of: { annealed.logWeightBack(from: text, using: &$0) }) {
+        for (log, probability) in outcomes(of: {
+          annealed.logWeightBack(from: text, using: &$0) ?? .nan
+        }) {
           mean += share * probability * LogSpace.exp(log)
           logMean += share * probability * log
         }

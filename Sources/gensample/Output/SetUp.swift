@@ -1,0 +1,29 @@
+// Licensed under the Apache License, Version 2.0.
+
+import Synchronization
+
+/// What goes on before a command's work begins, shown where it takes long.
+final class SetUp: Sendable {
+  private let phase: Phase
+  private let progress: Progress
+
+  private final class Phase: Sendable {
+    let name: Mutex<String>
+
+    init(_ name: String) { self.name = Mutex(name) }
+  }
+
+  /// Begins with a phase.
+  init(_ mode: ProgressMode, _ name: String) {
+    let phase = Phase(name)
+    self.phase = phase
+    progress = Progress(mode) { elapsed in
+      phase.name.withLock { $0 } + ", \(Progress.duration(elapsed))"
+    }
+  }
+
+  /// Begins the next phase.
+  func goes(on name: String) { phase.name.withLock { $0 = name } }
+
+  func finish() { progress.finish() }
+}
