@@ -264,7 +264,7 @@ import Testing
       ),
       (
         ["--start", "the see was"],
-        "--start: 'see' is outside the model's vocabulary; near words are sea"
+        "--start: 'see' is outside the model's vocabulary; near words within are 'sea'"
       ),
       (
         ["--start", "the sea was", "--include", "moon"],

@@ -93,11 +93,31 @@ public struct Tokenizer {
 
   /// The same by a tokenizer that was made for the vocabulary: one for many texts.
   public mutating func tokens(of text: String, in vocabulary: Vocabulary) -> [Token?] {
-    pieces(of: text).enumerated().map { place, piece in
-      if let token = vocabulary.token(piece) { return token }
+    var tokens: [Token?] = []
+    let composed = tokenization == .whitespace ? text : NFC.of(text)
+    unsafe Array(composed.utf8).withUnsafeBytes { bytes in
+      unsafe forEachToken(of: bytes, in: vocabulary) { tokens.append($0) }
+    }
+    return tokens
+  }
+
+  /// Hands over the token of each piece of a line, `nil` for one without an entry; the bytes are as
+  /// ``cut(_:_:)`` takes them.
+  ///
+  /// This is the one place that says how text becomes tokens.
+  mutating func forEachToken(
+    of line: UnsafeRawBufferPointer, in vocabulary: Vocabulary, _ body: (Token?) -> Void
+  ) {
+    var isFirst = tokenization == .words
+    unsafe cut(line) { piece in
+      var token = unsafe vocabulary.token(spelled: piece)
       // A sign that only ever follows a word reads the same at the beginning, where no space shows.
-      guard place == 0, tokenization == .words, piece.first == " " else { return nil }
-      return vocabulary.token(String(piece.dropFirst()))
+      if token == nil, isFirst, unsafe piece.first == 0x20 {
+        token = unsafe vocabulary.token(
+          spelled: UnsafeRawBufferPointer(rebasing: piece.dropFirst()))
+      }
+      isFirst = false
+      body(token)
     }
   }
 

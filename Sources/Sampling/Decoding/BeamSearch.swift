@@ -25,7 +25,10 @@
 /// constrained decoding with dynamic beam allocation", section 3, with the automaton's distance in
 /// the place of the number of words unmet.
 ///
-/// **Edge cases.** Width 1 without a penalty is greedy decoding. Of equal continuations that of the
+/// **When time is up** the step at hand is left. What is open is cut there; under a constraint finished
+/// texts are returned, or, where there is none, the best open one with its shortest completion.
+///
+/// **Edge cases.** A text that several groups find is returned once, for the first of them. Width 1 without a penalty is greedy decoding. Of equal continuations that of the
 /// better text comes first, then the lower token's. A text that has no token left is given up; the
 /// search fails where all are.
 public struct BeamSearch: Sendable {
@@ -35,7 +38,7 @@ public struct BeamSearch: Sendable {
     public let decoded: DecodedText
     /// Its log-probability under the transformed model, divided by length^penalty.
     public let score: Double
-    /// The group that found it.
+    /// The first group that found it.
     public let group: Int
   }
 
@@ -98,8 +101,8 @@ public struct BeamSearch: Sendable {
   /// - Parameters:
   ///   - model: whose texts.
   ///   - prompt: what they begin with.
-  /// - Returns: finished texts by score, then those that were cut, also by score: as many of each
-  ///   group as it is wide, or as its patience asks for.
+  /// - Returns: different texts, the finished ones by score, then those that were cut, also by score:
+  ///   as many of each group as it is wide, or as its patience asks for.
   /// - Throws: where all texts of a beam have no token left, a logit is no number, or the constraint
   ///   cannot be met.
   /// - Complexity: steps x width x vocabulary.
@@ -160,6 +163,7 @@ public struct BeamSearch: Sendable {
     while first.count < count, let token = next.takeNext() { first.append((token, next[token])) }
     var alternatives: [Alternative] = []
     for (token, logProbability) in first {
+      if rules.isTimeUp(), !alternatives.isEmpty { break }
       var begun = decoding
       begun.commit(
         model, token, logProbability: logProbability, isEnd: next.isEnd(token), rules)
@@ -181,16 +185,15 @@ public struct BeamSearch: Sendable {
     _ model: Model, from start: Decoding<Model>
   ) throws(DecodingError) -> [Result] {
     var next = rules.makeNextTokens(for: model.vocabulary)
-    var beams: [Beam<Model>] = []
-    for group in 0..<groups { beams.append(Beam(self, group: group, start, model)) }
+    var beams: [BeamGroup<Model>] = []
+    for group in 0..<groups { beams.append(BeamGroup(self, group: group, start, model)) }
     var penalties =
       groups > 1 && diversity > 0 ? [Double](repeating: 0, count: model.vocabulary.count) : []
-    var step = start.count
     while beams.contains(where: { !$0.isDone }) {
-      step += 1
+      if rules.isTimeUp() { close(&beams) }
       for i in penalties.indices { penalties[i] = 0 }
       for group in beams.indices where !beams[group].isDone {
-        try beams[group].advance(model, &next, penalties: penalties, step: step)
+        try beams[group].advance(model, &next, penalties: penalties)
         guard !penalties.isEmpty else { continue }
         for text in beams[group].texts {
           if let token = text.decoding.text.last { penalties[token.index] += diversity }
@@ -199,10 +202,34 @@ public struct BeamSearch: Sendable {
     }
     let all = beams.flatMap { $0.finished }
     let cut = beams.flatMap { $0.cut }
-    return all.sorted { $0.score > $1.score } + cut.sorted { $0.score > $1.score }
+    var seen: Set<Found> = []
+    return (all.sorted { $0.score > $1.score } + cut.sorted { $0.score > $1.score })
+      .filter { seen.insert(Found(text: $0.decoded.text, ending: $0.decoded.ending)).inserted }
   }
 
-  fileprivate func result<Model: LanguageModel>(
+  /// What tells one result from another.
+  private struct Found: Hashable {
+    let text: TokenSequence
+    let ending: Ending
+  }
+
+  /// Ends what is open when time is up: at once, or under a constraint, if nothing is finished, by the
+  /// shortest completion of the best text alone.
+  private func close<Model: LanguageModel>(_ beams: inout [BeamGroup<Model>]) {
+    var isWanted = rules.constraint != nil && beams.allSatisfy { $0.finished.isEmpty }
+    for group in beams.indices where !beams[group].isDone {
+      if isWanted {
+        beams[group].keepBest()
+        isWanted = false
+      } else if rules.constraint == nil {
+        beams[group].cutAll()
+      } else {
+        beams[group].giveUp()
+      }
+    }
+  }
+
+  func result<Model: LanguageModel>(
     _ decoding: Decoding<Model>, group: Int
   ) -> Result {
     Result(
@@ -211,190 +238,8 @@ public struct BeamSearch: Sendable {
         + (coverage?.gain(of: decoding.text[decoding.promptCount...]) ?? 0), group: group)
   }
 
-  fileprivate func score(_ logProbability: Double, length: Int) -> Double {
+  func score(_ logProbability: Double, length: Int) -> Double {
     logProbability == 0
       ? 0 : logProbability / LogSpace.exp(lengthPenalty * LogSpace.log(Double(length)))
-  }
-}
-
-/// One group's part of a search.
-private struct Beam<Model: LanguageModel> {
-  struct Text {
-    var decoding: Decoding<Model>
-    /// Its log-probability without what it lost to earlier groups.
-    var logRanked: Double
-  }
-
-  struct Continuation {
-    let parent: Int
-    let token: Token
-    let logProbability: Double
-    let logRanked: Double
-
-    func precedes(_ other: Continuation) -> Bool {
-      if logRanked != other.logRanked { return logRanked > other.logRanked }
-      return (parent, token) < (other.parent, other.token)
-    }
-  }
-
-  let search: BeamSearch
-  let group: Int
-  let width: Int
-  /// How many finished texts are kept, and how many end the search if patience does.
-  let keeps: Int
-  /// Whether a text's log-probability can rise.
-  let canRise: Bool
-  var texts: [Text]
-  var finished: [BeamSearch.Result] = []
-  var cut: [BeamSearch.Result] = []
-  var isDone = false
-  private var looping: [BeamSearch.Result] = []
-  /// The best continuations that go on, by their distance to an allowed end.
-  private var banks: [[Continuation]]
-  private var ends: [Continuation] = []
-
-  init(_ search: BeamSearch, group: Int, _ start: Decoding<Model>, _ model: Model) {
-    self.search = search
-    self.group = group
-    let share = search.width / search.groups
-    width = share
-    keeps = max(
-      share, search.patience.map { Int(min(1e9, ($0 * Double(share)).rounded(.up))) } ?? 0)
-    texts = [Text(decoding: start, logRanked: 0)]
-    let constraint = search.rules.constraint
-    canRise = constraint != nil && (constraint?.canRaise == true || model.logProbabilityCeiling > 0)
-    let farthest = constraint?.automaton.distances.filter { $0 != .max }.max() ?? 0
-    banks = [[Continuation]](repeating: [], count: Int(farthest) + 1)
-  }
-
-  /// One step; at the end of the search what is left of the beam is cut.
-  mutating func advance(
-    _ model: Model, _ next: inout NextTokens, penalties: [Double], step: Int
-  ) throws(DecodingError) {
-    for i in texts.indices { texts[i].decoding.closeIfDue(search.rules) }
-    if texts.contains(where: { $0.decoding.ending != nil }) {
-      // Time may have come up in between.
-      for i in texts.indices { texts[i].decoding.closeIfDue(search.rules) }
-      return close()
-    }
-    try rank(model, &next, penalties)
-    if texts.isEmpty { return close() }
-    choose(model)
-    if texts.isEmpty { return close() }
-    if let patience = search.patience {
-      if Double(finished.count) >= patience * Double(width) { isDone = true }
-    } else if finished.count == width, let worst = finished.last, !canRise,
-      texts.allSatisfy({ bound($0.decoding.logTransformed, after: step) <= worst.score })
-    {
-      isDone = true
-    }
-  }
-
-  private mutating func close() {
-    isDone = true
-    let rest = looping + texts.map { search.result($0.decoding, group: group) }
-    cut = Array(rest.sorted { $0.score > $1.score }.prefix(max(0, width - finished.count)))
-  }
-
-  /// Finds the best continuations of each bank.
-  private mutating func rank(
-    _ model: Model, _ next: inout NextTokens, _ penalties: [Double]
-  ) throws(DecodingError) {
-    for i in banks.indices { banks[i].removeAll(keepingCapacity: true) }
-    ends.removeAll(keepingCapacity: true)
-    var choices = NoChoices()
-    var failure: DecodingError?
-    let automaton = search.rules.constraint?.automaton
-    for parent in texts.indices {
-      do {
-        try texts[parent].decoding.look(model, &next, search.rules, using: &choices)
-      } catch {
-        guard error.kind == .nothingLeft else { throw error }
-        failure = error
-        continue
-      }
-      next.normalize()
-      let decoding = texts[parent].decoding
-      let before = texts[parent].logRanked + decoding.logAllowed
-      for token in next.candidates {
-        let lost = penalties.isEmpty ? 0 : penalties[token.index]
-        let one = Continuation(
-          parent: parent, token: token, logProbability: next[token],
-          logRanked: before + next[token] - lost)
-        if next.isEnd(token) {
-          ends.append(one)
-          continue
-        }
-        var bank = 0
-        if let automaton {
-          bank = Int(automaton.distances[Int(automaton.next(decoding.state, token))])
-        }
-        let count = banks[bank].count
-        guard count < width || one.precedes(banks[bank][count - 1]) else { continue }
-        if decoding.closes(token, model, next, search.rules) {
-          ends.append(one)
-          continue
-        }
-        var place = count
-        while place > 0, one.precedes(banks[bank][place - 1]) { place -= 1 }
-        banks[bank].insert(one, at: place)
-        if count == width { banks[bank].removeLast() }
-      }
-    }
-    if ends.isEmpty, banks.allSatisfy(\.isEmpty) {
-      texts = []
-      if finished.isEmpty, let failure { throw failure }
-    }
-  }
-
-  /// Keeps what ends and makes the next beam.
-  private mutating func choose(_ model: Model) {
-    ends.sort { $0.precedes($1) }
-    for (ahead, end) in ends.enumerated() {
-      // Rivals of an end are what stands as near to one.
-      let rank = ahead + banks[0].count { $0.precedes(end) }
-      guard rank < width else { continue }
-      var decoding = texts[end.parent].decoding
-      decoding.commit(
-        model, end.token, logProbability: end.logProbability,
-        isEnd: search.rules.stops.contains(end.token) || end.token == model.vocabulary.end,
-        search.rules)
-      keep(search.result(decoding, group: group))
-    }
-    var chosen: [Continuation] = []
-    var depth = 0
-    while chosen.count < width, banks.contains(where: { $0.count > depth }) {
-      for bank in banks where bank.count > depth && chosen.count < width {
-        chosen.append(bank[depth])
-      }
-      depth += 1
-    }
-    chosen.sort { $0.precedes($1) }
-    var successors: [Text] = []
-    for one in chosen {
-      var text = Text(decoding: texts[one.parent].decoding, logRanked: one.logRanked)
-      text.decoding.commit(
-        model, one.token, logProbability: one.logProbability, isEnd: false, search.rules)
-      if case .loop = text.decoding.ending {
-        looping.append(search.result(text.decoding, group: group))
-      } else {
-        successors.append(text)
-      }
-    }
-    texts = successors
-  }
-
-  /// What no continuation of a text exceeds: its log-probability can only fall, and no coverage adds
-  /// to it.
-  private func bound(_ logProbability: Double, after step: Int) -> Double {
-    search.score(
-      logProbability, length: search.lengthPenalty >= 0 ? search.rules.maxTokens : step + 1)
-  }
-
-  /// Puts a text behind those of no lower score and keeps the first ones.
-  private mutating func keep(_ result: BeamSearch.Result) {
-    let place = finished.firstIndex { $0.score < result.score } ?? finished.count
-    finished.insert(result, at: place)
-    if finished.count > keeps { finished.removeLast() }
   }
 }

@@ -1,5 +1,17 @@
 // Licensed under the Apache License, Version 2.0.
 
+/// A token among those that contrastive search compares.
+public struct ComparedToken: Hashable, Sendable {
+  /// The token.
+  public let token: Token
+  /// Its natural log-probability among what was left after the transforms.
+  public let logProbability: Double
+  /// How much the context behind it resembles an earlier one at most, from 0 to 1.
+  public let resemblance: Double
+  /// What decides: the largest is chosen.
+  public let score: Double
+}
+
 /// The token that is probable and leads to where the text has not been.
 ///
 /// Of the `candidates` most probable tokens v that is chosen which has the largest
@@ -76,6 +88,7 @@ public struct ContrastiveSearch: Sendable {
       next.normalize()
       next.orderByLogit()
       var best: (token: Token, score: Double, roots: [Float])?
+      var compared: [ComparedToken] = []
       for _ in 0..<candidates {
         guard let token = next.takeNext() else { break }
         // Many candidates may take longer than there is time.
@@ -90,11 +103,16 @@ public struct ContrastiveSearch: Sendable {
         let resemblance = isEnd ? 0 : past.largestProduct(with: roots)
         let score = (1 - penalty) * LogSpace.exp(next[token]) - penalty * resemblance
         if best.map({ score > $0.score }) ?? true { best = (token, score, roots) }
+        guard rules.explains else { continue }
+        compared.append(
+          ComparedToken(
+            token: token, logProbability: next[token], resemblance: resemblance, score: score))
       }
       guard let best else { preconditionFailure("a look leaves a token") }
       let isEnd = next.isEnd(best.token)
       decoding.commit(
-        model, best.token, logProbability: next[best.token], isEnd: isEnd, rules)
+        model, best.token, logProbability: next[best.token], isEnd: isEnd, rules,
+        compared: compared)
       if !isEnd {
         past.append(best.roots)
         watch(best.token)

@@ -24,6 +24,8 @@ public struct DecodedStep: Hashable, Sendable {
   public let logProbability: Double
   /// What constraints and transforms removed, in their order.
   public let removals: [Removal]
+  /// What ``ContrastiveSearch`` chose from, the most probable first; else empty.
+  public let compared: [ComparedToken]
 }
 
 /// A text that a decoder made, with its probabilities.

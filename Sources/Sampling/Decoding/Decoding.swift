@@ -58,9 +58,10 @@ struct Decoding<Model: LanguageModel> {
     guard shortest != .max else { throw DecodingError(.unmet, "no text is allowed") }
     guard Int(shortest) < rules.maxTokens else {
       throw DecodingError(
-        .unmet,
-        "an allowed text has at least \(Int(shortest) + 1) tokens behind the prompt, its end among "
-          + "them, and max-tokens is \(rules.maxTokens)")
+        .unmet, transform: "max-tokens",
+        "max-tokens \(rules.maxTokens) leaves no room for what is asked: the shortest allowed text has "
+          + "\(Int(shortest) + 1) tokens\(prompt.isEmpty ? "" : " behind the prompt"), its end among "
+          + "them; give \(Int(shortest) + 1) or more")
     }
   }
 
@@ -145,8 +146,11 @@ struct Decoding<Model: LanguageModel> {
   }
 
   /// Goes on by a token of this log-probability among those looked at.
+  ///
+  /// `compared` is what it was compared with, where more than probabilities decided.
   mutating func commit(
-    _ model: Model, _ token: Token, logProbability: Double, isEnd: Bool, _ rules: DecodingRules
+    _ model: Model, _ token: Token, logProbability: Double, isEnd: Bool, _ rules: DecodingRules,
+    compared: [ComparedToken] = []
   ) {
     chain.accept(token, logProbability: logProbability)
     logTransformed += logProbability + logAllowed
@@ -159,7 +163,7 @@ struct Decoding<Model: LanguageModel> {
       steps.append(
         DecodedStep(
           token: token, logModel: log, logProbability: logProbability,
-          removals: [constraintRemoval].compactMap { $0 } + chain.removals))
+          removals: [constraintRemoval].compactMap { $0 } + chain.removals, compared: compared))
     }
     if isEnd {
       ending = .end(token)

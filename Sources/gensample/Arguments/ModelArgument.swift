@@ -1,5 +1,6 @@
 // Licensed under the Apache License, Version 2.0.
 
+import Foundation
 import LM
 import Sampling
 
@@ -22,6 +23,7 @@ func loadModel(_ name: String, isReversed: Bool = false) throws -> NGramModel {
 
 private func findModel(_ name: String) throws -> NGramModel {
   if let builtIn = BuiltInModel(rawValue: name) { return try builtIn.load() }
+  try refuseOtherKinds(name)
   do {
     return try NGramModel(path: name)
   } catch let error as LoadError where error.kind == .cannotRead {
@@ -33,6 +35,34 @@ private func findModel(_ name: String) throws -> NGramModel {
       .unreadable,
       "there is no model '\(name)'\(near) built in are \(names.joined(separator: ", ")), else give "
         + "a file")
+  }
+}
+
+/// Refuses what may be a model, but is none of n-grams.
+private func refuseOtherKinds(_ name: String) throws(CommandFailure) {
+  let read =
+    "; read are n-gram models in .gsm, .arpa and .arpa.gz files, which 'gensample train' and other "
+    + "programs make, and the built-in ones "
+    + BuiltInModel.allCases.map(\.rawValue).joined(separator: ", ")
+  var isFolder: ObjCBool = false
+  if unsafe FileManager.default.fileExists(atPath: name, isDirectory: &isFolder),
+    isFolder.boolValue
+  {
+    let isNeural = FileManager.default.fileExists(atPath: name + "/config.json")
+    throw CommandFailure(
+      .unreadable,
+      "'\(name)' is a folder"
+        + (isNeural ? " of a neural model, and neural models are not read" : ", no model's file")
+        + read)
+  }
+  if name.hasPrefix("http://") || name.hasPrefix("https://") {
+    throw CommandFailure(.usage, "'\(name)' is a server, and servers are not asked" + read)
+  }
+  if [".gguf", ".safetensors"].contains(where: name.lowercased().hasSuffix),
+    FileManager.default.fileExists(atPath: name)
+  {
+    throw CommandFailure(
+      .unreadable, "'\(name)' is a neural model's file, and neural models are not read" + read)
   }
 }
 

@@ -42,7 +42,8 @@ enum Audit: Command {
     + Beam.search + Greedy.contrastive + DecodingOptions.truncations + DecodingOptions.copies
     + DecodingOptions.penalties + DecodingOptions.termination
     + [
-      OutputOptions.format, OutputOptions.output, OutputOptions.quiet, OutputOptions.progress,
+      DecodingOptions.verbose, OutputOptions.format, OutputOptions.output, OutputOptions.quiet,
+      OutputOptions.progress,
     ]
 
   enum Strategy: String, CaseIterable { case greedy, sample, beam }
@@ -61,9 +62,8 @@ enum Audit: Command {
       throw CommandFailure.usage("--\(option.name) is for --strategy greedy")
     }
     if strategy != .sample {
-      let truncation = DecodingOptions.truncations.first { arguments.has($0.name) }
-      if let option = truncation?.name ?? (arguments.has("keep-end") ? "keep-end" : nil) {
-        throw CommandFailure.usage("--\(option) is for --strategy sample")
+      if let option = DecodingOptions.truncations.first(where: { arguments.has($0.name) }) {
+        throw CommandFailure.usage("--\(option.name) is for --strategy sample")
       }
     }
     let limit = try arguments.integer("max-transitions", in: 1...2_000_000_000) ?? 8_000_000
@@ -72,21 +72,28 @@ enum Audit: Command {
     let seed = try arguments.seed("seed") ?? UInt64.random(in: 0...UInt64.max)
     let modelName = arguments.text("model") ?? BuiltInModel.english.rawValue
     let model = try loadModel(modelName)
-    let rules = try DecodingOptions.rules(arguments, model: model)
+    let rules = try DecodingOptions.rules(
+      arguments, model: model, truncates: strategy == .sample)
     let prompt = try DecodingOptions.prompt(arguments, model: model)
     guard !arguments.has("prompts") || !arguments.has("one-word-prompts") else {
       throw CommandFailure.usage("--prompts and --one-word-prompts both say which; give one")
     }
     var others = try arguments.text("prompts").map { path in
-      try TextInput.lines(path).enumerated().map { place, line in
+      let prompts = try TextInput.lines(path).enumerated().map { place, line in
         try CompiledTarget.tokens(
           of: NFC.of(line), model: model, option: "\(TargetOptions.shown(path)):\(place + 1)")
       }
+      guard !prompts.isEmpty else {
+        throw CommandFailure(
+          .data, "--prompts: \(TargetOptions.shown(path)) holds no prompt; one a line is expected")
+      }
+      return prompts
     }
     if arguments.has("one-word-prompts") {
       others = (0..<model.vocabulary.count).map { Token($0) }
         .filter(model.vocabulary.isDrawable).map { TokenSequence([$0]) }
     }
+    DecodingResults.announce(rules, arguments)
     Interruption.watch {}
     let progress = try ProgressOptions(arguments)
     var audit = AuditReport(
@@ -100,10 +107,17 @@ enum Audit: Command {
       let decoder = Decoder(
         model: model, strategy: strategy, rules: rules, limit: limit, progress: progress)
       let texts = [prompt] + (others ?? [])
-      if ContextChain<Int>.readsLeadingTokens(decoder.chosen, rules.transforms.transforms) {
+      if decoder.readsLeadingTokens(rules.transforms.transforms) {
         try compute(decoder, &audit, prompt, others, leadingExplorer(decoder, texts))
       } else {
         try compute(decoder, &audit, prompt, others, vectorExplorer(decoder, texts))
+      }
+      if rules.loops != nil {
+        // What the detector stops depends on more than the context.
+        audit.measured(
+          try self.runs(
+            model, strategy, arguments, rules, prompt, most: runs, seed: seed, progress),
+          seed: seed)
       }
     } else {
       guard !arguments.has("one-word-prompts") else {
@@ -111,18 +125,14 @@ enum Audit: Command {
           "--one-word-prompts is for decoders whose choice depends on the context alone, which are "
             + "computed for all prompts at once; give this one some of them by --prompts FILE")
       }
-      let shares = try ([prompt] + (others ?? [])).map { prompt in
-        try cutShare(
-          model, strategy, arguments, rules, prompt, runs: runs, seed: seed, progress)
+      let all = try ([prompt] + (others ?? [])).map { prompt in
+        try self.runs(model, strategy, arguments, rules, prompt, most: runs, seed: seed, progress)
       }
-      audit.estimated(
-        shares[0], others: others == nil ? nil : Array(shares.dropFirst()), seed: seed)
+      audit.estimated(all[0], others: others == nil ? nil : Array(all.dropFirst()), seed: seed)
     }
     if let path = arguments.text("picture") {
       guard let survival = audit.survival else {
-        throw CommandFailure.usage(
-          "--picture draws what is computed, and this decoder's choice depends on more than the "
-            + "model's context")
+        throw CommandFailure(.failed, "no run was made, so that --picture has nothing to draw")
       }
       let stream = try ResultStream(path: path)
       try stream.writeLine(SurvivalPicture(survival, neverEnds: audit.neverEnds.lowerBound).svg)
@@ -157,7 +167,26 @@ enum Audit: Command {
     let limit: Int
     let progress: ProgressOptions
 
+    let automaton: BackoffAutomaton
+
+    init(
+      model: NGramModel, strategy: Strategy, rules: DecodingRules, limit: Int,
+      progress: ProgressOptions
+    ) {
+      self.model = model
+      self.strategy = strategy
+      self.rules = rules
+      self.limit = limit
+      self.progress = progress
+      automaton = model.makeBackoffAutomaton()
+    }
+
     var chosen: ContextChoice { strategy == .greedy ? .greedy : .sampled }
+
+    /// Whether a context's most probable tokens tell all that these transforms leave.
+    func readsLeadingTokens(_ transforms: [any NextTokenTransform]) -> Bool {
+      ContextChain<Int>.readsLeadingTokens(chosen, transforms) && !automaton.mayVanish
+    }
   }
 
   /// From where a chain is explored, and what its thresholds are about.
@@ -173,7 +202,7 @@ enum Audit: Command {
 
   /// Reads the most probable tokens of each context alone.
   static func leadingExplorer(_ decoder: Decoder, _ texts: [TokenSequence]) -> Explorer<Int> {
-    let automaton = decoder.model.makeBackoffAutomaton()
+    let automaton = decoder.automaton
     let roots = texts.map { automaton.context(after: $0) }
     return {
       try ContextChain(
@@ -206,12 +235,14 @@ enum Audit: Command {
     let analysis = try analyse(
       decoder, decoder.rules.transforms.transforms, Exploration(isPromptAlone: false), explore)
     audit.exact(analysis, prompt: prompt, prompts: others)
-    if audit.neverEnds.upperBound > 0, analysis.chain.isComplete {
+    if audit.neverEnds.upperBound > 0 || audit.logExpectedAtLeast != nil,
+      analysis.chain.isComplete
+    {
       audit.cures = try cures(decoder, analysis, prompt, explore)
     }
     if !analysis.chain.isComplete, decoder.strategy == .sample,
       decoder.rules.transforms.transforms.allSatisfy(keepsEnds),
-      decoder.model.makeBackoffAutomaton().everyContextMayEnd
+      decoder.automaton.everyContextMayEnd
     {
       audit.ends(proven: "an end that no context lacks and no transform removes")
     }
@@ -241,21 +272,21 @@ enum Audit: Command {
     return TerminationAnalysis(try explore(transforms, exploration) { count.value = $0 })
   }
 
-  /// How many of some runs were cut.
-  private static func cutShare(
+  /// Runs from a prompt: so many where they are drawn, else the only one.
+  private static func runs(
     _ model: NGramModel, _ strategy: Strategy, _ arguments: Arguments, _ rules: DecodingRules,
-    _ prompt: TokenSequence, runs most: Int, seed: UInt64, _ options: ProgressOptions
+    _ prompt: TokenSequence, most: Int, seed: UInt64, _ options: ProgressOptions
   ) throws -> AuditReport.Runs {
-    func runs(_ decoded: DecodedText?) -> AuditReport.Runs {
+    func only(_ decoded: DecodedText?) -> AuditReport.Runs {
       var runs = AuditReport.Runs(isDrawn: false)
       if let decoded { runs.add(decoded) }
       return runs
     }
     switch strategy {
     case .greedy:
-      return runs(try Greedy.decoder(arguments, rules, model, prompt)({ _ in }))
+      return only(try Greedy.decoder(arguments, rules, model, prompt)({ _ in }))
     case .beam:
-      return runs(
+      return only(
         try Beam.search(arguments, rules, model).decode(model, after: prompt).first?.decoded)
     case .sample:
       let sampler = AncestralSampler(rules)

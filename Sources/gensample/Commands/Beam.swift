@@ -56,7 +56,7 @@ enum Beam: Command {
       Option(
         "at", "I", "the place of --alternatives, counted from 1 behind the prompt (default 1)"),
     ] + DecodingOptions.copies + DecodingOptions.penalties
-    + DecodingOptions.termination.filter { $0.name != "keep-end" } + DecodingOptions.output
+    + DecodingOptions.termination + DecodingOptions.output
 
   static func run(_ arguments: Arguments) throws {
     if let extra = arguments.positional.first {
@@ -67,7 +67,7 @@ enum Beam: Command {
     let best = try arguments.integer("best", in: 1...100_000) ?? 1
     let modelName = arguments.text("model") ?? BuiltInModel.english.rawValue
     let model = try loadModel(modelName)
-    let rules = try DecodingOptions.rules(arguments, model: model)
+    let rules = try DecodingOptions.rules(arguments, model: model, truncates: false)
     let prompt = try DecodingOptions.prompt(arguments, model: model)
     let search = try search(arguments, rules, model)
     let count = try arguments.integer("alternatives", in: 1...100_000)
@@ -96,12 +96,21 @@ enum Beam: Command {
       } catch let error as DecodingError where error.kind == .badArgument {
         throw CommandFailure.usage("--\(error)")
       }
-      return try results.finish()
+      return try results.finish(
+        shortfall: Shortfall(
+          of: results.count, asked: count,
+          rules.isTimeUp() ? "time was up" : "no more tokens are left at this place"))
     }
-    for result in try search.decode(model, after: prompt).prefix(best) {
-      try results.write(result.decoded, beam: result)
-    }
-    try results.finish()
+    let found = try search.decode(model, after: prompt)
+    for result in found.prefix(best) { try results.write(result.decoded, beam: result) }
+    try results.finish(
+      shortfall: Shortfall(
+        of: found.count, asked: best,
+        rules.isTimeUp()
+          ? "time was up"
+          : search.groups > 1 && search.diversity == 0
+            ? "without --diversity the groups find the same texts"
+            : "a beam of --width \(search.width) finds no more"))
   }
 
   /// What draws a stochastic beam, and its seed; `nil` where none is asked for.

@@ -32,7 +32,7 @@ enum Greedy: Command {
   static let options =
     DecodingOptions.limits + TargetOptions.statements + contrastive + DecodingOptions.drafting
     + DecodingOptions.copies + DecodingOptions.penalties
-    + DecodingOptions.termination.filter { $0.name != "keep-end" } + DecodingOptions.output
+    + DecodingOptions.termination + DecodingOptions.output
 
   static func run(_ arguments: Arguments) throws {
     if let extra = arguments.positional.first {
@@ -42,7 +42,7 @@ enum Greedy: Command {
     }
     let modelName = arguments.text("model") ?? BuiltInModel.english.rawValue
     let model = try loadModel(modelName)
-    let rules = try DecodingOptions.rules(arguments, model: model)
+    let rules = try DecodingOptions.rules(arguments, model: model, truncates: false)
     let prompt = try DecodingOptions.prompt(arguments, model: model)
     let draft = try DecodingOptions.draft(arguments, for: model, rules)
     guard draft == nil || !arguments.has("contrastive") else {

@@ -22,7 +22,8 @@ enum Sample: Command {
     With --best-of N each result is the best of N texts by the sum of all --score: log-probability
     is the model's, of what follows the prompt; mean-log-probability divides it by the tokens, the
     end among them; any other value is a statement of the constraint file: a soft one scores its
-    nats, a hard one rules a text out that does not meet it, where there are others.
+    nats, a hard one rules a text out that does not meet it, where there are others; where there are
+    none, that is said.
 
         gensample sample --prompt "It was"
         gensample sample --temperature 0.8 --top-p 0.9 --keep-end
@@ -58,7 +59,7 @@ enum Sample: Command {
     let rules = try DecodingOptions.rules(arguments, model: model)
     let prompt = try DecodingOptions.prompt(arguments, model: model)
     let sampler = AncestralSampler(rules)
-    let best = try bestOf(arguments, sampler, model)
+    let best = try BestOfScores(arguments, model)
     let draft = try DecodingOptions.draft(arguments, for: model, rules)
     let ways = ["best-of", "draft", "without-replacement"].filter { arguments.has($0) }
     guard ways.count < 2 else {
@@ -96,8 +97,9 @@ enum Sample: Command {
       // A stream a text: the first of many are the same as when few are asked for.
       var choices = RandomChoices(random.stream(UInt64(number)))
       if let best {
-        let (text, score) = try best.draw(from: model, after: prompt, using: &choices)
-        try results.write(text, score: score)
+        let (text, score) = try best.choice(of: sampler).draw(
+          from: model, after: prompt, using: &choices)
+        try results.write(text, best: BestOfScores.Chosen(score: score, by: best))
         drawn.value += 1
         continue
       }
@@ -115,66 +117,5 @@ enum Sample: Command {
     }
     progress.finish()
     try results.finish(seed: seed, draft: draft == nil ? nil : tally)
-  }
-
-  private static func bestOf(
-    _ arguments: Arguments, _ sampler: AncestralSampler, _ model: NGramModel
-  ) throws -> BestOf? {
-    guard let count = try arguments.integer("best-of", in: 1...1_000_000_000) else {
-      guard !arguments.has("score") else {
-        throw CommandFailure.usage(
-          "--score chooses among the texts of --best-of N, which is missing")
-      }
-      return nil
-    }
-    let scores = try scores(arguments.texts("score"), model)
-    return try BestOf(count, of: sampler) { text in scores.reduce(0) { $0 + $1(text) } }
-  }
-
-  private static func scores(
-    _ values: [String], _ model: NGramModel
-  ) throws -> [@Sendable (DecodedText) -> Double] {
-    let logProbability: @Sendable (DecodedText) -> Double = { $0.logModel }
-    guard !values.isEmpty else { return [logProbability] }
-    var tree: VocabularyTree?
-    var unmet: Constraint?
-    let scores = try values.flatMap { value -> [@Sendable (DecodedText) -> Double] in
-      switch value {
-      case "log-probability": return [logProbability]
-      case "mean-log-probability":
-        return [
-          {
-            let count = $0.text.count - $0.promptCount + ($0.end == nil ? 0 : 1)
-            return count == 0 ? 0 : $0.logModel / Double(count)
-          }
-        ]
-      default: break
-      }
-      let statements = try ConstraintFile.parse(value, path: "--score")
-      guard !statements.isEmpty else {
-        throw CommandFailure.usage(
-          "--score takes log-probability, mean-log-probability or a statement such as "
-            + "'prefer \"sea\" 1', got '\(value)'")
-      }
-      let known = tree ?? VocabularyTree(model.vocabulary)
-      tree = known
-      return try statements.map { statement in
-        if case .fluency = statement.kind {
-          throw CommandFailure.usage(
-            "--score '\(value)': a fluency is the exponent of a target and no score; take "
-              + "log-probability")
-        }
-        do throws(ConstraintError) {
-          guard let automaton = try statement.automaton(for: known) else { return { _ in 0 } }
-          // A message for what no text of the model meets, which would choose among equals.
-          if !automaton.isSatisfiable { unmet = statement }
-          return { automaton.logWeight(of: $0.text) }
-        } catch {
-          throw CommandFailure(.data, "\(CompiledTarget.place(statement)): \(error)")
-        }
-      }
-    }
-    if let unmet, let tree { _ = try CompiledTarget([unmet], model: model, tree: tree) }
-    return scores
   }
 }

@@ -10,7 +10,8 @@ enum Score: Command {
   static let discussion = """
     Prints each line's natural log-probability, the end of sentence included, its tokens and its
     unknown words; then the perplexity with and without the unknown ones. MODEL is a built-in
-    model's name or a file; TEXT is a file or - for standard input.
+    model's name or a file; TEXT is a file or - for standard input. A model of reversed texts reads
+    each line from its end.
 
         echo "It was a dark night." | gensample score english -
     """
@@ -27,7 +28,10 @@ enum Score: Command {
     try TextInput.checkOnce(arguments.positional.dropFirst())
     let format = try OutputOptions.format(arguments)
     let name = arguments.positional[0]
-    let model = try loadModel(name)
+    let model = try loadModel(name, isReversed: true)
+    if model.readsBackward, !arguments.has("quiet") {
+      report("gensample: '\(name)' is a model of reversed texts: each line is scored from its end")
+    }
     Interruption.watch {}
     var scorer = TextScorer(model)
     var total = TextScorer.Score()

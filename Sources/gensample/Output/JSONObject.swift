@@ -34,8 +34,8 @@ struct JSONObject {
     case .string(let string): quoted(string)
     case .integer(let integer): String(integer)
     case .unsigned(let integer): String(integer)
-    // JSON has no infinities; a shortest decimal reads back as the same number.
-    case .number(let number): number.isFinite ? "\(number)" : "null"
+    // JSON has no infinities; a shortest decimal reads back as the same number. Zero has no sign.
+    case .number(let number): number.isFinite ? (number == 0 ? "0.0" : "\(number)") : "null"
     case .boolean(let boolean): boolean ? "true" : "false"
     case .integers(let integers): "[" + integers.map(String.init).joined(separator: ",") + "]"
     case .strings(let strings): "[" + strings.map(quoted).joined(separator: ",") + "]"

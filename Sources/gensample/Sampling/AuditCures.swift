@@ -41,7 +41,7 @@ extension Audit {
       let analysis = try analyse(decoder, transforms, Exploration(isPromptAlone: true), explore)
       return analysis.chain.isComplete && analysis.loops.isEmpty
     }
-    return ContextChain<Int>.readsLeadingTokens(decoder.chosen, transforms)
+    return decoder.readsLeadingTokens(transforms)
       ? try ends(leadingExplorer(decoder, [prompt])) : try ends(vectorExplorer(decoder, [prompt]))
   }
 

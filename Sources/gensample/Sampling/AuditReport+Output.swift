@@ -29,11 +29,14 @@ extension AuditReport {
     object.add("expected_tokens", expected.map { .number($0) } ?? .null)
     object.add("expected_tokens_if_ending", expectedIfEnding.map { .number($0) } ?? .null)
     if let expectedAtLeast { object.add("expected_tokens_at_least", .number(expectedAtLeast)) }
-    object.add(isCutBound ? "cut_at_most" : "cut_at_max_tokens", .number(cutShare))
+    if let logExpectedAtLeast {
+      object.add("log_expected_tokens_at_least", .number(logExpectedAtLeast))
+    }
     object.add("max_tokens", .integer(rules.maxTokens))
-    if let loopsStopped {
-      object.add(
-        isComputed ? "loops_stopped_at_least" : "loops_stopped", .number(loopsStopped))
+    if let shares {
+      object.add(shares.areBounds ? "ended_at_least" : "ended_by_max_tokens", .number(shares.ended))
+      if let stopped = shares.stopped { object.add("stopped_by_max_tokens", .number(stopped)) }
+      object.add(shares.areBounds ? "cut_at_most" : "cut_at_max_tokens", .number(shares.cut))
     }
     if let runs { object.add("runs", .integer(runs.count)) }
     if let seed { object.add("seed", .unsigned(seed)) }
@@ -50,6 +53,7 @@ extension AuditReport {
           object.add("witness", .string(loop.witness))
           object.add("probability", .number(loop.probability))
           object.add("contexts", .integer(loop.contexts))
+          if let logLeaving = loop.logLeaving { object.add("log_leaving", .number(logLeaving)) }
           return object
         }))
     object.add(
@@ -87,9 +91,6 @@ extension AuditReport {
 
   private var isComputed: Bool { contexts != nil }
 
-  /// Whether the share cut is no more than a bound: what is stopped as a loop is not taken off it.
-  private var isCutBound: Bool { isPart || (isComputed && rules.loops != nil) }
-
   /// What ends a text beside the model's end, as the user writes it.
   private var stops: [String] {
     rules.stopTexts.texts.map { "stop \(JSONObject.quoted($0))" }
@@ -112,8 +113,10 @@ extension AuditReport {
         (
           "never ends",
           short(neverEnds.lowerBound)
-            + (error.map { " (exact, error below \(String(format: "%.0e", max($0, 1e-16))))" }
-              ?? " (this text is finished)")
+            + (logExpectedAtLeast != nil
+              ? " (exact), but not in practice: see the loops"
+              : error.map { " (exact, error below \(String(format: "%.0e", max($0, 1e-16))))" }
+                ?? " (this text is finished)")
         ))
     } else {
       rows.append(
@@ -121,11 +124,15 @@ extension AuditReport {
           "never ends",
           "\(short(neverEnds.lowerBound)) to \(short(neverEnds.upperBound)) "
             + (isComputed
-              ? "(a bound: --max-transitions stopped the search)"
+              ? "(a bound: "
+                + (isHardlyLeft
+                  ? "loops are left, but hardly ever)" : "--max-transitions stopped the search)")
               : runs?.isDrawn == true ? "(99 % confidence)" : "(one text, which was cut)")
         ))
     }
-    if let expectedAtLeast {
+    if let logExpectedAtLeast {
+      rows.append(("expected tokens", "at least \(power(logExpectedAtLeast))"))
+    } else if let expectedAtLeast {
       rows.append(
         (
           "expected tokens",
@@ -136,17 +143,7 @@ extension AuditReport {
     } else if let expectedIfEnding {
       rows.append(("expected tokens", "infinite; \(short(expectedIfEnding)) of texts that end"))
     }
-    rows.append(
-      (
-        "cut",
-        "\(isCutBound ? "at most " : "")\(short(cutShare)) at --max-tokens \(rules.maxTokens)"
-          + (runs.map { ", \($0.cut) of \($0.count) run\($0.count == 1 ? "" : "s")" } ?? "")
-          + (seed.map { ", seed \($0)" } ?? "")
-      ))
-    if let loopsStopped {
-      rows.append(
-        ("stopped", "\(isComputed ? "at least " : "")\(short(loopsStopped)) as loops"))
-    }
+    rows.append(("texts", shares.map(told) ?? "no run was made"))
     if let contexts, let transitions {
       rows.append(("contexts", "\(contexts), \(transitions) steps between them"))
     }
@@ -156,7 +153,9 @@ extension AuditReport {
           place == 0 ? (loopCount > loops.count ? "loops (\(loopCount))" : "loops") : "",
           "\(short(loop.probability)) after \(JSONObject.quoted(loop.witness)): "
             + JSONObject.quoted(loop.text)
-            + (loop.contexts > loop.tokens.count ? " and \(loop.contexts) contexts in all" : "")
+            + (loop.contexts > loop.tokens.count
+              ? ", or another way round among \(loop.contexts) contexts" : "")
+            + (loop.logLeaving.map { ", left with probability \(power($0)) a token" } ?? "")
         ))
     }
     if let promptCount {
@@ -196,6 +195,21 @@ extension AuditReport {
       left.padding(toLength: width + 2, withPad: " ", startingAt: 0) + right
     }.joined(separator: "\n")
   }
+
+  /// Where texts stand at --max-tokens, and how that is known.
+  private func told(_ shares: Shares) -> String {
+    let source = runs.map { runs in
+      runs.isDrawn
+        ? " (\(counted(runs.count, "run"))\(seed.map { ", seed \($0)" } ?? ""))" : " (the one text)"
+    }
+    return "\(shares.areBounds ? "at least " : "")\(short(shares.ended)) end, "
+      + (shares.stopped.map { "\(short($0)) are stopped as loops, " } ?? "")
+      + "\(shares.areBounds ? "at most " : "")\(short(shares.cut)) are cut at --max-tokens "
+      + "\(rules.maxTokens)" + (source ?? "")
+  }
+
+  /// e to a power, where that may be no number.
+  private func power(_ exponent: Double) -> String { "e^" + String(format: "%.6g", exponent) }
 
   private func number(_ value: Double) -> String {
     value == value.rounded() ? String(Int(value)) : String(format: "%.9g", value)

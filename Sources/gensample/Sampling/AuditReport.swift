@@ -13,19 +13,49 @@ struct AuditReport {
     var says: String
   }
 
-  /// Runs, how many were cut, and how many were stopped as loops.
+  /// How runs went, each of which is ended, stopped as a loop or cut.
   struct Runs {
+    private(set) var ended = 0
+    private(set) var stopped = 0
     private(set) var cut = 0
-    private(set) var looping = 0
-    private(set) var count = 0
     let isDrawn: Bool
+    /// How many choices each run took that was not cut.
+    private var lengths: [Int: Int] = [:]
 
     init(isDrawn: Bool) { self.isDrawn = isDrawn }
 
+    var count: Int { ended + stopped + cut }
+
     mutating func add(_ decoded: DecodedText) {
-      count += 1
-      if case .loop = decoded.ending { looping += 1 } else if !decoded.isFinished { cut += 1 }
+      switch decoded.ending {
+      case .end, .stop: ended += 1
+      case .loop: stopped += 1
+      case .limit, .timeUp:
+        cut += 1
+        return
+      }
+      let choices = decoded.text.count - decoded.promptCount + (decoded.end == nil ? 0 : 1)
+      lengths[choices, default: 0] += 1
     }
+
+    /// The share that goes on, by the number of choices made; of one run at least.
+    func survival(limit: Int) -> [Double] {
+      var going = count
+      return (0...limit).map { choices in
+        going -= lengths[choices] ?? 0
+        return Double(going) / Double(count)
+      }
+    }
+  }
+
+  /// Where texts stand at --max-tokens: the shares add up to one.
+  struct Shares {
+    var ended: Double
+    /// Stopped as a loop; `nil` where none is.
+    var stopped: Double?
+    var cut: Double
+    /// Whether what is cut is no more than a bound, and what is ended no less.
+    var areBounds = false
   }
 
   /// A loop with what a user reads of it.
@@ -35,6 +65,9 @@ struct AuditReport {
     var witness: String
     var probability: Double
     var contexts: Int
+    /// The natural logarithm of the probability with which one of its contexts is left, which is too
+    /// small for a number; `nil` where it is zero.
+    var logLeaving: Double?
   }
 
   let model: NGramModel
@@ -56,12 +89,13 @@ struct AuditReport {
   var expectedIfEnding: Double?
   /// A bound of either, where texts stay so long in some places that the equations are not solved.
   var expectedAtLeast: Double?
-  var cutShare = 0.0
-  /// The probability of being stopped as a loop; `nil` where none is stopped.
-  var loopsStopped: Double?
+  /// The natural logarithm of such a bound where that is too large for a number.
+  var logExpectedAtLeast: Double?
+  /// Whether loops are left with probabilities too small for a number.
+  var isHardlyLeft = false
+  /// `nil` where no run was made.
+  var shares: Shares?
   var contexts: Int?
-  /// Whether some of what the decoder can come to is not known, so that shares are bounds.
-  var isPart = false
   var transitions: Int?
   var loops: [Loop] = []
   var loopCount = 0
@@ -97,7 +131,6 @@ struct AuditReport {
     isExact = analysis.unknown[root] == 0
     error = analysis.error
     contexts = chain.contexts.count
-    isPart = !chain.isComplete
     transitions = chain.steps.count
     let ending = 1 - neverEnds.upperBound
     if isExact, low == 0 { expected = analysis.tokensIfEnding[root] }
@@ -109,7 +142,8 @@ struct AuditReport {
     }
     let curve = analysis.survival(ofRoots: 0..<1, limit: rules.maxTokens)
     survival = curve.survival
-    cutShare = curve.survival[rules.maxTokens]
+    let cut = curve.survival[rules.maxTokens]
+    shares = Shares(ended: 1 - cut, cut: cut, areBounds: !chain.isComplete)
     let found = zip(analysis.loops, curve.loops).filter { $0.1 > 0 || $0.0.root == 0 }
       .sorted { $0.1 > $1.1 }
     loopCount = found.count
@@ -122,8 +156,10 @@ struct AuditReport {
       return Loop(
         tokens: loop.round.map(\.index), text: String(decoding: round, as: UTF8.self),
         witness: model.vocabulary.text(of: start.tokens + loop.witness),
-        probability: probability, contexts: loop.stateCount)
+        probability: probability, contexts: loop.stateCount,
+        logLeaving: loop.logLeaving > -.infinity ? loop.logLeaving : nil)
     }
+    if low > 0 { vanishing(analysis.loops.filter { $0.root == 0 }, low) }
     if prompts != nil {
       let shares = chain.roots.dropFirst().map { analysis.neverEnds[$0] }
       promptCount = shares.count
@@ -134,10 +170,10 @@ struct AuditReport {
       // Every state of a loop is met again and again, and so is some day a round, often enough.
       let isSeen = analysis.loops.allSatisfy { $0.round.count <= detector.longestBlock }
       if isSeen {
-        loopsStopped = low
         neverEnds = 0...0
         // A text that would end may be stopped, too.
         (expected, expectedIfEnding, expectedAtLeast) = (nil, nil, nil)
+        logExpectedAtLeast = nil
         proof =
           "--stop-loops: no loop's round has more than \(detector.longestBlock) tokens"
       }
@@ -148,6 +184,26 @@ struct AuditReport {
     let known = Double(chain.isKnown.count { $0 })
     inflow = sums.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.prefix(5)
       .map { ($0.key, $0.value / known) }
+  }
+
+  /// Corrects what counts loops as endless that are left, but hardly ever.
+  private mutating func vanishing<Context>(
+    _ loops: [TerminationAnalysis<Context>.Loop], _ mass: Double
+  ) {
+    guard loops.contains(where: { $0.logLeaving > -.infinity }) else { return }
+    isHardlyLeft = true
+    (expected, expectedIfEnding, expectedAtLeast) = (nil, nil, nil)
+    // Where steps lead that are no ends is not known.
+    let endsForSure = loops.allSatisfy { $0.logEnd > -.infinity && $0.logSteps == -.infinity }
+    guard endsForSure, isExact else {
+      neverEnds = 0...neverEnds.upperBound
+      isExact = false
+      return
+    }
+    neverEnds = 0...0
+    // A loop left with probability p a token is left after 1 / p on average, at least.
+    let logEnd = loops.map(\.logEnd).max() ?? -.infinity
+    logExpectedAtLeast = LogSpace.log(mass) - logEnd
   }
 
   /// Takes a proof that every text ends, where the chain could not be explored to its end.
@@ -176,14 +232,23 @@ struct AuditReport {
     return nil
   }
 
-  /// Takes what runs showed.
-  mutating func estimated(_ runs: Runs, others: [Runs]?, seed: UInt64) {
+  /// Takes what runs showed of where texts stand at --max-tokens.
+  mutating func measured(_ runs: Runs, seed: UInt64) {
     self.runs = runs
     if runs.isDrawn { self.seed = seed }
-    cutShare = runs.count > 0 ? Double(runs.cut) / Double(runs.count) : 0
-    if rules.loops != nil, runs.count > 0 {
-      loopsStopped = Double(runs.looping) / Double(runs.count)
-    }
+    shares = nil
+    survival = nil
+    guard runs.count > 0 else { return }
+    func share(_ count: Int) -> Double { Double(count) / Double(runs.count) }
+    shares = Shares(
+      ended: share(runs.ended), stopped: rules.loops == nil ? nil : share(runs.stopped),
+      cut: share(runs.cut))
+    survival = runs.survival(limit: rules.maxTokens)
+  }
+
+  /// Takes runs for all that is known.
+  mutating func estimated(_ runs: Runs, others: [Runs]?, seed: UInt64) {
+    measured(runs, seed: seed)
     if rules.constraint != nil {
       proof = "the constraints: a text is closed within --max-tokens \(rules.maxTokens)"
     } else {

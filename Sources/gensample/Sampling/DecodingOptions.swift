@@ -84,17 +84,28 @@ enum DecodingOptions {
     Option("draft-length", "N", "tokens that the draft goes ahead by, 1 to 64 (default 4)"),
   ]
 
+  static let verbose = Option(
+    flag: "verbose", "say on standard error which transforms apply, in their order")
+
   static let output = [
     OutputOptions.format, OutputOptions.output,
     Option(
       flag: "explain",
       "say of each token its log-probabilities and what constraints and transforms removed"),
-    Option(flag: "verbose", "say on standard error which transforms apply, in their order"),
-    OutputOptions.quiet,
+    verbose, OutputOptions.quiet,
   ]
 
   /// The rules that the options write down.
-  static func rules(_ arguments: Arguments, model: NGramModel) throws -> DecodingRules {
+  ///
+  /// - Parameters:
+  ///   - arguments: the options.
+  ///   - model: whose texts are decoded.
+  ///   - truncates: whether the decoder takes truncations, which `--keep-end` is about.
+  /// - Returns: the rules.
+  /// - Throws: where options contradict each other or name what is not there.
+  static func rules(
+    _ arguments: Arguments, model: NGramModel, truncates: Bool = true
+  ) throws -> DecodingRules {
     let penalties = ["repetition-penalty", "frequency-penalty", "presence-penalty"]
     let repetitions = penalties + ["no-repeat-ngram", "dry"]
     for (name, needed) in [
@@ -139,7 +150,11 @@ enum DecodingOptions {
           transforms.append(transform)
         }
       }
-      if keepsEnd { try checkKeptEnd(transforms) }
+      if keepsEnd, truncates {
+        try checkKeptEnd(transforms)
+      } else if keepsEnd, !arguments.has("quiet") {
+        report("--keep-end changes nothing: this decoder takes no truncation that drops the end")
+      }
       let most =
         try arguments.integer("max-tokens", in: 1...1_000_000_000) ?? DecodingRules.plain.maxTokens
       for case let least as MinimumLength in transforms where least.length > most {
@@ -312,8 +327,12 @@ enum DecodingOptions {
           "--bias takes TEXT=X with a finite X, such as sea=1.5, got '\(value)'; --forbid removes")
       }
       let text = String(value[..<equals])
-      return try SequenceBias(sequences(name, text, model).map { ($0, bias) })
-    case "forbid": return try ForbiddenSequences(sequences(name, value, model))
+      return try SequenceBias(
+        sequences(name, text, model).map { ($0, bias) },
+        written: "\(JSONObject.quoted(text))=\(bias)")
+    case "forbid":
+      return try ForbiddenSequences(
+        sequences(name, value, model), written: JSONObject.quoted(value))
     case "end-decay":
       let parts = try numbers(name, value, "START,FACTOR")
       guard let start = Int(exactly: parts[0]) else {

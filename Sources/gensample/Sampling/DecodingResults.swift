@@ -25,6 +25,11 @@ final class DecodingResults {
   /// What distinct texts read; token sequences that differ may read alike.
   private var readings: Set<String> = []
   private var readAlike = 0
+  /// How many texts are cut into other tokens than their own when they are read.
+  private var readOtherwise = 0
+  private var tokenizer: Tokenizer
+  /// How many of those chosen by ``BestOfScores`` do not meet its statements.
+  private var unmet = 0
 
   init(
     _ arguments: Arguments, command: String, modelName: String, model: NGramModel,
@@ -38,14 +43,22 @@ final class DecodingResults {
     format = try OutputOptions.format(arguments)
     isQuiet = arguments.has("quiet")
     stream = try ResultStream(path: arguments.text("output"))
+    tokenizer = Tokenizer(for: model.vocabulary)
+    Self.announce(rules, arguments)
+  }
+
+  /// Says before any work which transforms apply, where that is asked for, and which promise too much.
+  static func announce(_ rules: DecodingRules, _ arguments: Arguments) {
+    let transforms = rules.transforms.transforms
     if arguments.has("verbose") {
-      let names = rules.transforms.transforms.map(\.name)
-      report("transforms: " + (names.isEmpty ? "none" : names.joined(separator: ", ")))
+      report(
+        "transforms: "
+          + (transforms.isEmpty ? "none" : transforms.map(\.name).joined(separator: ", ")))
     }
-    for transform in rules.transforms.transforms {
-      guard let step = Self.stepBeyondHalf(transform) else { continue }
+    for transform in transforms {
+      guard let step = stepBeyondHalf(transform) else { continue }
       let isLate = step > rules.maxTokens
-      guard arguments.has("verbose") || (isLate && !isQuiet) else { continue }
+      guard arguments.has("verbose") || (isLate && !arguments.has("quiet")) else { continue }
       report(
         "\(transform.name): its epsilon alone makes the end more probable than not from token "
           + "\(step) on"
@@ -60,6 +73,9 @@ final class DecodingResults {
     default: nil
     }
   }
+
+  /// How many texts were written.
+  var count: Int { texts }
 
   /// Whether a person sees the texts appear.
   var isTerminal: Bool { stream.isTerminal }
@@ -92,12 +108,12 @@ final class DecodingResults {
   ///   - decoded: the text.
   ///   - result: what a beam says of it.
   ///   - alternative: the token that it was asked for.
-  ///   - score: that of the best of several.
+  ///   - best: what is said of the best of several.
   ///   - logInclusion: with what log-probability it is among those drawn without replacement.
   /// - Throws: where it cannot be written.
   func write(
     _ decoded: DecodedText, beam result: BeamSearch.Result? = nil,
-    alternative: BeamSearch.Alternative? = nil, score: Double? = nil,
+    alternative: BeamSearch.Alternative? = nil, best: BestOfScores.Chosen? = nil,
     logInclusion: Double? = nil
   ) throws {
     if let writeFailure { throw writeFailure }
@@ -110,6 +126,8 @@ final class DecodingResults {
     {
       readAlike += 1
     }
+    if isReadOtherwise(decoded) { readOtherwise += 1 }
+    if best?.isMet == false { unmet += 1 }
     guard format == .jsonl else {
       if var text = growing {
         try stream.writeLine(text.finish(decoded))
@@ -121,10 +139,15 @@ final class DecodingResults {
         }
         try stream.writeLine((prefix ?? "") + text(of: decoded))
       }
-      if rules.explains { for line in explanation(decoded) { report(line) } }
+      if rules.explains {
+        for (place, step) in decoded.steps.enumerated() {
+          report("\(place + 1) " + step.line(model.vocabulary))
+        }
+      }
       if case .loop(let block) = decoded.ending, !isQuiet {
         report("text \(texts) runs in circles: \(spelled(block))")
       }
+      if let reason = best?.reason, !isQuiet { report("text \(texts): \(reason)") }
       return
     }
     var object = JSONObject()
@@ -139,14 +162,19 @@ final class DecodingResults {
       object.add("score", .number(result.score))
       object.add("group", .integer(result.group))
     }
-    if let score { object.add("score", .number(score)) }
+    if let best {
+      object.add("score", .number(best.score))
+      if let reason = best.reason { object.add("score_reason", .string(reason)) }
+    }
     if let alternative {
       object.add("alternative", .integer(alternative.token.index))
       object.add("spelling", .string(model.vocabulary.spelling(of: alternative.token)))
       object.add("alternative_log_probability", .number(alternative.logProbability))
     }
-    if let automaton = rules.constraint?.automaton {
-      object.add("satisfied", .boolean(automaton.logWeight(of: decoded.text) > -.infinity))
+    let automaton = rules.constraint?.automaton
+    if automaton != nil || best?.isMet != nil {
+      let isAllowed = automaton.map { $0.logWeight(of: decoded.text) > -.infinity } ?? true
+      object.add("satisfied", .boolean(isAllowed && best?.isMet != false))
     }
     object.add("finished", .boolean(decoded.isFinished))
     switch decoded.ending {
@@ -164,12 +192,21 @@ final class DecodingResults {
     case .limit: object.add("reason", .string("limit"))
     case .timeUp: object.add("reason", .string("time"))
     }
-    if rules.explains { object.add("steps", .objects(decoded.steps.map(self.object))) }
+    if rules.explains {
+      object.add("steps", .objects(decoded.steps.map { $0.object(model.vocabulary) }))
+    }
     try stream.writeLine(object.text)
   }
 
   private func text(of decoded: DecodedText) -> String {
     String(decoding: decoded.bytes(in: model.vocabulary), as: UTF8.self)
+  }
+
+  /// Whether a whole text is read as other tokens than it was made of.
+  private func isReadOtherwise(_ decoded: DecodedText) -> Bool {
+    if case .stop = decoded.ending { return false }
+    return !tokenizer.tokens(of: text(of: decoded), in: model.vocabulary)
+      .elementsEqual(decoded.text) { $0 == $1 }
   }
 
   /// A loop's block; its first token stands behind another one.
@@ -179,43 +216,10 @@ final class DecodingResults {
     return String(decoding: bytes, as: UTF8.self)
   }
 
-  private func object(_ step: DecodedStep) -> JSONObject {
-    var object = JSONObject()
-    object.add("token", .integer(step.token.index))
-    object.add("spelling", .string(model.vocabulary.spelling(of: step.token)))
-    object.add("log_model", .number(step.logModel))
-    object.add("log_probability", .number(step.logProbability))
-    object.add(
-      "removed",
-      .objects(
-        step.removals.map { removal in
-          var object = JSONObject()
-          object.add("by", .string(removal.name))
-          object.add("tokens", .integer(removal.count))
-          object.add("mass", .number(removal.mass))
-          object.add(
-            "foremost", .strings(removal.foremost.map(model.vocabulary.spelling(of:))))
-          return object
-        }))
-    return object
-  }
-
-  private func explanation(_ decoded: DecodedText) -> [String] {
-    decoded.steps.enumerated().map { place, step in
-      let removals = step.removals.filter { $0.count > 0 }.map { removal in
-        "\(removal.name) removed \(removal.count) (\(ChainResults.percent(removal.mass))): "
-          + removal.foremost.map { JSONObject.quoted(model.vocabulary.spelling(of: $0)) }
-          .joined(separator: " ") + (removal.count > removal.foremost.count ? " ..." : "")
-      }
-      return "\(place + 1) \(JSONObject.quoted(model.vocabulary.spelling(of: step.token))) "
-        + String(format: "%.4f (model %.4f)", step.logProbability, step.logModel)
-        + (removals.isEmpty ? "" : "; " + removals.joined(separator: "; "))
-    }
-  }
-
   /// Writes the summary and ends.
   func finish(
-    seed: UInt64? = nil, remaining: Double? = nil, draft tally: SpeculativeDecoder.Tally? = nil
+    seed: UInt64? = nil, remaining: Double? = nil, draft tally: SpeculativeDecoder.Tally? = nil,
+    shortfall: Shortfall? = nil
   ) throws {
     let seconds = began.duration(to: .now) / .seconds(1)
     let isHeuristic = seed != nil && rules.constraint != nil
@@ -233,6 +237,9 @@ final class DecodingResults {
       if rules.loops != nil { summary.add("loops", .integer(looping)) }
       if let remaining { summary.add("remaining", .number(remaining)) }
       if readAlike > 0 { summary.add("read_alike", .integer(readAlike)) }
+      if readOtherwise > 0 { summary.add("read_otherwise", .integer(readOtherwise)) }
+      if unmet > 0 { summary.add("unmet", .integer(unmet)) }
+      shortfall?.add(to: &summary)
       if let tally {
         summary.add("draft_proposed", .integer(tally.proposed))
         summary.add("draft_accepted", .integer(tally.accepted))
@@ -245,7 +252,7 @@ final class DecodingResults {
     try stream.finish()
     if !isQuiet && format == .text {
       report(
-        "\n\(texts) text\(texts == 1 ? "" : "s"), \(finished) of them finished, \(tokens) tokens in "
+        "\n\(counted(texts, "text")), \(finished) of them finished, \(counted(tokens, "token")) in "
           + String(format: "%.2f s", seconds) + (seed.map { ", seed \($0)" } ?? ""))
       if let remaining {
         report(
@@ -259,12 +266,19 @@ final class DecodingResults {
           "  \(readAlike) read\(readAlike == 1 ? "s" : "") like another: "
             + "their tokens differ, or what ended them")
       }
+      if readOtherwise > 0 {
+        report(
+          "  \(readOtherwise) read\(readOtherwise == 1 ? "s" : "") as other tokens than "
+            + "\(readOtherwise == 1 ? "its" : "their") own: 'score' and --prompt cut what is printed "
+            + "otherwise")
+      }
+      if let shortfall { report("  \(shortfall.line)") }
       if let tally, tally.rounds > 0 {
         report(
-          "  the draft proposed \(tally.proposed) tokens, "
+          "  the draft proposed \(counted(tally.proposed, "token")), "
             + "\(ChainResults.percent(Double(tally.accepted) / Double(max(1, tally.proposed)))) "
-            + "were taken; the model looked "
-            + "\(tally.rounds) time\(tally.rounds == 1 ? "" : "s")")
+            + "\(tally.proposed == 1 ? "was" : "were") taken; the model looked "
+            + counted(tally.rounds, "time"))
       }
       if isHeuristic {
         report(

@@ -125,9 +125,4 @@ struct MaskedChains {
 extension NGramModel {
   /// Whether the model's description says which way it reads.
   fileprivate var saysHowItReads: Bool { description.contains { $0.key == "tokens" } }
-
-  /// Whether it was estimated from reversed texts.
-  var readsBackward: Bool {
-    description.contains { $0.key == "direction" && $0.value == NGramTrainer.backward }
-  }
 }

@@ -192,8 +192,13 @@ struct CompiledTarget {
     guard let whole = constraint.neededWords.first(where: isMissing) else { return nil }
     // Of several words, the one that is missing.
     let word = whole.split(separator: " ").map(String.init).first(where: isMissing) ?? whole
-    let near = NearWords.of(word, in: model.vocabulary)
-    return "\(place(constraint)): '\(word)' is outside the model's vocabulary"
+    return "\(place(constraint)): \(outside(word, model.vocabulary))"
+  }
+
+  /// What is said of a word that a vocabulary lacks.
+  private static func outside(_ word: String, _ vocabulary: Vocabulary) -> String {
+    let near = NearWords.of(word, in: vocabulary)
+    return "'\(word)' is outside the model's vocabulary"
       + (near.isEmpty
         ? "; take another word, or a model with --model that knows it"
         : "; near words within are " + near.map { "'\($0)'" }.joined(separator: ", "))
@@ -208,13 +213,36 @@ struct CompiledTarget {
     }
     let pieces = tokenizer.pieces(of: text)
     let piece = unknown < pieces.count ? pieces[unknown] : text
-    let near = NearWords.of(piece.trimmingCharacters(in: .whitespaces), in: model.vocabulary)
+    let word = piece.trimmingCharacters(in: .whitespaces)
+    // What the shell hands over is repaired before anybody sees it.
+    let isRepaired = piece.contains("\u{FFFD}")
     throw CommandFailure(
       .data,
-      "\(option): '\(piece.trimmingCharacters(in: .whitespaces))' is outside the model's vocabulary"
-        + (near.isEmpty ? "" : "; near words are " + near.joined(separator: ", "))
-        // What the shell hands over is repaired before anybody sees it.
-        + (piece.contains("\u{FFFD}") ? "; is it UTF-8?" : ""))
+      "\(option): "
+        + (isRepaired
+          ? "'\(word)' is outside the model's vocabulary; is it UTF-8?"
+          : spacedOtherwise(piece, of: pieces, model.vocabulary) ?? outside(word, model.vocabulary))
+    )
+  }
+
+  /// What is said of a piece that a vocabulary has with a space before it, or without the one there
+  /// is; `nil` of others.
+  private static func spacedOtherwise(
+    _ piece: String, of pieces: [String], _ vocabulary: Vocabulary
+  ) -> String? {
+    guard vocabulary.spacing == .carried else { return nil }
+    func other(_ piece: String) -> String {
+      piece.first == " " ? String(piece.dropFirst()) : " " + piece
+    }
+    guard vocabulary.token(other(piece)) != nil else { return nil }
+    let mended = pieces.map { one in
+      vocabulary.token(one) == nil && vocabulary.token(other(one)) != nil ? other(one) : one
+    }.joined()
+    return
+      (piece.first == " "
+      ? "'\(piece.dropFirst())' behind a space is outside the model's vocabulary, without one it is "
+      : "'\(piece)' right behind what comes before is outside the model's vocabulary, behind a space it "
+        + "is ") + "within: write '\(mended.drop { $0 == " " })'"
   }
 
   /// The first statement that a text does not meet, and the number of tokens after which that is

@@ -105,8 +105,8 @@ private func target(fluency: Double) -> [TokenSequence: Double] {
       _ = try GreedyDecoder(rules).decode(toy)
     } throws: { error in
       "\(error)"
-        == "an allowed text has at least 2 tokens behind the prompt, its end among them, and "
-        + "max-tokens is 1"
+        == "max-tokens 1 leaves no room for what is asked: the shortest allowed text has 2 tokens, its "
+        + "end among them; give 2 or more"
     }
   }
 

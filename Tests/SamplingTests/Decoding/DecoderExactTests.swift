@@ -219,9 +219,7 @@ private func rowDefect(_ law: [DecodedText?: Double], rows: [[Double]], limit: I
     let apart = try BeamSearch(width: 2, groups: 2, diversity: 9).decode(toy)
     #expect(Set(apart.map(\.decoded.text)) == [toy.text("ab"), toy.text("b")])
     #expect(apart.allSatisfy { abs($0.score - LogSpace.log(0.15)) < 1e-12 })
-    let alike = try BeamSearch(width: 2, groups: 2).decode(toy)
-    #expect(alike.map(\.decoded.text) == [toy.text("ab"), toy.text("ab")])
-    #expect(alike.map(\.group) == [0, 1])
+    #expect(Set(apart.map(\.group)) == [0, 1])
   }
 
   @Test func messages() throws {

@@ -3,6 +3,8 @@
 internal import Sampling
 
 /// Log-probabilities of texts under an n-gram model, line by line.
+///
+/// A model of reversed texts is asked from a text's last token to its first.
 public struct TextScorer {
   /// What was found of one line, or of many added up.
   public struct Score: Hashable, Sendable {
@@ -100,11 +102,9 @@ public struct TextScorer {
     var score = Score()
     var context = model.makeContext()
     let model = self.model
-    unsafe tokenizer.cut(line) { piece in
+    func add(_ token: Token?) {
       score.tokenCount += 1
-      if let token = unsafe model.vocabulary.token(spelled: piece),
-        token != model.vocabulary.unknown
-      {
+      if let token, token != model.vocabulary.unknown {
         score.logProbability += model.advance(&context, scoring: token)
         return
       }
@@ -118,6 +118,13 @@ public struct TextScorer {
       }
       score.logProbability += logProbability
       score.logProbabilityOfUnknown += logProbability
+    }
+    if model.readsBackward {
+      var tokens: [Token?] = []
+      unsafe tokenizer.forEachToken(of: line, in: model.vocabulary) { tokens.append($0) }
+      for token in tokens.reversed() { add(token) }
+    } else {
+      unsafe tokenizer.forEachToken(of: line, in: model.vocabulary) { add($0) }
     }
     score.logProbability += model.logProbability(of: model.vocabulary.end, in: context)
     score.tokenCount += 1

@@ -307,3 +307,10 @@ public struct NGramTrainer: Sendable {
     return lines
   }
 }
+
+extension NGramModel {
+  /// Whether it was estimated from reversed texts, as its description says.
+  public var readsBackward: Bool {
+    description.contains { $0.key == "direction" && $0.value == NGramTrainer.backward }
+  }
+}

@@ -146,9 +146,7 @@ extension ContextChain where Context == Int {
       var place = 0
       for token in next.candidates {
         while read[place].token != token { place += 1 }
-        let probability = strategy == .greedy ? 1 : LogSpace.exp(next[token])
-        guard probability > 0 else { continue }
-        step(token, probability, next.isEnd(token) ? nil : read[place].target)
+        step(token, strategy == .greedy ? 0 : next[token], next.isEnd(token)) { read[place].target }
       }
       guard let threshold else { return 0 }
       if threshold.place >= part.applied {

@@ -24,6 +24,14 @@ public struct ContextChain<Context: Hashable & Sendable>: Sendable {
     public let probability: Double
   }
 
+  /// Probabilities too small for a number, which count as zero in a chain's figures.
+  public struct Vanishing: Hashable, Sendable {
+    /// The natural logarithm of the ends' probability.
+    public fileprivate(set) var logEnd = -Double.infinity
+    /// The natural logarithm of all other steps' probability.
+    public fileprivate(set) var logSteps = -Double.infinity
+  }
+
   /// The contexts, by the number of their state.
   public let contexts: [Context]
   /// The states where texts begin.
@@ -40,6 +48,8 @@ public struct ContextChain<Context: Hashable & Sendable>: Sendable {
   ///
   /// No nucleus of a mass up to this number, and no floor above it, lets another token in.
   public let thresholds: [Double]
+  /// For states where there are any: what is too improbable for a number.
+  public let vanishing: [Int: Vanishing]
 
   /// Whether all states' steps are known.
   public var isComplete: Bool { !isKnown.contains(false) }
@@ -79,25 +89,23 @@ public struct ContextChain<Context: Hashable & Sendable>: Sendable {
       next.normalize()
       let best = strategy == .greedy ? next.best.token : nil
       for token in next.candidates where best == nil || token == best {
-        let probability = best == nil ? LogSpace.exp(next[token]) : 1
-        if next.isEnd(token) {
-          step(token, probability, nil)
-        } else if probability > 0 {
+        let isEnd = next.isEnd(token)
+        step(token, best == nil ? next[token] : 0, isEnd) {
           var following = context
           model.advance(&following, by: token)
-          step(token, probability, following)
+          return following
         }
       }
       return threshold.map { $0.value(after: chain.removals[$0.place]) } ?? 0
     }
   }
 
-  /// Explores, given the steps of a state: each with its token, its probability and the context that
-  /// it leads to, `nil` for an end; what is returned is the state's threshold.
+  /// Explores, given the steps of a state: each with its token, its log-probability, whether it is an
+  /// end, and the context that it leads to if it is none; what is returned is the state's threshold.
   init(
     roots: [Context], hasThresholds: Bool, limit: Int, isCancelled: () -> Bool,
     watch: (Int) -> Void,
-    look: (Context, (Token, Double, Context?) -> Void) throws(DecodingError) -> Double
+    look: (Context, (Token, Double, Bool, () -> Context) -> Void) throws(DecodingError) -> Double
   ) throws(DecodingError) {
     precondition(!roots.isEmpty, "texts begin somewhere")
     var contexts: [Context] = []
@@ -107,6 +115,7 @@ public struct ContextChain<Context: Hashable & Sendable>: Sendable {
     var isKnown: [Bool] = []
     var thresholds: [Double] = []
     var steps: [Step] = []
+    var vanishing: [Int: Vanishing] = [:]
     var queue = StateQueue()
     func number(_ context: Context, _ mass: Double) -> Int {
       if let number = numbers[context] { return number }
@@ -125,12 +134,20 @@ public struct ContextChain<Context: Hashable & Sendable>: Sendable {
     while let (state, mass) = queue.popLargest() {
       if steps.count > limit || isCancelled() { break }
       let low = steps.count
-      let threshold = try look(contexts[state]) { token, probability, following in
-        guard let following else {
+      let threshold = try look(contexts[state]) { token, logProbability, isEnd, following in
+        let probability = LogSpace.exp(logProbability)
+        guard probability >= .leastNormalMagnitude else {
+          let place = isEnd ? \Vanishing.logEnd : \Vanishing.logSteps
+          let known = vanishing[state, default: Vanishing()][keyPath: place]
+          vanishing[state, default: Vanishing()][keyPath: place] = LogSpace.sum(
+            known, logProbability)
+          return
+        }
+        guard !isEnd else {
           ends[state] += probability
           return
         }
-        let target = number(following, mass * probability)
+        let target = number(following(), mass * probability)
         steps.append(Step(token: token, target: UInt32(target), probability: probability))
       }
       if hasThresholds { thresholds[state] = threshold }
@@ -145,6 +162,7 @@ public struct ContextChain<Context: Hashable & Sendable>: Sendable {
     self.ends = ends
     self.isKnown = isKnown
     self.thresholds = thresholds
+    self.vanishing = vanishing
   }
 }
 

@@ -156,6 +156,18 @@ extension BackoffAutomaton {
     (0..<contextCount).allSatisfy { step($0, vocabulary.end.rawValue).weight > 0 }
   }
 
+  /// Whether the probability of some token in some context may be too small for a number, though it is
+  /// not zero.
+  ///
+  /// - Complexity: O(arcs).
+  public var mayVanish: Bool {
+    let least = weights.lazy.filter { $0 > 0 }.min() ?? 1
+    let leastBackoff = min(1, backoffs.lazy.filter { $0 > 0 }.min() ?? 1)
+    let logLeast = LogSpace.log(least) + Double(depthHeads.count) * LogSpace.log(leastBackoff)
+    return weights.contains(0) || backoffs.contains(0)
+      || logLeast < LogSpace.log(.leastNormalMagnitude)
+  }
+
   /// The context after a text.
   public func context(after text: some Sequence<Token>) -> Int {
     text.reduce(start) { step($0, $1.rawValue).target }

@@ -12,8 +12,16 @@
 /// **Accuracy.** ``error`` bounds what solving leaves: with w close to the expected number of steps,
 /// max |1 - (I - P) w| = d < 1 gives |(I - P)^-1 r| <= max |r| max w / (1 - d).
 public struct TerminationAnalysis<Context: Hashable & Sendable>: Sendable {
-  /// A closed class that no end leaves.
+  /// A closed class that no end leaves, or none with a probability that is not too small for a number.
   public struct Loop: Sendable {
+    /// The natural logarithm of the largest probability with which one of its states ends the text:
+    /// minus infinity, or below -708.
+    public let logEnd: Double
+    /// The same of other steps, which may lead out of the loop, that are too improbable for a number.
+    public let logSteps: Double
+    /// The natural logarithm of the largest probability with which one of its states may be left, at
+    /// most; minus infinity where none is.
+    public var logLeaving: Double { LogSpace.sum(logEnd, logSteps) }
     /// How many contexts it has.
     public let stateCount: Int
     /// The tokens of a shortest round, from where the witness leads back there.
@@ -28,7 +36,8 @@ public struct TerminationAnalysis<Context: Hashable & Sendable>: Sendable {
 
   /// The chain.
   public let chain: ContextChain<Context>
-  /// For each state: the probability that a text never ends from there.
+  /// For each state: the probability that a text never ends from there, or only by steps too
+  /// improbable for a number.
   public let neverEnds: [Double]
   /// For each state: the probability of coming to a state whose steps are not known.
   public let unknown: [Double]
@@ -182,8 +191,11 @@ public struct TerminationAnalysis<Context: Hashable & Sendable>: Sendable {
         let index = Int(classOf[state])
         found[index] = true
         let (witness, root) = tree.path(to: state, chain)
+        let vanishing = closed[index].compactMap { chain.vanishing[$0] }
         loops.append(
           Loop(
+            logEnd: vanishing.map(\.logEnd).max() ?? -.infinity,
+            logSteps: vanishing.map(\.logSteps).max() ?? -.infinity,
             stateCount: closed[index].count, round: shortestRound(chain, state), witness: witness,
             root: chain.roots.firstIndex(of: root) ?? 0, states: closed[index]))
       }

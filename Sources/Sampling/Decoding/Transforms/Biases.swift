@@ -40,9 +40,17 @@ public struct TokenBias: NextTokenTransform {
 public struct SequenceBias: NextTokenTransform {
   /// What is added, by sequence.
   public let biases: [(sequence: [Token], bias: Double)]
+  private let written: String
 
   /// Biases that are numbers below plus infinity, of sequences that are not empty.
-  public init(_ biases: [(sequence: [Token], bias: Double)]) throws(DecodingError) {
+  ///
+  /// - Parameters:
+  ///   - biases: what is added, by sequence.
+  ///   - written: the same as the user wrote it, for messages.
+  /// - Throws: where a sequence is empty, or a bias is no number below plus infinity.
+  public init(
+    _ biases: [(sequence: [Token], bias: Double)], written: String = ""
+  ) throws(DecodingError) {
     for (sequence, bias) in biases {
       guard !sequence.isEmpty else {
         throw .argument("bias", "a sequence has at least 1 token", sequence)
@@ -52,10 +60,11 @@ public struct SequenceBias: NextTokenTransform {
       }
     }
     self.biases = biases
+    self.written = written
   }
 
-  /// `bias`.
-  public var name: String { "bias" }
+  /// `bias`, and what was written.
+  public var name: String { written.isEmpty ? "bias" : "bias \(written)" }
 
   /// Whether all sequences are single tokens.
   public var dependsOnLogitsAlone: Bool { biases.allSatisfy { $0.sequence.count == 1 } }
@@ -79,17 +88,24 @@ public struct SequenceBias: NextTokenTransform {
 public struct ForbiddenSequences: NextTokenTransform {
   /// What may not be completed.
   public let sequences: [[Token]]
+  private let written: String
 
   /// Sequences that are not empty.
-  public init(_ sequences: [[Token]]) throws(DecodingError) {
+  ///
+  /// - Parameters:
+  ///   - sequences: what may not be completed.
+  ///   - written: the same as the user wrote it, for messages.
+  /// - Throws: where a sequence is empty.
+  public init(_ sequences: [[Token]], written: String = "") throws(DecodingError) {
     guard sequences.allSatisfy({ !$0.isEmpty }) else {
       throw .argument("forbid", "a sequence has at least 1 token", sequences)
     }
     self.sequences = sequences
+    self.written = written
   }
 
-  /// `forbid`.
-  public var name: String { "forbid" }
+  /// `forbid`, and what was written.
+  public var name: String { written.isEmpty ? "forbid" : "forbid \(written)" }
 
   /// Whether all sequences are single tokens.
   public var dependsOnLogitsAlone: Bool { sequences.allSatisfy { $0.count == 1 } }

@@ -1,0 +1,223 @@
+// Licensed under the Apache License, Version 2.0.
+
+/// One group's part of a beam search.
+struct BeamGroup<Model: LanguageModel> {
+  struct Text {
+    var decoding: Decoding<Model>
+    /// Its log-probability without what it lost to earlier groups.
+    var logRanked: Double
+  }
+
+  struct Continuation {
+    let parent: Int
+    let token: Token
+    let logProbability: Double
+    let logRanked: Double
+
+    func precedes(_ other: Continuation) -> Bool {
+      if logRanked != other.logRanked { return logRanked > other.logRanked }
+      return (parent, token) < (other.parent, other.token)
+    }
+  }
+
+  /// The first continuations of some, in their order once all are there.
+  struct Bank {
+    private(set) var first: [Continuation] = []
+    /// The last one that may still be among the first.
+    private var worst: Continuation?
+
+    mutating func removeAll() {
+      first.removeAll(keepingCapacity: true)
+      worst = nil
+    }
+
+    func takes(_ one: Continuation) -> Bool { worst.map { one.precedes($0) } ?? true }
+
+    /// Adds one that it takes, and now and then drops those behind the first `width`.
+    mutating func insert(_ one: Continuation, width: Int) {
+      first.append(one)
+      if first.count >= 2 * width { settle(width: width) }
+    }
+
+    mutating func settle(width: Int) {
+      first.sort { $0.precedes($1) }
+      guard first.count >= width else { return }
+      first.removeLast(first.count - width)
+      worst = first.last
+    }
+  }
+
+  let search: BeamSearch
+  let group: Int
+  let width: Int
+  /// How many finished texts are kept, and how many end the search if patience does.
+  let keeps: Int
+  /// Whether a text's log-probability can rise.
+  let canRise: Bool
+  private(set) var texts: [Text]
+  private(set) var finished: [BeamSearch.Result] = []
+  private(set) var cut: [BeamSearch.Result] = []
+  private(set) var isDone = false
+  /// Whether time is up and one text alone is to be closed.
+  private var isClosing = false
+  private var looping: [BeamSearch.Result] = []
+  /// The best continuations that go on, by their distance to an allowed end.
+  private var banks: [Bank]
+  private var ends: [Continuation] = []
+
+  init(_ search: BeamSearch, group: Int, _ start: Decoding<Model>, _ model: Model) {
+    self.search = search
+    self.group = group
+    let share = search.width / search.groups
+    width = share
+    keeps = max(
+      share, search.patience.map { Int(min(1e9, ($0 * Double(share)).rounded(.up))) } ?? 0)
+    texts = [Text(decoding: start, logRanked: 0)]
+    let constraint = search.rules.constraint
+    canRise = constraint != nil && (constraint?.canRaise == true || model.logProbabilityCeiling > 0)
+    let farthest = constraint?.automaton.distances.filter { $0 != .max }.max() ?? 0
+    banks = [Bank](repeating: Bank(), count: Int(farthest) + 1)
+  }
+
+  /// One step, which is left where it is when time is up; at the end of the search what is left of the
+  /// beam is cut.
+  mutating func advance(
+    _ model: Model, _ next: inout NextTokens, penalties: [Double]
+  ) throws(DecodingError) {
+    for i in texts.indices { texts[i].decoding.closeIfDue(search.rules) }
+    if texts.contains(where: { $0.decoding.ending != nil }) { return cutAll() }
+    guard try rank(model, &next, penalties) else { return }
+    if texts.isEmpty { return cutAll() }
+    choose(model)
+    if texts.isEmpty { return cutAll() }
+    if let patience = search.patience {
+      if Double(finished.count) >= patience * Double(width) { isDone = true }
+    } else if finished.count == width, let worst = finished.last, !canRise,
+      texts.allSatisfy({ bound($0.decoding) <= worst.score })
+    {
+      isDone = true
+    }
+  }
+
+  /// Ends with all texts as they are.
+  mutating func cutAll() {
+    // Time may have come up between one text and the next.
+    for i in texts.indices { texts[i].decoding.closeIfDue(search.rules) }
+    isDone = true
+    let rest = looping + texts.map { search.result($0.decoding, group: group) }
+    cut = Array(rest.sorted { $0.score > $1.score }.prefix(max(0, width - finished.count)))
+  }
+
+  /// Ends without what is open.
+  mutating func giveUp() { isDone = true }
+
+  /// Goes on with the best text alone.
+  mutating func keepBest() {
+    isClosing = true
+    texts.removeLast(texts.count - 1)
+  }
+
+  /// Finds the best continuations of each bank; false where time came up before all were seen.
+  private mutating func rank(
+    _ model: Model, _ next: inout NextTokens, _ penalties: [Double]
+  ) throws(DecodingError) -> Bool {
+    for i in banks.indices { banks[i].removeAll() }
+    ends.removeAll(keepingCapacity: true)
+    var choices = NoChoices()
+    var failure: DecodingError?
+    let automaton = search.rules.constraint?.automaton
+    for parent in texts.indices {
+      if !isClosing, search.rules.isTimeUp() { return false }
+      do {
+        try texts[parent].decoding.look(model, &next, search.rules, using: &choices)
+      } catch {
+        guard error.kind == .nothingLeft else { throw error }
+        failure = error
+        continue
+      }
+      next.normalize()
+      let decoding = texts[parent].decoding
+      let before = texts[parent].logRanked + decoding.logAllowed
+      for token in next.candidates {
+        let lost = penalties.isEmpty ? 0 : penalties[token.index]
+        let one = Continuation(
+          parent: parent, token: token, logProbability: next[token],
+          logRanked: before + next[token] - lost)
+        if next.isEnd(token) {
+          ends.append(one)
+          continue
+        }
+        var bank = 0
+        if let automaton {
+          bank = Int(automaton.distances[Int(automaton.next(decoding.state, token))])
+        }
+        guard banks[bank].takes(one) else { continue }
+        if decoding.closes(token, model, next, search.rules) {
+          ends.append(one)
+          continue
+        }
+        banks[bank].insert(one, width: width)
+      }
+    }
+    for i in banks.indices { banks[i].settle(width: width) }
+    if ends.isEmpty, banks.allSatisfy(\.first.isEmpty) {
+      texts = []
+      if finished.isEmpty, let failure { throw failure }
+    }
+    return true
+  }
+
+  /// Keeps what ends and makes the next beam.
+  private mutating func choose(_ model: Model) {
+    ends.sort { $0.precedes($1) }
+    // Rivals of an end are what stands as near to one.
+    let rivals = banks[0].first
+    var better = 0
+    for (ahead, end) in ends.enumerated() {
+      while better < rivals.count, rivals[better].precedes(end) { better += 1 }
+      guard ahead + better < width else { break }
+      var decoding = texts[end.parent].decoding
+      decoding.commit(
+        model, end.token, logProbability: end.logProbability,
+        isEnd: search.rules.stops.contains(end.token) || end.token == model.vocabulary.end,
+        search.rules)
+      keep(search.result(decoding, group: group))
+    }
+    var chosen: [Continuation] = []
+    var depth = 0
+    while chosen.count < width, banks.contains(where: { $0.first.count > depth }) {
+      for bank in banks where bank.first.count > depth && chosen.count < width {
+        chosen.append(bank.first[depth])
+      }
+      depth += 1
+    }
+    chosen.sort { $0.precedes($1) }
+    var successors: [Text] = []
+    for one in chosen {
+      var text = Text(decoding: texts[one.parent].decoding, logRanked: one.logRanked)
+      text.decoding.commit(
+        model, one.token, logProbability: one.logProbability, isEnd: false, search.rules)
+      if case .loop = text.decoding.ending {
+        looping.append(search.result(text.decoding, group: group))
+      } else {
+        successors.append(text)
+      }
+    }
+    texts = successors
+  }
+
+  /// What no continuation of a text exceeds: its log-probability can only fall, and no coverage adds
+  /// to it.
+  private func bound(_ decoding: Decoding<Model>) -> Double {
+    search.score(
+      decoding.logTransformed,
+      length: search.lengthPenalty >= 0 ? search.rules.maxTokens : decoding.count + 1)
+  }
+
+  /// Puts a text behind those of no lower score and keeps the first ones.
+  private mutating func keep(_ result: BeamSearch.Result) {
+    let place = finished.firstIndex { $0.score < result.score } ?? finished.count
+    finished.insert(result, at: place)
+    if finished.count > keeps { finished.removeLast() }
+  }
+}

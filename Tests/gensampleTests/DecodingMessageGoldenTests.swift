@@ -1,0 +1,133 @@
+// Licensed under the Apache License, Version 2.0.
+
+import Foundation
+import Testing
+
+/// What the decoders say where they cannot do what is asked, or do less.
+@Suite struct DecodingMessageGoldenTests {
+  private func run(_ command: String, _ options: String...) throws -> Program.Outcome {
+    try Program.run([command, "--model", SmallModel.path] + options)
+  }
+
+  @Test func groupsThatFindTheSameAreOneResult() throws {
+    let outcome = try run("beam", "--width", "4", "--groups", "2", "--best", "4")
+    #expect(outcome.code == 0 && Set(outcome.lines).count == outcome.lines.count)
+    #expect(
+      outcome.errors.contains(
+        "  \(outcome.lines.count) of the 4 results asked for: without --diversity the groups find the "
+          + "same texts\n"))
+    #expect(!outcome.errors.contains("like another"))
+    let summary = try #require(
+      try run("beam", "--width", "2", "--best", "9", "--format", "jsonl").objects().last)
+    #expect(summary["results"] as? Int == 2 && summary["asked_for"] as? Int == 9)
+    #expect(summary["missing_because"] as? String == "a beam of --width 2 finds no more")
+    #expect(try run("beam").errors.contains("results asked for") == false)
+  }
+
+  @Test func noTextOfTheBestMeetsTheScore() throws {
+    let wanted = ["--best-of", "3", "--score", "include \"storm\"", "--score", "length 2 words"]
+    let arguments =
+      ["sample", "--model", SmallModel.path, "--samples", "2", "--seed", "1"] + wanted
+    let reason = "none of 3 texts drawn meets include \"storm\" and length 2 words"
+    let objects = try Program.run(arguments + ["--format", "jsonl"]).objects()
+    for object in objects.dropLast() {
+      #expect(object["score"] is NSNull && object["satisfied"] as? Bool == false)
+      #expect(object["score_reason"] as? String == reason)
+    }
+    #expect(objects.count == 3 && objects[2]["unmet"] as? Int == 2)
+    let told = try Program.run(arguments)
+    #expect(told.errors.hasPrefix("text 1: \(reason)\ntext 2: \(reason)\n"))
+    let met = try run(
+      "sample", "--samples", "2", "--seed", "1", "--best-of", "50", "--score", "include \"storm\"",
+      "--format", "jsonl"
+    ).objects()
+    #expect(met[0]["satisfied"] as? Bool == true && met[0]["score_reason"] == nil)
+    #expect(met[2]["unmet"] == nil)
+  }
+
+  @Test(arguments: ["prompt", "forbid", "stop-token", "penalty-exempt", "dry-breaker"])
+  func nearWordsAreOffered(option: String) throws {
+    let outcome = try run(
+      "greedy", "--\(option)", "stormm", "--presence-penalty", "1", "--dry", "1,2,2")
+    #expect(outcome.code == 65)
+    #expect(
+      outcome.errors
+        == "gensample: --\(option): 'stormm' is outside the model's vocabulary; near words within are "
+        + "'storm'\n")
+  }
+
+  /// A word is one with its space, and a sign one without.
+  @Test func spacesThatAreMissedAreTold() throws {
+    let outcome = try Program.run(["greedy", "--prompt", "It was . not"])
+    #expect(outcome.code == 65)
+    #expect(
+      outcome.errors
+        == "gensample: --prompt: '.' behind a space is outside the model's vocabulary, without one it "
+        + "is within: write 'It was. not'\n")
+    let missing = try run("greedy", "--prompt", "the sea.")
+    #expect(missing.errors.hasSuffix("behind a space it is within: write 'the sea .'\n"))
+  }
+
+  @Test(arguments: ["greedy", "beam"])
+  func keptEndsAreNoMistakeWhereNothingDropsThem(command: String) throws {
+    let plain = try run(command, "--quiet")
+    let kept = try run(command, "--keep-end")
+    #expect(kept.code == 0 && kept.lines == plain.lines)
+    #expect(
+      kept.errors.hasPrefix(
+        "--keep-end changes nothing: this decoder takes no truncation that drops the end\n"))
+    #expect(try run(command, "--keep-end", "--quiet").errors == "")
+  }
+
+  @Test func modelsThatAreNoNGramsAreNamed() throws {
+    let folder = try Folder()
+    func message(_ model: String) throws -> (Int32, String) {
+      let outcome = try Program.run(["greedy", "--model", model])
+      return (outcome.code, outcome.errors)
+    }
+    let read = "; read are n-gram models in .gsm, .arpa and .arpa.gz files, which 'gensample train'"
+    var (code, text) = try message(folder.path)
+    #expect(code == 66 && text.contains("is a folder, no model's file\(read)"))
+    try folder.write("config.json", "{}")
+    (code, text) = try message(folder.path)
+    #expect(
+      code == 66
+        && text.contains("is a folder of a neural model, and neural models are not read\(read)"))
+    (code, text) = try message(folder.write("model.gguf", "GGUF"))
+    #expect(
+      code == 66
+        && text.contains("is a neural model's file, and neural models are not read\(read)"))
+    (code, text) = try message("http://localhost:8080")
+    #expect(code == 64 && text.contains("is a server, and servers are not asked\(read)"))
+  }
+
+  /// What contrastive search chose is the best of what it compared.
+  @Test func contrastiveSearchIsExplained() throws {
+    let object = try run(
+      "greedy", "--contrastive", "3,0.6", "--explain", "--format", "jsonl"
+    ).objects()[0]
+    let steps = try #require(object["steps"] as? [[String: Any]])
+    for step in steps {
+      let compared = try #require(step["compared"] as? [[String: Any]])
+      let scores = compared.compactMap { $0["score"] as? Double }
+      #expect(scores.count == 3)
+      let best = scores.indices.first { scores[$0] == scores.max() } ?? 0
+      #expect(compared[best]["token"] as? Int == step["token"] as? Int)
+      for one in compared {
+        let p = exp(try #require(one["log_probability"] as? Double))
+        let resemblance = try #require(one["resemblance"] as? Double)
+        #expect(abs(0.4 * p - 0.6 * resemblance - (one["score"] as? Double ?? .nan)) < 1e-12)
+      }
+    }
+    let told = try run("greedy", "--contrastive", "3,0.6", "--explain", "--max-tokens", "1")
+    #expect(told.errors.contains("; scores: ") && told.errors.contains("1 token in"))
+  }
+
+  /// A certain text's log-probability is zero without a sign.
+  @Test func zeroHasNoSign() throws {
+    let all = try run(
+      "sample", "--without-replacement", "--max-tokens", "1", "--samples", "1000", "--format",
+      "jsonl")
+    #expect(all.output.contains("\"log_inclusion\":0.0") && !all.output.contains("-0.0,"))
+  }
+}
