@@ -215,6 +215,12 @@ import Testing
     #expect(told.output.contains("never ends       0 (exact), but not in practice: see the loops"))
     #expect(told.output.contains("expected tokens  at least e^2001.39"))
     #expect(told.output.contains(", left with probability e^-2001.39 a token"))
+    // Neither another k nor a kept end makes it more probable.
+    let cut = try Program.run(
+      ["audit", "--model", model, "--bias", "</s>=-2000", "--top-k", "2", "--format", "jsonl"]
+    ).objects()[0]
+    let cures = cut["cures"] as? [[String: Any]] ?? []
+    #expect(cures.compactMap { $0["option"] as? String } == ["non-monotone"])
     // Where what is left out may lead is not known.
     let cold = try Program.run([
       "audit", "--model", model, "--temperature", "0.0001", "--format", "jsonl",

@@ -47,6 +47,8 @@ public struct BestOf: Sendable {
       // The time that was given is not given again to each text.
       if best != nil, sampler.rules.isTimeUp() { break }
       let text = try sampler.draw(from: model, after: prompt, using: &choices)
+      // Nor does a text compete that time has cut.
+      if best != nil, sampler.rules.isTimeUp() { break }
       let score = score(text)
       if best.map({ score > $0.score }) ?? true {
         best = (text, score.isNaN ? -.infinity : score)

@@ -104,8 +104,8 @@ enum Audit: Command {
     if strategy != .beam, !arguments.has("contrastive"), rules.constraint == nil,
       rules.transforms.dependsOnLogitsAlone, rules.stopTexts.texts.isEmpty
     {
-      let decoder = Decoder(
-        model: model, strategy: strategy, rules: rules, limit: limit, progress: progress)
+      let decoder = try Decoder(
+        arguments, model: model, strategy: strategy, rules: rules, limit: limit, progress: progress)
       let texts = [prompt] + (others ?? [])
       if decoder.readsLeadingTokens(rules.transforms.transforms) {
         try compute(decoder, &audit, prompt, others, leadingExplorer(decoder, texts))
@@ -168,17 +168,28 @@ enum Audit: Command {
     let progress: ProgressOptions
 
     let automaton: BackoffAutomaton
+    /// The same transforms as `--keep-end` would have them; `nil` where it would change nothing, or
+    /// cannot be given.
+    let transformsKeepingEnds: [any NextTokenTransform]?
 
     init(
-      model: NGramModel, strategy: Strategy, rules: DecodingRules, limit: Int,
-      progress: ProgressOptions
-    ) {
+      _ arguments: Arguments, model: NGramModel, strategy: Strategy, rules: DecodingRules,
+      limit: Int, progress: ProgressOptions
+    ) throws {
       self.model = model
       self.strategy = strategy
       self.rules = rules
       self.limit = limit
       self.progress = progress
       automaton = model.makeBackoffAutomaton()
+      let drops = rules.transforms.transforms.contains {
+        ($0 as? any Truncation)?.keepsEnd == false
+      }
+      transformsKeepingEnds =
+        drops
+        ? try? DecodingOptions.rules(arguments, model: model, keepingEnds: true).transforms
+          .transforms
+        : nil
     }
 
     var chosen: ContextChoice { strategy == .greedy ? .greedy : .sampled }

@@ -20,26 +20,29 @@ extension Audit {
     let transforms = rules.transforms.transforms
     // At temperature 0 one token is left, which no truncation decides.
     let isCold = transforms.contains { ($0 as? Temperature)?.temperature == 0 }
-    guard decoder.strategy == .sample, !isCold else { return [wrapper] }
+    // Nor does one decide where an end is left, but hardly ever comes.
+    let isHardlyLeft = looping.loops.contains { $0.logLeaving > -.infinity }
+    guard decoder.strategy == .sample, !isCold, !isHardlyLeft else { return [wrapper] }
     var cures: [AuditReport.Cure] = []
     for place in transforms.indices {
       if let cure = try cure(at: place, decoder, looping, prompt, explore) { cures.append(cure) }
     }
-    if transforms.contains(where: { ($0 as? any Truncation)?.keepsEnd == false }) {
+    if let kept = decoder.transformsKeepingEnds, try ends(decoder, kept, prompt) != false {
       cures.append(
         AuditReport.Cure(option: "keep-end", value: nil, says: "no truncation drops the end"))
     }
     return cures + [wrapper]
   }
 
-  /// Whether a text that begins with the prompt ends for sure under other transforms; they may need
-  /// another way of exploring than the decoder's own.
+  /// Whether a text that begins with the prompt ends for sure under other transforms, which may need
+  /// another way of exploring than the decoder's own; `nil` where that is not known.
   private static func ends(
     _ decoder: Decoder, _ transforms: [any NextTokenTransform], _ prompt: TokenSequence
-  ) throws -> Bool {
-    func ends<Context>(_ explore: Explorer<Context>) throws -> Bool {
+  ) throws -> Bool? {
+    func ends<Context>(_ explore: Explorer<Context>) throws -> Bool? {
       let analysis = try analyse(decoder, transforms, Exploration(isPromptAlone: true), explore)
-      return analysis.chain.isComplete && analysis.loops.isEmpty
+      guard analysis.loops.isEmpty else { return false }
+      return analysis.chain.isComplete ? true : nil
     }
     return decoder.readsLeadingTokens(transforms)
       ? try ends(leadingExplorer(decoder, [prompt])) : try ends(vectorExplorer(decoder, [prompt]))
@@ -61,7 +64,7 @@ extension Audit {
       // What loops without it loops however it is changed.
       var others = transforms
       others.remove(at: place)
-      guard try ends(decoder, others, prompt) else { return nil }
+      guard try ends(decoder, others, prompt) == true else { return nil }
     }
     var analysis = looping
     if !(transforms[place] is TopK), transforms.count > 1 {
@@ -91,8 +94,9 @@ extension Audit {
       default: return nil
       }
       analysis = try analyse(decoder, transforms, here, explore)
-      // What is no longer known is no cure.
-      guard analysis.chain.isComplete else { return nil }
+      // What is no longer known is no cure, nor is an end that hardly ever comes.
+      guard analysis.chain.isComplete, !analysis.loops.contains(where: { $0.logEnd > -.infinity })
+      else { return nil }
       if analysis.loops.isEmpty { return cure }
     }
   }

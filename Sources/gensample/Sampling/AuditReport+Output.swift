@@ -126,7 +126,9 @@ extension AuditReport {
             + (isComputed
               ? "(a bound: "
                 + (isHardlyLeft
-                  ? "loops are left, but hardly ever)" : "--max-transitions stopped the search)")
+                  ? "loops are left, but hardly ever)"
+                  : Interruption.signal != nil
+                    ? "the search was stopped)" : "--max-transitions stopped the search)")
               : runs?.isDrawn == true ? "(99 % confidence)" : "(one text, which was cut)")
         ))
     }

@@ -166,14 +166,14 @@ struct AuditReport {
       loopingPrompts = shares.count { $0 > 0 }
       meanOfPrompts = shares.isEmpty ? 0 : shares.reduce(0, +) / Double(shares.count)
     }
-    if let detector = rules.loops, isExact {
+    if let detector = rules.loops {
+      // A text that would end may be stopped, too.
+      (expected, expectedIfEnding, expectedAtLeast) = (nil, nil, nil)
+      logExpectedAtLeast = nil
       // Every state of a loop is met again and again, and so is some day a round, often enough.
       let isSeen = analysis.loops.allSatisfy { $0.round.count <= detector.longestBlock }
-      if isSeen {
-        neverEnds = 0...0
-        // A text that would end may be stopped, too.
-        (expected, expectedIfEnding, expectedAtLeast) = (nil, nil, nil)
-        logExpectedAtLeast = nil
+      if isSeen, chain.isComplete, !analysis.loops.isEmpty {
+        (neverEnds, isExact) = (0...0, true)
         proof =
           "--stop-loops: no loop's round has more than \(detector.longestBlock) tokens"
       }

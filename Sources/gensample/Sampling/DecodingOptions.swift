@@ -101,10 +101,11 @@ enum DecodingOptions {
   ///   - arguments: the options.
   ///   - model: whose texts are decoded.
   ///   - truncates: whether the decoder takes truncations, which `--keep-end` is about.
+  ///   - keepingEnds: whether it is as if `--keep-end` were given.
   /// - Returns: the rules.
   /// - Throws: where options contradict each other or name what is not there.
   static func rules(
-    _ arguments: Arguments, model: NGramModel, truncates: Bool = true
+    _ arguments: Arguments, model: NGramModel, truncates: Bool = true, keepingEnds: Bool = false
   ) throws -> DecodingRules {
     let penalties = ["repetition-penalty", "frequency-penalty", "presence-penalty"]
     let repetitions = penalties + ["no-repeat-ngram", "dry"]
@@ -124,7 +125,7 @@ enum DecodingOptions {
         "--penalty-window 0 looks at no token, so the penalties do nothing; give 1 or more, or "
           + "--penalty-decay N")
     }
-    let keepsEnd = arguments.has("keep-end")
+    let keepsEnd = arguments.has("keep-end") || keepingEnds
     let breakers = try tokens("dry-breaker", arguments, model)
     let source = try source(arguments, for: "copy", model: model)
     var transforms: [any NextTokenTransform] = []
