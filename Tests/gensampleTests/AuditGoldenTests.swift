@@ -162,7 +162,8 @@ import Testing
     ["--top-k", "2", "--presence-penalty", "0.1", "--stop-loops"],
   ])
   func sharesAddUp(options: [String]) throws {
-    let model = try fourRows(Folder())
+    let folder = try Folder()
+    let model = try fourRows(folder)
     let audit = try Program.run(
       ["audit", "--model", model, "--max-tokens", "20", "--runs", "100", "--seed", "1"] + options
         + ["--format", "jsonl"]
@@ -199,7 +200,8 @@ import Testing
 
   /// An end too improbable for a number still comes, and is told by its logarithm.
   @Test func endsOfHardlyAnyProbability() throws {
-    let model = try fourRows(Folder())
+    let folder = try Folder()
+    let model = try fourRows(folder)
     let audit = try Program.run([
       "audit", "--model", model, "--bias", "</s>=-2000", "--top-k", "4", "--format", "jsonl",
     ]).objects()[0]

@@ -25,10 +25,10 @@ import Testing
   }
 
   @Test func noTextOfTheBestMeetsTheScore() throws {
-    let wanted = ["--best-of", "3", "--score", "include \"storm\"", "--score", "length 2 words"]
+    let wanted = ["--best-of", "3", "--score", "include \"storm\"", "--score", "exclude \"storm\""]
     let arguments =
       ["sample", "--model", SmallModel.path, "--samples", "2", "--seed", "1"] + wanted
-    let reason = "none of 3 texts drawn meets include \"storm\" and length 2 words"
+    let reason = "none of 3 texts drawn meets include \"storm\" and exclude \"storm\""
     let objects = try Program.run(arguments + ["--format", "jsonl"]).objects()
     for object in objects.dropLast() {
       #expect(object["score"] is NSNull && object["satisfied"] as? Bool == false)
