@@ -38,7 +38,7 @@ import Testing
     let told = try Program.run(arguments)
     #expect(told.errors.hasPrefix("text 1: \(reason)\ntext 2: \(reason)\n"))
     let met = try run(
-      "sample", "--samples", "2", "--seed", "1", "--best-of", "50", "--score", "include \"storm\"",
+      "sample", "--samples", "2", "--seed", "1", "--best-of", "20", "--score", "include \"storm\"",
       "--format", "jsonl"
     ).objects()
     #expect(met[0]["satisfied"] as? Bool == true && met[0]["score_reason"] == nil)
