@@ -110,7 +110,8 @@ enum Beam: Command {
           ? "time was up"
           : search.groups > 1 && search.diversity == 0
             ? "without --diversity the groups find the same texts"
-            : "a beam of --width \(search.width) finds no more"))
+            : search.patience != nil
+              ? "--patience ended the search" : "a beam of --width \(search.width) finds no more"))
   }
 
   /// What draws a stochastic beam, and its seed; `nil` where none is asked for.

@@ -6,9 +6,6 @@ import LM
 /// Writes a message and a line's end to standard error.
 func report(_ message: String) { writeToStandardError(message + "\n") }
 
-/// A number of things, such as `1 token` and `2 tokens`.
-func counted(_ count: Int, _ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }
-
 /// Writes text to standard error as far as it goes.
 ///
 /// `FileHandle` would trap where standard error is closed or on a full disk.

@@ -213,7 +213,8 @@ struct CompiledTarget {
     }
     let pieces = tokenizer.pieces(of: text)
     let piece = unknown < pieces.count ? pieces[unknown] : text
-    let word = piece.trimmingCharacters(in: .whitespaces)
+    let trimmed = piece.trimmingCharacters(in: .whitespaces)
+    let word = trimmed.isEmpty ? piece : trimmed
     // What the shell hands over is repaired before anybody sees it.
     let isRepaired = piece.contains("\u{FFFD}")
     throw CommandFailure(
