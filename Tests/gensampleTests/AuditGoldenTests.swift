@@ -231,6 +231,22 @@ import Testing
     #expect(cold["exact"] as? Bool == false && cold["interval"] as? [Double] == [0, 1])
   }
 
+  /// A model's own end may be as improbable, where leading tokens alone would be read, too.
+  @Test(arguments: [["--top-k", "3"], [], ["--top-p", "1"]])
+  func modelsThatHardlyEnd(options: [String]) throws {
+    let folder = try Folder()
+    let model = try folder.write(
+      "rare.arpa",
+      "\\data\\\nngram 1=4\n\n\\1-grams:\n-99\t<s>\n-900\t</s>\n-0.30103\ta\n-0.30103\tb\n\n\\end\\\n"
+    )
+    let audit = try Program.run(["audit", "--model", model, "--format", "jsonl"] + options)
+      .objects()[0]
+    #expect(audit["never_ends"] as? Double == 0 && audit["exact"] as? Bool == true)
+    let tokens = try #require(audit["log_expected_tokens_at_least"] as? Double)
+    // The file's numbers are read in single precision.
+    #expect(abs(tokens - 900 * log(10)) < 1e-3)
+  }
+
   /// All but one token vanish, and nothing takes long.
   @Test func peakedDistributions() throws {
     for options in [["--temperature", "0.01", "--top-k", "4"], ["--temperature", "0.001"]] {

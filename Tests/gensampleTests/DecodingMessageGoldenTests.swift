@@ -101,6 +101,68 @@ import Testing
     #expect(code == 64 && text.contains("is a server, and servers are not asked\(read)"))
   }
 
+  /// A stop text may lie within a token or across two; what stands before it is kept, whole tokens or
+  /// not, and what the prompt holds ends nothing.
+  @Test(arguments: [("ea", "the s"), ("ea .", "the s"), ("e sea .", "th"), (" ", "the")])
+  func stopTextsNeedNotBeTokens(stop: String, kept: String) throws {
+    let whole = try run("greedy", "--quiet")
+    #expect(whole.lines == ["the sea ."])
+    let object = try run("greedy", "--stop", stop, "--format", "jsonl").objects()[0]
+    #expect(object["text"] as? String == kept && object["finished"] as? Bool == true)
+    #expect(object["reason"] as? String == "stop" && object["stop"] as? String == stop)
+    let prompted = try run(
+      "greedy", "--prompt", "the sea .", "--stop", stop, "--max-tokens", "1", "--quiet")
+    #expect(prompted.lines.first?.hasPrefix("the sea .") == true)
+  }
+
+  /// A model of order 3 sees the last two tokens, whatever stands before.
+  @Test func promptsMayBeLongerThanTheModelSees() throws {
+    let long = String(repeating: "the sea was calm . ", count: 2000) + "the storm"
+    let after = try run("greedy", "--prompt", long, "--quiet", "--max-tokens", "9")
+    let short = try run("greedy", "--prompt", "calm . the storm", "--quiet", "--max-tokens", "9")
+    #expect(after.code == 0 && after.lines.count == 1)
+    #expect(
+      after.lines.first?.dropFirst(long.count)
+        == short.lines.first?.dropFirst("calm . the storm".count))
+  }
+
+  /// The smallest and the largest temperature leave one token and all tokens.
+  @Test func temperaturesAtBothEnds() throws {
+    let cold = try run("sample", "--temperature", "0", "--samples", "1", "--quiet")
+    #expect(try cold.lines == run("greedy", "--quiet").lines)
+    let hot = try run(
+      "sample", "--temperature", "inf", "--max-tokens", "1", "--explain", "--samples", "9",
+      "--format", "jsonl"
+    ).objects().dropLast()
+    let logs = try hot.map { try #require($0["log_drawn"] as? Double) }
+    #expect(Set(logs).count == 1 && logs[0] < 0)
+  }
+
+  /// Biases that add up to no number are told, with the one that did it.
+  @Test func logitsThatAreNoNumbersAreTold() throws {
+    let outcome = try run("sample", "--bias", "sea=1e308", "--bias", "sea=1.7e308")
+    #expect(outcome.code == 1 && outcome.output == "")
+    #expect(outcome.errors.hasPrefix(#"gensample: --bias "sea"=1.7e+308 gave token "#))
+    #expect(outcome.errors.contains("the logit inf; a logit is a number or minus infinity"))
+  }
+
+  @Test func everyTokenForbiddenNamesTheLastOption() throws {
+    let words = ["the", "sea", "was", "calm", ".", "storm", "came", "over", "a", "wind", "and"]
+    let options = words.flatMap { ["--forbid", $0] } + ["--min-tokens", "2", "--forbid", "moon"]
+    let outcome = try Program.run(["sample", "--model", SmallModel.path] + options)
+    #expect(outcome.code == 1 && outcome.output == "")
+    #expect(
+      outcome.errors
+        == #"gensample: --forbid "moon" removed the last token that could come next; loosen it "#
+        + "(token 1, behind no text)\n")
+  }
+
+  @Test(arguments: ["greedy", "beam", "sample"])
+  func progressIsNoResult(command: String) throws {
+    let outcome = try run(command, "--progress", "always", "--quiet")
+    #expect(outcome.code == 0 && !outcome.lines.isEmpty && outcome.errors == "")
+  }
+
   /// What contrastive search chose is the best of what it compared.
   @Test func contrastiveSearchIsExplained() throws {
     let object = try run(

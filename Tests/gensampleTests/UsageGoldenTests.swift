@@ -100,6 +100,50 @@ import Testing
         ["sample", "It"],
         "sample takes options only, got 'It'; what the texts begin with is given by --prompt 'It'"
       ),
+      (
+        ["sample", "--temperature", "-1"], "--temperature: a temperature is 0 or more, got -1.0"
+      ),
+      (["sample", "--top-k", "-1"], "--top-k: at least 1 token is kept, got -1"),
+      (["sample", "--top-p", "nan"], "--top-p: a mass lies in 0 ... 1, got nan"),
+      (["sample", "--top-p", "-0.1"], "--top-p: a mass lies in 0 ... 1, got -0.1"),
+      (["sample", "--min-p", "2"], "--min-p: a share lies in 0 ... 1, got 2.0"),
+      (["sample", "--typical", "0"], "--typical: a mass is positive and at most 1, got 0.0"),
+      (["sample", "--epsilon", "1"], "--epsilon: a floor lies in 0 ..< 1, got 1.0"),
+      (["sample", "--eta", "nan"], "--eta: epsilon lies in 0 ..< 1, got nan"),
+      (
+        ["sample", "--top-h", "2"],
+        "--top-h: a share of the entropy is positive and at most 1, got 2.0"
+      ),
+      (
+        ["sample", "--top-n-sigma", "nan"],
+        "--top-n-sigma: a number of deviations is 0 or more, got nan"
+      ),
+      (["sample", "--tail-free", "2"], "--tail-free: the bound lies in 0 ... 1, got 2.0"),
+      (["sample", "--mirostat", "0,1"], "--mirostat: tau is positive and finite, got 0.0"),
+      (["sample", "--sparse", "0"], "--sparse: at least 1 token is kept, got 0"),
+      (
+        ["sample", "--repetition-penalty", "0"],
+        "--repetition-penalty: a penalty is positive and finite, got 0.0"
+      ),
+      (
+        ["sample", "--frequency-penalty", "inf"],
+        "--frequency-penalty: a penalty is finite, got inf"
+      ),
+      (
+        ["sample", "--bias", "sea=nan"],
+        "--bias takes TEXT=X with a finite X, such as sea=1.5, got 'sea=nan'; --forbid removes"
+      ),
+      (
+        ["sample", "--bias", "sea=inf"],
+        "--bias takes TEXT=X with a finite X, such as sea=1.5, got 'sea=inf'; --forbid removes"
+      ),
+      (
+        ["sample", "--self-terminating", "1"],
+        "--self-terminating: epsilon lies in 0 ..< 1, got 1.0"
+      ),
+      (
+        ["greedy", "--progress", "soon"], "--progress takes one of auto, always, never; got 'soon'"
+      ),
       (["sample", "--top-k", "0"], "--top-k: at least 1 token is kept, got 0"),
       (["sample", "--top-p", "1.5"], "--top-p: a mass lies in 0 ... 1, got 1.5"),
       (["sample", "--temperature", "nan"], "--temperature: a temperature is 0 or more, got nan"),

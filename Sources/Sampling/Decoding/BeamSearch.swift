@@ -101,15 +101,16 @@ public struct BeamSearch: Sendable {
   /// - Parameters:
   ///   - model: whose texts.
   ///   - prompt: what they begin with.
+  ///   - watch: is told how many tokens behind the prompt have been chosen, after each step.
   /// - Returns: different texts, the finished ones by score, then those that were cut, also by score:
   ///   as many of each group as it is wide, or as its patience asks for.
   /// - Throws: where all texts of a beam have no token left, a logit is no number, or the constraint
   ///   cannot be met.
   /// - Complexity: steps x width x vocabulary.
   public func decode<Model: LanguageModel>(
-    _ model: Model, after prompt: TokenSequence = []
+    _ model: Model, after prompt: TokenSequence = [], watch: (Int) -> Void = { _ in }
   ) throws(DecodingError) -> [Result] {
-    try search(model, from: Decoding(model, after: prompt, rules: rules))
+    try search(model, from: Decoding(model, after: prompt, rules: rules), watch: watch)
   }
 
   /// A token that could stand at some place, and the best text with it.
@@ -182,7 +183,7 @@ public struct BeamSearch: Sendable {
   }
 
   private func search<Model: LanguageModel>(
-    _ model: Model, from start: Decoding<Model>
+    _ model: Model, from start: Decoding<Model>, watch: (Int) -> Void = { _ in }
   ) throws(DecodingError) -> [Result] {
     var next = rules.makeNextTokens(for: model.vocabulary)
     var beams: [BeamGroup<Model>] = []
@@ -199,6 +200,7 @@ public struct BeamSearch: Sendable {
           if let token = text.decoding.text.last { penalties[token.index] += diversity }
         }
       }
+      if let count = beams.compactMap({ $0.texts.first?.decoding.count }).max() { watch(count) }
     }
     let all = beams.flatMap { $0.finished }
     let cut = beams.flatMap { $0.cut }

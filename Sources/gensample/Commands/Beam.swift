@@ -83,14 +83,23 @@ enum Beam: Command {
     let results = try DecodingResults(
       arguments, command: name, modelName: modelName, model: model, rules: rules,
       prompt: prompt)
+    let made = SharedCount()
+    let progress = try results.progress(
+      arguments, unit: stochastic == nil ? "tokens" : "texts",
+      total: stochastic == nil ? rules.maxTokens : search.width, isSeen: false, made)
+    defer { progress.finish() }
     if let stochastic {
       return try stochastic.run.write(to: results, model, after: prompt, seed: stochastic.seed) {
+        made.value += 1
       } drawn: {
+        progress.finish()
       }
     }
     if let count {
       do {
-        for one in try search.alternatives(count, at: place ?? 1, in: model, after: prompt) {
+        let all = try search.alternatives(count, at: place ?? 1, in: model, after: prompt)
+        progress.finish()
+        for one in all {
           try results.write(one.result.decoded, beam: one.result, alternative: one)
         }
       } catch let error as DecodingError where error.kind == .badArgument {
@@ -101,7 +110,8 @@ enum Beam: Command {
           of: results.count, asked: count,
           rules.isTimeUp() ? "time was up" : "no more tokens are left at this place"))
     }
-    let found = try search.decode(model, after: prompt)
+    let found = try search.decode(model, after: prompt) { made.value = $0 }
+    progress.finish()
     for result in found.prefix(best) { try results.write(result.decoded, beam: result) }
     try results.finish(
       shortfall: Shortfall(

@@ -55,16 +55,26 @@ enum Greedy: Command {
     let results = try DecodingResults(
       arguments, command: name, modelName: modelName, model: model, rules: rules,
       prompt: prompt)
+    let made = SharedCount()
+    let progress = try results.progress(
+      arguments, unit: "tokens", total: rules.maxTokens, isSeen: results.isTerminal, made)
+    defer { progress.finish() }
+    func show(_ token: Token) {
+      results.show(token)
+      made.value += 1
+    }
     results.begin()
     guard let draft else {
-      try results.write(decode { results.show($0) })
+      let decoded = try decode(show)
+      progress.finish()
+      try results.write(decoded)
       return try results.finish()
     }
     var tally = SpeculativeDecoder.Tally()
-    try results.write(
-      draft.decoder.decode(model, draft: draft.model, after: prompt, tally: &tally) {
-        results.show($0)
-      })
+    let decoded = try draft.decoder.decode(
+      model, draft: draft.model, after: prompt, tally: &tally, watch: show)
+    progress.finish()
+    try results.write(decoded)
     try results.finish(draft: tally)
   }
 

@@ -44,7 +44,7 @@ enum Sample: Command {
       ),
     ] + DecodingOptions.drafting + DecodingOptions.copies + DecodingOptions.truncations
     + DecodingOptions.penalties + DecodingOptions.termination
-    + DecodingOptions.output + [OutputOptions.progress]
+    + DecodingOptions.output
 
   static func run(_ arguments: Arguments) throws {
     if let extra = arguments.positional.first {
@@ -76,13 +76,9 @@ enum Sample: Command {
       prompt: prompt)
     let random = Philox(seed: seed)
     let drawn = SharedCount()
-    // Texts that appear on a terminal one by one say themselves how far the work is.
-    let mode =
-      try arguments.choice("progress", as: ProgressMode.self)
-      ?? (distinct == nil && results.isTerminal ? .never : .auto)
-    let progress = Progress(
-      arguments.has("quiet") ? .never : mode, unit: "texts", total: samples,
-      done: { drawn.value })
+    let progress = try results.progress(
+      arguments, unit: "texts", total: samples, isSeen: distinct == nil && results.isTerminal, drawn
+    )
     defer { progress.finish() }
     if let distinct {
       return try distinct.write(to: results, model, after: prompt, seed: seed) {

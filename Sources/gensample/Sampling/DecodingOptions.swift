@@ -92,7 +92,7 @@ enum DecodingOptions {
     Option(
       flag: "explain",
       "say of each token its log-probabilities and what constraints and transforms removed"),
-    verbose, OutputOptions.quiet,
+    verbose, OutputOptions.quiet, OutputOptions.progress,
   ]
 
   /// The rules that the options write down.

@@ -86,6 +86,24 @@ final class DecodingResults {
   /// Whether nobody wants more.
   var isAtEnd: Bool { isClosed || (texts > 0 && rules.isTimeUp()) }
 
+  /// A line that says how far the work is.
+  ///
+  /// - Parameters:
+  ///   - arguments: whether it is asked for.
+  ///   - unit: what is counted.
+  ///   - total: how many there will be at most.
+  ///   - isSeen: whether what appears on a terminal says it itself.
+  ///   - done: how many there are.
+  /// - Returns: the line, which is gone once it is finished.
+  /// - Throws: where the option's value is none.
+  func progress(
+    _ arguments: Arguments, unit: String, total: Int, isSeen: Bool, _ done: SharedCount
+  ) throws(CommandFailure) -> Progress {
+    let mode = try arguments.choice("progress", as: ProgressMode.self) ?? (isSeen ? .never : .auto)
+    return Progress(
+      arguments.has("quiet") ? .never : mode, unit: unit, total: total, done: { done.value })
+  }
+
   /// Begins a text that is shown while it grows, if somebody reads along.
   func begin() {
     guard format == .text, stream.isTerminal else { return }

@@ -62,6 +62,14 @@ private let toy = BigramTable.toy
     #expect(Set(told).count == found.count && found.count >= 3)
   }
 
+  /// Each step is told, up to the last token that a text may have.
+  @Test func stepsAreTold() throws {
+    var told: [Int] = []
+    let found = try BeamSearch(width: 4, patience: 100, DecodingRules(maxTokens: 5))
+      .decode(toy) { told.append($0) }
+    #expect(told.prefix(5) == [1, 2, 3, 4, 5] && told.max() == 5 && !found.isEmpty)
+  }
+
   /// Whenever time comes up, no text more is looked at, and what there is is returned.
   @Test func timeUpCutsTheStep() throws {
     var counts: Set<Int> = []

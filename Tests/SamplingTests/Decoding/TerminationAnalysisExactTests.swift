@@ -135,6 +135,27 @@ private func table(of count: Int) -> BigramTable {
     }
   }
 
+  /// Ends too improbable for a number leave a loop, and by their logarithm it is known how seldom.
+  @Test(arguments: [-700, -2000])
+  func vanishingEnds(bias: Double) throws {
+    let end = oneLetter.vocabulary.end
+    let analysis = try oneLetter.analysis(.sampled, [TokenBias([end: bias])])
+    // Mutant: what -700 gives is a number, and no loop.
+    #expect(analysis.loops.count == (bias < -708 ? 1 : 0))
+    #expect(analysis.neverEnds[0] == (bias < -708 ? 1 : 0))
+    for loop in analysis.loops {
+      #expect(abs(loop.logEnd - (LogSpace.log(0.4 / 0.6) + bias)) < 1e-12 * abs(bias))
+      #expect(loop.logSteps == -.infinity && loop.logLeaving == loop.logEnd)
+    }
+    let strict = try oneLetter.analysis(.sampled, [TopK(1)])
+    #expect(strict.loops.count == 1 && strict.loops[0].logLeaving == -.infinity)
+    // At a low temperature other steps vanish, too.
+    let cold = try fourRows.analysis(.sampled, [Temperature(1e-4)])
+    #expect(cold.loops.count == 1)
+    #expect(abs(cold.loops[0].logSteps - 1e4 * LogSpace.log(0.3 / 0.5)) < 1e-8)
+    #expect(abs(cold.loops[0].logEnd - 1e4 * LogSpace.log(0.2 / 0.5)) < 1e-8)
+  }
+
   @Test func cures() throws {
     let looping = try oneLetter.analysis(.sampled, [Nucleus(0.1)])
     #expect(abs(try #require(looping.largestMassThatLoops) - 0.6) < 1e-12)
