@@ -117,13 +117,14 @@ import Testing
     let folder = try Folder()
     let model = try fourRows(folder)
     func audit(_ options: String...) throws -> [String: Any] {
-      try Program.run(["audit", "--model", model, "--format", "jsonl"] + options).objects()[0]
+      try Program.run(["audit", "--model", model, "--runs", "20", "--format", "jsonl"] + options)
+        .objects()[0]
     }
     let stopped = try audit("--top-k", "2", "--stop-loops")
     #expect(stopped["never_ends"] as? Double == 0)
     #expect((stopped["proof"] as? String)?.hasPrefix("--stop-loops") == true)
     #expect((stopped["cures"] as? [Any])?.isEmpty == true)
-    let constrained = try audit("--top-k", "2", "--length", "1..3", "--runs", "5")
+    let constrained = try audit("--top-k", "2", "--length", "1..3")
     #expect(constrained["never_ends"] as? Double == 0)
     #expect((constrained["proof"] as? String)?.hasPrefix("the constraints") == true)
     let contrastive = try audit("--strategy", "greedy", "--contrastive", "2,0.6")

@@ -105,8 +105,7 @@ import Testing
   /// not, and what the prompt holds ends nothing.
   @Test(arguments: [("ea", "the s"), ("ea .", "the s"), ("e sea .", "th"), (" ", "the")])
   func stopTextsNeedNotBeTokens(stop: String, kept: String) throws {
-    let whole = try run("greedy", "--quiet")
-    #expect(whole.lines == ["the sea ."])
+    // Without it the text is "the sea .".
     let object = try run("greedy", "--stop", stop, "--format", "jsonl").objects()[0]
     #expect(object["text"] as? String == kept && object["finished"] as? Bool == true)
     #expect(object["reason"] as? String == "stop" && object["stop"] as? String == stop)

@@ -93,7 +93,7 @@ enum Audit: Command {
       others = (0..<model.vocabulary.count).map { Token($0) }
         .filter(model.vocabulary.isDrawable).map { TokenSequence([$0]) }
     }
-    DecodingResults.announce(rules, arguments)
+    rules.announce(arguments)
     Interruption.watch {}
     let progress = try ProgressOptions(arguments)
     var audit = AuditReport(
@@ -130,10 +130,8 @@ enum Audit: Command {
       }
       audit.estimated(all[0], others: others == nil ? nil : Array(all.dropFirst()), seed: seed)
     }
-    if let path = arguments.text("picture") {
-      guard let survival = audit.survival else {
-        throw CommandFailure(.failed, "no run was made, so that --picture has nothing to draw")
-      }
+    // Where no run was made, there is nothing to draw.
+    if let path = arguments.text("picture"), let survival = audit.survival {
       let stream = try ResultStream(path: path)
       try stream.writeLine(SurvivalPicture(survival, neverEnds: audit.neverEnds.lowerBound).svg)
       try stream.finish()
@@ -146,96 +144,6 @@ enum Audit: Command {
     try stream.finish()
     if let code = Interruption.exitCode {
       throw CommandFailure(code, "stopped; what was known by then is printed")
-    }
-  }
-
-  /// How far long work is.
-  struct ProgressOptions {
-    var mode: ProgressMode
-
-    init(_ arguments: Arguments) throws(CommandFailure) {
-      mode = try arguments.choice("progress", as: ProgressMode.self) ?? .auto
-      if arguments.has("quiet") { mode = .never }
-    }
-  }
-
-  /// What a chain of contexts is made from.
-  struct Decoder {
-    let model: NGramModel
-    let strategy: Strategy
-    let rules: DecodingRules
-    let limit: Int
-    let progress: ProgressOptions
-
-    let automaton: BackoffAutomaton
-    /// The same transforms as `--keep-end` would have them; `nil` where it would change nothing, or
-    /// cannot be given.
-    let transformsKeepingEnds: [any NextTokenTransform]?
-
-    init(
-      _ arguments: Arguments, model: NGramModel, strategy: Strategy, rules: DecodingRules,
-      limit: Int, progress: ProgressOptions
-    ) throws {
-      self.model = model
-      self.strategy = strategy
-      self.rules = rules
-      self.limit = limit
-      self.progress = progress
-      automaton = model.makeBackoffAutomaton()
-      let drops = rules.transforms.transforms.contains {
-        ($0 as? any Truncation)?.keepsEnd == false
-      }
-      transformsKeepingEnds =
-        drops
-        ? try? DecodingOptions.rules(arguments, model: model, keepingEnds: true).transforms
-          .transforms
-        : nil
-    }
-
-    var chosen: ContextChoice { strategy == .greedy ? .greedy : .sampled }
-
-    /// Whether a context's most probable tokens tell all that these transforms leave.
-    func readsLeadingTokens(_ transforms: [any NextTokenTransform]) -> Bool {
-      ContextChain<Int>.readsLeadingTokens(chosen, transforms) && !automaton.mayVanish
-    }
-  }
-
-  /// From where a chain is explored, and what its thresholds are about.
-  struct Exploration {
-    var isPromptAlone: Bool
-    var cut: Int?
-  }
-
-  /// Makes the chain of some transforms, telling how far it is.
-  typealias Explorer<Context: Hashable & Sendable> = (
-    _ transforms: [any NextTokenTransform], _ exploration: Exploration, _ watch: (Int) -> Void
-  ) throws -> ContextChain<Context>
-
-  /// Reads the most probable tokens of each context alone.
-  static func leadingExplorer(_ decoder: Decoder, _ texts: [TokenSequence]) -> Explorer<Int> {
-    let automaton = decoder.automaton
-    let roots = texts.map { automaton.context(after: $0) }
-    return {
-      try ContextChain(
-        automaton, decoder.chosen, transforms: $0, stops: decoder.rules.stops,
-        roots: $1.isPromptAlone ? [roots[0]] : roots, cut: $1.cut, limit: decoder.limit,
-        isCancelled: { Interruption.signal != nil }, watch: $2)
-    }
-  }
-
-  /// Reads all tokens of each context.
-  static func vectorExplorer(
-    _ decoder: Decoder, _ texts: [TokenSequence]
-  ) -> Explorer<NGramContext> {
-    let model = decoder.model
-    let roots = texts.map { text in
-      text.reduce(into: model.makeContext()) { model.advance(&$0, by: $1) }
-    }
-    return {
-      try ContextChain(
-        model, decoder.chosen, transforms: $0, stops: decoder.rules.stops,
-        roots: $1.isPromptAlone ? [roots[0]] : roots, cut: $1.cut, limit: decoder.limit,
-        isCancelled: { Interruption.signal != nil }, watch: $2)
     }
   }
 
@@ -270,19 +178,6 @@ enum Audit: Command {
     }
   }
 
-  static func analyse<Context>(
-    _ decoder: Decoder, _ transforms: [any NextTokenTransform], _ exploration: Exploration,
-    _ explore: Explorer<Context>
-  ) throws -> TerminationAnalysis<Context> {
-    // Contexts are what some n-gram below the model's order is.
-    let most = max(1, decoder.model.counts.dropLast().reduce(1, +))
-    let count = SharedCount()
-    let progress = Progress(
-      decoder.progress.mode, unit: "contexts", total: most, done: { count.value })
-    defer { progress.finish() }
-    return TerminationAnalysis(try explore(transforms, exploration) { count.value = $0 })
-  }
-
   /// Runs from a prompt: so many where they are drawn, else the only one.
   private static func runs(
     _ model: NGramModel, _ strategy: Strategy, _ arguments: Arguments, _ rules: DecodingRules,
@@ -290,7 +185,8 @@ enum Audit: Command {
   ) throws -> AuditReport.Runs {
     func only(_ decoded: DecodedText?) -> AuditReport.Runs {
       var runs = AuditReport.Runs(isDrawn: false)
-      if let decoded { runs.add(decoded) }
+      // What was stopped in between tells nothing.
+      if let decoded, Interruption.signal == nil { runs.add(decoded) }
       return runs
     }
     switch strategy {

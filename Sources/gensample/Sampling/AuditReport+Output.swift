@@ -129,7 +129,9 @@ extension AuditReport {
                   ? "loops are left, but hardly ever)"
                   : Interruption.signal != nil
                     ? "the search was stopped)" : "--max-transitions stopped the search)")
-              : runs?.isDrawn == true ? "(99 % confidence)" : "(one text, which was cut)")
+              : runs?.isDrawn == true
+                ? "(99 % confidence)"
+                : runs?.count == 1 ? "(one text, which was cut)" : "(nothing is known)")
         ))
     }
     if let logExpectedAtLeast {

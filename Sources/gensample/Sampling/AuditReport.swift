@@ -254,7 +254,7 @@ struct AuditReport {
     } else {
       proof = wrapperThatEnds
     }
-    if proof != nil || (!runs.isDrawn && runs.cut == 0) {
+    if proof != nil || (!runs.isDrawn && runs.count > 0 && runs.cut == 0) {
       neverEnds = 0...0
       isExact = true
     } else if runs.isDrawn, runs.count > 0 {

@@ -44,34 +44,7 @@ final class DecodingResults {
     isQuiet = arguments.has("quiet")
     stream = try ResultStream(path: arguments.text("output"))
     tokenizer = Tokenizer(for: model.vocabulary)
-    Self.announce(rules, arguments)
-  }
-
-  /// Says before any work which transforms apply, where that is asked for, and which promise too much.
-  static func announce(_ rules: DecodingRules, _ arguments: Arguments) {
-    let transforms = rules.transforms.transforms
-    if arguments.has("verbose") {
-      report(
-        "transforms: "
-          + (transforms.isEmpty ? "none" : transforms.map(\.name).joined(separator: ", ")))
-    }
-    for transform in transforms {
-      guard let step = stepBeyondHalf(transform) else { continue }
-      let isLate = step > rules.maxTokens
-      guard arguments.has("verbose") || (isLate && !arguments.has("quiet")) else { continue }
-      report(
-        "\(transform.name): its epsilon alone makes the end more probable than not from token "
-          + "\(step) on"
-          + (isLate ? "; with --max-tokens \(rules.maxTokens) that is no safeguard" : ""))
-    }
-  }
-
-  private static func stepBeyondHalf(_ transform: any NextTokenTransform) -> Int? {
-    switch transform {
-    case let wrapper as SelfTerminating: SelfTerminating.stepBeyondHalf(wrapper.epsilon)
-    case let wrapper as NonMonotoneTermination: SelfTerminating.stepBeyondHalf(wrapper.epsilon)
-    default: nil
-    }
+    rules.announce(arguments)
   }
 
   /// How many texts were written.

@@ -1,0 +1,32 @@
+// Licensed under the Apache License, Version 2.0.
+
+import Sampling
+
+extension DecodingRules {
+  /// Says before any work which transforms apply, where that is asked for, and which promise too much.
+  func announce(_ arguments: Arguments) {
+    let transforms = self.transforms.transforms
+    if arguments.has("verbose") {
+      report(
+        "transforms: "
+          + (transforms.isEmpty ? "none" : transforms.map(\.name).joined(separator: ", ")))
+    }
+    for transform in transforms {
+      guard let step = Self.stepBeyondHalf(transform) else { continue }
+      let isLate = step > maxTokens
+      guard arguments.has("verbose") || (isLate && !arguments.has("quiet")) else { continue }
+      report(
+        "\(transform.name): its epsilon alone makes the end more probable than not from token "
+          + "\(step) on"
+          + (isLate ? "; with --max-tokens \(maxTokens) that is no safeguard" : ""))
+    }
+  }
+
+  private static func stepBeyondHalf(_ transform: any NextTokenTransform) -> Int? {
+    switch transform {
+    case let wrapper as SelfTerminating: SelfTerminating.stepBeyondHalf(wrapper.epsilon)
+    case let wrapper as NonMonotoneTermination: SelfTerminating.stepBeyondHalf(wrapper.epsilon)
+    default: nil
+    }
+  }
+}
