@@ -105,6 +105,8 @@ struct gensample_context {
   int32_t low_row;
   /// The same of the context that it fails to.
   int32_t shorter_row;
+  /// That context, and its place in the order of passes.
+  uint32_t shorter, shorter_place;
   /// The first of its sums for drawing, or -1.
   int32_t block_head;
   bool is_split;

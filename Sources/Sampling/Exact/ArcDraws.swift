@@ -10,9 +10,11 @@ internal import CKernels
 struct ArcDraws {
   private let inference: ExactInference
   private let tables: BackoffAutomaton.Tables
+  /// What keeps the messages.
+  private var window: ExactMessages.Window?
   /// The messages of one more token than texts have, and of as many.
-  private var rows: MessageRows?
-  private var before: MessageRows?
+  private var rows: Rows?
+  private var before: Rows?
   private var emptyValues: [Double] = []
   private var steps: (columns: [Int32], factors: [Double], stride: Int) = ([], [], 0)
   private var count = 0
@@ -22,11 +24,26 @@ struct ArcDraws {
   private let attempts: Int
   /// Where sums for drawing begin among the rows.
   private let blockRow: Int
-  /// Weights that contexts' arcs or sums over them have, for some contexts and columns.
+  /// Weights of contexts' arcs or blocks, for some contexts and columns, each row followed by one of
+  /// their sums up to each.
   private let first: MessageRows
+  /// How long such a row is.
+  private let capacity: Int
   /// For each: the context's place, the column and the number of tokens, or -1.
   private var known: [(place: Int, column: Int, count: Int)]
   private let further: MessageRows
+
+  /// Messages, read without counting references.
+  @safe
+  private struct Rows {
+    let pointer: UnsafeMutablePointer<Double>
+    let stride: Int
+
+    init(_ rows: MessageRows) {
+      unsafe pointer = rows.pointer
+      stride = rows.stride
+    }
+  }
 
   /// How many columns' weights are known at a time for each depth.
   private let ways: Int
@@ -42,28 +59,33 @@ struct ArcDraws {
     attempts = inference.attempts
     blockRow = model.contextCount
     let above = BackoffAutomaton.blocks(ofArcs: model.vocabulary.count).second
-    let capacity = max(above, 2 * BackoffAutomaton.blockSize) + 1
+    capacity = max(above, 2 * BackoffAutomaton.blockSize) + 1
     ways = isShared ? 8 : 1
     let all = (model.depthHeads.count - 1) * ways
-    first = MessageRows(rows: all, stride: capacity)
-    further = MessageRows(rows: 1, stride: capacity)
+    first = MessageRows(rows: 2 * all, stride: capacity)
+    further = MessageRows(rows: 2, stride: capacity)
     known = [(Int, Int, Int)](repeating: (-1, -1, -1), count: all)
   }
 
   /// Goes on to texts of so many tokens.
   mutating func enter(_ count: Int, _ window: ExactMessages.Window) {
-    rows = window[count]
-    before = count > 0 ? window[count - 1] : nil
+    self.window = window
+    rows = Rows(window[count])
+    before = count > 0 ? Rows(window[count - 1]) : nil
     emptyValues = inference.messages.emptyValues(count)
     let table = inference.messages.steps(count)
     steps = (table.columns, table.factors, table.stride)
     self.count = count
   }
 
-  /// Asks for the rows that a context's first arcs lead to.
+  /// Asks for the rows of a context, of its shorter one, and those that its first arcs lead to.
   func fetch(_ place: Int) {
     guard let rows else { return }
     let slot = unsafe tables.slots[place]
+    if let before {
+      unsafe gensample_prefetch(before.pointer + Int(slot.context) &* before.stride)
+      unsafe gensample_prefetch(before.pointer + Int(slot.shorter) &* before.stride)
+    }
     for arc in Int(slot.first)..<min(Int(slot.last), Int(slot.first) &+ 16) {
       unsafe gensample_prefetch(rows.pointer + Int(tables.targets[arc]) &* rows.stride)
     }
@@ -77,7 +99,7 @@ struct ArcDraws {
       walk.isGoing = false
       return
     }
-    let target = unsafe Int(tables.slotOf[Int(tables.targets[arc])])
+    let target = unsafe Int(tables.targetSlots[arc])
     let step = Int(classes[Int(token)]) * steps.stride + walk.column
     walk.advance(
       by: Token(rawValue: token), to: target, column: Int(steps.columns[step]),
@@ -91,9 +113,21 @@ struct ArcDraws {
     guard slot.context > 0 else {
       return listed(place, slot, depth, failing: 0, walk.column, &choices) ?? 0
     }
-    let shorter = unsafe Int(tables.lowSlots[Int(slot.shorter_row)])
+    let shorter = Int(slot.shorter_place)
     if slot.first == slot.last { return draw(shorter, depth, walk, &choices) }
-    let failing = slot.backoff * message(of: shorter, walk)
+    let failing = slot.backoff * message(of: Int(slot.shorter), walk)
+    if !slot.is_split, before != nil {
+      // The whole is known, so that what is listed is read only if it is chosen; but where it is
+      // little, what subtraction leaves of it is rounding.
+      let whole = message(of: Int(slot.context), walk)
+      if whole - failing >= whole / 64, whole > 0 {
+        guard choices.chance(failing / whole) else {
+          return listed(place, slot, depth, failing: 0, walk.column, &choices)
+            ?? draw(shorter, depth + 1, walk, &choices)
+        }
+        return draw(shorter, depth + 1, walk, &choices)
+      }
+    }
     for _ in 0..<attempts {
       if let arc = listed(place, slot, depth, failing: failing, walk.column, &choices) {
         return arc
@@ -101,12 +135,12 @@ struct ArcDraws {
       let arc = draw(shorter, depth + 1, walk, &choices)
       guard slot.is_split else { return arc }
       let token = unsafe tables.tokens[arc]
-      if inference.model.arc(token, of: Int(slot.context)) < 0 { return arc }
+      if !tables.lists(token, slot) { return arc }
     }
-    guard let rows else { preconditionFailure("a text is entered before it is drawn") }
+    guard let window else { preconditionFailure("a text is entered before it is drawn") }
     let token = choices.index(
       weights: MessagePass.contributions(
-        inference.model, context: Int(slot.context), column: walk.column, following: rows))
+        inference.model, context: Int(slot.context), column: walk.column, following: window[count]))
     for here in inference.model.chain(Int(slot.context)) {
       let arc = inference.model.arc(UInt32(token), of: here)
       if arc >= 0 { return arc }
@@ -114,7 +148,8 @@ struct ArcDraws {
     preconditionFailure("context 0 lists every token")
   }
 
-  /// An arc of a context in proportion to what it contributes, `nil` in proportion to `failing`.
+  /// An arc of a context in proportion to what it contributes, `nil` in proportion to `failing` or
+  /// where nothing does.
   ///
   /// Many arcs are chosen among by blocks.
   private mutating func listed(
@@ -129,67 +164,80 @@ struct ArcDraws {
     let head = blockRow + Int(slot.block_head)
     let count = above > 0 ? above : blocks > 0 ? blocks : arcCount
     let way = depth * ways + column % ways
-    let weights = unsafe first.pointer + way * first.stride
+    let outer = unsafe first.pointer + 2 * way * capacity
     if known[way] != (place, column, self.count) {
       known[way] = (place, column, self.count)
       if blocks == 0 {
-        unsafe contributions(slot, low, count, column, rows, weights)
+        unsafe addArcs(slot, low, count, column, rows, outer)
       } else {
-        unsafe sums(head + (above > 0 ? blocks : 0), count, column, rows, weights)
+        unsafe addBlocks(head + (above > 0 ? blocks : 0), count, column, rows, outer)
       }
     }
-    let chosen = unsafe choose(weights, count, failing, &choices)
+    let sum = unsafe outer[capacity + count - 1] + failing
+    guard sum > 0 else { return nil }
+    unsafe outer[count] = failing
+    unsafe outer[capacity + count] = sum
+    let chosen = unsafe choose(outer, count + (failing > 0 ? 1 : 0), &choices)
     guard chosen < count else { return nil }
     guard blocks > 0 else { return low + chosen }
     let inner = unsafe further.pointer
     var block = chosen
     if above > 0 {
       let part = chosen * size..<min(blocks, (chosen + 1) * size)
-      unsafe sums(head + part.lowerBound, part.count, column, rows, inner)
-      block = unsafe part.lowerBound + choose(inner, part.count, 0, &choices)
+      unsafe addBlocks(head + part.lowerBound, part.count, column, rows, inner)
+      block = unsafe part.lowerBound + choose(inner, part.count, &choices)
     }
     let part = block * size..<min(arcCount, (block + 1) * size)
-    unsafe contributions(slot, low + part.lowerBound, part.count, column, rows, inner)
-    return unsafe low + part.lowerBound + choose(inner, part.count, 0, &choices)
+    unsafe addArcs(slot, low + part.lowerBound, part.count, column, rows, inner)
+    return unsafe low + part.lowerBound + choose(inner, part.count, &choices)
   }
 
-  /// What some arcs contribute.
-  private func contributions(
-    _ slot: BackoffAutomaton.Slot, _ arc: Int, _ count: Int, _ column: Int, _ rows: MessageRows,
+  /// What some arcs contribute, added up.
+  private func addArcs(
+    _ slot: BackoffAutomaton.Slot, _ arc: Int, _ count: Int, _ column: Int, _ rows: Rows,
     _ weights: UnsafeMutablePointer<Double>
   ) {
     let own = unsafe (slot.is_split ? tables.weights : tables.corrections) + arc
     let targets = unsafe tables.targets + arc
     let messages = unsafe rows.pointer + column
     let stride = rows.stride
-    for i in 0..<count { unsafe weights[i] = own[i] * messages[Int(targets[i]) &* stride] }
+    var sum = 0.0
+    for i in 0..<count {
+      let weight = unsafe own[i] * messages[Int(targets[i]) &* stride]
+      unsafe weights[i] = weight
+      sum += weight
+      unsafe weights[capacity &+ i] = sum
+    }
   }
 
-  /// Sums over arcs that are kept beside the messages.
-  private func sums(
-    _ row: Int, _ count: Int, _ column: Int, _ rows: MessageRows,
+  /// Sums over blocks, which are kept beside the messages, added up.
+  private func addBlocks(
+    _ row: Int, _ count: Int, _ column: Int, _ rows: Rows,
     _ weights: UnsafeMutablePointer<Double>
   ) {
     let stride = rows.stride
-    let sums = unsafe rows.pointer + row * stride + column
-    for i in 0..<count { unsafe weights[i] = sums[i &* stride] }
+    let blocks = unsafe rows.pointer + row * stride + column
+    var sum = 0.0
+    for i in 0..<count {
+      let weight = unsafe blocks[i &* stride]
+      unsafe weights[i] = weight
+      sum += weight
+      unsafe weights[capacity &+ i] = sum
+    }
   }
 
-  /// A place in proportion to its weight, the number of weights in proportion to `failing`.
+  /// A place in proportion to its weight.
   private func choose(
-    _ weights: UnsafeMutablePointer<Double>, _ count: Int, _ failing: Double,
-    _ choices: inout some ChoiceSource
+    _ weights: UnsafeMutablePointer<Double>, _ count: Int, _ choices: inout some ChoiceSource
   ) -> Int {
-    unsafe weights[count] = failing
-    let span = unsafe Span(
-      _unsafeStart: UnsafePointer(weights), count: count + (failing > 0 ? 1 : 0))
-    return choices.index(weights: span)
+    choices.index(
+      weights: unsafe Span(_unsafeStart: UnsafePointer(weights), count: count),
+      sums: unsafe Span(_unsafeStart: UnsafePointer(weights + capacity), count: count))
   }
 
-  /// The message of a context that the one of a text fails to, or that fails to it in turn.
-  private func message(of shorter: Int, _ walk: ExactInference.Walk) -> Double {
-    let context = unsafe Int(tables.slots[shorter].context)
+  /// The message of a text's context, or of one that it fails to.
+  private func message(of context: Int, _ walk: ExactInference.Walk) -> Double {
     guard context > 0, let before else { return emptyValues[walk.column] }
-    return before[context, walk.previous] / walk.factor
+    return unsafe before.pointer[context &* before.stride &+ walk.previous] / walk.factor
   }
 }

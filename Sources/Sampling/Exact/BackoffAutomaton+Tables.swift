@@ -7,13 +7,30 @@ extension BackoffAutomaton {
   @safe
   struct Tables: @unchecked Sendable {
     let slots: UnsafePointer<Slot>
-    let slotOf: UnsafePointer<UInt32>
-    let lowSlots: UnsafePointer<UInt32>
     let tokens: UnsafePointer<UInt32>
     let weights: UnsafePointer<Double>
     let corrections: UnsafePointer<Double>
     let targets: UnsafePointer<UInt32>
+    let targetSlots: UnsafePointer<UInt32>
     let lowerTargets: UnsafePointer<UInt32>
+
+    /// Whether a context lists a token.
+    func lists(_ token: UInt32, _ slot: Slot) -> Bool {
+      var low = Int(slot.first)
+      var count = Int(slot.last) &- low
+      while count > 0 {
+        let half = count / 2
+        let middle = unsafe tokens[low &+ half]
+        if middle == token { return true }
+        if middle < token {
+          low &+= half &+ 1
+          count &-= half &+ 1
+        } else {
+          count = half
+        }
+      }
+      return false
+    }
 
     /// Asks for what is read of a context first.
     func fetch(_ place: Int) { unsafe gensample_prefetch(slots + place) }
@@ -21,26 +38,21 @@ extension BackoffAutomaton {
 
   func withTables<Result>(_ body: (Tables) -> Result) -> Result {
     unsafe slots.withUnsafeBufferPointer { slots in
-      unsafe slotOf.withUnsafeBufferPointer { slotOf in
-        unsafe lowSlots.withUnsafeBufferPointer { lowSlots in
-          unsafe tokens.withUnsafeBufferPointer { tokens in
-            unsafe weights.withUnsafeBufferPointer { weights in
-              unsafe corrections.withUnsafeBufferPointer { corrections in
-                unsafe targets.withUnsafeBufferPointer { targets in
-                  unsafe lowerTargets.withUnsafeBufferPointer { lowerTargets in
-                    guard let slots = slots.baseAddress, let slotOf = slotOf.baseAddress,
-                      let lowSlots = lowSlots.baseAddress, let tokens = tokens.baseAddress,
-                      let weights = weights.baseAddress,
-                      let corrections = corrections.baseAddress,
-                      let targets = targets.baseAddress,
-                      let lowerTargets = lowerTargets.baseAddress
-                    else { preconditionFailure("context 0 has arcs") }
-                    return unsafe body(
-                      Tables(
-                        slots: slots, slotOf: slotOf, lowSlots: lowSlots, tokens: tokens,
-                        weights: weights, corrections: corrections, targets: targets,
-                        lowerTargets: lowerTargets))
-                  }
+      unsafe tokens.withUnsafeBufferPointer { tokens in
+        unsafe weights.withUnsafeBufferPointer { weights in
+          unsafe corrections.withUnsafeBufferPointer { corrections in
+            unsafe targets.withUnsafeBufferPointer { targets in
+              unsafe targetSlots.withUnsafeBufferPointer { targetSlots in
+                unsafe lowerTargets.withUnsafeBufferPointer { lowerTargets in
+                  guard let slots = slots.baseAddress, let tokens = tokens.baseAddress,
+                    let weights = weights.baseAddress, let corrections = corrections.baseAddress,
+                    let targets = targets.baseAddress, let targetSlots = targetSlots.baseAddress,
+                    let lowerTargets = lowerTargets.baseAddress
+                  else { preconditionFailure("context 0 has arcs") }
+                  return unsafe body(
+                    Tables(
+                      slots: slots, tokens: tokens, weights: weights, corrections: corrections,
+                      targets: targets, targetSlots: targetSlots, lowerTargets: lowerTargets))
                 }
               }
             }

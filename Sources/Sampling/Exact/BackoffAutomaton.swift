@@ -31,8 +31,8 @@ public struct BackoffAutomaton: Sendable {
   private(set) var slots: [Slot]
   /// For each context: its place in `slots`.
   let slotOf: [UInt32]
-  /// For each context that others fail to: its place in `slots`.
-  let lowSlots: [UInt32]
+  /// How many contexts others fail to.
+  let lowCount: Int
   /// Where each depth begins in `order`, depth 0 being context 0 alone.
   let depthHeads: [Int]
   /// For each context: its arcs.
@@ -45,6 +45,8 @@ public struct BackoffAutomaton: Sendable {
   let tokens: [UInt32]
   let weights: [Double]
   let targets: [UInt32]
+  /// For each arc: the place in `slots` of what it leads to.
+  let targetSlots: [UInt32]
   /// What failing with the token would lead to.
   let lowerTargets: [UInt32]
   /// What is added to a sum over the shorter context: of a split context the weight of failing,
@@ -123,12 +125,12 @@ public struct BackoffAutomaton: Sendable {
     var lowRows = [Int32](repeating: -1, count: count)
     for context in 1..<max(1, count) { lowRows[Int(failures[context])] = 0 }
     lowRows[0] = 0
-    var lowSlots: [UInt32] = []
-    for (place, context) in order.enumerated() where lowRows[context] >= 0 {
-      lowRows[context] = Int32(lowSlots.count)
-      lowSlots.append(UInt32(place))
+    var lowCount = 0
+    for context in order where lowRows[context] >= 0 {
+      lowRows[context] = Int32(lowCount)
+      lowCount += 1
     }
-    self.lowSlots = lowSlots
+    self.lowCount = lowCount
 
     let table = ArcTable(
       order: order, failures: failures, backoffs: backoffs, heads: heads, tokens: tokens,
@@ -147,11 +149,14 @@ public struct BackoffAutomaton: Sendable {
     var slotOf = [UInt32](repeating: 0, count: count)
     for (slot, context) in order.enumerated() { slotOf[context] = UInt32(slot) }
     self.slotOf = slotOf
+    targetSlots = tokens.indices.map { slotOf[Int(table.targets[$0])] }
     slots = order.map { context in
-      Slot(
+      let shorter = context == 0 ? 0 : failures[context]
+      return Slot(
         first: table.arcs[context].lowerBound, last: table.arcs[context].upperBound,
         context: UInt32(context), token: lastTokens[context], low_row: lowRows[context],
-        shorter_row: context == 0 ? -1 : lowRows[Int(failures[context])],
+        shorter_row: context == 0 ? -1 : lowRows[Int(shorter)], shorter: shorter,
+        shorter_place: slotOf[Int(shorter)],
         block_head: table.blockHeads[context], is_split: table.isSplit[context],
         is_open: context == 0 || vocabulary.isDrawable(Token(rawValue: lastTokens[context])),
         backoff: context == 0 ? 0 : backoffs[context])

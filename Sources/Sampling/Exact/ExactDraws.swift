@@ -121,6 +121,17 @@ extension ExactInference {
     }
   }
 
+  /// Asks for all of an element.
+  private static func fetch<Element>(
+    _ elements: UnsafeMutableBufferPointer<Element>, _ place: Int
+  ) {
+    guard let base = elements.baseAddress else { return }
+    let first = unsafe UnsafeRawPointer(base + place)
+    for offset in stride(from: 0, to: MemoryLayout<Element>.size, by: 64) {
+      unsafe gensample_prefetch(first + offset)
+    }
+  }
+
   private func advance(_ batch: Batch, through window: ExactMessages.Window) {
     var walks = batch.walks
     var choices = batch.choices
@@ -137,11 +148,20 @@ extension ExactInference {
         // By the place in the order of passes, then by number.
         var sorted = going.map { UInt64(walks[Int($0)].place) << 32 | $0 }
         sorted.sort()
-        for (i, key) in sorted.enumerated() {
-          if i + 6 < sorted.count { tables.fetch(Int(sorted[i + 6] >> 32)) }
-          if i + 2 < sorted.count { arcs.fetch(Int(sorted[i + 2] >> 32)) }
-          let number = Int(key & 0xFFFF_FFFF)
-          arcs.step(&walks[number], &choices[number])
+        unsafe walks.withUnsafeMutableBufferPointer { walks in
+          unsafe choices.withUnsafeMutableBufferPointer { choices in
+            for (i, key) in sorted.enumerated() {
+              if i + 6 < sorted.count {
+                tables.fetch(Int(sorted[i + 6] >> 32))
+                let later = Int(sorted[i + 6] & 0xFFFF_FFFF)
+                unsafe Self.fetch(walks, later)
+                unsafe Self.fetch(choices, later)
+              }
+              if i + 2 < sorted.count { arcs.fetch(Int(sorted[i + 2] >> 32)) }
+              let number = Int(key & 0xFFFF_FFFF)
+              unsafe arcs.step(&walks[number], &choices[number])
+            }
+          }
         }
         going.removeAll { !walks[Int($0)].isGoing }
       }

@@ -84,7 +84,7 @@ struct MessagePass: Sendable {
   /// All messages, seen from the states before the last token.
   func rows(_ table: StepTable, threads: Int, pool: inout RowPool) -> MessageRows {
     let out = pool.take(rows: model.contextCount + model.blockCount, stride: table.stride)
-    let low = pool.take(rows: model.lowSlots.count, stride: stride)
+    let low = pool.take(rows: model.lowCount, stride: stride)
     for depth in 0..<model.depthHeads.count - 1 {
       let slots = model.depthHeads[depth]..<model.depthHeads[depth + 1]
       let pieces = threads > 1 && slots.count > 4096 ? threads * 8 : 1

@@ -21,6 +21,14 @@ public protocol ChoiceSource {
   /// - Precondition: weights are finite and not negative, and one at least is positive.
   mutating func index(weights: borrowing Span<Double>) -> Int
 
+  /// An index in proportion to its weight, given the weights' sums up to and with each, too.
+  ///
+  /// For many draws from the same weights: a random player searches the sums, an enumerating one
+  /// takes the weights, of which sums keep less.
+  ///
+  /// - Precondition: weights are finite and not negative, and one at least is positive.
+  mutating func index(weights: borrowing Span<Double>, sums: borrowing Span<Double>) -> Int
+
   /// True with probability min(1, exp(r)), where `logRatio` computes r.
   ///
   /// A random player draws its threshold first and hands it to `logRatio`, which may return any
@@ -37,6 +45,12 @@ extension ChoiceSource {
     precondition(!ratio.isNaN, "an acceptance ratio is a number")
     return ratio >= 0 || chance(LogSpace.exp(ratio))
   }
+
+  /// Takes the weights.
+  @inlinable
+  public mutating func index(
+    weights: borrowing Span<Double>, sums: borrowing Span<Double>
+  ) -> Int { index(weights: weights) }
 
   /// An index in proportion to its weight.
   @inlinable

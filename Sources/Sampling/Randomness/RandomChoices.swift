@@ -54,7 +54,29 @@ public struct RandomChoices: ChoiceSource, Hashable, Sendable {
     return last
   }
 
-  /// The same, passing over blocks in whose sums the mark does not lie.
+  /// An index in proportion to its weight, by searching the sums.
+  ///
+  /// - Complexity: O(log count).
+  @inlinable
+  public mutating func index(
+    weights: borrowing Span<Double>, sums: borrowing Span<Double>
+  ) -> Int {
+    let total = sums[sums.count - 1]
+    precondition(total > 0 && total < .infinity, "weights have a positive, finite sum")
+    // Rounding can leave the mark at the very total.
+    let mark = min(uniform() * total, total.nextDown)
+    // The first sum above the mark: it exceeds the one before.
+    var low = 0
+    var count = sums.count - 1
+    while count > 0 {
+      let half = (count &+ 1) / 2
+      low = sums[low &+ half &- 1] <= mark ? low &+ half : low
+      count &-= half
+    }
+    return low
+  }
+
+  /// The same as by weights, passing over blocks in whose sums the mark does not lie.
   @usableFromInline
   mutating func indexByBlocks(weights: borrowing Span<Double>) -> Int {
     let block = DenseNumbers.blockCount

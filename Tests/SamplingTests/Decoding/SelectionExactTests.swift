@@ -114,7 +114,8 @@ import Testing
   }
 
   /// Vocabularies of neural models.
-  @Test(arguments: Shape.allCases, [32_000, 200_000]) func large(shape: Shape, count: Int) throws {
+  @Test(arguments: Shape.allCases.map { ($0, 32_000) } + [(Shape.normal, 200_000)])
+  func large(shape: Shape, count: Int) throws {
     let row = row(shape, count)
     #expect(try kept([TopK(40)], row) == sorted(row).prefix(40).sorted())
     if shape == .tied || shape == .equal { return }
@@ -210,7 +211,7 @@ import Testing
   }
 
   /// Floors against weighing all tokens; both sides of the number from which passes begin.
-  @Test(arguments: Shape.allCases, [130, 1500, 5000]) func floors(
+  @Test(arguments: Shape.allCases, [130, 1500]) func floors(
     shape: Shape, count: Int
   ) throws {
     let row = row(shape, count)

@@ -14,6 +14,35 @@ import Testing
     #expect(abs(law.values.reduce(0, +) - 1) < 1e-15)
   }
 
+  @Test func sumsChangeNoLaw() {
+    let law = outcomes { choices in
+      choices.index(weights: [1, 0, 2, 1].span, sums: [1, 1, 3, 4].span)
+    }
+    #expect(law == [0: 0.25, 2: 0.5, 3: 0.25])
+  }
+
+  /// The search finds what a walk along the sums finds, for all numbers of them.
+  @Test func sumsAreSearched() {
+    var choices = RandomChoices(seed: 1)
+    for count in 1...70 {
+      for _ in 0..<20 {
+        var weights: [Double] = []
+        var sums: [Double] = []
+        for _ in 0..<count {
+          let weight = choices.index(below: 3) == 0 ? 0 : Double(choices.index(below: 9))
+          weights.append(weight)
+          sums.append((sums.last ?? 0) + weight)
+        }
+        weights[count - 1] += 1
+        sums[count - 1] += 1
+        var copy = choices.random
+        let mark = Double(copy.next() >> 11) * 0x1p-53 * sums[count - 1]
+        #expect(
+          choices.index(weights: weights.span, sums: sums.span) == sums.firstIndex { $0 > mark })
+      }
+    }
+  }
+
   @Test func acceptanceIsTheCappedRatio() {
     let law = outcomes { choices in choices.accepts { _ in LogSpace.log(0.3) } }
     #expect(abs((law[true] ?? 0) - 0.3) < 1e-15)
