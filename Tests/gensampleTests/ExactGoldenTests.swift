@@ -129,6 +129,10 @@ import Testing
     let summary = try #require(try outcome.objects().last)
     let comparison = try #require(summary["compare"] as? [String: Any])
     #expect(comparison["sampler"] as? String == name)
+    // The last places are rare: of some too few draws tell.
+    #expect(comparison["left_out_places"] as? Int ?? 0 > 0)
+    #expect(
+      comparison["notes"] as? [String] == (sampler == .rejection ? ["model proposals"] : nil))
     var quantities = try #require(comparison["quantities"] as? [String: [String: Any]])
     let evidence = comparison["log_evidence"] as? [String: Any]
     // Chains have none.
@@ -255,19 +259,6 @@ import Testing
     let outcome = try Program.run(
       ["exact", "--model", SmallModel.path, "--quiet", "--match", ".{1,9}"] + options)
     #expect(outcome.code == 0, "\(outcome.errors)")
-  }
-
-  /// Results are numbers beside the truth and no more; what else there is to say goes elsewhere.
-  @Test func notesOfAComparisonAreNoResults() throws {
-    let outcome = try Program.run([
-      "exact", "--model", SmallModel.path, "--include", "sea", "--compare", "importance",
-      "--samples", "0",
-    ])
-    #expect(outcome.lines.allSatisfy { $0.contains(": truth ") && !$0.contains("-0.0 ") })
-    #expect(outcome.errors.contains("  importance: texts of more than 256 tokens are left out"))
-    // Long texts are rare: of their last places nothing is known.
-    #expect(
-      outcome.errors.contains("places left out, whose likeliest token fewer than 5 of the draws"))
   }
 
   @Test(arguments: [(SIGINT, 130), (SIGTERM, 143)] as [(Int32, Int32)])

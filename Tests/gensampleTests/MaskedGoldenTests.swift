@@ -151,6 +151,6 @@ import Testing
       models.gibbs("--length", "3", "--samples", "1", "--chains", "1", "--run", run))
     #expect(outcome.code == 0, "\(outcome.errors)")
     let description = try RunDescription(folder: run)
-    #expect(description.warmup == 2000 && description.thin == 2000)
+    #expect(description.chains?.warmup == 2000 && description.chains?.thin == 2000)
   }
 }

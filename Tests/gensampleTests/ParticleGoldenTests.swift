@@ -191,7 +191,7 @@ import Testing
     ),
     (
       ["rejection", "--include", "sea", "--max-tokens", "0"], 65,
-      "the shortest allowed text has 1 tokens, --max-tokens allows 0"
+      "the shortest allowed text has 1 token, --max-tokens allows 0"
     ),
   ]
 

@@ -111,7 +111,7 @@ import Testing
       if chains.count == 2 { monitor.stop() }
     }
     _ = try runChains(
-      description.chainRange, of: description.plan, target: target.target,
+      of: try #require(description.plan), target: target.target,
       kernel: NGramMoves(for: target.target), quantities: { ChainResults.row(quantities, $0) },
       threads: 1, monitor: monitor, checkpoints: checkpoints
     ) { try target.randomStart(monitor: RunMonitor(), using: &$0) }

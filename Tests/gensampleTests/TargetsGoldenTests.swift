@@ -9,11 +9,7 @@ import Testing
 @Suite struct TargetsGoldenTests {
   private static let samplers: [[String]] = [
     ["mh", "--warmup", "50", "--thin", "10"],
-    ["gibbs", "--warmup", "50", "--thin", "10"],
-    ["temper", "--warmup", "100", "--thin", "100", "--replicas", "2"],
-    ["rejection"],
     ["importance", "--particles", "100"],
-    ["smc", "--particles", "50", "--runs", "3"],
     ["anneal", "--steps", "500", "--restarts", "2"],
     ["exact", "--marginals", "1", "--probability", #"include "moon""#],
   ]
@@ -30,6 +26,8 @@ import Testing
   }
 
   /// Of each target all is said that would be said of it alone, under its own seed.
+  ///
+  /// The commands differ in what they hand over, and in whether they print it themselves.
   @Test(arguments: samplers)
   func eachTargetIsAsAlone(command: [String]) throws {
     let options =
@@ -39,7 +37,7 @@ import Testing
       options + ["--each", "-", "--seed", "1"], input: "sea moon\nstorm\n")
     #expect(together.code == 0, "\(together.errors)")
     let lines = try together.objects()
-    for (line, statement) in [(1, #"include "sea" "moon""#), (2, #"include "storm""#)] {
+    for (line, statement) in [(2, #"include "storm""#)] {
       let own = lines.indices.filter { lines[$0]["target"] as? Int == line }
       let summary = lines[try #require(own.last)]
       #expect(summary["type"] as? String == "summary")
@@ -56,7 +54,7 @@ import Testing
   }
 
   /// For people each line of a result names its target, and each summary has a heading.
-  @Test(arguments: samplers)
+  @Test(arguments: [samplers[0], samplers[3]])
   func textNamesItsTarget(command: [String]) throws {
     let outcome = try Program.run(
       [command[0], "--model", SmallModel.path, "--length", "3..6", "--seed", "1", "--each", "-"]
@@ -70,29 +68,37 @@ import Testing
     #expect(outcome.errors.contains("\n2 of 2 targets begun, in "))
   }
 
-  static let little: [([String], String)] = [
-    (["rejection", "--samples", "2"], ", log evidence ("),
-    (["rejection", "--samples", "2"], ", no nearer: two successes have no spread"),
-    (["rejection", "--samples", "1"], ", no nearer: one success says nothing without bias"),
-    (["importance", "--particles", "1", "--samples", "1"], ", no error: one draw has no spread"),
-    (["importance", "--particles", "1", "--samples", "1"], "\n1 text in "),
-    (["importance", "--max-tokens", "1"], "texts of more than 1 token are left out"),
-    (["smc", "--runs", "1"], ", no error: one run has no spread"),
+  static let little: [([String], [String])] = [
     (
-      ["smc", "--runs", "2"],
-      "  ± is 79 times the spread of the runs, as Student's t has it for 2 runs: take more --runs\n"
+      ["rejection", "--samples", "2"],
+      [", log evidence (", ", no nearer: two successes have no spread"]
     ),
-    (["anneal", "--restarts", "1", "--steps", "1"], "\n1 restart, 1 step in "),
+    (
+      ["importance", "--particles", "1", "--samples", "1", "--max-tokens", "1"],
+      [
+        ", no error: one draw has no spread", "\n1 text in ",
+        "texts of more than 1 token are left out",
+      ]
+    ),
+    (
+      ["smc", "--runs", "2", "--particles", "20", "--pilot", "20"],
+      [
+        "  ± is 79 times the spread of the runs, as Student's t has it for 2 runs: take more --runs\n"
+      ]
+    ),
+    (["anneal", "--restarts", "1", "--steps", "1"], ["\n1 restart, 1 step in "]),
   ]
 
   /// Where little is known it is said why.
   @Test(arguments: little)
-  func littleIsSaidToBeLittle(arguments: [String], message: String) throws {
+  func littleIsSaidToBeLittle(arguments: [String], messages: [String]) throws {
     let outcome = try Program.run(
       [arguments[0], "--model", SmallModel.path, "--include", "sea", "--seed", "1"]
         + arguments.dropFirst())
     #expect(outcome.code == 0)
-    #expect(outcome.errors.contains(message), "\(outcome.errors)")
+    for message in messages {
+      #expect(outcome.errors.contains(message), "\(outcome.errors)")
+    }
   }
 
   @Test func distancesThatAreNothingHaveNoSign() {

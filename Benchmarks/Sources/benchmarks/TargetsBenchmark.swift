@@ -44,16 +44,21 @@ enum TargetsBenchmark {
       let unigram = UnigramWords(model: model, weights: model.unigramWeights)
       let rewrite = MetropolisHastings(
         RewriteBlock(automaton: automaton, model: model, weights: model.unigramWeights))
-      func measure<Kernel: TransitionKernel<SentenceScorer<NGramModel>>>(
-        _ name: String, _ kernel: Kernel
-      ) throws {
+      func measure<Target: Sampling.Target<TokenSequence>, Kernel: TransitionKernel>(
+        _ name: String, on sampled: Target, _ kernel: @autoclosure () throws -> Kernel
+      ) throws where Kernel.Scorer == Target.Scorer {
         guard setting.only.map({ name.contains($0) }) ?? true else { return }
-        // Every kernel reaches every text, through blocks where nothing else does.
-        let cell = try effective(
-          target, Mixture(kernel, rewrite, probabilityOfFirst: 0.97))
+        let cell = try effective(sampled, from: target, kernel())
         if column == 0 { rows.append((name, [])) }
         if let row = rows.firstIndex(where: { $0.name == name }) { rows[row].cells.append(cell) }
         say("  \(one.name), \(name): \(cell)")
+      }
+      func measure<Kernel: TransitionKernel<SentenceScorer<NGramModel>>>(
+        _ name: String, _ kernel: @autoclosure () throws -> Kernel
+      ) throws {
+        // Every kernel reaches every text, through blocks where nothing else does.
+        try measure(
+          name, on: target, Mixture(kernel(), rewrite, probabilityOfFirst: rewriteRest))
       }
       try measure("default mixture", NGramMoves(for: target, words: left))
       try measure("unigram words", StepsBenchmark.edits(unigram))
@@ -71,27 +76,59 @@ enum TargetsBenchmark {
           StepsBenchmark.edits(left), MetropolisHastings(CopyOrDeleteWord()),
           probabilityOfFirst: 0.75))
       try measure("8 tries", MultipleTry(ReplaceWord(left), trials: 8))
+      try measure("informed words", LocallyInformed(.squareRoot, among: .onePlace))
+      try measure("informed words, Barker", LocallyInformed(.barker, among: .onePlace))
+      let cheap = try model.lowered(to: 2)
+      let cheapWords = NGramLeftWords(cheap)
+      try measure(
+        "left words, screened by bigrams",
+        on: ScreenedTarget(
+          target,
+          screenedBy: SentenceTarget(model: cheap, automaton: automaton, fluency: target.fluency)),
+        Mixture(
+          Mixture(
+            Screened(ReplaceWord(cheapWords)), Screened(InsertOrDeleteWord(cheapWords)),
+            probabilityOfFirst: 0.5),
+          Screened(
+            RewriteBlock(automaton: automaton, model: cheap, weights: cheap.unigramWeights)),
+          probabilityOfFirst: rewriteRest))
       let plain = LookAhead(
         automaton, mostTokens: automaton.longestLength ?? 64, weights: model.unigramWeights,
         vocabulary: model.vocabulary)
       try measure(
         "suffixes", MetropolisHastings(ResampleSuffix(GuidedTokens(target, plain))))
+      let tables = BigramLookAhead.Tables(model.makeBackoffAutomaton(fluency: target.fluency))
+      try measure(
+        "suffixes by bigrams",
+        MetropolisHastings(
+          ResampleSuffix(BigramGuidedTokens(target, BigramLookAhead(plain, tables)))))
     }
     say("\n| kernel | \(targets.map(\.name).joined(separator: " | ")) |")
     say("| --- |" + targets.map { _ in " --- |" }.joined())
     for row in rows { say("| \(row.name) | \(row.cells.joined(separator: " | ")) |") }
   }
 
-  private static func effective<Kernel: TransitionKernel<SentenceScorer<NGramModel>>>(
-    _ target: SentenceTarget<NGramModel>, _ kernel: Kernel
-  ) throws -> String {
+  private typealias Screened<P: Proposal<SentenceScorer<NGramModel>>> = DelayedAcceptance<
+    P, SentenceScorer<NGramModel>
+  >
+
+  /// What blocks leave of the steps.
+  private static let rewriteRest = 0.97
+
+  private static func effective<Target: Sampling.Target<TokenSequence>, Kernel: TransitionKernel>(
+    _ sampled: Target, from target: SentenceTarget<NGramModel>, _ kernel: Kernel
+  ) throws -> String where Kernel.Scorer == Target.Scorer {
     func chains(_ steps: Int) throws -> (rate: Double, hat: Double, seconds: Double) {
       let began = ContinuousClock.now
       let records = try runChains(
         of: RunPlan(
           chains: Self.chains, warmup: steps / 4, thin: steps, extent: .steps(steps),
           traceEvery: max(1, steps / 2_000), seed: 1),
-        target: target, kernel: kernel, quantities: { [$0.logProbability] }, threads: 1)
+        target: sampled, kernel: kernel, quantities: { [$0.logProbability] }, threads: 1
+      ) { choices in
+        guard let text = target.randomStart(using: &choices) else { throw NoStart() }
+        return text
+      }
       let seconds = began.duration(to: .now) / .seconds(1)
       let traces = records.traces(ofQuantity: 0)
       return (

@@ -72,7 +72,7 @@ extension ChainTraces {
     precondition(chains.indices.contains(chain), "there is no chain \(chain)")
     precondition((0..<count).contains(lag), "a lag lies in 0 ..< \(count), got \(lag)")
     if let reason = defect(minimum: 1, needsFinite: true) { return .undefined(reason) }
-    let covariance = Autocovariance([chains[chain]])
+    let covariance = Autocovariance([numbers[chain]])
     let whole = covariance.direct(0)
     guard whole > 0 else { return .undefined("the chain stays where it is") }
     return finite(covariance.direct(lag) / whole)
@@ -83,7 +83,7 @@ extension ChainTraces {
   ) -> Estimate {
     if let reason = defect(minimum: 4, needsFinite: needsFinite) { return .undefined(reason) }
     if isConstant { return .undefined("all draws are the same") }
-    let transformed = transform(chains)
+    let transformed = transform(numbers)
     if transformed.contains(where: { $0.contains(where: \.isNaN) }) {
       return .undefined("the median draw is infinite")
     }

@@ -6,7 +6,7 @@
 extension ChainTraces {
   /// Monte Carlo standard error of the mean.
   public var meanError: Estimate {
-    meanEffectiveSize.map { (variance(chains.flatMap { $0 }) / $0).squareRoot() }
+    meanEffectiveSize.map { (variance(numbers.flatMap { $0 }) / $0).squareRoot() * unit }
   }
 
   /// Monte Carlo standard error of the standard deviation.
@@ -15,10 +15,10 @@ extension ChainTraces {
   /// mean, it is the root of var(u) / (4 x mean(u) x effective size of u).
   public var deviationError: Estimate {
     deviationEffectiveSize.map { size in
-      let squares = squaredDistances(chains).flatMap { $0 }
+      let squares = squaredDistances(numbers).flatMap { $0 }
       let mean = average(squares)
       let spread = average(squares.map { ($0 - mean) * ($0 - mean) })
-      return (spread / size / mean / 4).squareRoot()
+      return (spread / size / mean / 4).squareRoot() * unit
     }
   }
 
@@ -40,7 +40,7 @@ extension ChainTraces {
       }
       let low = sorted[Int(max(0, places[0]).rounded(.down))]
       let high = sorted[Int(min(total - 1, places[1]).rounded(.up))]
-      return low == high ? .value(0) : finite((high - low) / 2)
+      return low == high ? .value(0) : finite((high - low) / 2 * unit)
     }
   }
 }

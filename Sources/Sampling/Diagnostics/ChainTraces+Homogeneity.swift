@@ -49,7 +49,7 @@ extension ChainTraces {
       return .undefined(
         "the chains are too short: of two values each needs 5 expected draws in every chain")
     }
-    let members = chains.map { $0.map { lowerBound(of: $0, in: bounds) } }
+    let members = numbers.map { $0.map { lowerBound(of: $0, in: bounds) } }
     let draws = Double(count)
     var counts = [[Double]](
       repeating: [Double](repeating: 0, count: bounds.count), count: chains.count)

@@ -19,7 +19,7 @@ extension ChainTraces {
 
   /// ``bulkRHat`` and ``bulkEffectiveSize``, whose ranks are looked for once.
   public var bulk: (rHat: Estimate, effectiveSize: Estimate) {
-    let ranks = defect(minimum: 4) == nil ? rankNormalised(split(chains)) : []
+    let ranks = defect(minimum: 4) == nil ? rankNormalised(split(numbers)) : []
     return (compared { _ in ranks }, effectiveSize { _ in ranks })
   }
 
@@ -67,7 +67,7 @@ extension ChainTraces {
     guard count > 1 || size > 1 else {
       return .undefined("superchains of one chain with one draw have no spread within")
     }
-    let groups = stride(from: 0, to: chains.count, by: size).map { chains[$0..<$0 + size] }
+    let groups = stride(from: 0, to: chains.count, by: size).map { numbers[$0..<$0 + size] }
     let between = variance(groups.map { average($0.map(average)) })
     let within = average(
       groups.map { group in
@@ -86,7 +86,7 @@ extension ChainTraces {
     if let reason = defect(minimum: 4, needsFinite: needsFinite) { return .undefined(reason) }
     guard chains.count > 1 else { return .undefined("one chain cannot be compared with others") }
     if isConstant { return .undefined("all draws are the same") }
-    let transformed = transform(chains)
+    let transformed = transform(numbers)
     if transformed.contains(where: { $0.contains(where: \.isNaN) }) {
       return .undefined("the median draw is infinite")
     }

@@ -13,18 +13,35 @@
 public struct ChainTraces: Sendable {
   /// Draws by chain; all chains hold the same number.
   public let chains: [[Double]]
-  /// All draws in ascending order; empty where one of them is no number.
+  /// The draws over ``unit``.
+  let numbers: [[Double]]
+  /// These in ascending order; empty where one of them is no number.
   let sorted: [Double]
+  /// A power of two in which no power that is summed overflows or vanishes.
+  let unit: Double
   private let hasNaN: Bool
 
   /// The traces of some chains, the longer ones cut to the length of the shortest.
   public init(_ chains: [[Double]]) {
     let count = chains.map(\.count).min() ?? 0
     self.chains = chains.map { Array($0.prefix(count)) }
-    var all = self.chains.flatMap { $0 }
+    let unit = Self.unit(of: self.chains)
+    self.unit = unit
+    numbers = unit == 1 ? self.chains : self.chains.map { $0.map { $0 / unit } }
+    var all = numbers.flatMap { $0 }
     hasNaN = all.contains(where: \.isNaN)
     if hasNaN { all = [] }
     sorted = ascending(all).values
+  }
+
+  private static func unit(of chains: [[Double]]) -> Double {
+    var largest = 0.0
+    for chain in chains {
+      for draw in chain where draw.isFinite { largest = max(largest, abs(draw)) }
+    }
+    // Fourth powers are summed, and numbers reach from 2^-1074 to 2^1024.
+    guard largest > 0, !(0x1p-200...0x1p200).contains(largest) else { return 1 }
+    return Double(sign: .plus, exponent: largest.exponent, significand: 1)
   }
 
   /// The number of draws of each chain.
@@ -40,7 +57,7 @@ public struct ChainTraces: Sendable {
   /// and Fan 1996).
   public func quantile(_ probability: Double) -> Estimate {
     if let reason = defect(minimum: 1) { return .undefined(reason) }
-    return finite(Sampling.quantile(probability, ofSorted: sorted))
+    return finite(Sampling.quantile(probability, ofSorted: sorted) * unit)
   }
 
   /// Why there is nothing to be said about chains of fewer draws than this, or about these draws.
@@ -64,7 +81,7 @@ public struct ChainTraces: Sendable {
   private func moment(minimum: Int, _ compute: ([Double]) -> Double) -> Estimate {
     if let reason = defect(minimum: 1, needsFinite: true) { return .undefined(reason) }
     if sorted.count < minimum { return .undefined("there is one draw only") }
-    return finite(compute(chains.flatMap { $0 }))
+    return finite(compute(numbers.flatMap { $0 }) * unit)
   }
 }
 

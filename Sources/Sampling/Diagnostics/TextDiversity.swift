@@ -9,9 +9,26 @@
 public struct TextDiversity<Element: Hashable & Sendable>: Sendable {
   /// The texts, as sequences of tokens.
   public let texts: [[Element]]
+  private let words: Grams
 
   /// What can be said of some texts.
-  public init(_ texts: [[Element]]) { self.texts = texts }
+  public init(_ texts: [[Element]]) {
+    self.texts = texts
+    var numbers: [Element: Int] = [:]
+    let words = texts.map { text in
+      text.map { token -> Int in
+        let number = numbers[token] ?? numbers.count
+        if number == numbers.count { numbers[token] = number }
+        return number
+      }
+    }
+    self.words = Grams(order: 1, texts: words, count: numbers.count)
+  }
+
+  private func grams(_ order: Int) -> Grams {
+    precondition(order > 0, "an n-gram has tokens")
+    return (1..<order).reduce(words) { grams, _ in grams.longer(by: words) }
+  }
 
   /// Different n-grams of all texts as a share of all their n-grams.
   ///
@@ -21,16 +38,10 @@ public struct TextDiversity<Element: Hashable & Sendable>: Sendable {
   /// - Parameter order: n, positive.
   /// - Returns: a share in 0 ... 1; a reason where no text is so long.
   public func distinct(_ order: Int) -> Estimate {
-    var seen: Set<ArraySlice<Element>> = []
-    var total = 0
-    for text in texts {
-      for gram in grams(text, order) {
-        total += 1
-        seen.insert(gram)
-      }
-    }
+    let grams = grams(order)
+    let total = grams.texts.reduce(0) { $0 + $1.count }
     guard total > 0 else { return .undefined("no text has \(order) tokens") }
-    return .value(Double(seen.count) / Double(total))
+    return .value(Double(grams.count) / Double(total))
   }
 
   /// Different texts as a share of all.
@@ -48,8 +59,7 @@ public struct TextDiversity<Element: Hashable & Sendable>: Sendable {
   /// - Returns: a share in 0 ... 1; a reason where no text is so long.
   public func repeated(_ order: Int) -> Estimate {
     var shares: [Double] = []
-    for text in texts where text.count >= order {
-      let all = grams(text, order)
+    for all in grams(order).texts where !all.isEmpty {
       shares.append(1 - Double(Set(all).count) / Double(all.count))
     }
     guard !shares.isEmpty else { return .undefined("no text has \(order) tokens") }
@@ -76,13 +86,16 @@ public struct TextDiversity<Element: Hashable & Sendable>: Sendable {
     guard !written.isEmpty else { return .undefined("all texts are empty") }
     var logs = [Double](repeating: 0, count: texts.count)
     var orders = [Int](repeating: 0, count: texts.count)
+    var grams = words
     for n in 1...order {
+      if n > 1 { grams = grams.longer(by: words) }
       // The two largest counts in any text tell the largest in any other text.
-      var most: [ArraySlice<Element>: (first: Int, owner: Int, second: Int)] = [:]
-      let counts = texts.map { counted(grams($0, n)) }
+      var most = [(first: Int, owner: Int, second: Int)](
+        repeating: (0, -1, 0), count: grams.count)
+      let counts = grams.texts.map { $0.reduce(into: [Int: Int]()) { $0[$1, default: 0] += 1 } }
       for (owner, table) in counts.enumerated() {
         for (gram, count) in table {
-          let best = most[gram] ?? (0, -1, 0)
+          let best = most[gram]
           most[gram] =
             count > best.first
             ? (count, owner, best.first) : (best.first, best.owner, max(best.second, count))
@@ -91,7 +104,7 @@ public struct TextDiversity<Element: Hashable & Sendable>: Sendable {
       for i in written where texts[i].count >= n {
         var matched = 0
         for (gram, count) in counts[i] {
-          let best = most[gram] ?? (0, -1, 0)
+          let best = most[gram]
           matched += min(count, best.owner == i ? best.second : best.first)
         }
         let whole = Double(texts[i].count - n + 1)
@@ -107,15 +120,6 @@ public struct TextDiversity<Element: Hashable & Sendable>: Sendable {
       return LogSpace.exp(brevity + logs[i] / Double(orders[i]))
     }
     return .value(average(scores))
-  }
-
-  private func grams(_ text: [Element], _ order: Int) -> [ArraySlice<Element>] {
-    precondition(order > 0, "an n-gram has tokens")
-    return text.count < order ? [] : (0...text.count - order).map { text[$0..<$0 + order] }
-  }
-
-  private func counted(_ grams: [ArraySlice<Element>]) -> [ArraySlice<Element>: Int] {
-    grams.reduce(into: [:]) { $0[$1, default: 0] += 1 }
   }
 
   /// The nearest length to a text's own among those of the others, the shorter one of two.
@@ -135,5 +139,32 @@ public struct TextDiversity<Element: Hashable & Sendable>: Sendable {
     case (nil, let after?): return after
     case (nil, nil): return length
     }
+  }
+}
+
+/// The n-grams of all texts in order, equal ones by the same number from 0.
+private struct Grams {
+  var order: Int
+  var texts: [[Int]]
+  /// How many different ones there are.
+  var count: Int
+
+  private struct Pair: Hashable {
+    var gram: Int
+    var word: Int
+  }
+
+  /// Those of one token more.
+  func longer(by words: Grams) -> Grams {
+    var numbers: [Pair: Int] = [:]
+    let longer = texts.indices.map { t in
+      texts[t].indices.dropLast().map { place -> Int in
+        let pair = Pair(gram: texts[t][place], word: words.texts[t][place + order])
+        let number = numbers[pair] ?? numbers.count
+        if number == numbers.count { numbers[pair] = number }
+        return number
+      }
+    }
+    return Grams(order: order + 1, texts: longer, count: numbers.count)
   }
 }

@@ -26,12 +26,13 @@ enum OutputOptions {
 
   /// Writes a report in the form that was asked for.
   static func write(
-    _ object: JSONObject, _ arguments: Arguments, text: String
+    _ object: @autoclosure () -> JSONObject, _ arguments: Arguments,
+    text: @autoclosure () -> String
   ) throws(CommandFailure) {
     let stream = try ResultStream(path: nil)
     switch try format(arguments) {
-    case .text: try stream.writeLine(text)
-    case .jsonl: try stream.writeLine(object.text)
+    case .text: try stream.writeLine(text())
+    case .jsonl: try stream.writeLine(object().text)
     }
     try stream.finish()
   }

@@ -31,9 +31,11 @@ enum Anneal: Command {
       Option("stages", "N", "how many different powers there are (default 100)"),
       Option("best", "N", "how many texts are printed (default: that of each restart)"),
       ParticleOptions.seed, ParticleOptions.threads,
-    ] + OutputOptions.sampler
+    ] + KeptRun.options + OutputOptions.sampler
 
-  static func run(_ arguments: Arguments) throws {
+  static func run(_ given: Arguments) throws {
+    let kept = try KeptRun(Self.self, given)
+    let arguments = kept.arguments
     let restarts = try arguments.integer("restarts", in: 1...1_000_000) ?? 8
     let stages = try arguments.integer("stages", in: 2...1_000_000) ?? 100
     let steps = try arguments.integer("steps", in: 1...1 << 50) ?? 500_000
@@ -47,7 +49,7 @@ enum Anneal: Command {
     let best = try arguments.integer("best", in: 1...1_000_000)
     let run = try SamplerRun(
       Self.self, arguments, seed: try ParticleOptions.seed(arguments),
-      threads: try PlanOptions.threads(arguments))
+      threads: try PlanOptions.threads(arguments), kept: kept)
     let model = run.model
     let start = try arguments.text("start").map {
       try CompiledTarget.tokens(of: $0, model: model, option: "--start")

@@ -15,7 +15,8 @@ enum Diagnose: Command {
 
     RUN is a folder that --run made, or a sample file of Stan, one a chain. Parts of one run that
     --chain-range split over machines are merged. Columns of Stan that end in __ are left out, but
-    for lp__.
+    for lp__. Of a folder of rejection, importance, anneal, smc or exact, which have no chains, it
+    tells the run's own figures and what speaks against them.
 
         gensample diagnose run
         gensample diagnose part-0 part-1 --format jsonl
@@ -43,6 +44,13 @@ enum Diagnose: Command {
       done: { monitor.steps })
     defer { progress.finish() }
     let parts = try RunParts(arguments.positional, threads: threads, counted: monitor)
+    if let diagnosis = parts.independent {
+      guard superchain == nil else {
+        throw CommandFailure.usage("--superchain is about chains, of which this run has none")
+      }
+      progress.finish()
+      return try OutputOptions.write(diagnosis.object, arguments, text: diagnosis.text)
+    }
     let diagnosis = try parts.diagnosis(superchain: superchain, threads: threads)
     progress.finish()
     try OutputOptions.write(diagnosis.object, arguments, text: diagnosis.text)

@@ -46,9 +46,11 @@ enum Exact: Command {
           + "of it each"),
       Option("seed", "N", "the same seed gives the same results (default: a random one, printed)"),
       Option("threads", "N", "how many work at once (default: all cores)"),
-    ] + OutputOptions.sampler
+    ] + KeptRun.options + OutputOptions.sampler
 
-  static func run(_ arguments: Arguments) throws {
+  static func run(_ given: Arguments) throws {
+    let kept = try KeptRun(Self.self, given)
+    let arguments = kept.arguments
     let samples = try arguments.integer("samples", in: 0...1_000_000_000) ?? 5
     let isUnique = arguments.has("unique")
     let best = try arguments.integer("best", in: 1...1_000_000)
@@ -65,7 +67,7 @@ enum Exact: Command {
     let run = try SamplerRun(
       Self.self, arguments,
       seed: try arguments.seed("seed") ?? UInt64.random(in: 0...UInt64.max), threads: threads,
-      refusingDivergence: false)
+      refusingDivergence: false, kept: kept)
     let statements = try ExactStatement.all(arguments, run)
     let memory = try ExactMemory(
       arguments, otherwise: 4 << 30, parts: best == nil && statements.isEmpty ? 1 : 2)

@@ -34,9 +34,11 @@ enum Importance: Command {
       WeightedChoice.withoutReplacement, ParticleOptions.lookAhead, ParticleOptions.memory,
       ParticleOptions.maxTokens, ParticleOptions.seed,
       ParticleOptions.threads,
-    ] + OutputOptions.sampler
+    ] + KeptRun.options + OutputOptions.sampler
 
-  static func run(_ arguments: Arguments) throws {
+  static func run(_ given: Arguments) throws {
+    let kept = try KeptRun(Self.self, given)
+    let arguments = kept.arguments
     let particles = try ParticleOptions.particles(arguments)
     let stages = try arguments.integer("anneal", in: 1...1_000_000_000)
     let upper = try arguments.integer("upper", in: 2...100_000_000)
@@ -46,7 +48,7 @@ enum Importance: Command {
     let choice = try WeightedChoice(arguments)
     let run = try SamplerRun(
       Self.self, arguments, seed: try ParticleOptions.seed(arguments),
-      threads: try PlanOptions.threads(arguments))
+      threads: try PlanOptions.threads(arguments), kept: kept)
     let shared = LeftToRightModel(run.model)
     try run.each(
       unit: "texts", total: (particles + (upper ?? 0)) * run.targetCount,

@@ -27,7 +27,7 @@ enum RejectionCommand: Command {
       Option("bound", "NATS", "log M: the most that the log of a text's weight can be"),
       ParticleOptions.lookAhead, ParticleOptions.memory,
       ParticleOptions.maxTokens, ParticleOptions.seed, ParticleOptions.threads,
-    ] + OutputOptions.sampler
+    ] + KeptRun.options + OutputOptions.sampler
 
   enum Proposal: String, CaseIterable {
     case model, guided
@@ -38,14 +38,16 @@ enum RejectionCommand: Command {
   /// How many texts the forecast and a guided bound are estimated from.
   static let pilot = 1000
 
-  static func run(_ arguments: Arguments) throws {
+  static func run(_ given: Arguments) throws {
+    let kept = try KeptRun(Self.self, given)
+    let arguments = kept.arguments
     let samples = try ParticleOptions.samples(arguments)
     let proposal = try arguments.choice("proposal", as: Proposal.self) ?? .model
     let bound = try arguments.number(
       "bound", in: -1e6...1e6, expected: "a number of nats from -1e6 to 1e6")
     let run = try SamplerRun(
       Self.self, arguments, seed: try ParticleOptions.seed(arguments),
-      threads: try PlanOptions.threads(arguments))
+      threads: try PlanOptions.threads(arguments), kept: kept)
     let shared = LeftToRightModel(run.model)
     try run.each(
       unit: "proposals", total: 0,

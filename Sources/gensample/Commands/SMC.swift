@@ -40,7 +40,7 @@ enum SMC: Command {
       ParticleOptions.memory,
       ParticleOptions.maxTokens,
       ParticleOptions.seed, ParticleOptions.threads,
-    ] + OutputOptions.sampler
+    ] + KeptRun.options + OutputOptions.sampler
 
   private static let defaultRuns = 4
   private static let defaultPilot = 200
@@ -49,12 +49,14 @@ enum SMC: Command {
     case guided, rejection
   }
 
-  static func run(_ arguments: Arguments) throws {
+  static func run(_ given: Arguments) throws {
+    let kept = try KeptRun(Self.self, given)
+    let arguments = kept.arguments
     let plan = try Plan(arguments)
     let choice = try WeightedChoice(arguments)
     let run = try SamplerRun(
       Self.self, arguments, seed: try ParticleOptions.seed(arguments),
-      threads: try PlanOptions.threads(arguments))
+      threads: try PlanOptions.threads(arguments), kept: kept)
     let shared = LeftToRightModel(run.model)
     try run.each(
       unit: "tokens", total: 0,

@@ -13,7 +13,7 @@ struct Diagnosis {
   let summaries: [QuantitySummary]
   /// Proposed and accepted steps by kind, where the runs tell.
   let moves: [(kind: String, proposed: Int, accepted: Int)]
-  let texts: TextDiversity<Int>?
+  let texts: TextFigures?
   /// What is wrong with the run as a whole, before its quantities.
   let runProblems: [String]
   let description: RunDescription?
@@ -25,20 +25,6 @@ struct Diagnosis {
         "moves: none of \($0.proposed) proposals of '\($0.kind)' was accepted; the others do all "
           + "the work"
       } + summaries.flatMap(\.problems)
-  }
-
-  /// Numbers about the texts, by their fields.
-  var diversity: [(field: String, label: String, value: Estimate)] {
-    guard let texts else { return [] }
-    return [
-      ("distinct_texts", "distinct texts", texts.distinctTexts),
-      ("distinct_1", "distinct-1", texts.distinct(1)),
-      ("distinct_2", "distinct-2", texts.distinct(2)),
-      ("distinct_3", "distinct-3", texts.distinct(3)),
-      ("self_bleu_4", "self-BLEU-4", texts.selfBLEU(4)),
-      ("repeated_2", "repeated 2-grams", texts.repeated(2)),
-      ("repeated_3", "repeated 3-grams", texts.repeated(3)),
-    ]
   }
 
   /// The diagnosis as one JSON object.
@@ -68,17 +54,7 @@ struct Diagnosis {
     var quantities = JSONObject()
     for summary in summaries { quantities.add(summary.name, .object(summary.object)) }
     object.add("quantities", .object(quantities))
-    if let texts {
-      var one = JSONObject()
-      one.add("count", .integer(texts.texts.count))
-      var reasons: [String] = []
-      for (field, _, value) in diversity {
-        one.add(field, value.value.map { .number($0) } ?? .null)
-        if let reason = value.reason, !reasons.contains(reason) { reasons.append(reason) }
-      }
-      if !reasons.isEmpty { one.add("reason", .string(reasons.joined(separator: "; "))) }
-      object.add("texts", .object(one))
-    }
+    if let texts { object.add("texts", .object(texts.object)) }
     object.add("problems", .strings(problems))
     return object
   }
@@ -119,21 +95,16 @@ struct Diagnosis {
       }
       lines += ["", "accepted: " + rates.joined(separator: ", ")]
     }
-    if let texts {
-      let figures = diversity.map { _, label, value in
-        "\(label) \(value.value.map { String(format: "%.3f", $0) } ?? "-")"
-      }
-      lines += ["", "\(texts.texts.count) texts: " + figures.joined(separator: ", ")]
-    }
-    let problems = problems
-    lines.append("")
-    if problems.isEmpty {
-      lines.append("Nothing speaks against these chains.")
-    } else {
-      lines.append(problems.count == 1 ? "One problem:" : "\(problems.count) problems:")
-      lines += problems.map { "  - \($0)" }
-    }
+    if let texts { lines += ["", texts.line] }
+    lines += Self.list(problems, otherwise: "these chains")
     return lines.joined(separator: "\n")
+  }
+
+  /// Problems as lines, or that there are none.
+  static func list(_ problems: [String], otherwise what: String) -> [String] {
+    guard !problems.isEmpty else { return ["", "Nothing speaks against \(what)."] }
+    return ["", problems.count == 1 ? "One problem:" : "\(problems.count) problems:"]
+      + problems.map { "  - \($0)" }
   }
 
   /// Why cells are empty, once for each reason.

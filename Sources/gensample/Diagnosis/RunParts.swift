@@ -6,6 +6,8 @@ import Sampling
 
 /// Folders and files that together hold the chains of one run.
 struct RunParts {
+  /// What there is to say of a sampler without chains; `nil` for chains.
+  private(set) var independent: SamplerDiagnosis?
   private var title = ""
   private var description: RunDescription?
   private typealias ChainFile = (chain: Int, file: StanFile, path: String)
@@ -40,6 +42,7 @@ struct RunParts {
     }
     if areFolders {
       try read(folders: paths, threads: threads, counted: counted)
+      if independent != nil { return }
     } else {
       try read(files: paths, threads: threads, counted: counted)
     }
@@ -77,6 +80,17 @@ struct RunParts {
     var descriptions: [RunDescription] = []
     for path in paths { descriptions.append(try RunDescription(folder: path)) }
     let first = descriptions[0]
+    if let i = descriptions.firstIndex(where: { $0.chains == nil }) {
+      guard paths.count == 1 else {
+        throw CommandFailure.usage(
+          "the run in '\(paths[i])' is one of '\(descriptions[i].command)', which has no parts to be "
+            + "merged; give each such folder alone")
+      }
+      independent = try Self.orDamaged {
+        SamplerDiagnosis(first, folder: paths[0], try RunResults(folder: paths[0]))
+      }
+      return counted.add(1)
+    }
     var owners: [Int: String] = [:]
     for (path, description) in zip(paths, descriptions) {
       if let difference = first.difference(from: description) {
@@ -85,7 +99,7 @@ struct RunParts {
           "'\(path)' is no part of the run in '\(paths[0])': \(difference); "
             + "runs are merged that differ in their --chain-range only")
       }
-      for chain in description.chainRange {
+      for chain in description.chainNumbers {
         if let owner = owners[chain] {
           throw CommandFailure(
             .data, "chain \(chain) is in both '\(owner)' and '\(path)'; give each chain once")
@@ -107,7 +121,7 @@ struct RunParts {
     }
     files = read.indices.map { (places[$0].0, read[$0], places[$0].1) }
     for path in paths { try Self.orDamaged { try readSamples(path) } }
-    let plan = first.plan
+    guard let plan = first.plan else { return }
     // Sums are rounded in one order, whatever the parts.
     texts.sort { ($0.chain, $0.step) < ($1.chain, $1.step) }
     let missing = (0..<plan.chains).filter { owners[$0] == nil && plan.steps(ofChain: $0) > 0 }
@@ -138,40 +152,10 @@ struct RunParts {
   }
 
   private mutating func readSamples(_ folder: String) throws {
-    let path = folder + "/samples.jsonl"
-    guard FileManager.default.fileExists(atPath: path) else {
-      throw CommandFailure(.data, RunFolder.unfinished(folder, missing: "samples.jsonl"))
-    }
-    var hasSummary = false
-    for (i, line) in try TextInput.lines(path).enumerated() {
-      let value = try? JSONSerialization.jsonObject(with: Data(line.utf8))
-      guard let object = value as? [String: Any] else {
-        throw LoadError(
-          .badData, path: path, place: .line(i + 1),
-          "found no JSON object, expected a result of the run; the file may be cut short")
-      }
-      switch object["type"] as? String {
-      case "sample":
-        guard let tokens = object["tokens"] as? [Int] else {
-          throw LoadError(
-            .badData, path: path, place: .line(i + 1), "the result has no list of 'tokens'")
-        }
-        texts.append((object["chain"] as? Int ?? 0, object["step"] as? Int ?? 0, tokens))
-      case "summary":
-        hasSummary = true
-        if object["stopped"] as? Bool == true {
-          problems.append("the run in '\(folder)' was stopped before its end")
-        }
-        add(moves: object["moves"] as? [String: [String: Any]] ?? [:])
-      default:
-        throw LoadError(
-          .badData, path: path, place: .line(i + 1), "found an object that is no result of a run")
-      }
-    }
-    guard hasSummary else {
-      throw LoadError(
-        .badData, path: path, "ends without the line of its summary; the file is cut short")
-    }
+    let results = try RunResults(folder: folder)
+    texts += results.texts
+    if results.isStopped { problems.append("the run in '\(folder)' was stopped before its end") }
+    add(moves: results.summary["moves"] as? [String: [String: Any]] ?? [:])
   }
 
   private mutating func add(moves found: [String: [String: Any]]) {
@@ -268,7 +252,7 @@ struct RunParts {
         + ", \(longest > rows ? "the first " : "")\(rows) row\(rows == 1 ? "" : "s") a chain",
       chainNumbers: numbers,
       rows: rows, summaries: summaries, moves: moves,
-      texts: description == nil ? nil : TextDiversity(texts.map(\.tokens)), runProblems: problems,
+      texts: description == nil ? nil : TextFigures(texts.map(\.tokens)), runProblems: problems,
       description: description)
   }
 }

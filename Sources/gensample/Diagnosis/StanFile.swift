@@ -53,11 +53,18 @@ struct StanFile: Sendable {
   }
 
   private mutating func read(comment line: Substring) {
-    let parts = line.dropFirst().split(separator: "=", maxSplits: 1)
-    guard parts.count == 2 else { return }
-    var value = parts[1].trimmingCharacters(in: .whitespaces)
+    guard let equals = line.utf8.firstIndex(of: UInt8(ascii: "=")) else { return }
+    var value = Self.trimmed(line.utf8[line.utf8.index(after: equals)...])
     if value.hasSuffix(" (Default)") { value.removeLast(10) }
-    settings[parts[0].trimmingCharacters(in: .whitespaces)] = value
+    settings[Self.trimmed(line.utf8[..<equals].dropFirst())] = value
+  }
+
+  /// Without the spaces around it; thousands of files have a dozen comments each.
+  private static func trimmed(_ bytes: Substring.UTF8View) -> String {
+    func isSpace(_ byte: UInt8) -> Bool { byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t") }
+    let head = bytes.drop(while: isSpace)
+    let end = head.lastIndex { !isSpace($0) }.map { head.index(after: $0) } ?? head.startIndex
+    return String(Substring(head[..<end]))
   }
 
   private mutating func read(row line: Substring, _ path: String, _ number: Int) throws(LoadError) {

@@ -6,6 +6,9 @@ import Sampling
 
 /// A command that runs chains: everything but the kernel.
 struct ChainCommand {
+  /// All that do.
+  static var commands: [any Command.Type] { [MH.self, GibbsCommand.self, Temper.self] }
+
   static let options =
     TargetOptions.all + [
       Option("start", "TEXT", "the text that every chain starts from (default: a random one each)")
@@ -213,10 +216,8 @@ struct ChainCommand {
         try samples?.writeLine(ChainResults.object(draw, target, number: line).text)
       }
       if let folder {
-        for record in records {
-          try folder.write(
-            trace: record, plan: plan, model: sampler.modelName, quantities: quantities)
-        }
+        try folder.write(
+          traces: records, plan: plan, model: sampler.modelName, quantities: quantities)
       }
     } catch let error as CommandFailure {
       failure = error

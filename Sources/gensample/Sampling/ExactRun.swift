@@ -160,12 +160,12 @@ struct ExactRun {
   }
 
   private func write(_ text: TokenSequence) throws {
-    guard run.format == .jsonl else {
-      return try run.write(target.target.model.vocabulary.text(of: text), of: line)
+    func object() -> JSONObject {
+      var object = target.object(text, logProbability: target.target.logProbability(of: text))
+      if let line { object.add("target", .integer(line)) }
+      return object
     }
-    var object = target.object(text, logProbability: target.target.logProbability(of: text))
-    if let line { object.add("target", .integer(line)) }
-    try run.stream.writeLine(object.text)
+    try run.write(target.target.model.vocabulary.text(of: text), object(), of: line)
   }
 
   /// The probabilities of tokens and lengths; `nil` where the run was stopped before they were
@@ -179,40 +179,40 @@ struct ExactRun {
   func writeMarginals(_ count: Int) throws -> ExactMarginals? {
     guard let marginals = marginals() else { return nil }
     let vocabulary = target.target.model.vocabulary
+    var isShown = run.format == .text
     for (place, probabilities) in marginals.tokens.enumerated() {
       let likeliest = probabilities.indices.filter { probabilities[$0] > 0 }
         .sorted { (probabilities[$1], $0) < (probabilities[$0], $1) }.prefix(count)
-      guard run.format == .jsonl else {
-        let reached = probabilities.reduce(0, +)
+      func text(_ token: Int) -> String { vocabulary.text(of: TokenSequence([Token(token)])) }
+      let reached = probabilities.reduce(0, +)
+      if isShown {
         // What would be shown as 0.0 % only.
-        if reached < 0.0005, marginals.tokens.count > place + 1 {
-          try run.write(
-            "place \(place + 1) and later ones are reached by less than 0.05 % of texts", of: line)
-          break
-        }
-        let words = likeliest.map { token in
-          let text = vocabulary.text(of: TokenSequence([Token(token)]))
-          return "\(text) \(ChainResults.percent(probabilities[token]))"
-        }
-        try run.write("place \(place + 1): " + words.joined(separator: ", "), of: line)
-        continue
+        isShown = reached >= 0.0005 || marginals.tokens.count <= place + 1
+        let words = likeliest.map { text($0) + " " + ChainResults.percent(probabilities[$0]) }
+        try run.write(
+          "place \(place + 1)"
+            + (isShown
+              ? ": " + words.joined(separator: ", ")
+              : " and later ones are reached by less than 0.05 % of texts"),
+          of: line)
       }
-      var object = JSONObject()
-      object.add("type", .string("marginal"))
-      object.add("place", .integer(place + 1))
-      object.add("probability", .number(probabilities.reduce(0, +)))
-      object.add(
-        "tokens",
-        .objects(
-          likeliest.map { token in
-            var one = JSONObject()
-            one.add("token", .integer(token))
-            one.add("text", .string(vocabulary.text(of: TokenSequence([Token(token)]))))
-            one.add("probability", .number(probabilities[token]))
-            return one
-          }))
-      if let line { object.add("target", .integer(line)) }
-      try run.stream.writeLine(object.text)
+      func object() -> JSONObject {
+        var object = JSONObject()
+        object.add("type", .string("marginal"))
+        object.add("place", .integer(place + 1))
+        object.add("probability", .number(reached))
+        let tokens = likeliest.map { token in
+          var one = JSONObject()
+          one.add("token", .integer(token))
+          one.add("text", .string(text(token)))
+          one.add("probability", .number(probabilities[token]))
+          return one
+        }
+        object.add("tokens", .objects(tokens))
+        if let line { object.add("target", .integer(line)) }
+        return object
+      }
+      try run.write(object())
     }
     return marginals
   }

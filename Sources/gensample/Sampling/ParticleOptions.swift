@@ -11,7 +11,8 @@ enum ParticleOptions {
     "particles", "N", "how many texts are written (default \(defaultParticles))")
   static let maxTokens = Option(
     "max-tokens", "N",
-    "longer texts are left out (default: what the constraints allow, else \(defaultMost))")
+    "longer texts are left out (default: what the constraints allow, else \(defaultMost), or twice "
+      + "what they need)")
   static let seed = Option(
     "seed", "N", "the same seed gives the same results (default: a random one, printed)")
   static let threads = Option(
@@ -117,7 +118,9 @@ struct LeftToRight {
       throw CommandFailure(
         .data,
         "under fluency \(target.fluency) the model's rarest words are too small for a number; take "
-          + String(format: "at most fluency %.1f here, or mh, temper or anneal", -690 / rarest))
+          + String(
+            format: "at most fluency %.1f here, or temper, anneal or mh's own moves", -690 / rarest)
+      )
     }
     self.target = SentenceTarget(model: model, automaton: automaton, fluency: target.fluency)
     words = shared.words
@@ -132,7 +135,7 @@ struct LeftToRight {
     let longest = automaton.longestLength
     let most =
       try arguments.integer("max-tokens", in: 0...1_000_000) ?? longest
-      ?? ParticleOptions.defaultMost
+      ?? max(ParticleOptions.defaultMost, 2 * Int(automaton.distances[Int(automaton.start)]))
     isBoundedHere = longest.map { $0 > most } ?? true
     lookAhead = LookAhead(
       automaton, mostTokens: most, weights: weights, vocabulary: model.vocabulary,
@@ -140,7 +143,8 @@ struct LeftToRight {
     guard lookAhead.isSatisfiable else {
       throw CommandFailure(
         .data,
-        "the shortest allowed text has \(automaton.distances[Int(automaton.start)]) tokens, "
+        "the shortest allowed text has "
+          + counted(Int(automaton.distances[Int(automaton.start)]), "token") + ", "
           + "--max-tokens allows \(most)")
     }
     if kind == .bigrams, bytes <= memory {

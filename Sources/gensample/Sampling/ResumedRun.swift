@@ -22,18 +22,20 @@ struct ResumedRun {
   /// The statements that it began with, whatever their files hold by now.
   let constraints: [Constraint]
 
-  /// Options that decide nothing of what is drawn.
-  private static let free: Set<String> = [
-    "output", "format", "quiet", "progress", "threads", "run", "resume", "best", "unique",
-    "checkpoint-every",
-  ]
+  /// Options that decide nothing of what is kept.
+  private static func free(hasChains: Bool) -> Set<String> {
+    let all: Set = ["output", "format", "quiet", "progress", "threads", "run", "resume"]
+    // Chains keep what they draw; which of it is printed is said anew.
+    return hasChains ? all.union(["best", "unique", "checkpoint-every"]) : all
+  }
 
   /// Options that `run.json` keeps in fields of their own.
   private static let kept: Set<String> = ["model", "chain-range", "seed"]
 
   /// The words that begin a run again, but for its model, its statements and its chains.
-  static func words(_ arguments: Arguments, seed: UInt64) -> [String] {
+  static func words(_ arguments: Arguments, seed: UInt64, hasChains: Bool = true) -> [String] {
     let statements = Set(TargetOptions.all.map(\.name))
+    let free = free(hasChains: hasChains)
     return arguments.ordered.filter {
       !free.contains($0.name) && !kept.contains($0.name) && !statements.contains($0.name)
     }.map(arguments.word) + ["--seed=\(seed)"]
@@ -63,10 +65,11 @@ struct ResumedRun {
     }
     constraints = try ConstraintFile.parse(
       description.constraints.joined(separator: "\n"), path: path + "/run.json")
-    try Self.compare(arguments, with: description, path: path)
+    let free = Self.free(hasChains: description.chains != nil)
+    try Self.compare(arguments, with: description, path: path, free: free)
     var checkpoint = try folder.checkpoint(of: description)
     if checkpoint?.isFinished == true {
-      let files = ["samples.jsonl"] + description.chainRange.map { "trace-\($0).csv" }
+      let files = ["samples.jsonl"] + description.chainNumbers.map { "trace-\($0).csv" }
       guard let lost = files.first(where: { !folder.holds($0) }) else {
         throw NothingToDo(message: "the run in '\(path)' is finished; it is left as it is")
       }
@@ -75,20 +78,23 @@ struct ResumedRun {
     }
     var words = description.options
     let model = arguments.text("model") ?? description.model
-    words += [
-      "--model=\(model)",
-      "--chain-range=\(description.chainRange.lowerBound)..\(description.chainRange.upperBound)",
-    ]
-    words += arguments.ordered.filter { Self.free.contains($0.name) }.map(arguments.word)
+    words.append("--model=\(model)")
+    if let range = Self.range(description) { words.append("--chain-range=\(range)") }
+    words += arguments.ordered.filter { free.contains($0.name) }.map(arguments.word)
     self.folder = folder
     self.description = description
     self.checkpoint = checkpoint ?? CheckpointFile(run: description.checksum)
     self.arguments = try Arguments(words, options: command.options, command: command.name)
   }
 
+  /// A run's chains, as the option has them.
+  private static func range(_ run: RunDescription) -> String? {
+    run.chains.map { "\($0.chain_range[0])..\($0.chain_range[1])" }
+  }
+
   /// Refuses options that are not those that the run began with.
   private static func compare(
-    _ arguments: Arguments, with run: RunDescription, path: String
+    _ arguments: Arguments, with run: RunDescription, path: String, free: Set<String>
   ) throws {
     let statements = Set(TargetOptions.all.map(\.name)).subtracting(kept)
     func refuse(_ option: (name: String, value: String), _ begun: String) -> CommandFailure {
@@ -99,8 +105,7 @@ struct ResumedRun {
     }
     for option in arguments.ordered where !free.contains(option.name) && option.name != "model" {
       if statements.contains(option.name) { continue }
-      if option.name == "chain-range" {
-        let range = "\(run.chainRange.lowerBound)..\(run.chainRange.upperBound)"
+      if option.name == "chain-range", let range = range(run) {
         guard option.value == range else { throw refuse(option, "with \(range)") }
         continue
       }

@@ -4,51 +4,93 @@ import Foundation
 import LM
 import Sampling
 
-/// What a run is, as `run.json` keeps it: everything that decides what its chains draw.
-struct RunDescription: Codable, Equatable {
+/// What a run is, as `run.json` keeps it: everything that decides what is drawn.
+struct RunDescription: Decodable, Equatable {
   /// The version of the folder's layout that this program writes and reads.
   static let currentFormat = 1
 
-  var type = "run"
-  var format = currentFormat
-  var version = programVersion
-  var command: String
-  var model: String
-  /// What tells the model from others, in hexadecimal, and further models behind it.
-  var model_checksum: String
-  var constraints: [String]
-  /// The other options that decide what is drawn, as words of a command line.
-  var options: [String]
-  var chains: Int
-  var chain_range: [Int]
-  var start: String?
-  var warmup: Int
-  var thin: Int
-  var samples: Int?
-  var steps: Int?
-  var trace_every: Int
-  var seed: UInt64
+  /// How long which chains run.
+  struct Chains: Decodable, Equatable {
+    var chains: Int
+    var chain_range: [Int]
+    var start: String?
+    var warmup: Int
+    var thin: Int
+    var samples: Int?
+    var steps: Int?
+    var trace_every: Int
 
+    /// Whether some run has it.
+    fileprivate var isSound: Bool {
+      chains > 0 && thin > 0 && warmup >= 0 && trace_every > 0 && chain_range.count == 2
+        && 0 <= chain_range[0] && chain_range[0] <= chain_range[1] && chain_range[1] < chains
+        && (samples == nil) != (steps == nil) && (samples ?? steps ?? 0) >= 0
+    }
+  }
+
+  private(set) var type = "run"
+  private(set) var format = currentFormat
+  private(set) var version = programVersion
+  let command: String
+  let model: String
+  /// What tells the model from others, in hexadecimal, and further models behind it.
+  let model_checksum: String
+  let constraints: [String]
+  /// The other options that decide what is drawn, as words of a command line.
+  let options: [String]
+  let seed: UInt64
+  /// `nil` for samplers without chains.
+  let chains: Chains?
+
+  private enum Key: String, CodingKey {
+    case type, format, version, command, model, model_checksum, constraints, options, seed, chains
+  }
+
+  init(from decoder: any Decoder) throws {
+    let fields = try decoder.container(keyedBy: Key.self)
+    type = try fields.decode(String.self, forKey: .type)
+    format = try fields.decode(Int.self, forKey: .format)
+    version = try fields.decode(String.self, forKey: .version)
+    let command = try fields.decode(String.self, forKey: .command)
+    self.command = command
+    model = try fields.decode(String.self, forKey: .model)
+    model_checksum = try fields.decode(String.self, forKey: .model_checksum)
+    constraints = try fields.decode([String].self, forKey: .constraints)
+    options = try fields.decode([String].self, forKey: .options)
+    seed = try fields.decode(UInt64.self, forKey: .seed)
+    let hasChains = ChainCommand.commands.contains { $0.name == command }
+    chains = hasChains ? try Chains(from: decoder) : nil
+  }
+
+  /// A run of a sampler without chains.
   init(
     command: String, model: String, checksums: [UInt64], constraints: [Constraint],
-    options: [String], plan: RunPlan, chains: ClosedRange<Int>, start: String?
+    options: [String], seed: UInt64, chains: Chains? = nil
   ) {
     self.command = command
     self.model = model
     model_checksum = checksums.map { String($0, radix: 16) }.joined(separator: "+")
     self.constraints = constraints.map(\.text)
     self.options = options
-    self.chains = plan.chains
-    chain_range = [chains.lowerBound, chains.upperBound]
-    self.start = start
-    warmup = plan.warmup
-    thin = plan.thin
+    self.seed = seed
+    self.chains = chains
+  }
+
+  /// A run of chains.
+  init(
+    command: String, model: String, checksums: [UInt64], constraints: [Constraint],
+    options: [String], plan: RunPlan, chains: ClosedRange<Int>, start: String?
+  ) {
+    var own = Chains(
+      chains: plan.chains, chain_range: [chains.lowerBound, chains.upperBound], start: start,
+      warmup: plan.warmup, thin: plan.thin, trace_every: plan.traceInterval)
     switch plan.extent {
-    case .draws(let count): samples = count
-    case .steps(let count): steps = count
+    case .draws(let count): own.samples = count
+    case .steps(let count): own.steps = count
     }
-    trace_every = plan.traceInterval
-    seed = plan.seed
+    self.init(
+      command: command, model: model, checksums: checksums, constraints: constraints,
+      options: options, seed: plan.seed, chains: own)
   }
 
   /// Reads the `run.json` of a folder.
@@ -72,10 +114,7 @@ struct RunDescription: Codable, Equatable {
         "has the layout \(format) of version \(version); this program, \(programVersion), reads "
           + "\(Self.currentFormat)")
     }
-    guard chains > 0, thin > 0, warmup >= 0, trace_every > 0, chain_range.count == 2,
-      0 <= chain_range[0], chain_range[0] <= chain_range[1], chain_range[1] < chains,
-      (samples == nil) != (steps == nil), (samples ?? steps ?? 0) >= 0
-    else {
+    guard chains?.isSound ?? true else {
       throw LoadError(
         .badData, path: path, "describes a plan that no run has; it was changed or is damaged")
     }
@@ -90,15 +129,20 @@ struct RunDescription: Codable, Equatable {
     }
   }
 
-  /// The plan of all chains.
-  var plan: RunPlan {
-    RunPlan(
-      chains: chains, warmup: warmup, thin: thin,
-      extent: samples.map { .draws($0) } ?? .steps(steps ?? 0), traceEvery: trace_every, seed: seed)
+  /// The plan of all chains; without chains there is none.
+  var plan: RunPlan? {
+    chains.map { chains in
+      RunPlan(
+        chains: chains.chains, warmup: chains.warmup, thin: chains.thin,
+        extent: chains.samples.map { .draws($0) } ?? .steps(chains.steps ?? 0),
+        traceEvery: chains.trace_every, seed: seed)
+    }
   }
 
   /// Which of them this folder holds.
-  var chainRange: ClosedRange<Int> { chain_range[0]...chain_range[1] }
+  var chainNumbers: [Int] {
+    chains.map { Array($0.chain_range[0]...$0.chain_range[1]) } ?? []
+  }
 
   /// Those of `--model` and of further models.
   var checksums: [String] { model_checksum.split(separator: "+").map(String.init) }
@@ -109,15 +153,17 @@ struct RunDescription: Codable, Equatable {
       ("type", .string(type)), ("format", .integer(format)), ("version", .string(version)),
       ("command", .string(command)), ("model", .string(model)),
       ("model_checksum", .string(model_checksum)), ("constraints", .strings(constraints)),
-      ("chains", .integer(chains)),
-      ("chain_range", .integers(chain_range)),
     ]
-    if let start { fields.append(("start", .string(start))) }
-    fields.append(("warmup", .integer(warmup)))
-    fields.append(("thin", .integer(thin)))
-    if let samples { fields.append(("samples", .integer(samples))) }
-    if let steps { fields.append(("steps", .integer(steps))) }
-    fields.append(("trace_every", .integer(trace_every)))
+    if let chains {
+      fields.append(("chains", .integer(chains.chains)))
+      fields.append(("chain_range", .integers(chains.chain_range)))
+      if let start = chains.start { fields.append(("start", .string(start))) }
+      fields.append(("warmup", .integer(chains.warmup)))
+      fields.append(("thin", .integer(chains.thin)))
+      if let samples = chains.samples { fields.append(("samples", .integer(samples))) }
+      if let steps = chains.steps { fields.append(("steps", .integer(steps))) }
+      fields.append(("trace_every", .integer(chains.trace_every)))
+    }
     fields.append(("seed", .unsigned(seed)))
     // Last: what has a field of its own is named by that where two runs differ.
     fields.append(("options", .strings(options)))

@@ -120,12 +120,26 @@ final class RunFolder: Sendable {
       + "the file; the command that began it goes on, or makes it anew, with --run \(path) --resume"
   }
 
-  /// Writes a chain's trace in the layout of Stan's sample files.
+  /// Writes the chains' traces in the layout of Stan's sample files.
+  ///
+  /// They go to the disk together: thousands would wait for it one after another.
   func write(
-    trace record: ChainRecord<TokenSequence>, plan: RunPlan, model: String,
+    traces records: [ChainRecord<TokenSequence>], plan: RunPlan, model: String,
     quantities: [ChainResults.Quantity]
   ) throws(CommandFailure) {
-    let stream = try stream("trace-\(record.chain).csv")
+    var streams: [ResultStream] = []
+    for record in records {
+      let stream = try stream("trace-\(record.chain).csv")
+      try write(trace: record, to: stream, plan: plan, model: model, quantities: quantities)
+      streams.append(stream)
+    }
+    try ResultStream.name(streams)
+  }
+
+  private func write(
+    trace record: ChainRecord<TokenSequence>, to stream: ResultStream, plan: RunPlan,
+    model: String, quantities: [ChainResults.Quantity]
+  ) throws(CommandFailure) {
     try stream.writeLine(
       """
       # model = \(model)
@@ -147,7 +161,7 @@ final class RunFolder: Sendable {
     for row in record.trace {
       try stream.writeLine(row.map { "\($0)" }.joined(separator: ","))
     }
-    try stream.finish()
+    try stream.close()
   }
 
   /// Statements hold commas and quotes, which headers cannot.

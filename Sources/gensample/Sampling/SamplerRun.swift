@@ -87,6 +87,7 @@ final class SamplerRun {
   let single: CompiledTarget?
   private let sets: [(line: Int?, constraint: Constraint?)]
   private let refusingDivergence: Bool
+  private let kept: KeptRun?
   private let setUp: SetUp
   private let progressMode: ProgressMode
   /// What the run took before this command, where it was resumed.
@@ -96,9 +97,10 @@ final class SamplerRun {
   /// Reads what the options say, and compiles the target if there is one only.
   init(
     _ command: any Command.Type, _ arguments: Arguments, seed: UInt64, threads: Int,
-    constraints: [Constraint]? = nil, refusingDivergence: Bool = true
+    constraints: [Constraint]? = nil, refusingDivergence: Bool = true, kept: KeptRun? = nil
   ) throws {
     self.command = command.name
+    self.kept = kept
     self.arguments = arguments
     self.seed = seed
     self.threads = threads
@@ -112,7 +114,8 @@ final class SamplerRun {
     isQuiet = arguments.has("quiet")
     progressMode =
       isQuiet ? .never : try arguments.choice("progress", as: ProgressMode.self) ?? .auto
-    self.constraints = try constraints ?? TargetOptions.constraints(arguments)
+    self.constraints =
+      try constraints ?? kept?.constraints ?? TargetOptions.constraints(arguments)
     let sets = try arguments.text("each").map(TargetOptions.keywordSets)
     hasSets = sets != nil
     self.sets = sets?.map { ($0.line, $0.constraint) } ?? [(nil, nil)]
@@ -128,6 +131,9 @@ final class SamplerRun {
         self.constraints, model: model, tree: tree, refusingDivergence: refusingDivergence) : nil
     stream = try ResultStream(path: arguments.text("output"))
     if let single { warn(of: single) }
+    try kept?.begin(
+      self.command, model: modelName, checksum: model.checksum, constraints: self.constraints,
+      seed: seed)
     setUp.goes(on: "laying out the model")
   }
 
@@ -140,6 +146,22 @@ final class SamplerRun {
     guard !isQuiet else { return }
     Progress.leaveLine()
     report(speaker + (line.map { "line \($0): " } ?? "") + message)
+  }
+
+  /// Prints and keeps a result.
+  func write(
+    _ text: @autoclosure () -> String, _ object: @autoclosure () -> JSONObject, of line: Int?
+  ) throws(CommandFailure) {
+    if format == .text { try write(text(), of: line) }
+    try write(object())
+  }
+
+  /// Keeps a result, and prints it for programs.
+  func write(_ object: @autoclosure () -> JSONObject) throws(CommandFailure) {
+    guard format == .jsonl || kept?.isKept == true else { return }
+    let object = object()
+    if format == .jsonl { try stream.writeLine(object.text) }
+    try kept?.write(object)
   }
 
   /// Prints a line of text; where there are many targets, the number of its own and a tab before it.
@@ -190,12 +212,7 @@ final class SamplerRun {
           last = try sample(target, line, seed)
           all.drawn.count += last.drawn.count
           all.drawn.seconds += last.drawn.seconds
-          for result in last.results {
-            switch format {
-            case .text: try write(result.text, of: line)
-            case .jsonl: try stream.writeLine(result.object.text)
-            }
-          }
+          for result in last.results { try write(result.text, result.object, of: line) }
           if let shortfall = last.shortfall { tell(shortfall.line, of: line, "gensample: ") }
           guard let line, let constraint else { continue }
           let effort = Effort(
@@ -286,6 +303,7 @@ final class SamplerRun {
     }
     if format == .jsonl { try stream.writeLine(summary.text) }
     try finish(summary)
+    try kept?.finish(summary, isStopped: monitor.isStopping || last.failure != nil)
     try stream.finish()
     if format == .text {
       tell("")

@@ -44,11 +44,35 @@ import Testing
     #expect(mostly.rHat.value != nil)
   }
 
-  @Test func squaresThatOverflowAreSaid() {
-    let traces = ChainTraces([[1e200, -1e200, 1e200, 0], [0, 1e200, -1e200, 1]])
-    #expect(traces.deviation == .undefined("the draws are too large to compute with"))
-    #expect(traces.splitRHat == .undefined("the draws are too large to compute with"))
-    #expect(traces.rHat.value != nil)
+  /// In units of a power of two nothing is rounded, so that all figures are the same to the bit.
+  @Test(arguments: [0x1p1000, 0x1p-1000])
+  func figuresDoNotDependOnTheUnit(unit: Double) {
+    let chains: [[Double]] = [[1, 4, 2, 3, 6, 5, 2, 1], [3, 7, 1, 2, 5, 4, -3, 6]]
+    let one = ChainTraces(chains)
+    let other = ChainTraces(chains.map { $0.map { $0 * unit } })
+    for (a, b) in [
+      (one.mean, other.mean), (one.meanError, other.meanError), (one.deviation, other.deviation),
+      (one.deviationError, other.deviationError), (one.quantile(0.3), other.quantile(0.3)),
+      (one.error(ofQuantile: 0.5), other.error(ofQuantile: 0.5)),
+    ] {
+      #expect(a.value != nil && a.map { $0 * unit } == b)
+    }
+    for (a, b) in [
+      (one.rHat, other.rHat), (one.splitRHat, other.splitRHat),
+      (one.bulkEffectiveSize, other.bulkEffectiveSize),
+      (one.meanEffectiveSize, other.meanEffectiveSize),
+      (one.autocorrelation(ofChain: 1, lag: 2), other.autocorrelation(ofChain: 1, lag: 2)),
+      (one.nestedRHat(superchainsOf: 1), other.nestedRHat(superchainsOf: 1)),
+    ] {
+      #expect(a.value != nil && a == b)
+    }
+  }
+
+  /// The largest numbers of either sign have a mean and a median between them.
+  @Test func largestNumbersHaveFigures() {
+    let traces = ChainTraces([[1e308, -1e308, 1e308, -1e308], [1e308, 1e308, -1e308, -1e308]])
+    #expect(traces.mean == .value(0) && traces.quantile(0.5) == .value(0))
+    #expect(traces.splitRHat.value != nil && traces.deviation.value ?? 0 > 1e308)
   }
 
   /// Sorting by digits against sorting by comparison, with ties, both zeros and both infinities.
