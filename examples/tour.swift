@@ -33,8 +33,8 @@ let exact = try NGramInference(target: target)
 say((0..<2).map { _ in exact.draw(using: &choices) })
 say(try exact.best(1))
 print(String(format: "log evidence %.4f", exact.logEvidence))
-//> Yet air of the night.
-//> At night.
+//> Yet he of the night.
+//> Two in sobbing night.
 //> The night.
 //> log evidence -8.0795
 
@@ -86,8 +86,8 @@ for _ in 0..<400 { exchange.round(&replicas, steps: 100, using: &choices) }
 say([replicas.scorers[0].state])
 print("round trips", replicas.roundTrips)
 //> The night.
-//> The night.
-//> round trips 15
+//> What was the one night.
+//> round trips 17
 
 // %% [markdown]
 // ## Decoding
@@ -100,6 +100,6 @@ let drawn = try AncestralSampler(rules).draw(from: model, using: &choices)
 print(model.vocabulary.text(of: drawn.text))
 print(String(format: "log p %.2f, drawn with %.2f", drawn.logModel, drawn.logDrawn))
 say([try GreedyDecoder().decode(model).text])
-//> They had not yet you cannot be true to look for the old prince's face.
-//> log p -49.93, drawn with -43.03
+//> Pierre was pleased to see the portrait.
+//> log p -24.23, drawn with -21.22
 //> The old prince, of the French, and the whole of the French, and the whole of the French, and the whole of the French, and the whole of the French, and the whole of the French, and the whole of the French, and the whole of the French, and the whole of the French,
