@@ -5,9 +5,9 @@ internal import CKernels
 /// Draws of arcs in proportion to what their tokens contribute to a context's message.
 ///
 /// What a context lists is chosen against the shorter one's message as a whole. In a split context,
-/// what is drawn from the shorter one and listed is rejected.
+/// what is drawn from the shorter one and listed is rejected. Copies would count many references.
 @safe
-struct ArcDraws {
+struct ArcDraws: ~Copyable {
   private let inference: ExactInference
   private let tables: BackoffAutomaton.Tables
   /// What keeps the messages.
@@ -91,6 +91,19 @@ struct ArcDraws {
     }
   }
 
+  /// Asks at once for what is else waited for one after another.
+  @inline(__always)
+  private func fetchAll(_ slot: BackoffAutomaton.Slot, _ walk: ExactInference.Walk) {
+    tables.fetch(Int(slot.shorter_place))
+    let first = Int(slot.first)
+    unsafe gensample_prefetch(tables.targets + first)
+    unsafe gensample_prefetch((slot.is_split ? tables.weights : tables.corrections) + first)
+    guard let before else { return }
+    let rows = unsafe before.pointer + walk.previous
+    unsafe gensample_prefetch(rows + Int(slot.context) &* before.stride)
+    unsafe gensample_prefetch(rows + Int(slot.shorter) &* before.stride)
+  }
+
   /// One more token of a text, or its end.
   mutating func step(_ walk: inout ExactInference.Walk, _ choices: inout some ChoiceSource) {
     let arc = draw(walk.place, 0, walk, &choices)
@@ -114,6 +127,7 @@ struct ArcDraws {
       return listed(place, slot, depth, failing: 0, walk.column, &choices) ?? 0
     }
     let shorter = Int(slot.shorter_place)
+    fetchAll(slot, walk)
     if slot.first == slot.last { return draw(shorter, depth, walk, &choices) }
     let failing = slot.backoff * message(of: Int(slot.shorter), walk)
     if !slot.is_split, before != nil {

@@ -9,7 +9,8 @@ extension ExactInference {
   ///
   /// - Complexity: O(tokens x logarithm of arcs); where memory does not hold all messages, that of
   ///   computing them.
-  public func draw(using choices: inout some ChoiceSource) -> TokenSequence {
+  @specialized(where Choices == RandomChoices)
+  public func draw<Choices: ChoiceSource>(using choices: inout Choices) -> TokenSequence {
     var walk = Walk(in: self)
     model.withTables { tables in
       var arcs = ArcDraws(self, tables, isShared: false)

@@ -64,7 +64,8 @@ public struct NGramInference: Sendable {
   /// One text, independent of all others.
   ///
   /// - Complexity: O(n-grams of the contexts passed and of those that they back off to).
-  public func draw(using choices: inout some ChoiceSource) -> TokenSequence {
+  @specialized(where Choices == RandomChoices)
+  public func draw<Choices: ChoiceSource>(using choices: inout Choices) -> TokenSequence {
     inference.draw(using: &choices)
   }
 
