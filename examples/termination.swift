@@ -60,7 +60,7 @@ func compute(_ model: NGramModel) throws {
   let rows = try concurrently(truncations.count, threads: 2) { number in
     let analysis = TerminationAnalysis(
       try ContextChain(automaton, .sampled, transforms: [truncations[number]], roots: roots))
-    let share = analysis.survival(ofRoots: all, limit: limit).survival[limit]
+    let share = analysis.survival(ofRoots: all, limit: limit)[limit]
     let sampler = AncestralSampler(
       try DecodingRules(transforms: [truncations[number]], maxTokens: limit))
     let range = try simulated(model, count: 200) {

@@ -141,11 +141,13 @@ struct AuditReport {
       (expected, expectedIfEnding) = (nil, nil)
     }
     let curve = analysis.survival(ofRoots: 0..<1, limit: rules.maxTokens)
-    survival = curve.survival
-    let cut = curve.survival[rules.maxTokens]
+    survival = curve
+    let cut = curve[rules.maxTokens]
     shares = Shares(ended: 1 - cut, cut: cut, areBounds: !chain.isComplete)
-    let found = zip(analysis.loops, curve.loops).filter { $0.1 > 0 || $0.0.root == 0 }
-      .sorted { $0.1 > $1.1 }
+    let found = zip(analysis.loops, analysis.loopProbabilities(ofRoot: 0)).filter {
+      $0.1 > 0 || $0.0.root == 0
+    }
+    .sorted { $0.1 > $1.1 }
     loopCount = found.count
     loops = found.prefix(shown).map { loop, probability in
       let start = loop.root == 0 ? prompt : prompts?[loop.root - 1] ?? prompt
@@ -178,7 +180,7 @@ struct AuditReport {
           "--stop-loops: no loop's round has more than \(detector.longestBlock) tokens"
       }
     }
-    repetition = RepetitionMeasures(chain)
+    repetition = RepetitionMeasures(chain) { Interruption.signal != nil }
     var sums: [Token: Double] = [:]
     for step in chain.steps { sums[step.token, default: 0] += step.probability }
     let known = Double(chain.isKnown.count { $0 })

@@ -49,8 +49,8 @@ import Testing
       worst = max(worst, abs(found.neverEnds[a] - expected.neverEnds[b]))
       worst = max(worst, abs(found.tokensIfEnding[a] - expected.tokensIfEnding[b]))
       let curves = (
-        found.survival(ofRoots: root..<root + 1, limit: 5).survival,
-        expected.survival(ofRoots: root..<root + 1, limit: 5).survival
+        found.survival(ofRoots: root..<root + 1, limit: 5),
+        expected.survival(ofRoots: root..<root + 1, limit: 5)
       )
       for (a, b) in zip(curves.0, curves.1) { worst = max(worst, abs(a - b)) }
     }

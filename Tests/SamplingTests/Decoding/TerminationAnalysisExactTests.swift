@@ -109,15 +109,34 @@ private func table(of count: Int) -> BigramTable {
   /// What is simulated without end is what the analysis says, at every step.
   @Test func survival() throws {
     let analysis = try fourRows.analysis(.sampled, [TopK(2)])
-    let (survival, loops) = analysis.survival(ofRoots: 0..<1, limit: 40)
+    let survival = analysis.survival(ofRoots: 0..<1, limit: 40)
     let sampler = AncestralSampler(try DecodingRules(transforms: [TopK(2)], maxTokens: 3))
     let law = outcomes { choices in
       try? sampler.draw(from: fourRows, using: &choices)
     }
     let cut = law.reduce(0) { $0 + ($1.key?.isFinished == true ? 0 : $1.value) }
     #expect(abs(survival[3] - cut) < 1e-12)
-    #expect(abs(survival[40] - 0.75) < 1e-12 && abs(loops[0] - 0.75) < 1e-12)
+    #expect(abs(survival[40] - 0.75) < 1e-12)
+    #expect(abs(analysis.loopProbabilities(ofRoot: 0)[0] - 0.75) < 1e-12)
     #expect(survival[0] == 1)
+  }
+
+  /// Each loop has its share of what never ends, whatever comes before it.
+  @Test func sharesOfLoops() throws {
+    let model = BigramTable(
+      letters: ["a", "b", "c"],
+      rows: [[0.2, 0.3, 0.3, 0.2], [1, 0, 0, 0], [0, 1, 0, 0], [0.1, 0.2, 0.5, 0.2]])
+    let analysis = try model.analysis(.sampled)
+    let shares = analysis.loopProbabilities(ofRoot: 0)
+    // Behind c: .1 and .2 of the .5 that leave it; what is dropped is a billionth.
+    let expected = ["a": 0.2 + 0.3 * 0.1 / 0.5, "b": 0.3 + 0.3 * 0.2 / 0.5]
+    #expect(shares.count == 2)
+    for (loop, share) in zip(analysis.loops, shares) {
+      let letter = model.vocabulary.text(of: loop.round)
+      #expect(abs(share - (expected[letter] ?? 0)) < 1e-9)
+      // Mutant: after a few choices.
+      #expect(abs(share - (letter == "a" ? 0.23 : 0.36)) > 1e-3)
+    }
   }
 
   /// What is not explored is open, and the truth lies in between.

@@ -26,16 +26,22 @@ public struct RepetitionMeasures: Sendable {
   }
 
   /// The measures of what a decoder does; states whose steps are not known count as ends.
-  public init<Context>(_ chain: ContextChain<Context>) {
+  ///
+  /// - Parameters:
+  ///   - chain: the decoder.
+  ///   - isCancelled: asked now and then; `true` leaves the bound as it is by then.
+  public init<Context>(_ chain: ContextChain<Context>, isCancelled: () -> Bool = { false }) {
     self.init(
       chain.ranges.map { range in
         var sums: [Int: Double] = [:]
         for step in chain.steps[range] { sums[Int(step.target), default: 0] += step.probability }
         return sums.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
-      })
+      }, isCancelled: isCancelled)
   }
 
-  private init(_ rows: [[(column: Int, probability: Double)]]) {
+  private init(
+    _ rows: [[(column: Int, probability: Double)]], isCancelled: () -> Bool = { false }
+  ) {
     let squares = rows.map { row in row.map { ($0.column, $0.probability * $0.probability) } }
     var trace = 0.0
     for (i, row) in squares.enumerated() {
@@ -43,7 +49,9 @@ public struct RepetitionMeasures: Sendable {
     }
     self.trace = trace
     repetition =
-      rows.count <= Self.largestComputed ? Self.computed(squares) : Self.bounded(squares, trace)
+      rows.count <= Self.largestComputed
+      ? Self.computed(squares)
+      : Self.bounded(squares, trace, isCancelled)
   }
 
   /// trace((I - A)^-1) - n, by Gauss-Jordan elimination; infinite where a pivot vanishes.
@@ -78,12 +86,20 @@ public struct RepetitionMeasures: Sendable {
 
   /// Rounds of one and two steps exactly, longer ones from above by all walks of that length.
   private static func bounded(
-    _ rows: [[(Int, Double)]], _ trace: Double
+    _ rows: [[(Int, Double)]], _ trace: Double, _ isCancelled: () -> Bool
   ) -> ClosedRange<Double> {
     var second = 0.0
     for (i, row) in rows.enumerated() {
       for (column, value) in row {
-        for (back, other) in rows[column] where back == i { second += value * other }
+        let back = rows[column]
+        // Columns ascend.
+        var low = 0
+        var high = back.count
+        while low < high {
+          let middle = (low + high) / 2
+          if back[middle].0 < i { low = middle + 1 } else { high = middle }
+        }
+        if low < back.count, back[low].0 == i { second += value * back[low].1 }
       }
     }
     let low = trace + second
@@ -92,6 +108,7 @@ public struct RepetitionMeasures: Sendable {
     let largest = rows.map { row in row.reduce(0) { $0 + $1.1 } }.max() ?? 0
     guard largest < 1 else { return low...Double.infinity }
     for length in 1...1_000 {
+      if isCancelled() { return low...Double.infinity }
       walks = rows.map { row in row.reduce(0) { $0 + $1.1 * walks[$1.0] } }
       let sum = walks.reduce(0, +)
       if length > 2 { tail += sum }

@@ -31,7 +31,7 @@ public struct TerminationAnalysis<Context: Hashable & Sendable>: Sendable {
     /// The root that the witness begins at, by its number among the chain's roots.
     public let root: Int
     /// Its states.
-    fileprivate let states: [Int]
+    let states: [Int]
   }
 
   /// The chain.
@@ -121,15 +121,12 @@ public struct TerminationAnalysis<Context: Hashable & Sendable>: Sendable {
   }
 
   /// For t = 0, 1, ..., limit: the probability that a text of one of some roots, which begins at
-  /// each of them equally often, has made t choices and goes on; and for each loop the probability
-  /// of being in it by then.
+  /// each of them equally often, has made t choices and goes on.
   ///
   /// States that are not known keep what comes to them.
   ///
   /// - Complexity: O(limit x steps), whatever the number of roots.
-  public func survival(
-    ofRoots roots: Range<Int>, limit: Int
-  ) -> (survival: [Double], loops: [Double]) {
+  public func survival(ofRoots roots: Range<Int>, limit: Int) -> [Double] {
     var mass = [Double](repeating: 0, count: chain.contexts.count)
     var following = mass
     var isListed = [Bool](repeating: false, count: mass.count)
@@ -162,7 +159,7 @@ public struct TerminationAnalysis<Context: Hashable & Sendable>: Sendable {
       active = list
       survival.append(min(survival[survival.count - 1], list.reduce(0) { $0 + mass[$1] }))
     }
-    return (survival, loops.map { loop in loop.states.reduce(0) { $0 + mass[$1] } })
+    return survival
   }
 
   /// No nucleus of a mass up to this leaves every loop; `nil` where there is no loop.
