@@ -8,16 +8,17 @@ enum Sample: Command {
   static let summary = "tokens drawn one after another"
   static let usage = "[--prompt TEXT] [options]"
   static let discussion = """
-    Draws texts from the model, token by token, until the end or for --max-tokens. Transforms apply
-    in the order in which they are written, and none unless written. In jsonl each text says what it
-    is worth: log_model is the model's log-probability of the whole text, log_drawn that with which
-    what follows the prompt was drawn, given the coins that --xtc threw. Under constraints only
-    tokens are left from which an allowed text can be finished within --max-tokens; each token is
-    normalised by itself, so these are no draws from rho, and log_probability - log_drawn is a
-    text's log weight. With --without-replacement all texts differ, each drawn with those before it left out; log_drawn is then that of one draw
-    alone, and log_inclusion its log-probability of being among the texts: sums of f x exp(log_drawn -
-    log_inclusion) estimate means without bias. Texts differ in their tokens or in what ended them;
-    two may read alike, which is said.
+    Draws texts from the model, token by token, until the end or for --max-tokens. Transforms
+    apply in the order in which they are written, and none unless written. In jsonl each text
+    says what it is worth: log_model is the model's log-probability of the whole text, log_drawn
+    that with which what follows the prompt was drawn, given the coins that --xtc threw. Under
+    constraints only tokens are left from which an allowed text can be finished within
+    --max-tokens; each token is normalised by itself, so these are no draws from rho, and
+    log_probability - log_drawn is a text's log weight. With --without-replacement all texts
+    differ, each drawn with those before it left out; log_drawn is then that of one draw alone,
+    and log_inclusion its log-probability of being among the texts: sums of f x exp(log_drawn -
+    log_inclusion) estimate means without bias. Texts differ in their tokens or in what ended
+    them; two may read alike, which is said.
 
     With --best-of N each result is the best of N texts by the sum of all --score: log-probability
     is the model's, of what follows the prompt; mean-log-probability divides it by the tokens, the
