@@ -91,6 +91,10 @@ import Testing
       ["temper", "--thin", "150"],
       "--thin 150 is no multiple of --every 100; chains are looked at after exchanges"
     ),
+    (
+      ["temper", "--steps", "150"],
+      "--steps 150 is no multiple of --every 100; chains are looked at after exchanges"
+    ),
     (["anneal", "--from", "3", "--to", "2"], "--from 3.0 lies above --to 2.0; powers of rho rise"),
     (
       ["anneal", "--schedule", "cubic"],

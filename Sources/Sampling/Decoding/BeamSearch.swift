@@ -25,12 +25,14 @@
 /// constrained decoding with dynamic beam allocation", section 3, with the automaton's distance in
 /// the place of the number of words unmet.
 ///
-/// **When time is up** the step at hand is left. What is open is cut there; under a constraint finished
-/// texts are returned, or, where there is none, the best open one with its shortest completion.
+/// **When time is up** the step at hand is left. What is open is cut there; under a constraint
+/// finished texts are returned, or, where there is none, the best open one with its shortest
+/// completion.
 ///
-/// **Edge cases.** A text that several groups find is returned once, for the first of them. Width 1 without a penalty is greedy decoding. Of equal continuations that of the
-/// better text comes first, then the lower token's. A text that has no token left is given up; the
-/// search fails where all are.
+/// **Edge cases.** A text that several groups find is returned once, for the first of them. Width 1
+/// without a penalty is greedy decoding. Of equal continuations that of the better text comes first,
+/// then the lower token's. A text that has no token left is given up; the search fails where all
+/// are.
 public struct BeamSearch: Sendable {
   /// A text with the score that it was ranked by.
   public struct Result: Hashable, Sendable {

@@ -47,6 +47,8 @@ struct ArcDraws: ~Copyable {
 
   /// How many columns' weights are known at a time for each depth.
   private let ways: Int
+  /// Whether many texts are drawn together.
+  private let isShared: Bool
 
   /// Draws for many texts, or for one, which is never twice in the same place.
   init(_ inference: ExactInference, _ tables: BackoffAutomaton.Tables, isShared: Bool) {
@@ -58,8 +60,9 @@ struct ArcDraws: ~Copyable {
     most = inference.layers.most
     attempts = inference.attempts
     blockRow = model.contextCount
-    let above = BackoffAutomaton.blocks(ofArcs: model.vocabulary.count).second
-    capacity = max(above, 2 * BackoffAutomaton.blockSize) + 1
+    let above = ArcTable.blocks(ofArcs: model.vocabulary.count).second
+    capacity = max(above, 2 * ArcTable.blockSize) + 1
+    self.isShared = isShared
     ways = isShared ? 8 : 1
     let all = (model.depthHeads.count - 1) * ways
     first = MessageRows(rows: 2 * all, stride: capacity)
@@ -78,14 +81,11 @@ struct ArcDraws: ~Copyable {
     self.count = count
   }
 
-  /// Asks for the rows of a context, of its shorter one, and those that its first arcs lead to.
-  func fetch(_ place: Int) {
+  /// Asks for what is read first of a text's context, and for the rows that its first arcs lead to.
+  func fetch(_ walk: borrowing ExactInference.Walk) {
     guard let rows else { return }
-    let slot = unsafe tables.slots[place]
-    if let before {
-      unsafe gensample_prefetch(before.pointer + Int(slot.context) &* before.stride)
-      unsafe gensample_prefetch(before.pointer + Int(slot.shorter) &* before.stride)
-    }
+    let slot = unsafe tables.slots[walk.place]
+    fetch(slot, previous: walk.previous)
     for arc in Int(slot.first)..<min(Int(slot.last), Int(slot.first) &+ 16) {
       unsafe gensample_prefetch(rows.pointer + Int(tables.targets[arc]) &* rows.stride)
     }
@@ -93,13 +93,13 @@ struct ArcDraws: ~Copyable {
 
   /// Asks at once for what is else waited for one after another.
   @inline(__always)
-  private func fetchAll(_ slot: BackoffAutomaton.Slot, _ walk: ExactInference.Walk) {
+  private func fetch(_ slot: BackoffAutomaton.Slot, previous: Int) {
     tables.fetch(Int(slot.shorter_place))
     let first = Int(slot.first)
     unsafe gensample_prefetch(tables.targets + first)
     unsafe gensample_prefetch((slot.is_split ? tables.weights : tables.corrections) + first)
     guard let before else { return }
-    let rows = unsafe before.pointer + walk.previous
+    let rows = unsafe before.pointer + previous
     unsafe gensample_prefetch(rows + Int(slot.context) &* before.stride)
     unsafe gensample_prefetch(rows + Int(slot.shorter) &* before.stride)
   }
@@ -127,7 +127,8 @@ struct ArcDraws: ~Copyable {
       return listed(place, slot, depth, failing: 0, walk.column, &choices) ?? 0
     }
     let shorter = Int(slot.shorter_place)
-    fetchAll(slot, walk)
+    // Texts that are drawn together have asked before.
+    if !isShared { fetch(slot, previous: walk.previous) }
     if slot.first == slot.last { return draw(shorter, depth, walk, &choices) }
     let failing = slot.backoff * message(of: Int(slot.shorter), walk)
     if !slot.is_split, before != nil {
@@ -171,10 +172,10 @@ struct ArcDraws: ~Copyable {
     _ choices: inout some ChoiceSource
   ) -> Int? {
     guard let rows else { preconditionFailure("a text is entered before it is drawn") }
-    let size = BackoffAutomaton.blockSize
+    let size = ArcTable.blockSize
     let low = Int(slot.first)
     let arcCount = Int(slot.last) - low
-    let (blocks, above) = BackoffAutomaton.blocks(ofArcs: arcCount)
+    let (blocks, above) = ArcTable.blocks(ofArcs: arcCount)
     let head = blockRow + Int(slot.block_head)
     let count = above > 0 ? above : blocks > 0 ? blocks : arcCount
     let way = depth * ways + column % ways

@@ -21,8 +21,33 @@ struct ArcTable {
   /// For each context: the weight of the end symbol.
   private(set) var ends: [Double]
 
+  /// How many arcs a sum for drawing is over.
+  static var blockSize: Int { 32 }
+
+  /// How many sums a context of so many arcs has, and how many sums over these.
+  static func blocks(ofArcs count: Int) -> (first: Int, second: Int) {
+    guard count > 2 * blockSize else { return (0, 0) }
+    let first = (count + blockSize - 1) / blockSize
+    return (first, first > 2 * blockSize ? (first + blockSize - 1) / blockSize : 0)
+  }
+
+  /// How many arcs ahead memory is asked for.
+  static var arcsAhead: Int { Int(GENSAMPLE_ARCS_AHEAD) }
+
   /// How many contexts ahead memory is asked for.
   private static let contextsAhead = 8
+
+  /// The arc among some that carries a token, or -1.
+  @inline(__always)
+  static func place(of token: UInt32, in arcs: Range<Int32>, tokenAt: (Int) -> UInt32) -> Int {
+    var low = Int(arcs.lowerBound)
+    var high = Int(arcs.upperBound)
+    while low < high {
+      let middle = (low &+ high) / 2
+      if tokenAt(middle) < token { low = middle &+ 1 } else { high = middle }
+    }
+    return low < Int(arcs.upperBound) && tokenAt(low) == token ? low : -1
+  }
 
   /// Sorts arcs by an order of contexts in which each comes after what it fails to, neighbours
   /// failing to the same.
@@ -38,7 +63,7 @@ struct ArcTable {
     tokens = [UInt32](repeating: 0, count: count)
     weights = [Double](repeating: 0, count: count)
     // A pass looks some arcs ahead.
-    targets = [UInt32](repeating: 0, count: count + MessagePass.arcsAhead)
+    targets = [UInt32](repeating: 0, count: count + Self.arcsAhead)
     lowerTargets = targets
     corrections = weights
     ends = [Double](repeating: 0, count: order.count)
@@ -102,7 +127,7 @@ struct ArcTable {
         }
       }
       arcs[context] = Int32(first)..<Int32(arc)
-      let blocks = BackoffAutomaton.blocks(ofArcs: arc - first)
+      let blocks = Self.blocks(ofArcs: arc - first)
       if blocks.first > 0 {
         blockHeads[context] = Int32(blockCount)
         blockCount += blocks.first + blocks.second
@@ -144,7 +169,7 @@ struct ArcTable {
     while here > 0 {
       factor *= backoffs[here]
       here = Int(failures[here])
-      let arc = BackoffAutomaton.place(of: token, in: arcs[here], tokens)
+      let arc = Self.place(of: token, in: arcs[here]) { tokens[$0] }
       if arc >= 0 { return (factor, Int32(arc)) }
     }
     preconditionFailure("context 0 lists every token")

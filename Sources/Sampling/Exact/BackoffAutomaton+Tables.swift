@@ -16,20 +16,7 @@ extension BackoffAutomaton {
 
     /// Whether a context lists a token.
     func lists(_ token: UInt32, _ slot: Slot) -> Bool {
-      var low = Int(slot.first)
-      var count = Int(slot.last) &- low
-      while count > 0 {
-        let half = count / 2
-        let middle = unsafe tokens[low &+ half]
-        if middle == token { return true }
-        if middle < token {
-          low &+= half &+ 1
-          count &-= half &+ 1
-        } else {
-          count = half
-        }
-      }
-      return false
+      ArcTable.place(of: token, in: slot.first..<slot.last) { unsafe tokens[$0] } >= 0
     }
 
     /// Asks for what is read of a context first.

@@ -56,16 +56,6 @@ public struct BackoffAutomaton: Sendable {
   /// failing leads elsewhere or weighs more than what is listed.
   private(set) var isSplit: [Bool]
 
-  /// How many arcs a sum for drawing is over.
-  static var blockSize: Int { 32 }
-
-  /// How many sums a context of so many arcs has, and how many sums over these.
-  static func blocks(ofArcs count: Int) -> (first: Int, second: Int) {
-    guard count > 2 * blockSize else { return (0, 0) }
-    let first = (count + blockSize - 1) / blockSize
-    return (first, first > 2 * blockSize ? (first + blockSize - 1) / blockSize : 0)
-  }
-
   /// An automaton given by its tables.
   ///
   /// - Parameters:
@@ -182,19 +172,9 @@ public struct BackoffAutomaton: Sendable {
     return sorted
   }
 
-  static func place(of token: UInt32, in arcs: Range<Int32>, _ tokens: [UInt32]) -> Int {
-    var low = Int(arcs.lowerBound)
-    var high = Int(arcs.upperBound)
-    while low < high {
-      let middle = (low + high) / 2
-      if tokens[middle] < token { low = middle + 1 } else { high = middle }
-    }
-    return low < arcs.upperBound && tokens[low] == token ? low : -1
-  }
-
   /// The arc that a context lists for a token, or -1.
   func arc(_ token: UInt32, of context: Int) -> Int {
-    Self.place(of: token, in: arcs[context], tokens)
+    ArcTable.place(of: token, in: arcs[context]) { tokens[$0] }
   }
 
   /// The weight of a token in a context, and where it leads.

@@ -158,7 +158,9 @@ extension ExactInference {
                 unsafe Self.fetch(walks, later)
                 unsafe Self.fetch(choices, later)
               }
-              if i + 2 < sorted.count { arcs.fetch(Int(sorted[i + 2] >> 32)) }
+              if i + 2 < sorted.count {
+                unsafe arcs.fetch(walks[Int(sorted[i + 2] & 0xFFFF_FFFF)])
+              }
               let number = Int(key & 0xFFFF_FFFF)
               unsafe arcs.step(&walks[number], &choices[number])
             }

@@ -61,7 +61,7 @@ struct MessagePass: Sendable {
       stride: stride, out_stride: table.stride, weights: tables.weights,
       corrections: tables.corrections, targets: tables.targets,
       lower_targets: tables.lowerTargets, rows: rows, blocks: blocks,
-      block_size: Int32(BackoffAutomaton.blockSize), low: low, classes: classes,
+      block_size: Int32(ArcTable.blockSize), low: low, classes: classes,
       is_straight: isStraight, columns: columns, factors: factors, own: own, out: out)
   }
 
@@ -218,9 +218,6 @@ struct MessagePass: Sendable {
       unsafe out[column] = column < columnCount ? ends[Int(slot.context)] : 0
     }
   }
-
-  /// How many arcs ahead memory is asked for.
-  static var arcsAhead: Int { Int(GENSAMPLE_ARCS_AHEAD) }
 
   /// What is listed by vectors, some columns at a time, with the sums of blocks of arcs.
   @inline(__always)

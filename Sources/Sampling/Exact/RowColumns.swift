@@ -28,7 +28,7 @@ struct RowColumns<Vector: SIMD> where Vector.Scalar == Double {
     var arc = first
     while arc < last {
       // Those of later contexts, too: arcs lie in the order of passes.
-      unsafe gensample_prefetch(rows + Int(targets[arc &+ MessagePass.arcsAhead]) &* stride)
+      unsafe gensample_prefetch(rows + Int(targets[arc &+ ArcTable.arcsAhead]) &* stride)
       unsafe sum += load(Int(targets[arc])) * weights[arc]
       arc &+= 1
     }
@@ -41,8 +41,8 @@ struct RowColumns<Vector: SIMD> where Vector.Scalar == Double {
     _ sums: RowColumns, _ first: Int, _ last: Int, _ targets: UnsafePointer<UInt32>,
     _ weights: UnsafePointer<Double>
   ) -> Vector {
-    let size = BackoffAutomaton.blockSize
-    let (count, above) = BackoffAutomaton.blocks(ofArcs: last - first)
+    let size = ArcTable.blockSize
+    let (count, above) = ArcTable.blocks(ofArcs: last - first)
     var listed = Vector.zero
     for block in 0..<count {
       let low = first &+ block &* size

@@ -46,14 +46,12 @@ enum Audit: Command {
       OutputOptions.progress,
     ]
 
-  enum Strategy: String, CaseIterable { case greedy, sample, beam }
-
   static func run(_ arguments: Arguments) throws {
     if let extra = arguments.positional.first {
       throw CommandFailure.usage(
         "audit takes options only, got '\(extra)'; a model is given by --model '\(extra)'")
     }
-    let strategy = try arguments.choice("strategy", as: Strategy.self) ?? .sample
+    let strategy = try arguments.choice("strategy", as: AuditStrategy.self) ?? .sample
     if strategy != .beam, let option = Beam.search.first(where: { arguments.has($0.name) }) {
       throw CommandFailure.usage("--\(option.name) is for --strategy beam")
     }
@@ -180,7 +178,7 @@ enum Audit: Command {
 
   /// Runs from a prompt: so many where they are drawn, else the only one.
   private static func runs(
-    _ model: NGramModel, _ strategy: Strategy, _ arguments: Arguments, _ rules: DecodingRules,
+    _ model: NGramModel, _ strategy: AuditStrategy, _ arguments: Arguments, _ rules: DecodingRules,
     _ prompt: TokenSequence, most: Int, seed: UInt64, _ options: ProgressOptions
   ) throws -> AuditReport.Runs {
     func only(_ decoded: DecodedText?) -> AuditReport.Runs {

@@ -14,7 +14,8 @@ enum Temper: Command {
     down to --hottest; neighbours exchange texts every --every steps. In the first half of the
     warm-up the b are moved until all neighbours exchange about alike often. The summary has them,
     how often each pair exchanged, and how often a text went to the hottest copy and back. Hard
-    constraints hold in every copy. --steps, --thin and --warmup count steps of one copy.
+    constraints hold in every copy. --steps, --thin and --warmup count steps of one copy, in
+    multiples of --every.
 
         gensample temper --constraints examples/constraints/sea.txt --hottest 0.4
     """

@@ -12,7 +12,8 @@ enum PlanOptions {
   static let all = [
     Option("samples", "N", "how many results in all (default 5)"),
     Option("steps", "N", "how long each chain runs after its warm-up, instead of --samples"),
-    Option("chains", "N", "independent chains (default \(defaults.chains))"),
+    Option(
+      "chains", "N", "independent chains (default \(defaults.chains); no more than --samples)"),
     Option("warmup", "N", "steps before the first result (default \(defaults.warmup)\(slow))"),
     Option("thin", "N", "steps between a chain's results (default \(defaults.thin)\(slow))"),
     Option("trace-every", "N", "steps between rows of the trace (default: 1000 rows a chain)"),

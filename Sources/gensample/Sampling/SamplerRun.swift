@@ -4,58 +4,6 @@ import Foundation
 import LM
 import Sampling
 
-/// What a sampler made of one target.
-struct SamplerOutcome {
-  /// What is printed: a text, and the same as an object.
-  var results: [(text: String, object: JSONObject)] = []
-  /// Adds what the summary says of this target.
-  var summarise: (inout JSONObject) -> Void = { _ in }
-  /// Lines about this target for people.
-  var lines: [String] = []
-  /// Fewer results than were asked for; `nil` where there are as many.
-  var shortfall: Shortfall?
-  /// Why what was printed is not what was asked for; `nil` where it is.
-  var failure: CommandFailure?
-  /// What was asked for and is not there, and why, by the field of the summary.
-  var missing: [(field: String, reason: String)] = []
-  /// How many texts were drawn, and the seconds that they took, where that is told.
-  var drawn = (count: 0, seconds: 0.0)
-}
-
-extension SamplerOutcome {
-  /// Lines about this target, and what is not there.
-  fileprivate var allLines: [String] {
-    lines + missing.map { "  no \($0.field.replacing("_", with: " ")): \($0.reason)" }
-  }
-}
-
-/// Why something is missing that was asked for.
-let stoppedReason = "the run was stopped"
-
-/// That there are fewer results than were asked for, and why.
-struct Shortfall {
-  private let found: Int
-  private let asked: Int
-  private let reason: String
-
-  /// What is said of so many results; `nil` where they are as many as asked for.
-  init?(of found: Int, asked: Int, _ reason: String) {
-    guard found < asked else { return nil }
-    self.found = found
-    self.asked = asked
-    self.reason = reason
-  }
-
-  /// For people, on standard error.
-  var line: String { "\(found) of the \(asked) results asked for: \(reason)" }
-
-  func add(to summary: inout JSONObject) {
-    summary.add("results", .integer(found))
-    summary.add("asked_for", .integer(asked))
-    summary.add("missing_because", .string(reason))
-  }
-}
-
 /// How much was done for one target, or for all.
 struct Effort {
   /// What progress counts.

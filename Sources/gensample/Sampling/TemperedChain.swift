@@ -24,7 +24,9 @@ struct Tempering: Sendable {
       try arguments.number("hottest", in: 1e-6...1, expected: "a power from 1e-6 to 1") ?? hottest
     every = try arguments.integer("every", in: 1...1 << 30) ?? every
     let plan = try PlanOptions.plan(arguments)
-    for (name, steps) in [("warmup", plan.warmup), ("thin", plan.thin)] where steps % every != 0 {
+    var counts = [("warmup", plan.warmup), ("thin", plan.thin)]
+    if case .steps(let steps) = plan.extent { counts.append(("steps", steps)) }
+    for (name, steps) in counts where steps % every != 0 {
       throw .usage(
         "--\(name) \(steps) is no multiple of --every \(every); chains are looked at after exchanges"
       )

@@ -20,7 +20,6 @@ extension TerminationAnalysis {
     var isClosed = [Bool](repeating: false, count: mass.count)
     for loop in loops { for state in loop.states { isClosed[state] = true } }
     var component = [Int32](repeating: -1, count: mass.count)
-    let components = chain.components()
     for (index, states) in components.enumerated() {
       for state in states { component[state] = Int32(index) }
     }

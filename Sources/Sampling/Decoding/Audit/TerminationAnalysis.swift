@@ -51,6 +51,8 @@ public struct TerminationAnalysis<Context: Hashable & Sendable>: Sendable {
   /// The loops, each once, in the order in which a search by length meets them, from the first root
   /// and then from all.
   public let loops: [Loop]
+  /// The strongly connected components, each after those that it leads to.
+  let components: [[Int]]
 
   /// Analyses a chain.
   ///
@@ -66,7 +68,8 @@ public struct TerminationAnalysis<Context: Hashable & Sendable>: Sendable {
     var component = [Int32](repeating: -1, count: count)
     var closed: [[Int]] = []
     let isKnown = chain.isKnown
-    for (index, states) in chain.components().enumerated() {
+    components = chain.components()
+    for (index, states) in components.enumerated() {
       for state in states { component[state] = Int32(index) }
       if !isKnown[states[0]] {
         unknown[states[0]] = 1

@@ -17,7 +17,7 @@ extension Audit {
   /// What a chain of contexts is made from.
   struct Decoder {
     let model: NGramModel
-    let strategy: Strategy
+    let strategy: AuditStrategy
     let rules: DecodingRules
     let limit: Int
     let progress: ProgressOptions
@@ -28,7 +28,7 @@ extension Audit {
     let transformsKeepingEnds: [any NextTokenTransform]?
 
     init(
-      _ arguments: Arguments, model: NGramModel, strategy: Strategy, rules: DecodingRules,
+      _ arguments: Arguments, model: NGramModel, strategy: AuditStrategy, rules: DecodingRules,
       limit: Int, progress: ProgressOptions
     ) throws {
       self.model = model

@@ -4,6 +4,9 @@ import Foundation
 import LM
 import Sampling
 
+/// The decoders that are audited.
+enum AuditStrategy: String, CaseIterable { case greedy, sample, beam }
+
 /// What is known of a decoder's termination, as a table and as JSON.
 struct AuditReport {
   /// A change by which the decoder ends for sure.
@@ -72,7 +75,7 @@ struct AuditReport {
 
   let model: NGramModel
   let modelName: String
-  let strategy: Audit.Strategy
+  let strategy: AuditStrategy
   let rules: DecodingRules
   /// Options of the search, as the user writes them.
   let search: [String]
@@ -108,7 +111,7 @@ struct AuditReport {
   var seed: UInt64?
 
   init(
-    model: NGramModel, modelName: String, strategy: Audit.Strategy, rules: DecodingRules,
+    model: NGramModel, modelName: String, strategy: AuditStrategy, rules: DecodingRules,
     search: [String], shown: Int
   ) {
     self.model = model

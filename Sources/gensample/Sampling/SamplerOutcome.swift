@@ -1,0 +1,29 @@
+// Licensed under the Apache License, Version 2.0.
+
+/// What a sampler made of one target.
+struct SamplerOutcome {
+  /// What is printed: a text, and the same as an object.
+  var results: [(text: String, object: JSONObject)] = []
+  /// Adds what the summary says of this target.
+  var summarise: (inout JSONObject) -> Void = { _ in }
+  /// Lines about this target for people.
+  var lines: [String] = []
+  /// Fewer results than were asked for; `nil` where there are as many.
+  var shortfall: Shortfall?
+  /// Why what was printed is not what was asked for; `nil` where it is.
+  var failure: CommandFailure?
+  /// What was asked for and is not there, and why, by the field of the summary.
+  var missing: [(field: String, reason: String)] = []
+  /// How many texts were drawn, and the seconds that they took, where that is told.
+  var drawn = (count: 0, seconds: 0.0)
+}
+
+extension SamplerOutcome {
+  /// Lines about this target, and what is not there.
+  var allLines: [String] {
+    lines + missing.map { "  no \($0.field.replacing("_", with: " ")): \($0.reason)" }
+  }
+}
+
+/// Why something is missing that was asked for.
+let stoppedReason = "the run was stopped"
