@@ -27,7 +27,7 @@ func weight(_ text: TokenSequence) -> Double {
   return Double(pairs.count { $0 == toy.text("bb") })
 }
 let automaton = TokenAutomaton(toy, lengths: 0...6, weight: weight)
-let target = SentenceTarget(model: toy, automaton: automaton)
+let target = SentenceTarget(model: toy, constraint: automaton)
 let space = EnumeratedTarget(target, among: toy.texts(ofLengths: 0...6))
 print(space.states.count, "texts, log evidence", String(format: "%.4f", log(evidence(of: space))))
 //> 74 texts, log evidence -1.7100
@@ -128,9 +128,9 @@ tell(
 //> particles  3.798 ± 0.032  0.1684 ± 0.0075  -1.692 ± 0.008
 
 // %%
-let words = UnigramWords(model: toy, weights: [0, 0, 0.5, 0.5])
+let words = UnigramTokens(model: toy, weights: [0, 0, 0.5, 0.5])
 let kernel = Mixture(
-  MetropolisHastings(ReplaceWord(words)), MetropolisHastings(InsertOrDeleteWord(words)),
+  MetropolisHastings(ReplaceToken(words)), MetropolisHastings(InsertOrDeleteToken(words)),
   probabilityOfFirst: 0.5)
 let records = try runChains(
   of: RunPlan(warmup: 1_000, thin: 40_000, extent: .steps(40_000), traceEvery: 10, seed: 1),

@@ -24,11 +24,11 @@ func weight(_ text: TokenSequence) -> Double {
   3 * Double(zip(text, text.dropFirst()).count { TokenSequence([$0, $1]) == toy.text("bb") })
 }
 let target = SentenceTarget(
-  model: toy, automaton: TokenAutomaton(toy, lengths: 2...4, weight: weight))
+  model: toy, constraint: TokenAutomaton(toy, lengths: 2...4, weight: weight))
 let space = EnumeratedTarget(target, among: toy.texts(ofLengths: 2...4))
-let words = UnigramWords(model: toy, weights: [0, 0, 0.5, 0.5])
+let words = UnigramTokens(model: toy, weights: [0, 0, 0.5, 0.5])
 let kernel = Mixture(
-  MetropolisHastings(ReplaceWord(words)), MetropolisHastings(InsertOrDeleteWord(words)),
+  MetropolisHastings(ReplaceToken(words)), MetropolisHastings(InsertOrDeleteToken(words)),
   probabilityOfFirst: 0.5)
 typealias Law = [TokenSequence: Double]
 func name(_ text: TokenSequence) -> String { toy.vocabulary.text(of: text) }

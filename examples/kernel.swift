@@ -20,7 +20,7 @@ import SamplingLaws
 // %%
 let toy = BigramTable.toy
 let lengths = TokenAutomaton(toy, lengths: 1...4)
-let target = SentenceTarget(model: toy, automaton: lengths)
+let target = SentenceTarget(model: toy, constraint: lengths)
 let space = EnumeratedTarget(target, among: toy.texts(ofLengths: 1...4))
 let law = space.probabilities
 print(law.count, "texts")
@@ -51,7 +51,8 @@ struct ReplaceLetter: TransitionKernel {
   var kinds: [String] { ["replace"] }
 
   func step(
-    _ scorer: inout SentenceScorer<BigramTable>, using choices: inout some ChoiceSource
+    _ scorer: inout IncrementalScorer<BigramTable, TokenAutomaton>,
+    using choices: inout some ChoiceSource
   ) -> StepReport {
     let place = choices.index(below: scorer.count)
     let old = scorer.token(at: place).index - 2
@@ -77,7 +78,9 @@ struct ReplaceLetter: TransitionKernel {
 // the target's law into itself. Irreducibility: every text must be within reach of every other.
 
 // %%
-func judge(_ name: String, _ kernel: some TransitionKernel<SentenceScorer<BigramTable>>) {
+func judge(
+  _ name: String, _ kernel: some TransitionKernel<IncrementalScorer<BigramTable, TokenAutomaton>>
+) {
   let matrix = TransitionMatrix(of: kernel, on: space)
   let defect = matrix.invarianceDefect(of: law)
   // Rounding errors are below this and differ between machines' libraries.
@@ -86,7 +89,7 @@ func judge(_ name: String, _ kernel: some TransitionKernel<SentenceScorer<Bigram
 }
 let replace = ReplaceLetter(weights: [0.75, 0.25])
 let edit = MetropolisHastings(
-  InsertOrDeleteWord(UnigramWords(model: toy, weights: [0, 0, 0.75, 0.25])))
+  InsertOrDeleteToken(UnigramTokens(model: toy, weights: [0, 0, 0.75, 0.25])))
 judge("replace", replace)
 judge("replace or insert or delete", Mixture(replace, edit, probabilityOfFirst: 0.5))
 //> replace: defect none, out of reach 30

@@ -58,9 +58,9 @@ print("R-hat", chains.traces(ofQuantity: 0).rHat)
 // Words drawn anew from their full conditionals, and now and then a word more or less.
 
 // %%
-let words = NGramFullWords(model)
+let words = NGramFullTokens(model)
 let gibbs = Mixture(
-  Gibbs(words, for: target, scan: .random), MetropolisHastings(InsertOrDeleteWord(words)),
+  Gibbs(words, for: target, scan: .random), MetropolisHastings(InsertOrDeleteToken(words)),
   probabilityOfFirst: 0.5)
 say(
   try runChains(of: plan, target: target, kernel: gibbs, threads: 2).compactMap(\.draws.last?.state)

@@ -3,7 +3,7 @@
 public import Sampling
 
 /// A bigram model given by its table: small enough to enumerate, and easy to check by hand.
-public struct BigramTable: LanguageModel {
+public struct BigramTable: FiniteContextModel {
   /// `^`, `$` and the letters.
   public let vocabulary: Vocabulary
   /// Rows for the start symbol and the letters; columns for the letters and the end.

@@ -6,7 +6,7 @@ public import Sampling
 ///
 /// Vectors sum to one, single calls agree with vectors, scoring while advancing agrees with both,
 /// and a context that was advanced equals one that was rebuilt.
-public func modelDefect<Model: LanguageModel>(
+public func modelDefect<Model: FiniteContextModel>(
   of model: Model, after texts: [TokenSequence]
 ) -> Double {
   var worst = 0.0

@@ -11,9 +11,9 @@ public import Sampling
 ///   - target: whose texts.
 ///   - texts: where.
 /// - Returns: 0 for a perfect twin; infinite where one draws what the other cannot.
-public func wordDefect<Model: LanguageModel>(
-  of words: some WordProposal<Model>, against oracle: some WordProposal<Model>,
-  under target: SentenceTarget<Model>, at texts: [TokenSequence]
+public func wordDefect<Model: FiniteContextModel>(
+  of words: some GapTokens<Model>, against oracle: some GapTokens<Model>,
+  under target: SentenceTarget<Model, TokenAutomaton>, at texts: [TokenSequence]
 ) -> Double {
   var worst = 0.0
   for text in texts {

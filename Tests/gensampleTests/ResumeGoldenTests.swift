@@ -323,7 +323,7 @@ import Testing
     let description = try RunDescription(folder: folder.path("run"))
     let model = try loadFastModel(SmallModel.path)
     let kinds = NGramMoves(
-      for: SentenceTarget(model: model, automaton: TokenAutomaton(every: model.vocabulary))
+      for: SentenceTarget(model: model, constraint: TokenAutomaton(every: model.vocabulary))
     ).kinds.count
     let one = (1.0).bitPattern
     // Two powers, no tunings, two empty texts, which are not allowed here, then the exchanges.

@@ -21,14 +21,14 @@ enum EffectiveBenchmark {
   static func run(_ setting: Setting) throws {
     let model = try wikiText(setting)
     let target = try keywordTarget(model, ["war", "river", "album"])
-    let unigram = UnigramWords(model: model, weights: model.unigramWeights)
-    let left = NGramLeftWords(model)
-    let full = NGramFullWords(model)
-    let swap = MetropolisHastings(SwapWords<NGramModel>())
+    let unigram = UnigramTokens(model: model, weights: model.unigramWeights)
+    let left = NGramLeftTokens(model)
+    let full = NGramFullTokens(model)
+    let swap = MetropolisHastings(SwapTokens<NGramModel>())
     var all: [Means] = []
     func measure<Kernel: TransitionKernel>(
       _ name: String, _ kernel: @autoclosure () -> Kernel, _ steps: Int
-    ) throws where Kernel.Scorer == SentenceScorer<NGramModel> {
+    ) throws where Kernel.Scorer == IncrementalScorer<NGramModel, TokenAutomaton> {
       guard setting.only.map({ name.contains($0) }) ?? true else { return }
       all.append(try means(name, kernel(), target, setting.steps ?? steps, model))
       say("  \(name) done: mean \(all[all.count - 1].means[0].reduce(0, +) / Double(chains))")
@@ -86,19 +86,20 @@ enum EffectiveBenchmark {
   }
 
   static func means<Kernel: TransitionKernel>(
-    _ name: String, _ kernel: Kernel, _ target: SentenceTarget<NGramModel>, _ steps: Int,
+    _ name: String, _ kernel: Kernel, _ target: SentenceTarget<NGramModel, TokenAutomaton>,
+    _ steps: Int,
     _ model: NGramModel
-  ) throws -> Means where Kernel.Scorer == SentenceScorer<NGramModel> {
+  ) throws -> Means where Kernel.Scorer == IncrementalScorer<NGramModel, TokenAutomaton> {
     let war = model.vocabulary.token("war")
     let the = model.vocabulary.token("the")
-    func quantities(_ scorer: SentenceScorer<NGramModel>) -> [Double] {
+    func quantities(_ scorer: IncrementalScorer<NGramModel, TokenAutomaton>) -> [Double] {
       let text = scorer.state
       let place = text.firstIndex { $0 == war } ?? 0
       return [scorer.logProbability, place > 0 && text[place - 1] == the ? 1 : 0]
     }
     // All kernels' chains warm up alike, so that their beginnings are no difference.
-    let warm = NGramMoves(for: target, words: NGramLeftWords(model))
-    var starts: [SentenceScorer<NGramModel>] = []
+    let warm = NGramMoves(for: target, words: NGramLeftTokens(model))
+    var starts: [IncrementalScorer<NGramModel, TokenAutomaton>] = []
     for chain in 0..<chains {
       var choices = RandomChoices(Philox(seed: 7).stream(UInt64(chain)))
       guard let start = target.randomStart(using: &choices) else { continue }

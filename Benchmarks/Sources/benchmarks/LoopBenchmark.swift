@@ -10,7 +10,7 @@ enum LoopBenchmark {
     guard arguments.count == 2, let steps = Int(arguments[1]) else { return }
     let model = try BuiltInModel.english.load(layout: .fast)
     let target = try keywordTarget(model, ["sea", "night"])
-    let words = UnigramWords(model: model, weights: model.unigramWeights)
+    let words = UnigramTokens(model: model, weights: model.unigramWeights)
     var choices = RandomChoices(seed: 1)
     guard let start = target.randomStart(using: &choices) else { return }
     var scorer = target.makeScorer(at: start)
@@ -21,7 +21,8 @@ enum LoopBenchmark {
   }
 
   static func byKernel(
-    _ scorer: inout SentenceScorer<NGramModel>, _ words: UnigramWords<NGramModel>, _ steps: Int,
+    _ scorer: inout IncrementalScorer<NGramModel, TokenAutomaton>,
+    _ words: UnigramTokens<NGramModel>, _ steps: Int,
     _ choices: inout RandomChoices
   ) -> Int {
     let kernel = StepsBenchmark.edits(words)
@@ -31,7 +32,8 @@ enum LoopBenchmark {
   }
 
   static func byHand(
-    _ scorer: inout SentenceScorer<NGramModel>, _ words: UnigramWords<NGramModel>, _ steps: Int,
+    _ scorer: inout IncrementalScorer<NGramModel, TokenAutomaton>,
+    _ words: UnigramTokens<NGramModel>, _ steps: Int,
     _ choices: inout RandomChoices
   ) -> Int {
     var accepted = 0

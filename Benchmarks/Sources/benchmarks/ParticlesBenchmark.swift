@@ -10,7 +10,7 @@ enum ParticlesBenchmark {
   static let mostTokens = 50
 
   /// Tokens of fixed probabilities whatever stands before them: a model that costs nothing.
-  struct ToyModel: LanguageModel {
+  struct ToyModel: FiniteContextModel {
     let vocabulary: Vocabulary
     let logs: [Double]
     let table: AliasTable
@@ -60,7 +60,7 @@ enum ParticlesBenchmark {
       let model = ToyModel(size)
       let statements = try ConstraintFile.parse("match /([a-z]+ )*[a-z]+/", path: "benchmark")
       let target = try SentenceTarget(model: model, constraints: statements)
-      guard let automaton = target.automaton else { continue }
+      guard let automaton = target.constraint else { continue }
       let lookAhead = LookAhead(
         automaton, mostTokens: mostTokens, weights: model.logs.map(LogSpace.exp),
         vocabulary: model.vocabulary)

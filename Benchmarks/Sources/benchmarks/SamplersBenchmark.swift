@@ -22,8 +22,8 @@ enum SamplersBenchmark {
 
   static func run(_ setting: Setting) throws {
     let model = try wikiText(setting)
-    let left = NGramLeftWords(model)
-    let full = NGramFullWords(model)
+    let left = NGramLeftTokens(model)
+    let full = NGramFullTokens(model)
     for keywords in targets {
       let first = words(model, keywords)
       let common: [@Sendable (TokenSequence) -> Double] = [
@@ -44,11 +44,11 @@ enum SamplersBenchmark {
           { $0.firstIndex(of: first[1]) ?? 0 < $0.firstIndex(of: first[2]) ?? 0 ? 1 : 0 },
         ], setting
       ) { target, quantities, seed in
-        guard let automaton = target.automaton else { return [] }
+        guard let automaton = target.constraint else { return [] }
         let rewrite = RewriteBlock(
           automaton: automaton, model: model, weights: model.unigramWeights)
         let moves = Mixture(
-          MetropolisHastings(SwapWords<NGramModel>()), MetropolisHastings(rewrite),
+          MetropolisHastings(SwapTokens<NGramModel>()), MetropolisHastings(rewrite),
           probabilityOfFirst: 0.9)
         return [
           try chains(
@@ -65,10 +65,10 @@ enum SamplersBenchmark {
 
   /// Prints estimates by five seeds in errors from the exact figures.
   private static func compare(
-    _ keywords: [String], _ target: SentenceTarget<NGramModel>,
+    _ keywords: [String], _ target: SentenceTarget<NGramModel, TokenAutomaton>,
     _ quantities: [@Sendable (TokenSequence) -> Double], _ setting: Setting,
     _ estimates: (
-      SentenceTarget<NGramModel>, [@Sendable (TokenSequence) -> Double], UInt64
+      SentenceTarget<NGramModel, TokenAutomaton>, [@Sendable (TokenSequence) -> Double], UInt64
     ) throws -> [Estimate]
   ) throws {
     let exact = try NGramInference(target: target, threads: 2)
@@ -78,7 +78,7 @@ enum SamplersBenchmark {
       let squares = draws.reduce(0) { $0 + ($1 - mean) * ($1 - mean) }
       return (mean, squares.squareRoot() / Double(draws.count))
     }
-    let lengths = target.automaton?.fixedLength.map { "\($0) words" } ?? "up to 20 words"
+    let lengths = target.constraint?.fixedLength.map { "\($0) words" } ?? "up to 20 words"
     say("\n\(keywords.joined(separator: ", ")), \(lengths): log evidence \(exact.logEvidence)")
     say(
       "marginals of 100,000 exact draws: "
@@ -122,10 +122,10 @@ enum SamplersBenchmark {
   }
 
   private static func estimates(
-    _ target: SentenceTarget<NGramModel>, _ left: NGramLeftWords,
+    _ target: SentenceTarget<NGramModel, TokenAutomaton>, _ left: NGramLeftTokens,
     _ quantities: [@Sendable (TokenSequence) -> Double], seed: UInt64, rejects: Bool
   ) throws -> [Estimate] {
-    guard let automaton = target.automaton, let most = automaton.longestLength else { return [] }
+    guard let automaton = target.constraint, let most = automaton.longestLength else { return [] }
     let model = target.model
     let random = Philox(seed: seed)
     var all: [Estimate] = []
@@ -180,7 +180,7 @@ enum SamplersBenchmark {
           return (mean, factor * squares.squareRoot() / total)
         }, seconds: smcSeconds))
     let lowered = try model.lowered(to: 2)
-    let easy = SentenceTarget(model: lowered, automaton: automaton)
+    let easy = SentenceTarget(model: lowered, constraint: automaton)
     let base = GuidedTexts(
       BigramGuidedTokens(
         easy,
@@ -190,19 +190,21 @@ enum SamplersBenchmark {
             vocabulary: lowered.vocabulary),
           BigramLookAhead.Tables(lowered.makeBackoffAutomaton()))))
     typealias Replace = MetropolisHastings<
-      BridgedProposal<ReplaceWord<NGramLeftWords>, SentenceScorer<NGramModel>>
+      BridgedProposal<ReplaceToken<NGramLeftTokens>, IncrementalScorer<NGramModel, TokenAutomaton>>
     >
     typealias Insert = MetropolisHastings<
-      BridgedProposal<InsertOrDeleteWord<NGramLeftWords>, SentenceScorer<NGramModel>>
+      BridgedProposal<
+        InsertOrDeleteToken<NGramLeftTokens>, IncrementalScorer<NGramModel, TokenAutomaton>
+      >
     >
     typealias Swap = MetropolisHastings<
-      BridgedProposal<SwapWords<NGramModel>, SentenceScorer<NGramModel>>
+      BridgedProposal<SwapTokens<NGramModel>, IncrementalScorer<NGramModel, TokenAutomaton>>
     >
     let moves = Mixture(
       Mixture(
-        Replace(BridgedProposal(ReplaceWord(left))),
-        Insert(BridgedProposal(InsertOrDeleteWord(left))), probabilityOfFirst: 0.4),
-      Swap(BridgedProposal(SwapWords())), probabilityOfFirst: 0.75)
+        Replace(BridgedProposal(ReplaceToken(left))),
+        Insert(BridgedProposal(InsertOrDeleteToken(left))), probabilityOfFirst: 0.4),
+      Swap(BridgedProposal(SwapTokens())), probabilityOfFirst: 0.75)
     let (annealed, annealedSeconds) = try timed {
       try draw(
         AnnealedImportance(from: base, to: target, kernel: moves, stages: 3_000), 1_000, random)
@@ -222,8 +224,10 @@ enum SamplersBenchmark {
   }
 
   /// Means by four chains.
-  private static func chains<Kernel: TransitionKernel<SentenceScorer<NGramModel>>>(
-    _ name: String, _ target: SentenceTarget<NGramModel>, _ kernel: Kernel,
+  private static func chains<
+    Kernel: TransitionKernel<IncrementalScorer<NGramModel, TokenAutomaton>>
+  >(
+    _ name: String, _ target: SentenceTarget<NGramModel, TokenAutomaton>, _ kernel: Kernel,
     _ quantities: [@Sendable (TokenSequence) -> Double], steps: Int, seed: UInt64
   ) throws -> Estimate {
     let (records, seconds) = try timed {

@@ -10,26 +10,26 @@ enum StepsBenchmark {
     let model = try wikiText(setting)
     let target = try keywordTarget(model, ["war", "river", "album"])
     let weights = model.unigramWeights
-    let unigram = UnigramWords(model: model, weights: weights)
-    let left = NGramLeftWords(model)
+    let unigram = UnigramTokens(model: model, weights: weights)
+    let left = NGramLeftTokens(model)
     say("WikiText-2 trigram, keywords war, river, album, up to 20 words; one thread\n")
     let wanted = setting.only
     func measure<Kernel: TransitionKernel>(
       _ name: String, _ kernel: @autoclosure () -> Kernel,
-      _ target: SentenceTarget<NGramModel>, _ steps: Int
-    ) where Kernel.Scorer == SentenceScorer<NGramModel> {
+      _ target: SentenceTarget<NGramModel, TokenAutomaton>, _ steps: Int
+    ) where Kernel.Scorer == IncrementalScorer<NGramModel, TokenAutomaton> {
       guard wanted == nil || name.contains(wanted ?? "") else { return }
       Self.measure(name, kernel(), target, steps)
     }
     measure("unigram words", edits(unigram), target, setting.steps ?? 4_000_000)
     measure("left-conditional words", edits(left), target, setting.steps ?? 2_000_000)
-    measure("replace, left", MetropolisHastings(ReplaceWord(left)), target, 1_000_000)
+    measure("replace, left", MetropolisHastings(ReplaceToken(left)), target, 1_000_000)
     measure(
-      "insert or delete, left", MetropolisHastings(InsertOrDeleteWord(left)), target, 1_000_000)
-    let full = NGramFullWords(model)
+      "insert or delete, left", MetropolisHastings(InsertOrDeleteToken(left)), target, 1_000_000)
+    let full = NGramFullTokens(model)
     measure("full-conditional words", edits(full), target, setting.steps ?? 100_000)
-    measure("swap", MetropolisHastings(SwapWords()), target, 1_000_000)
-    if let automaton = target.automaton {
+    measure("swap", MetropolisHastings(SwapTokens()), target, 1_000_000)
+    if let automaton = target.constraint {
       measure(
         "rewrite blocks",
         MetropolisHastings(RewriteBlock(automaton: automaton, model: model, weights: weights)),
@@ -102,19 +102,20 @@ enum StepsBenchmark {
   }
 
   /// Replacement, insertion and deletion, a third each.
-  static func edits<Words: WordProposal<NGramModel>>(
+  static func edits<Words: GapTokens<NGramModel>>(
     _ words: Words
   ) -> Mixture<
-    MetropolisHastings<ReplaceWord<Words>>, MetropolisHastings<InsertOrDeleteWord<Words>>
+    MetropolisHastings<ReplaceToken<Words>>, MetropolisHastings<InsertOrDeleteToken<Words>>
   > {
     Mixture(
-      MetropolisHastings(ReplaceWord(words)), MetropolisHastings(InsertOrDeleteWord(words)),
+      MetropolisHastings(ReplaceToken(words)), MetropolisHastings(InsertOrDeleteToken(words)),
       probabilityOfFirst: 1.0 / 3)
   }
 
   static func measure<Kernel: TransitionKernel>(
-    _ name: String, _ kernel: Kernel, _ target: SentenceTarget<NGramModel>, _ steps: Int
-  ) where Kernel.Scorer == SentenceScorer<NGramModel> {
+    _ name: String, _ kernel: Kernel, _ target: SentenceTarget<NGramModel, TokenAutomaton>,
+    _ steps: Int
+  ) where Kernel.Scorer == IncrementalScorer<NGramModel, TokenAutomaton> {
     var choices = RandomChoices(seed: 1)
     guard let start = target.randomStart(using: &choices) else { return }
     var scorer = target.makeScorer(at: start)
@@ -143,10 +144,10 @@ func wikiText(_ setting: Setting, order: Int = 3) throws -> NGramModel {
 /// Texts of up to 20 words that hold some keywords in any order.
 func keywordTarget(
   _ model: NGramModel, _ words: [String], length: String = "..20"
-) throws -> SentenceTarget<NGramModel> {
+) throws -> SentenceTarget<NGramModel, TokenAutomaton> {
   let statement =
     "include " + words.map { "\"\($0)\"" }.joined(separator: " ") + "\nlength \(length) tokens"
   let compiled = try CompiledConstraints(
     ConstraintFile.parse(statement, path: "benchmark"), for: VocabularyTree(model.vocabulary))
-  return SentenceTarget(model: model, automaton: compiled.automaton)
+  return SentenceTarget(model: model, constraint: compiled.automaton)
 }

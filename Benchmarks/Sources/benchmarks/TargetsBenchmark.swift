@@ -38,10 +38,10 @@ enum TargetsBenchmark {
       let model = try one.model.load(layout: .fast)
       let target = try SentenceTarget(
         model: model, constraints: ConstraintFile.parse(one.statements, path: one.name))
-      guard let automaton = target.automaton else { continue }
-      let left = NGramLeftWords(model)
-      let full = NGramFullWords(model)
-      let unigram = UnigramWords(model: model, weights: model.unigramWeights)
+      guard let automaton = target.constraint else { continue }
+      let left = NGramLeftTokens(model)
+      let full = NGramFullTokens(model)
+      let unigram = UnigramTokens(model: model, weights: model.unigramWeights)
       let rewrite = MetropolisHastings(
         RewriteBlock(automaton: automaton, model: model, weights: model.unigramWeights))
       func measure<Target: Sampling.Target<TokenSequence>, Kernel: TransitionKernel>(
@@ -53,7 +53,7 @@ enum TargetsBenchmark {
         if let row = rows.firstIndex(where: { $0.name == name }) { rows[row].cells.append(cell) }
         say("  \(one.name), \(name): \(cell)")
       }
-      func measure<Kernel: TransitionKernel<SentenceScorer<NGramModel>>>(
+      func measure<Kernel: TransitionKernel<IncrementalScorer<NGramModel, TokenAutomaton>>>(
         _ name: String, _ kernel: @autoclosure () throws -> Kernel
       ) throws {
         // Every kernel reaches every text, through blocks where nothing else does.
@@ -69,25 +69,25 @@ enum TargetsBenchmark {
       try measure(
         "moved words",
         Mixture(
-          StepsBenchmark.edits(left), MetropolisHastings(MoveWord()), probabilityOfFirst: 0.75))
+          StepsBenchmark.edits(left), MetropolisHastings(MoveToken()), probabilityOfFirst: 0.75))
       try measure(
         "copied words",
         Mixture(
-          StepsBenchmark.edits(left), MetropolisHastings(CopyOrDeleteWord()),
+          StepsBenchmark.edits(left), MetropolisHastings(CopyOrDeleteToken()),
           probabilityOfFirst: 0.75))
-      try measure("8 tries", MultipleTry(ReplaceWord(left), trials: 8))
+      try measure("8 tries", MultipleTry(ReplaceToken(left), trials: 8))
       try measure("informed words", LocallyInformed(.squareRoot, among: .onePlace))
       try measure("informed words, Barker", LocallyInformed(.barker, among: .onePlace))
       let cheap = try model.lowered(to: 2)
-      let cheapWords = NGramLeftWords(cheap)
+      let cheapWords = NGramLeftTokens(cheap)
       try measure(
         "left words, screened by bigrams",
         on: ScreenedTarget(
           target,
-          screenedBy: SentenceTarget(model: cheap, automaton: automaton, fluency: target.fluency)),
+          screenedBy: SentenceTarget(model: cheap, constraint: automaton, fluency: target.fluency)),
         Mixture(
           Mixture(
-            Screened(ReplaceWord(cheapWords)), Screened(InsertOrDeleteWord(cheapWords)),
+            Screened(ReplaceToken(cheapWords)), Screened(InsertOrDeleteToken(cheapWords)),
             probabilityOfFirst: 0.5),
           Screened(
             RewriteBlock(automaton: automaton, model: cheap, weights: cheap.unigramWeights)),
@@ -108,15 +108,16 @@ enum TargetsBenchmark {
     for row in rows { say("| \(row.name) | \(row.cells.joined(separator: " | ")) |") }
   }
 
-  private typealias Screened<P: Proposal<SentenceScorer<NGramModel>>> = DelayedAcceptance<
-    P, SentenceScorer<NGramModel>
-  >
+  private typealias Screened<P: Proposal<IncrementalScorer<NGramModel, TokenAutomaton>>> =
+    DelayedAcceptance<
+      P, IncrementalScorer<NGramModel, TokenAutomaton>
+    >
 
   /// What blocks leave of the steps.
   private static let rewriteRest = 0.97
 
   private static func effective<Target: Sampling.Target<TokenSequence>, Kernel: TransitionKernel>(
-    _ sampled: Target, from target: SentenceTarget<NGramModel>, _ kernel: Kernel
+    _ sampled: Target, from target: SentenceTarget<NGramModel, TokenAutomaton>, _ kernel: Kernel
   ) throws -> String where Kernel.Scorer == Target.Scorer {
     func chains(_ steps: Int) throws -> (rate: Double, hat: Double, seconds: Double) {
       let began = ContinuousClock.now

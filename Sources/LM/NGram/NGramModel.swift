@@ -99,7 +99,7 @@ public struct NGramContext: Hashable, Sendable {
 /// print(model.logProbability(of: tokens))
 /// ```
 @safe
-public struct NGramModel: LanguageModel, @unchecked Sendable {
+public struct NGramModel: BackoffModel, @unchecked Sendable {
   /// The tokens.
   public let vocabulary: Vocabulary
   /// The highest order.

@@ -41,11 +41,11 @@ public struct NGramMoves: TransitionKernel {
 
   /// How often each kind is proposed.
   public let shares: Shares
-  @usableFromInline let replace: MetropolisHastings<ReplaceWord<NGramLeftWords>>
-  @usableFromInline let insertOrDelete: MetropolisHastings<InsertOrDeleteWord<NGramLeftWords>>
+  @usableFromInline let replace: MetropolisHastings<ReplaceToken<NGramLeftTokens>>
+  @usableFromInline let insertOrDelete: MetropolisHastings<InsertOrDeleteToken<NGramLeftTokens>>
   @usableFromInline
-  let replaceByUnigram: MetropolisHastings<ReplaceWord<UnigramWords<NGramModel>>>
-  @usableFromInline let swap: MetropolisHastings<SwapWords<NGramModel>>
+  let replaceByUnigram: MetropolisHastings<ReplaceToken<UnigramTokens<NGramModel>>>
+  @usableFromInline let swap: MetropolisHastings<SwapTokens<NGramModel>>
   @usableFromInline let rewrite: MetropolisHastings<RewriteBlock<NGramModel>>?
 
   /// The moves for a target.
@@ -57,24 +57,25 @@ public struct NGramMoves: TransitionKernel {
   /// - Precondition: the shares are not negative, and one is positive.
   /// - Complexity: O(n-grams) where the left conditional is not given, else O(vocabulary).
   public init(
-    for target: SentenceTarget<NGramModel>, words: NGramLeftWords? = nil, shares: Shares? = nil
+    for target: SentenceTarget<NGramModel, TokenAutomaton>, words: NGramLeftTokens? = nil,
+    shares: Shares? = nil
   ) {
-    let hasOneLength = target.automaton?.fixedLength != nil
+    let hasOneLength = target.constraint?.fixedLength != nil
     var shares = shares ?? (hasOneLength ? .fixedLength : Shares())
-    if target.automaton == nil { shares.rewrite = 0 }
+    if target.constraint == nil { shares.rewrite = 0 }
     precondition(
       min(shares.replace, shares.insertOrDelete, shares.replaceByUnigram) >= 0
         && min(shares.swap, shares.rewrite) >= 0 && shares.total > 0, "shares are not negative")
     let model = target.model
-    let left = words ?? NGramLeftWords(model)
+    let left = words ?? NGramLeftTokens(model)
     let weights = model.unigramWeights
     self.shares = shares
-    replace = MetropolisHastings(ReplaceWord(left))
-    insertOrDelete = MetropolisHastings(InsertOrDeleteWord(left))
+    replace = MetropolisHastings(ReplaceToken(left))
+    insertOrDelete = MetropolisHastings(InsertOrDeleteToken(left))
     replaceByUnigram = MetropolisHastings(
-      ReplaceWord(UnigramWords(model: model, weights: weights)))
-    swap = MetropolisHastings(SwapWords())
-    rewrite = target.automaton.map { automaton in
+      ReplaceToken(UnigramTokens(model: model, weights: weights)))
+    swap = MetropolisHastings(SwapTokens())
+    rewrite = target.constraint.map { automaton in
       MetropolisHastings(RewriteBlock(automaton: automaton, model: model, weights: weights))
     }
   }
@@ -88,7 +89,8 @@ public struct NGramMoves: TransitionKernel {
   /// Draws a kind of move and makes it.
   @inlinable
   public func step(
-    _ scorer: inout SentenceScorer<NGramModel>, using choices: inout some ChoiceSource
+    _ scorer: inout IncrementalScorer<NGramModel, TokenAutomaton>,
+    using choices: inout some ChoiceSource
   ) -> StepReport {
     var rest = choices.index(below: shares.total)
     if rest < shares.replace { return replace.step(&scorer, using: &choices) }

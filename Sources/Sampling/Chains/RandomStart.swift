@@ -17,55 +17,47 @@ extension SentenceTarget {
   public func randomStart(
     slack: Int = 12, isCancelled: () -> Bool = { false }, using choices: inout some ChoiceSource
   ) -> TokenSequence? {
-    let shortest = automaton.map { $0.distances[Int($0.start)] } ?? 0
-    guard shortest != .max else { return nil }
+    guard let shortest = constraint.map({ $0.shortestCompletion($0.start) }) ?? 0 else {
+      return nil
+    }
     let vocabulary = model.vocabulary
-    let tokens = (0..<vocabulary.count).map { Token($0) }.filter(vocabulary.isDrawable)
     var logs = [Double](repeating: 0, count: vocabulary.count)
-    // The end, then the tokens.
-    var weights = [Double](repeating: 0, count: tokens.count + 1)
+    // The drawable tokens with their weights, the end last.
+    var tokens: [Token] = []
+    var weights: [Double] = []
     for _ in 0..<1000 {
-      var room = Int(shortest) + choices.index(below: slack + 1)
+      var room = shortest + choices.index(below: slack + 1)
       var context = model.makeContext()
-      var state = automaton?.start ?? 0
+      var state = constraint?.start
       var text: [Token] = []
       path: while true {
         if isCancelled() { return nil }
         var span = logs.mutableSpan
         model.logProbabilities(in: context, into: &span)
-        let leaves = automaton?.classesThatLeave(state, room) ?? [room > 0]
-        let classes = automaton?.classes
-        let mayEnd = automaton.map { $0.finalWeights[Int(state)] > -.infinity } ?? true
-        weights[0] = mayEnd ? logs[vocabulary.end.index] : -.infinity
-        for (i, token) in tokens.enumerated() {
-          let isAllowed = leaves[classes.map { Int($0[token.index]) } ?? 0]
-          weights[i + 1] = isAllowed ? logs[token.index] : -.infinity
+        tokens.removeAll(keepingCapacity: true)
+        if let constraint, let state {
+          tokens.append(contentsOf: constraint.mask(state, within: room - 1).tokens)
+        } else if room > 0 {
+          for i in 0..<vocabulary.count { tokens.append(Token(i)) }
         }
+        tokens.removeAll { !vocabulary.isDrawable($0) }
+        let mayEnd = state.map { constraint?.endWeight($0) ?? 0 > -.infinity } ?? true
+        weights = tokens.map { logs[$0.index] }
+        weights.append(mayEnd ? logs[vocabulary.end.index] : -.infinity)
         let most = weights.reduce(-.infinity, max)
         guard most > -.infinity else { break path }
         for i in weights.indices {
           weights[i] = weights[i] > -.infinity ? LogSpace.exp(weights[i] - most) : 0
         }
         let place = choices.index(weights: weights)
-        if place == 0 { return TokenSequence(text) }
-        let chosen = tokens[place - 1]
+        if place == tokens.count { return TokenSequence(text) }
+        let chosen = tokens[place]
         text.append(chosen)
         room -= 1
         model.advance(&context, by: chosen)
-        if let automaton { state = automaton.next(state, chosen) }
+        state = state.flatMap { constraint?.next($0, chosen) }
       }
     }
     return nil
-  }
-}
-
-extension TokenAutomaton {
-  /// For each class, whether a token of it leaves a way to an allowed end with fewer than `room`
-  /// further tokens.
-  fileprivate func classesThatLeave(_ state: State, _ room: Int) -> [Bool] {
-    (0..<classCount).map { c in
-      let next = transitions[Int(state) * classCount + c]
-      return next != Self.dead && Int(distances[Int(next)]) < room
-    }
   }
 }

@@ -27,11 +27,14 @@ public struct NoStart: Error, Hashable, Sendable, CustomStringConvertible {
 /// - Returns: what each chain kept, in order.
 /// - Throws: ``NoStart`` where no allowed text was found.
 @inlinable
-public func runChains<Model: LanguageModel, Kernel: TransitionKernel>(
-  of plan: RunPlan, target: SentenceTarget<Model>, kernel: Kernel,
-  quantities: @Sendable (SentenceScorer<Model>) -> [Double] = { [$0.logProbability] },
+public func runChains<Model: FiniteContextModel, Kernel: TransitionKernel>(
+  of plan: RunPlan, target: SentenceTarget<Model, TokenAutomaton>, kernel: Kernel,
+  quantities: @Sendable (IncrementalScorer<Model, TokenAutomaton>) -> [Double] = {
+    [$0.logProbability]
+  },
   threads: Int, monitor: RunMonitor = RunMonitor()
-) throws -> [ChainRecord<TokenSequence>] where Kernel.Scorer == SentenceScorer<Model> {
+) throws -> [ChainRecord<TokenSequence>]
+where Kernel.Scorer == IncrementalScorer<Model, TokenAutomaton> {
   try runChains(
     of: plan, target: target, kernel: kernel, quantities: quantities, threads: threads,
     monitor: monitor

@@ -7,7 +7,8 @@
 /// weight, minus infinity where the text is not allowed. Tokens that all states treat alike share
 /// a class, so the table is states x classes. Every state but the start can still be completed:
 /// transitions to states that cannot are dead.
-public struct TokenAutomaton: Sendable {
+@safe
+public struct TokenAutomaton: TokenConstraint, @unchecked Sendable {
   /// A state, by its index.
   public typealias State = UInt32
 
@@ -33,7 +34,19 @@ public struct TokenAutomaton: Sendable {
   public let finalWeights: [Double]
   /// For each state: the fewest further tokens to an allowed end, 0 where the text may end.
   public let distances: [UInt32]
-  @usableFromInline let tables: AutomatonTables
+  private let tables: AutomatonTables
+  // The same tables where chains can read them without counting references.
+  @usableFromInline let classTable: UnsafePointer<UInt32>
+  @usableFromInline let transitionTable: UnsafePointer<State>
+  @usableFromInline let weightTable: UnsafePointer<Double>?
+  @usableFromInline let finalTable: UnsafePointer<Double>
+  /// How many tokens the vocabulary has.
+  public let tokenCount: Int
+  /// Whether all allowed texts weigh the same.
+  public let isUniform: Bool
+  private let masks: MaskCache<State>
+  /// The longest of all states' shortest completions.
+  private let farthest: Int
 
   /// An automaton given by its tables; the shortest completions are computed here and every
   /// transition to a state that has none becomes ``dead``.
@@ -90,46 +103,107 @@ public struct TokenAutomaton: Sendable {
     self.weights = weights.allSatisfy { $0 == 0 } ? [] : weights
     self.finalWeights = finalWeights
     self.distances = distances
+    tokenCount = classes.count
     tables = AutomatonTables(
       classes: classes, transitions: live, weights: self.weights, finalWeights: finalWeights)
+    unsafe classTable = UnsafePointer(tables.classes)
+    unsafe transitionTable = UnsafePointer(tables.transitions)
+    unsafe weightTable = self.weights.isEmpty ? nil : UnsafePointer(tables.weights)
+    unsafe finalTable = UnsafePointer(tables.finalWeights)
+    let ends = Set(finalWeights).subtracting([-.infinity])
+    isUniform = self.weights.isEmpty && ends.count <= 1
+    farthest = Int(distances.filter { $0 != .max }.max() ?? 0)
+    masks = MaskCache(tokenCount: classes.count)
   }
 
-  /// Whether any text is allowed.
-  public var isSatisfiable: Bool { distances[Int(start)] != .max }
-
-  /// The state after one more token, or ``dead``.
+  /// The state after one more token, or ``dead``: what loops over many tokens read.
+  ///
+  /// - Precondition: the token lies in the vocabulary.
   @inlinable
-  public func next(_ state: State, _ token: Token) -> State {
-    transitions[Int(state) * classCount + Int(classes[token.index])]
+  public func following(_ state: State, _ token: Token) -> State {
+    precondition(
+      token.index < tokenCount && Int(state) < stateCount, "a token lies in the vocabulary")
+    return unsafe transitionTable[
+      Int(state) &* classCount &+ Int(classTable[token.index])]
+  }
+
+  /// The state after one more token.
+  @inlinable
+  public func next(_ state: State, _ token: Token) -> State? {
+    let following = following(state, token)
+    return following == Self.dead ? nil : following
   }
 
   /// Nats added by reading a token in a state.
   @inlinable
   public func weight(_ state: State, _ token: Token) -> Double {
-    weights.isEmpty ? 0 : weights[Int(state) * classCount + Int(classes[token.index])]
+    guard let weightTable = unsafe weightTable else { return 0 }
+    precondition(
+      token.index < tokenCount && Int(state) < stateCount, "a token lies in the vocabulary")
+    return unsafe weightTable[Int(state) &* classCount &+ Int(classTable[token.index])]
   }
 
-  /// Nats that all constraints add to a text; minus infinity where it is not allowed.
-  public func logWeight(of text: some Sequence<Token>) -> Double {
-    var state = start
-    var sum = 0.0
-    for token in text {
-      sum += weight(state, token)
-      state = next(state, token)
-      if state == Self.dead { return -.infinity }
+  /// Nats added by ending the text in a state, minus infinity where it may not end there.
+  @inlinable
+  public func endWeight(_ state: State) -> Double {
+    precondition(Int(state) < stateCount, "a state of this automaton")
+    return unsafe finalTable[Int(state)]
+  }
+
+  /// The tokens that can be read in a state, made once a state.
+  ///
+  /// - Complexity: a look-up; at the first call for a state O(vocabulary).
+  public func mask(_ state: State) -> TokenMask {
+    masks.mask(of: state) {
+      var mask = TokenMask(count: tokenCount)
+      let row = Int(state) * classCount
+      for i in 0..<tokenCount where transitions[row + Int(classes[i])] != Self.dead {
+        mask.insert(Token(i))
+      }
+      return mask
     }
-    return sum + finalWeights[Int(state)]
+  }
+
+  /// The tokens behind which an allowed end is near enough, class by class.
+  ///
+  /// - Complexity: a look-up where all states are near enough, else O(vocabulary).
+  public func mask(_ state: State, within room: Int) -> TokenMask {
+    if room >= farthest { return mask(state) }
+    let row = Int(state) * classCount
+    let isNear = (0..<classCount).map { c in
+      let next = transitions[row + c]
+      return next != Self.dead && Int(distances[Int(next)]) <= room
+    }
+    var mask = TokenMask(count: tokenCount)
+    for i in 0..<tokenCount where isNear[Int(classes[i])] { mask.insert(Token(i)) }
+    return mask
+  }
+
+  /// The fewest further tokens to an allowed end.
+  public func shortestCompletion(_ state: State) -> Int? {
+    let distance = distances[Int(state)]
+    return distance == .max ? nil : Int(distance)
+  }
+
+  /// Whether a token or an end can add more than 0 nats.
+  public var canRaise: Bool { weights.contains { $0 > 0 } || finalWeights.contains { $0 > 0 } }
+
+  /// The same texts, all nats multiplied.
+  public func scaled(by factor: Double) -> TokenAutomaton {
+    if weights.isEmpty, finalWeights.allSatisfy({ $0 == 0 || $0 == -.infinity }) { return self }
+    return TokenAutomaton(
+      start: start, classes: classes, classCount: classCount, transitions: transitions,
+      weights: weights.map { $0 * factor }, finalWeights: finalWeights.map { $0 * factor })
   }
 }
 
-/// An automaton's tables where chains can read them without counting references.
-@usableFromInline
+/// The memory of an automaton's tables, which its values share.
 @safe
 final class AutomatonTables: @unchecked Sendable {
-  @usableFromInline let classes: UnsafeMutablePointer<UInt32>
-  @usableFromInline let transitions: UnsafeMutablePointer<TokenAutomaton.State>
-  @usableFromInline let weights: UnsafeMutablePointer<Double>
-  @usableFromInline let finalWeights: UnsafeMutablePointer<Double>
+  let classes: UnsafeMutablePointer<UInt32>
+  let transitions: UnsafeMutablePointer<TokenAutomaton.State>
+  let weights: UnsafeMutablePointer<Double>
+  let finalWeights: UnsafeMutablePointer<Double>
 
   init(
     classes: [UInt32], transitions: [TokenAutomaton.State], weights: [Double],

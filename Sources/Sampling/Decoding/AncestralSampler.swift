@@ -21,7 +21,7 @@ public struct AncestralSampler: Sendable {
   /// - Returns: the text; its `logDrawn` is that of the tokens drawn. Where a transform draws too,
   ///   it is the probability given what that transform drew.
   /// - Throws: where no token is left, a logit is no number, or the constraint cannot be met.
-  public func draw<Model: LanguageModel>(
+  public func draw<Model: FiniteContextModel>(
     from model: Model, after prompt: TokenSequence = [], using choices: inout some ChoiceSource,
     watch: (Token) -> Void = { _ in }
   ) throws(DecodingError) -> DecodedText {

@@ -1,7 +1,7 @@
 // Licensed under the Apache License, Version 2.0.
 
 /// One group's part of a beam search.
-struct BeamGroup<Model: LanguageModel> {
+struct BeamGroup<Model: FiniteContextModel> {
   struct Text {
     var decoding: Decoding<Model>
     /// Its log-probability without what it lost to earlier groups.
@@ -149,7 +149,7 @@ struct BeamGroup<Model: LanguageModel> {
         }
         var bank = 0
         if let automaton {
-          bank = Int(automaton.distances[Int(automaton.next(decoding.state, token))])
+          bank = Int(automaton.distances[Int(automaton.following(decoding.state, token))])
         }
         guard banks[bank].takes(one) else { continue }
         if decoding.closes(token, model, next, search.rules) {

@@ -109,7 +109,7 @@ public struct BeamSearch: Sendable {
   /// - Throws: where all texts of a beam have no token left, a logit is no number, or the constraint
   ///   cannot be met.
   /// - Complexity: steps x width x vocabulary.
-  public func decode<Model: LanguageModel>(
+  public func decode<Model: FiniteContextModel>(
     _ model: Model, after prompt: TokenSequence = [], watch: (Int) -> Void = { _ in }
   ) throws(DecodingError) -> [Result] {
     try search(model, from: Decoding(model, after: prompt, rules: rules), watch: watch)
@@ -139,7 +139,7 @@ public struct BeamSearch: Sendable {
   /// - Returns: the alternatives, the most probable first, the lowest token of equals first.
   /// - Throws: where the best text has no such place, or as ``decode(_:after:)``.
   /// - Complexity: one search more than alternatives.
-  public func alternatives<Model: LanguageModel>(
+  public func alternatives<Model: FiniteContextModel>(
     _ count: Int, at place: Int, in model: Model, after prompt: TokenSequence = []
   ) throws(DecodingError) -> [Alternative] {
     precondition(count >= 1, "alternatives are asked for")
@@ -184,7 +184,7 @@ public struct BeamSearch: Sendable {
     return alternatives
   }
 
-  private func search<Model: LanguageModel>(
+  private func search<Model: FiniteContextModel>(
     _ model: Model, from start: Decoding<Model>, watch: (Int) -> Void = { _ in }
   ) throws(DecodingError) -> [Result] {
     var next = rules.makeNextTokens(for: model.vocabulary)
@@ -219,7 +219,7 @@ public struct BeamSearch: Sendable {
 
   /// Ends what is open when time is up: at once, or under a constraint, if nothing is finished, by the
   /// shortest completion of the best text alone.
-  private func close<Model: LanguageModel>(_ beams: inout [BeamGroup<Model>]) {
+  private func close<Model: FiniteContextModel>(_ beams: inout [BeamGroup<Model>]) {
     var isWanted = rules.constraint != nil && beams.allSatisfy { $0.finished.isEmpty }
     for group in beams.indices where !beams[group].isDone {
       if isWanted {
@@ -233,7 +233,7 @@ public struct BeamSearch: Sendable {
     }
   }
 
-  func result<Model: LanguageModel>(
+  func result<Model: FiniteContextModel>(
     _ decoding: Decoding<Model>, group: Int
   ) -> Result {
     Result(

@@ -39,7 +39,7 @@ public struct BestOf: Sendable {
   ///   - choices: what draws.
   /// - Returns: the best text, whose `logDrawn` is that of a single draw, and its score.
   /// - Throws: as ``AncestralSampler/draw(from:after:using:watch:)``.
-  public func draw<Model: LanguageModel>(
+  public func draw<Model: FiniteContextModel>(
     from model: Model, after prompt: TokenSequence = [], using choices: inout some ChoiceSource
   ) throws(DecodingError) -> (text: DecodedText, score: Double) {
     var best: (text: DecodedText, score: Double)?

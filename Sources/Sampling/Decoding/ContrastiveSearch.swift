@@ -69,7 +69,7 @@ public struct ContrastiveSearch: Sendable {
   /// - Returns: the text; its `logDrawn` is 0.
   /// - Throws: where no token is left, a logit is no number, or the constraint cannot be met.
   /// - Complexity: a token takes candidates x window x vocabulary; memory is window x vocabulary.
-  public func decode<Model: LanguageModel>(
+  public func decode<Model: FiniteContextModel>(
     _ model: Model, after prompt: TokenSequence = [], watch: (Token) -> Void = { _ in }
   ) throws(DecodingError) -> DecodedText {
     var next = rules.makeNextTokens(for: model.vocabulary)
@@ -122,7 +122,7 @@ public struct ContrastiveSearch: Sendable {
   }
 
   /// Square roots of the next token's probabilities, tokens that are never drawn left out.
-  private static func representation<Model: LanguageModel>(
+  private static func representation<Model: FiniteContextModel>(
     of context: Model.Context, _ model: Model
   ) -> [Float] {
     var values = [Double](repeating: 0, count: model.vocabulary.count)

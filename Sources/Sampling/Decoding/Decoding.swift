@@ -1,7 +1,7 @@
 // Licensed under the Apache License, Version 2.0.
 
 /// A text on its way: what one step needs and leaves behind.
-struct Decoding<Model: LanguageModel> {
+struct Decoding<Model: FiniteContextModel> {
   var context: Model.Context
   var text: [Token]
   let promptCount: Int
@@ -48,7 +48,7 @@ struct Decoding<Model: LanguageModel> {
     guard let automaton = rules.constraint?.automaton else { return }
     state = automaton.start
     for token in prompt {
-      state = automaton.next(state, token)
+      state = automaton.following(state, token)
       if state == TokenAutomaton.dead {
         throw DecodingError(
           .unmet, "no allowed text begins with the prompt; change it or the constraints")
@@ -169,7 +169,7 @@ struct Decoding<Model: LanguageModel> {
       ending = .end(token)
       return
     }
-    if let automaton = rules.constraint?.automaton { state = automaton.next(state, token) }
+    if let automaton = rules.constraint?.automaton { state = automaton.following(state, token) }
     if !rules.stopTexts.texts.isEmpty {
       let before = bytes.count
       model.vocabulary.appendBytes(of: token, isFirst: text.isEmpty, to: &bytes)

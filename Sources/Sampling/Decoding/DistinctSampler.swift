@@ -36,7 +36,7 @@ public struct DistinctSampler: Sendable {
   /// - Returns: the texts in the order in which they were drawn.
   /// - Throws: where no token is left, a logit is no number, or the constraint cannot be met.
   /// - Complexity: as of as many texts drawn with replacement; all tokens drawn are remembered.
-  public func draw<Model: LanguageModel>(
+  public func draw<Model: FiniteContextModel>(
     _ count: Int, from model: Model, after prompt: TokenSequence = [],
     using choices: inout some ChoiceSource, watch: (DecodedText) -> Void = { _ in }
   ) throws(DecodingError) -> DistinctTexts {
@@ -133,7 +133,7 @@ private struct DrawnTexts {
   var remaining: Double { beginnings[0].remaining }
 
   /// Draws one of the texts that are left; `nil` when time is up.
-  mutating func draw<Model: LanguageModel>(
+  mutating func draw<Model: FiniteContextModel>(
     from model: Model, _ start: Decoding<Model>, _ next: inout NextTokens,
     _ rules: DecodingRules, using choices: inout some ChoiceSource
   ) throws(DecodingError) -> Draw? {

@@ -24,7 +24,7 @@ public struct GreedyDecoder: Sendable {
   ///   - watch: is told each token behind the prompt as soon as it is chosen.
   /// - Returns: the text; its `logDrawn` is 0.
   /// - Throws: where no token is left, a logit is no number, or the constraint cannot be met.
-  public func decode<Model: LanguageModel>(
+  public func decode<Model: FiniteContextModel>(
     _ model: Model, after prompt: TokenSequence = [], watch: (Token) -> Void = { _ in }
   ) throws(DecodingError) -> DecodedText {
     var next = rules.makeNextTokens(for: model.vocabulary)

@@ -154,7 +154,7 @@ public struct NextTokens: Sendable {
   /// Begins a step with a model's log-probabilities; the start symbol and the unknown word go.
   ///
   /// - Throws: where one is not a number or plus infinity, or all are minus infinity.
-  public mutating func begin<Model: LanguageModel>(
+  public mutating func begin<Model: FiniteContextModel>(
     _ model: Model, in context: Model.Context
   ) throws(DecodingError) {
     var span = stored.mutableSpan

@@ -57,8 +57,8 @@ public struct SpeculativeDecoder: Sendable {
   /// - Returns: the text; its `logDrawn` is that under the model.
   /// - Throws: where no token is left, a logit is no number, the constraint cannot be met, or the
   ///   vocabularies differ.
-  public func draw<Model: LanguageModel>(
-    from model: Model, draft: some LanguageModel, after prompt: TokenSequence = [],
+  public func draw<Model: FiniteContextModel>(
+    from model: Model, draft: some FiniteContextModel, after prompt: TokenSequence = [],
     using choices: inout some ChoiceSource, tally: inout Tally, watch: (Token) -> Void = { _ in }
   ) throws(DecodingError) -> DecodedText {
     let decoding = try run(
@@ -69,8 +69,8 @@ public struct SpeculativeDecoder: Sendable {
   /// The model's greedy text.
   ///
   /// - Throws: also where a transform draws at random.
-  public func decode<Model: LanguageModel>(
-    _ model: Model, draft: some LanguageModel, after prompt: TokenSequence = [],
+  public func decode<Model: FiniteContextModel>(
+    _ model: Model, draft: some FiniteContextModel, after prompt: TokenSequence = [],
     tally: inout Tally, watch: (Token) -> Void = { _ in }
   ) throws(DecodingError) -> DecodedText {
     _ = try rules.withoutRandomTransforms("greedy decoding")
@@ -79,7 +79,7 @@ public struct SpeculativeDecoder: Sendable {
       .decoded(logDrawn: 0)
   }
 
-  private func run<Model: LanguageModel, Draft: LanguageModel>(
+  private func run<Model: FiniteContextModel, Draft: FiniteContextModel>(
     _ model: Model, _ draft: Draft, _ prompt: TokenSequence, isGreedy: Bool,
     using choices: inout some ChoiceSource, _ tally: inout Tally, _ watch: (Token) -> Void
   ) throws(DecodingError) -> Decoding<Model> {
@@ -154,7 +154,7 @@ private struct Proposals {
   func logProbability(of token: Token, at place: Int) -> Double { rows[place][token.index] }
 
   /// Goes on from a text, as far as the draft can.
-  mutating func go<Draft: LanguageModel>(
+  mutating func go<Draft: FiniteContextModel>(
     on draft: Draft, from start: Decoding<Draft>, _ rules: DecodingRules, isGreedy: Bool,
     using choices: inout some ChoiceSource
   ) {

@@ -47,9 +47,9 @@ public enum AnnealingSchedule: String, CaseIterable, Hashable, Sendable {
 ///
 /// **Keeps** no distribution: it is an optimiser, and what it finds are no draws. Each stage's kernel
 /// keeps the target to that stage's power. Reference: Kirkpatrick, Gelatt and Vecchi 1983.
-public struct Annealing<Model: LanguageModel>: Sendable {
+public struct Annealing<Model: FiniteContextModel>: Sendable {
   /// What is made as likely as can be.
-  public let target: SentenceTarget<Model>
+  public let target: SentenceTarget<Model, TokenAutomaton>
   /// How the inverse temperature rises.
   public let schedule: AnnealingSchedule
   /// The first and the last inverse temperature.
@@ -59,7 +59,7 @@ public struct Annealing<Model: LanguageModel>: Sendable {
 
   /// An annealing of a target.
   public init(
-    _ target: SentenceTarget<Model>, schedule: AnnealingSchedule = .geometric,
+    _ target: SentenceTarget<Model, TokenAutomaton>, schedule: AnnealingSchedule = .geometric,
     bounds: ClosedRange<Double> = 0.3...20, stages: Int = 100
   ) {
     precondition(bounds.lowerBound > 0 && bounds.upperBound < .infinity, "powers are positive")
@@ -93,8 +93,9 @@ public struct Annealing<Model: LanguageModel>: Sendable {
   ///   - monitor: counts steps and asks to stop.
   ///   - choices: what draws.
   /// - Returns: the best text so far, where it was stopped too.
-  public func run<Kernel: TransitionKernel<SentenceScorer<Model>>>(
-    from start: TokenSequence, steps: Int, kernel: (SentenceTarget<Model>) -> Kernel,
+  public func run<Kernel: TransitionKernel<IncrementalScorer<Model, TokenAutomaton>>>(
+    from start: TokenSequence, steps: Int,
+    kernel: (SentenceTarget<Model, TokenAutomaton>) -> Kernel,
     monitor: RunMonitor = RunMonitor(), using choices: inout some ChoiceSource
   ) -> Result {
     var now = bounds.lowerBound

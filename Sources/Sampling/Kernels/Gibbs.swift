@@ -19,7 +19,7 @@ public enum ScanOrder: String, CaseIterable, Hashable, Sendable {
 /// **Keeps** the scorer's target, and the number of words: what it samples is the target given the
 /// length. A random scan is reversible; a systematic one is not, but keeps the target all the same.
 /// Reference: Geman and Geman 1984; Liu 1996 for the Metropolised step.
-public struct Gibbs<Words: WordProposal>: TransitionKernel {
+public struct Gibbs<Words: GapTokens>: TransitionKernel {
   /// Draws words by the model's full conditional.
   public let words: Words
   /// The order in which places are visited.
@@ -38,20 +38,21 @@ public struct Gibbs<Words: WordProposal>: TransitionKernel {
   ///   - scan: the order in which places are visited.
   ///   - attempts: how often a word may be refused before every allowed word is looked at.
   public init(
-    _ words: Words, for target: SentenceTarget<Words.Model>, scan: ScanOrder = .random,
+    _ words: Words, for target: SentenceTarget<Words.Model, TokenAutomaton>,
+    scan: ScanOrder = .random,
     attempts: Int = 64
   ) {
     precondition(attempts > 0, "a word is drawn before it is refused")
     self.words = words
     self.scan = scan
     self.attempts = attempts
-    let finals = Set(target.automaton?.finalWeights ?? []).subtracting([-.infinity])
+    let finals = Set(target.constraint?.finalWeights ?? []).subtracting([-.infinity])
     isPlain =
-      target.fluency == 1 && target.automaton?.weights.isEmpty ?? true && finals.count <= 1
-    var classes = [[Token]](repeating: [], count: target.automaton?.classCount ?? 1)
+      target.fluency == 1 && target.constraint?.weights.isEmpty ?? true && finals.count <= 1
+    var classes = [[Token]](repeating: [], count: target.constraint?.classCount ?? 1)
     let vocabulary = target.model.vocabulary
     for i in 0..<vocabulary.count where vocabulary.isDrawable(Token(i)) {
-      classes[Int(target.automaton?.classes[i] ?? 0)].append(Token(i))
+      classes[Int(target.constraint?.classes[i] ?? 0)].append(Token(i))
     }
     self.classes = classes.filter { !$0.isEmpty }
   }
@@ -62,7 +63,8 @@ public struct Gibbs<Words: WordProposal>: TransitionKernel {
   /// A new word at one place, or at each; accepted where a word changed.
   @inlinable
   public func step(
-    _ scorer: inout SentenceScorer<Words.Model>, using choices: inout some ChoiceSource
+    _ scorer: inout IncrementalScorer<Words.Model, TokenAutomaton>,
+    using choices: inout some ChoiceSource
   ) -> StepReport {
     guard scorer.count > 0 else { return StepReport(isAccepted: false, kind: 0) }
     var hasChanged = false
@@ -79,7 +81,7 @@ public struct Gibbs<Words: WordProposal>: TransitionKernel {
 
   @inlinable
   func visit(
-    _ place: Int, _ scorer: inout SentenceScorer<Words.Model>,
+    _ place: Int, _ scorer: inout IncrementalScorer<Words.Model, TokenAutomaton>,
     using choices: inout some ChoiceSource
   ) -> Bool {
     let gap = Gap(place, place + 1)
@@ -100,7 +102,7 @@ public struct Gibbs<Words: WordProposal>: TransitionKernel {
 
   /// Whether so few words may stand at a place that looking at them costs less than refusals.
   @usableFromInline
-  func hasFew(at place: Int, _ scorer: SentenceScorer<Words.Model>) -> Bool {
+  func hasFew(at place: Int, _ scorer: IncrementalScorer<Words.Model, TokenAutomaton>) -> Bool {
     var count = 0
     for tokens in classes where count <= attempts && isAllowed(tokens[0], at: place, scorer) {
       count += tokens.count
@@ -110,16 +112,18 @@ public struct Gibbs<Words: WordProposal>: TransitionKernel {
 
   /// Whether the automaton allows the text with another word at a place.
   @usableFromInline
-  func isAllowed(_ token: Token, at place: Int, _ scorer: SentenceScorer<Words.Model>) -> Bool {
-    guard let automaton = scorer.target.automaton,
-      let before = scorer.automatonState(before: place)
+  func isAllowed(
+    _ token: Token, at place: Int, _ scorer: IncrementalScorer<Words.Model, TokenAutomaton>
+  ) -> Bool {
+    guard let automaton = scorer.target.constraint,
+      let before = scorer.constraintState(before: place)
     else { return true }
-    var state = automaton.next(before, token)
+    var state = automaton.following(before, token)
     for i in place + 1..<scorer.count {
       if state == TokenAutomaton.dead { return false }
       // From here on as in the text at hand, which is allowed.
-      if state == scorer.automatonState(before: i) { return true }
-      state = automaton.next(state, scorer.token(at: i))
+      if state == scorer.constraintState(before: i) { return true }
+      state = automaton.following(state, scorer.token(at: i))
     }
     return state != TokenAutomaton.dead && automaton.finalWeights[Int(state)] > -.infinity
   }
@@ -127,7 +131,7 @@ public struct Gibbs<Words: WordProposal>: TransitionKernel {
   /// One word by Metropolis-Hastings.
   @inlinable
   func visitByRatio(
-    _ gap: Gap, _ old: Token, _ scorer: inout SentenceScorer<Words.Model>,
+    _ gap: Gap, _ old: Token, _ scorer: inout IncrementalScorer<Words.Model, TokenAutomaton>,
     using choices: inout some ChoiceSource
   ) -> Bool {
     guard let word = words.draw(for: gap, in: scorer, using: &choices) else { return false }
@@ -145,7 +149,7 @@ public struct Gibbs<Words: WordProposal>: TransitionKernel {
   /// Every allowed word looked at: the conditional itself.
   @usableFromInline
   func visitAllowed(
-    _ place: Int, _ old: Token, _ scorer: inout SentenceScorer<Words.Model>,
+    _ place: Int, _ old: Token, _ scorer: inout IncrementalScorer<Words.Model, TokenAutomaton>,
     using choices: inout some ChoiceSource
   ) -> Bool {
     let tokens = classes.filter { isAllowed($0[0], at: place, scorer) }.flatMap { $0 }
@@ -168,7 +172,7 @@ public struct Gibbs<Words: WordProposal>: TransitionKernel {
 ///
 /// It moves words that only change together. **Keeps** the scorer's target, under any words and
 /// lengths of block. Blocks of one word are steps of ``Gibbs``.
-public struct ReplaceBlock<Left: WordProposal, Full: WordProposal>: TransitionKernel
+public struct ReplaceBlock<Left: GapTokens, Full: GapTokens>: TransitionKernel
 where Left.Model == Full.Model {
   /// Draws a word by what stands left of it.
   public let left: Left
@@ -190,7 +194,8 @@ where Left.Model == Full.Model {
 
   /// New words for a block at a place drawn equally; stays where the text is shorter than a block.
   public func step(
-    _ scorer: inout SentenceScorer<Left.Model>, using choices: inout some ChoiceSource
+    _ scorer: inout IncrementalScorer<Left.Model, TokenAutomaton>,
+    using choices: inout some ChoiceSource
   ) -> StepReport {
     let staying = StepReport(isAccepted: false, kind: 0)
     guard scorer.count >= length else { return staying }

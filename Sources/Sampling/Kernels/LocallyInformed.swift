@@ -7,7 +7,7 @@
 /// neighbours of both states, which decide about acceptance. With ``Neighbours/onePlace`` the place is
 /// drawn equally, and the same holds given the place.
 /// Reference: Zanella 2020, "Informed proposals for local MCMC in discrete spaces".
-public struct LocallyInformed<Model: LanguageModel>: TransitionKernel {
+public struct LocallyInformed<Model: FiniteContextModel>: TransitionKernel {
   /// A function g of the ratio t with g(t) = t g(1/t).
   public enum Balancing: String, CaseIterable, Hashable, Sendable {
     /// The square root of t.
@@ -49,7 +49,7 @@ public struct LocallyInformed<Model: LanguageModel>: TransitionKernel {
   ///
   /// - Complexity: O(words x vocabulary) looks, twice; of one place O(vocabulary), once.
   public func step(
-    _ scorer: inout SentenceScorer<Model>, using choices: inout some ChoiceSource
+    _ scorer: inout IncrementalScorer<Model, TokenAutomaton>, using choices: inout some ChoiceSource
   ) -> StepReport {
     let isAccepted =
       switch neighbours {
@@ -60,7 +60,7 @@ public struct LocallyInformed<Model: LanguageModel>: TransitionKernel {
   }
 
   private func stepAtOnePlace(
-    _ scorer: inout SentenceScorer<Model>, using choices: inout some ChoiceSource
+    _ scorer: inout IncrementalScorer<Model, TokenAutomaton>, using choices: inout some ChoiceSource
   ) -> Bool {
     guard scorer.count > 0 else { return false }
     let place = choices.index(below: scorer.count)
@@ -91,7 +91,7 @@ public struct LocallyInformed<Model: LanguageModel>: TransitionKernel {
   }
 
   private func stepAmongAll(
-    _ scorer: inout SentenceScorer<Model>, using choices: inout some ChoiceSource
+    _ scorer: inout IncrementalScorer<Model, TokenAutomaton>, using choices: inout some ChoiceSource
   ) -> Bool {
     let logs = logs(of: &scorer)
     let logHere = LogSpace.sum(logs)
@@ -111,7 +111,7 @@ public struct LocallyInformed<Model: LanguageModel>: TransitionKernel {
   }
 
   /// For each place and token the log of the function; minus infinity for the word that stands there.
-  private func logs(of scorer: inout SentenceScorer<Model>) -> [Double] {
+  private func logs(of scorer: inout IncrementalScorer<Model, TokenAutomaton>) -> [Double] {
     let vocabulary = scorer.target.model.vocabulary
     var logs: [Double] = []
     logs.reserveCapacity(scorer.count * vocabulary.count)

@@ -8,18 +8,8 @@ extension SentenceTarget {
   /// - Returns: the target whose log is the power times this one's.
   public func tempered(_ inverseTemperature: Double) -> SentenceTarget {
     SentenceTarget(
-      model: model, automaton: automaton?.scaled(by: inverseTemperature),
+      model: model, constraint: constraint?.scaled(by: inverseTemperature),
       fluency: fluency * inverseTemperature)
-  }
-}
-
-extension TokenAutomaton {
-  /// The same texts, all nats multiplied.
-  func scaled(by factor: Double) -> TokenAutomaton {
-    if weights.isEmpty, finalWeights.allSatisfy({ $0 == 0 || $0 == -.infinity }) { return self }
-    return TokenAutomaton(
-      start: start, classes: classes, classCount: classCount, transitions: transitions,
-      weights: weights.map { $0 * factor }, finalWeights: finalWeights.map { $0 * factor })
   }
 }
 
@@ -85,10 +75,10 @@ public struct Ladder: Hashable, Sendable {
 ///
 /// **Keeps** the product of the tempered targets, and so the target on the first rung, if each kernel
 /// keeps its own. Reference: Swendsen and Wang 1986; Okabe et al. 2001 for even and odd rounds.
-public struct ReplicaExchange<Model: LanguageModel, Kernel>: Sendable
-where Kernel: TransitionKernel<SentenceScorer<Model>> {
+public struct ReplicaExchange<Model: FiniteContextModel, Kernel>: Sendable
+where Kernel: TransitionKernel<IncrementalScorer<Model, TokenAutomaton>> {
   /// The replicas' targets, the first being the target itself.
-  public let targets: [SentenceTarget<Model>]
+  public let targets: [SentenceTarget<Model, TokenAutomaton>]
   /// Their inverse temperatures.
   public let ladder: Ladder
   /// Their kernels.
@@ -101,8 +91,8 @@ where Kernel: TransitionKernel<SentenceScorer<Model>> {
   ///   - ladder: the inverse temperatures.
   ///   - kernel: a kernel that keeps the target it is given.
   public init(
-    _ target: SentenceTarget<Model>, ladder: Ladder,
-    kernel: (SentenceTarget<Model>) -> Kernel
+    _ target: SentenceTarget<Model, TokenAutomaton>, ladder: Ladder,
+    kernel: (SentenceTarget<Model, TokenAutomaton>) -> Kernel
   ) {
     let targets = ladder.inverseTemperatures.map { $0 == 1 ? target : target.tempered($0) }
     self.targets = targets
@@ -113,7 +103,7 @@ where Kernel: TransitionKernel<SentenceScorer<Model>> {
   /// The replicas of one run, and what became of their exchanges.
   public struct State {
     /// The working copies, by rung.
-    public var scorers: [SentenceScorer<Model>]
+    public var scorers: [IncrementalScorer<Model, TokenAutomaton>]
     /// For each rung, which of the first texts stands there.
     public var labels: [Int]
     /// For each pair of neighbours: exchanges tried.

@@ -33,7 +33,7 @@ public struct AdaptiveRejection<Source: TokenSource>: Sendable {
   }
 
   /// What is sampled from.
-  public let target: SentenceTarget<Source.Model>
+  public let target: SentenceTarget<Source.Model, TokenAutomaton>
   /// Which texts can still become allowed ones.
   public let lookAhead: LookAhead
   /// Draws the model's tokens.
@@ -62,7 +62,7 @@ public struct AdaptiveRejection<Source: TokenSource>: Sendable {
   ///   - capacity: how many tokens are kept in mind at most, some hundred bytes each.
   ///   - attempts: how often a token is drawn again before the whole vocabulary is asked.
   public init(
-    _ target: SentenceTarget<Source.Model>, _ lookAhead: LookAhead, source: Source,
+    _ target: SentenceTarget<Source.Model, TokenAutomaton>, _ lookAhead: LookAhead, source: Source,
     logBound: Double = 0, capacity: Int = 1 << 20, attempts: Int = 1024
   ) {
     precondition(attempts > 0 && capacity >= 0, "a token is drawn at least once")

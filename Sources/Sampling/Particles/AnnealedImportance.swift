@@ -94,11 +94,15 @@ where First.State == P.Scorer.State {
 /// **Assumes** that the first target allows all that the last one does.
 /// Reference: Neal 2001, "Annealed importance sampling", equations 3 to 7; the bridges are geometric.
 public struct AnnealedImportance<Base: TextProposal, Kernel: TransitionKernel>: TextProposal
-where Kernel.Scorer == BridgedScorer<SentenceScorer<Base.Model>, SentenceScorer<Base.Model>> {
+where
+  Kernel.Scorer == BridgedScorer<
+    IncrementalScorer<Base.Model, TokenAutomaton>, IncrementalScorer<Base.Model, TokenAutomaton>
+  >
+{
   /// Texts of the first target with proper weights.
   public let base: Base
   /// What is sampled from.
-  public let target: SentenceTarget<Base.Model>
+  public let target: SentenceTarget<Base.Model, TokenAutomaton>
   /// Keeps each bridge.
   public let kernel: Kernel
   /// How many bridges there are, the last target among them.
@@ -118,7 +122,8 @@ where Kernel.Scorer == BridgedScorer<SentenceScorer<Base.Model>, SentenceScorer<
   ///   - steps: how many steps are taken on each.
   ///   - isCancelled: asked now and then on the way; a text that is given up is no draw.
   public init(
-    from base: Base, to target: SentenceTarget<Base.Model>, kernel: Kernel, stages: Int,
+    from base: Base, to target: SentenceTarget<Base.Model, TokenAutomaton>, kernel: Kernel,
+    stages: Int,
     steps: Int = 1, isCancelled: @escaping @Sendable () -> Bool = { false }
   ) {
     precondition(stages > 0 && steps >= 0, "a bridge has stages, and steps are not negative")

@@ -7,9 +7,9 @@
 /// in pruned and quantised models, counts as 0 where tokens are drawn, and the token is accepted
 /// with what that added taken off. After ``attempts`` rejections, or where the length left forbids
 /// some tokens, the whole vector is asked.
-public struct BigramGuidedTokens<Model: LanguageModel>: ProportionalTokens {
+public struct BigramGuidedTokens<Model: FiniteContextModel>: ProportionalTokens {
   /// What is sampled from.
-  public let target: SentenceTarget<Model>
+  public let target: SentenceTarget<Model, TokenAutomaton>
   /// What is expected.
   public let guide: BigramLookAhead
   /// How often a token may be rejected before the whole vector is asked.
@@ -21,7 +21,9 @@ public struct BigramGuidedTokens<Model: LanguageModel>: ProportionalTokens {
   ///   - target: what is sampled from.
   ///   - guide: what is expected, by the target's automaton, its model and its fluency.
   ///   - attempts: how often a token may be rejected before the whole vector is asked.
-  public init(_ target: SentenceTarget<Model>, _ guide: BigramLookAhead, attempts: Int = 64) {
+  public init(
+    _ target: SentenceTarget<Model, TokenAutomaton>, _ guide: BigramLookAhead, attempts: Int = 64
+  ) {
     precondition(
       target.model.vocabulary.count == guide.model.vocabulary.count, "one vocabulary for both")
     precondition(attempts > 0, "a token is drawn before it is rejected")
@@ -127,7 +129,7 @@ private struct Lists {
   var hasNegative = false
 
   /// `nil` where the vector of all tokens is needed.
-  init?<Model: LanguageModel>(_ guide: BigramLookAhead, after prefix: Prefix<Model>) {
+  init?<Model: FiniteContextModel>(_ guide: BigramLookAhead, after prefix: Prefix<Model>) {
     self.guide = guide
     state = prefix.state
     let count = prefix.tokens.count

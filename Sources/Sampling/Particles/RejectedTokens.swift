@@ -17,7 +17,7 @@
 /// adaptive weighted rejection sampling".
 public struct RejectedTokens<Source: TokenSource>: TokenProposal {
   /// What is sampled from.
-  public let target: SentenceTarget<Source.Model>
+  public let target: SentenceTarget<Source.Model, TokenAutomaton>
   /// What is expected.
   public let lookAhead: LookAhead
   /// Draws the model's tokens.
@@ -34,7 +34,7 @@ public struct RejectedTokens<Source: TokenSource>: TokenProposal {
   ///   - attempts: how many rejections there may be before the whole vocabulary is asked; `nil` for
   ///     as many as take about as long as that.
   public init(
-    _ target: SentenceTarget<Source.Model>, _ lookAhead: LookAhead, source: Source,
+    _ target: SentenceTarget<Source.Model, TokenAutomaton>, _ lookAhead: LookAhead, source: Source,
     attempts: Int? = nil
   ) {
     let attempts = attempts ?? max(16, target.model.vocabulary.count / 8)

@@ -6,7 +6,7 @@
 /// it, on live prefixes of as many tokens.
 public protocol PrefixKernel<Model>: Sendable {
   /// Whose tokens.
-  associatedtype Model: LanguageModel
+  associatedtype Model: FiniteContextModel
 
   /// One step; whether the prefix was changed.
   @discardableResult

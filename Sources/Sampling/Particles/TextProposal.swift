@@ -20,9 +20,9 @@ public struct WeightedText: Hashable, Sendable {
 /// at most the look-ahead's tokens.
 public protocol TextProposal: Sendable {
   /// Whose tokens.
-  associatedtype Model: LanguageModel
+  associatedtype Model: FiniteContextModel
   /// What is sampled from.
-  var target: SentenceTarget<Model> { get }
+  var target: SentenceTarget<Model, TokenAutomaton> { get }
 
   /// A text; `nil` where none came of it, which counts as a weight of zero.
   func draw(using choices: inout some ChoiceSource) -> WeightedText?
@@ -39,7 +39,7 @@ public struct GuidedTexts<Tokens: TokenProposal>: TextProposal {
   public init(_ tokens: Tokens) { self.tokens = tokens }
 
   /// What is sampled from.
-  public var target: SentenceTarget<Tokens.Model> { tokens.target }
+  public var target: SentenceTarget<Tokens.Model, TokenAutomaton> { tokens.target }
 
   /// A text; `nil` where a prefix came up from which the model goes nowhere that is allowed.
   public func draw(using choices: inout some ChoiceSource) -> WeightedText? {
@@ -107,14 +107,16 @@ extension GuidedTexts {
 /// it, 1 for hard constraints alone where the model's probabilities add up to 1.
 public struct ModelTexts<Source: TokenSource>: TextProposal {
   /// What is sampled from.
-  public let target: SentenceTarget<Source.Model>
+  public let target: SentenceTarget<Source.Model, TokenAutomaton>
   /// Which texts can still become allowed ones.
   public let lookAhead: LookAhead
   /// Draws the tokens.
   public let source: Source
 
   /// The model's texts for a target, judged by a look-ahead of the target's automaton.
-  public init(_ target: SentenceTarget<Source.Model>, _ lookAhead: LookAhead, source: Source) {
+  public init(
+    _ target: SentenceTarget<Source.Model, TokenAutomaton>, _ lookAhead: LookAhead, source: Source
+  ) {
     self.target = target
     self.lookAhead = lookAhead
     self.source = source

@@ -1,7 +1,7 @@
 // Licensed under the Apache License, Version 2.0.
 
 /// A text that is being written from left to right under a target.
-public struct Prefix<Model: LanguageModel>: Sendable {
+public struct Prefix<Model: FiniteContextModel>: Sendable {
   /// The tokens so far.
   public var tokens: [Token] = []
   /// The model's context behind them.
@@ -20,7 +20,7 @@ public struct Prefix<Model: LanguageModel>: Sendable {
   mutating func append(_ token: Token, _ model: Model, _ automaton: TokenAutomaton) {
     tokens.append(token)
     model.advance(&context, by: token)
-    state = automaton.next(state, token)
+    state = automaton.following(state, token)
   }
 }
 
@@ -31,9 +31,9 @@ public struct Prefix<Model: LanguageModel>: Sendable {
 /// over draws that are w is v(w) / (what was expected before w), for each w.
 public protocol TokenProposal<Model>: Sendable {
   /// Whose tokens.
-  associatedtype Model: LanguageModel
+  associatedtype Model: FiniteContextModel
   /// What is sampled from.
-  var target: SentenceTarget<Model> { get }
+  var target: SentenceTarget<Model, TokenAutomaton> { get }
   /// Which texts can be completed, and what is expected where nothing else says it.
   var lookAhead: LookAhead { get }
 
@@ -95,14 +95,14 @@ public protocol ProportionalTokens<Model>: TokenProposal {
 }
 
 /// Tokens in proportion to v, through a vector over the vocabulary: the proposal of smallest variance.
-public struct GuidedTokens<Model: LanguageModel>: ProportionalTokens {
+public struct GuidedTokens<Model: FiniteContextModel>: ProportionalTokens {
   /// What is sampled from.
-  public let target: SentenceTarget<Model>
+  public let target: SentenceTarget<Model, TokenAutomaton>
   /// What is expected.
   public let lookAhead: LookAhead
 
   /// Tokens of a target under a look-ahead, which has the target's automaton.
-  public init(_ target: SentenceTarget<Model>, _ lookAhead: LookAhead) {
+  public init(_ target: SentenceTarget<Model, TokenAutomaton>, _ lookAhead: LookAhead) {
     self.target = target
     self.lookAhead = lookAhead
   }

@@ -25,7 +25,7 @@ public struct DrawnToken: Hashable, Sendable {
 /// Law: a token is drawn in proportion to the probability that the model gives it in the context.
 public protocol TokenSource<Model>: Sendable {
   /// Whose tokens.
-  associatedtype Model: LanguageModel
+  associatedtype Model: FiniteContextModel
   /// Whose tokens.
   var model: Model { get }
 
@@ -34,7 +34,7 @@ public protocol TokenSource<Model>: Sendable {
 }
 
 /// Tokens drawn from the vector of all probabilities: for any model, and the oracle of fast forms.
-public struct VectorTokens<Model: LanguageModel>: TokenSource {
+public struct VectorTokens<Model: FiniteContextModel>: TokenSource {
   /// Whose tokens.
   public let model: Model
 
@@ -55,7 +55,7 @@ public struct VectorTokens<Model: LanguageModel>: TokenSource {
   }
 }
 
-extension LanguageModel {
+extension FiniteContextModel {
   /// Natural log-probabilities of all tokens, in an array of their own.
   @inlinable
   func logProbabilities(in context: Context) -> [Double] {

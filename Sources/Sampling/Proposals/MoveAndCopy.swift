@@ -1,7 +1,7 @@
 // Licensed under the Apache License, Version 2.0.
 
 /// A word taken out and put in elsewhere; symmetric.
-public struct MoveWord<Model: LanguageModel>: Proposal {
+public struct MoveToken<Model: FiniteContextModel>: Proposal {
   /// Moves of one word.
   public init() {}
 
@@ -13,7 +13,7 @@ public struct MoveWord<Model: LanguageModel>: Proposal {
   /// Taking the word back from there to here is drawn as often.
   @inlinable
   public func propose(
-    from scorer: SentenceScorer<Model>, using choices: inout some ChoiceSource
+    from scorer: IncrementalScorer<Model, TokenAutomaton>, using choices: inout some ChoiceSource
   ) -> Move<TokenSequence.Edit?> {
     let count = scorer.count
     guard count > 1 else { return Move(nil, logForward: 0, logBackward: 0) }
@@ -36,7 +36,7 @@ public struct MoveWord<Model: LanguageModel>: Proposal {
 ///
 /// A copy is drawn as often as its word stands in the text; its undoing draws one of count + 1
 /// places, as the copy draws one of count + 1 gaps.
-public struct CopyOrDeleteWord<Model: LanguageModel>: Proposal {
+public struct CopyOrDeleteToken<Model: FiniteContextModel>: Proposal {
   /// Copies of one word, and deletions.
   public init() {}
 
@@ -46,7 +46,7 @@ public struct CopyOrDeleteWord<Model: LanguageModel>: Proposal {
   /// Which of the two, a word and where.
   @inlinable
   public func propose(
-    from scorer: SentenceScorer<Model>, using choices: inout some ChoiceSource
+    from scorer: IncrementalScorer<Model, TokenAutomaton>, using choices: inout some ChoiceSource
   ) -> Move<TokenSequence.Edit?> {
     let count = scorer.count
     let kind = choices.index(below: 2)
@@ -68,7 +68,7 @@ public struct CopyOrDeleteWord<Model: LanguageModel>: Proposal {
   }
 
   @inlinable
-  func occurrences(of word: Token, in scorer: SentenceScorer<Model>) -> Int {
+  func occurrences(of word: Token, in scorer: IncrementalScorer<Model, TokenAutomaton>) -> Int {
     (0..<scorer.count).count { scorer.token(at: $0) == word }
   }
 }

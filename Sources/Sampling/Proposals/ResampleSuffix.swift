@@ -22,7 +22,8 @@ public struct ResampleSuffix<Tokens: ProportionalTokens>: Proposal {
   /// - Complexity: a draw and a look at its probability a token of the new end, a look a token of the
   ///   old one.
   public func propose(
-    from scorer: SentenceScorer<Tokens.Model>, using choices: inout some ChoiceSource
+    from scorer: IncrementalScorer<Tokens.Model, TokenAutomaton>,
+    using choices: inout some ChoiceSource
   ) -> Move<TokenSequence.Edit?> {
     let staying = Move<TokenSequence.Edit?>(nil, logForward: 0, logBackward: 0)
     let count = scorer.count

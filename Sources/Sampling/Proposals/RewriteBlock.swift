@@ -6,7 +6,7 @@
 /// fixed words. The lengths of the old and of the new block are drawn alike, 2^-k for k words; the
 /// new words come one after another from the words without context, among those from which the
 /// rest of the text can still be reached. Lengths and places cancel; only the words count.
-public struct RewriteBlock<Model: LanguageModel>: Proposal {
+public struct RewriteBlock<Model: FiniteContextModel>: Proposal {
   /// The longest block.
   public let longest: Int
   /// Whose states say what is possible.
@@ -49,7 +49,7 @@ public struct RewriteBlock<Model: LanguageModel>: Proposal {
 
   /// Two lengths, a place, and the new words.
   public func propose(
-    from scorer: SentenceScorer<Model>, using choices: inout some ChoiceSource
+    from scorer: IncrementalScorer<Model, TokenAutomaton>, using choices: inout some ChoiceSource
   ) -> Move<TokenSequence.Edit?> {
     let oldCount = blockLength(using: &choices)
     let newCount = blockLength(using: &choices)
@@ -57,7 +57,7 @@ public struct RewriteBlock<Model: LanguageModel>: Proposal {
     let low = choices.index(below: scorer.count - oldCount + 1)
     let high = low + oldCount
     var ahead = Ahead(automaton, from: high, steps: max(oldCount, newCount))
-    guard let first = scorer.automatonState(before: low) else {
+    guard let first = scorer.constraintState(before: low) else {
       preconditionFailure("the target has the automaton of its proposal")
     }
     var state = first
@@ -72,7 +72,7 @@ public struct RewriteBlock<Model: LanguageModel>: Proposal {
       let token = members[chosen][table.draw(using: &choices)]
       logForward += LogSpace.log(tokenWeights[token.index] / total)
       words.append(token)
-      state = automaton.next(state, token)
+      state = automaton.following(state, token)
     }
     // With no words at all the rest has to follow by itself.
     guard newCount > 0 || ahead.isLive(0, state, scorer) else {
@@ -84,7 +84,7 @@ public struct RewriteBlock<Model: LanguageModel>: Proposal {
       let token = scorer.token(at: place)
       let weights = classWeights(from: state, left: high - place - 1, &ahead, scorer)
       logBackward += LogSpace.log(tokenWeights[token.index] / weights.reduce(0, +))
-      state = automaton.next(state, token)
+      state = automaton.following(state, token)
     }
     return Move(.rewrite(low..<high, words), logForward: logForward, logBackward: logBackward)
   }
@@ -98,7 +98,7 @@ public struct RewriteBlock<Model: LanguageModel>: Proposal {
 
   private func classWeights(
     from state: TokenAutomaton.State, left: Int, _ ahead: inout Ahead,
-    _ scorer: SentenceScorer<Model>
+    _ scorer: IncrementalScorer<Model, TokenAutomaton>
   ) -> [Double] {
     let row = Int(state) * automaton.classCount
     return (0..<automaton.classCount).map { c in
@@ -123,7 +123,8 @@ public struct RewriteBlock<Model: LanguageModel>: Proposal {
     }
 
     mutating func isLive(
-      _ words: Int, _ state: TokenAutomaton.State, _ scorer: SentenceScorer<Model>
+      _ words: Int, _ state: TokenAutomaton.State,
+      _ scorer: IncrementalScorer<Model, TokenAutomaton>
     ) -> Bool {
       let entry = words * automaton.stateCount + Int(state)
       if known[entry] == 0 { known[entry] = find(words, state, scorer) ? 2 : 1 }
@@ -131,7 +132,8 @@ public struct RewriteBlock<Model: LanguageModel>: Proposal {
     }
 
     private mutating func find(
-      _ words: Int, _ state: TokenAutomaton.State, _ scorer: SentenceScorer<Model>
+      _ words: Int, _ state: TokenAutomaton.State,
+      _ scorer: IncrementalScorer<Model, TokenAutomaton>
     ) -> Bool {
       if words > 0 {
         let row = Int(state) * automaton.classCount
@@ -144,8 +146,8 @@ public struct RewriteBlock<Model: LanguageModel>: Proposal {
       var state = state
       for i in place..<scorer.count {
         // From where the text itself is, its rest is allowed.
-        if state == scorer.automatonState(before: i) { return true }
-        state = automaton.next(state, scorer.token(at: i))
+        if state == scorer.constraintState(before: i) { return true }
+        state = automaton.following(state, scorer.token(at: i))
         if state == TokenAutomaton.dead { return false }
       }
       return automaton.finalWeights[Int(state)] > -.infinity

@@ -1,7 +1,7 @@
 // Licensed under the Apache License, Version 2.0.
 
 /// Another word at a place drawn equally among all; stays where the text is empty.
-public struct ReplaceWord<Words: WordProposal>: Proposal {
+public struct ReplaceToken<Words: GapTokens>: Proposal {
   /// How the word is chosen.
   public let words: Words
 
@@ -14,7 +14,8 @@ public struct ReplaceWord<Words: WordProposal>: Proposal {
   /// A place, then a word; the places' probabilities cancel.
   @inlinable
   public func propose(
-    from scorer: SentenceScorer<Words.Model>, using choices: inout some ChoiceSource
+    from scorer: IncrementalScorer<Words.Model, TokenAutomaton>,
+    using choices: inout some ChoiceSource
   ) -> Move<TokenSequence.Edit?> {
     guard scorer.count > 0 else { return Move(nil, logForward: 0, logBackward: 0) }
     let place = choices.index(below: scorer.count)
@@ -32,7 +33,7 @@ public struct ReplaceWord<Words: WordProposal>: Proposal {
 ///
 /// An insertion draws one of count + 1 gaps, its undoing one of count + 1 places: these cancel, and
 /// so do the equal chances. A deletion from the empty text stays.
-public struct InsertOrDeleteWord<Words: WordProposal>: Proposal {
+public struct InsertOrDeleteToken<Words: GapTokens>: Proposal {
   /// How an inserted word is chosen.
   public let words: Words
 
@@ -45,7 +46,8 @@ public struct InsertOrDeleteWord<Words: WordProposal>: Proposal {
   /// Which of the two, a gap or a place, and a word.
   @inlinable
   public func propose(
-    from scorer: SentenceScorer<Words.Model>, using choices: inout some ChoiceSource
+    from scorer: IncrementalScorer<Words.Model, TokenAutomaton>,
+    using choices: inout some ChoiceSource
   ) -> Move<TokenSequence.Edit?> {
     let count = scorer.count
     if choices.index(below: 2) == 0 {
@@ -66,7 +68,7 @@ public struct InsertOrDeleteWord<Words: WordProposal>: Proposal {
 }
 
 /// Two words at places drawn equally among all pairs change places; symmetric.
-public struct SwapWords<Model: LanguageModel>: Proposal {
+public struct SwapTokens<Model: FiniteContextModel>: Proposal {
   /// The exchange of two words.
   public init() {}
 
@@ -76,7 +78,7 @@ public struct SwapWords<Model: LanguageModel>: Proposal {
   /// Two different places; stays in a text of fewer than two words.
   @inlinable
   public func propose(
-    from scorer: SentenceScorer<Model>, using choices: inout some ChoiceSource
+    from scorer: IncrementalScorer<Model, TokenAutomaton>, using choices: inout some ChoiceSource
   ) -> Move<TokenSequence.Edit?> {
     let count = scorer.count
     guard count > 1 else { return Move(nil, logForward: 0, logBackward: 0) }

@@ -1,34 +1,37 @@
 // Licensed under the Apache License, Version 2.0.
 
 /// Texts that a model finds likely and constraints allow, each counted once:
-/// `log rho(x) = fluency x log p(x) + nats of the automaton`.
+/// `log rho(x) = fluency x log p(x) + nats of the constraint`.
 ///
 /// Constraints are judged on the whole text, so it does not matter in how many ways a keyword
 /// can be found in it.
-public struct SentenceTarget<Model: LanguageModel>: Target {
-  /// Whose texts.
+public struct SentenceTarget<Model: FiniteContextModel, Constraint: TokenConstraint>: Target {
+  /// The language model p.
   public let model: Model
-  /// Which texts, and what soft constraints add; `nil` allows every text.
-  public let automaton: TokenAutomaton?
+  /// Which texts are allowed, and what soft constraints add; `nil` allows every text.
+  public let constraint: Constraint?
   /// The exponent of the model's probability, positive and finite.
   public let fluency: Double
 
-  /// The texts of a model that an automaton allows.
+  /// The texts of a model that a constraint allows.
   ///
   /// - Parameters:
-  ///   - model: whose texts.
-  ///   - automaton: which of them; `nil` allows all.
+  ///   - model: the language model.
+  ///   - constraint: which of its texts; `nil` allows all.
   ///   - fluency: the exponent of the model's probability, positive and finite.
-  public init(model: Model, automaton: TokenAutomaton? = nil, fluency: Double = 1) {
+  public init(model: Model, constraint: Constraint?, fluency: Double = 1) {
     precondition(fluency > 0 && fluency < .infinity, "fluency is positive and finite")
+    precondition(
+      constraint.map { $0.tokenCount == model.vocabulary.count } ?? true,
+      "the constraint is over the model's vocabulary")
     self.model = model
-    self.automaton = automaton
+    self.constraint = constraint
     self.fluency = fluency
   }
 
   /// The log of the target, from scratch.
   public func logProbability(of text: TokenSequence) -> Double {
-    let soft = automaton?.logWeight(of: text) ?? 0
+    let soft = constraint?.logWeight(of: text) ?? 0
     guard soft > -.infinity, text.allSatisfy(model.vocabulary.isDrawable) else {
       return -.infinity
     }
@@ -37,12 +40,17 @@ public struct SentenceTarget<Model: LanguageModel>: Target {
 
   /// A working copy that touches only what an edit changes.
   @inlinable
-  public func makeScorer(at text: TokenSequence) -> SentenceScorer<Model> {
-    SentenceScorer(target: self, at: text)
+  public func makeScorer(at text: TokenSequence) -> IncrementalScorer<Model, Constraint> {
+    IncrementalScorer(target: self, at: text)
   }
 }
 
-extension SentenceTarget {
+extension SentenceTarget where Constraint == TokenAutomaton {
+  /// All texts of a model.
+  public init(model: Model, fluency: Double = 1) {
+    self.init(model: model, constraint: nil, fluency: fluency)
+  }
+
   /// The texts of a model under some statements.
   ///
   /// ```swift
@@ -58,10 +66,10 @@ extension SentenceTarget {
   /// - Complexity: O(bytes of the vocabulary) where the tree is not given, and the size of the
   ///   automaton.
   public init(
-    model: Model, constraints: [Constraint], tree: VocabularyTree? = nil
+    model: Model, constraints: [Sampling.Constraint], tree: VocabularyTree? = nil
   ) throws(CompiledConstraints.Fault) {
     let compiled = try CompiledConstraints(
       constraints, for: tree ?? VocabularyTree(model.vocabulary))
-    self.init(model: model, automaton: compiled.automaton, fluency: compiled.fluency)
+    self.init(model: model, constraint: compiled.automaton, fluency: compiled.fluency)
   }
 }

@@ -2,86 +2,154 @@
 
 /// A distribution over texts, one token after another, the end symbol last.
 ///
-/// The model is immutable and shared by all chains; the caller owns the contexts. Equal contexts
-/// predict equally, which lets a scorer stop as soon as a changed text meets its old contexts.
+/// This is what every model can do, a network as well as a table of n-grams: read some runs of
+/// tokens behind known beginnings, many at once, and say how probable they are. Whoever samples
+/// gathers what it wants to know into one batch. What only models with a short memory can do stands
+/// in ``FiniteContextModel``.
 ///
-/// Laws (checked by `SamplingLaws`): the vector of a context sums to one over all tokens but the
-/// start symbol; it agrees with the single call; an advanced context equals a rebuilt one.
+/// Laws (checked by `SamplingLaws`): a row sums to one over all tokens; a run's log-probabilities
+/// are those of the rows before its tokens; results depend neither on what else is in the batch nor
+/// on how a text is cut into runs.
 public protocol LanguageModel: Sendable {
-  /// What the model remembers of a text so far; equal contexts predict equally.
-  associatedtype Context: Equatable & Sendable
+  /// A beginning of a text that the model has read: a value, which costs O(1) to copy.
+  associatedtype Context: Sendable
 
   /// The tokens.
   var vocabulary: Vocabulary { get }
 
-  /// How many of the last tokens a context can depend on; `Int.max` where there is no such limit.
-  var contextLimit: Int { get }
+  /// How many tokens a text can have at most.
+  var longestText: Int { get }
 
-  /// What no log-probability exceeds: 0, but for models that are no distributions.
-  var logProbabilityCeiling: Double { get }
+  /// The context before the first token.
+  ///
+  /// - Throws: where the model needs memory or a file for it and cannot have it.
+  func makeContext() throws -> Context
 
-  /// The context before the first token, the start symbol seen.
-  func makeContext() -> Context
-
-  /// Appends a token to the context.
-  func advance(_ context: inout Context, by token: Token)
-
-  /// Natural log-probability of a token, or of the end symbol, in a context.
-  func logProbability(of token: Token, in context: Context) -> Double
-
-  /// Natural log-probability of the token, and the context advanced by it: one look-up for both.
-  func advance(_ context: inout Context, scoring token: Token) -> Double
-
-  /// A hint that a token will be scored in a context, then another one behind it; changes nothing.
-  func prepare(_ context: Context, for token: Token, before next: Token)
-
-  /// Natural log-probabilities of all tokens, the start symbol's being minus infinity.
+  /// Reads runs of tokens, all of them as one batch.
   ///
   /// - Parameters:
-  ///   - context: what stands before.
-  ///   - probabilities: `vocabulary.count` places, all overwritten.
-  func logProbabilities(in context: Context, into probabilities: inout MutableSpan<Double>)
+  ///   - runs: what to read, and behind which context.
+  ///   - results: overwritten; its memory is used again.
+  /// - Throws: where the model runs out of memory, or a text is longer than ``longestText``.
+  func score(_ runs: [TokenRun<Context>], into results: inout ScoredRuns<Context>) throws
+}
+
+/// Tokens that a model is to read behind a context, and what is wanted of them.
+public struct TokenRun<Context: Sendable>: Sendable {
+  /// Which rows of log-probabilities over the whole vocabulary are wanted.
+  public enum Rows: Hashable, Sendable {
+    /// None.
+    case none
+    /// The row behind the last token.
+    case last
+    /// The rows before each token and behind the last one.
+    case all
+  }
+
+  /// What stands before.
+  public var context: Context
+  /// The tokens, none of them start or end.
+  public var tokens: [Token]
+  /// Whether the end symbol is scored behind the last token.
+  public var scoresEnd: Bool
+  /// Which rows are wanted.
+  public var rows: Rows
+
+  /// A run.
+  public init(_ context: Context, _ tokens: [Token], scoresEnd: Bool = false, rows: Rows = .none) {
+    self.context = context
+    self.tokens = tokens
+    self.scoresEnd = scoresEnd
+    self.rows = rows
+  }
+}
+
+/// What a model says of a batch of runs.
+public struct ScoredRuns<Context: Sendable>: Sendable {
+  private struct Place {
+    var firstContext: Int
+    var firstLog: Int
+    var firstRow: Int
+    var rowCount: Int
+  }
+
+  /// How many numbers a row has.
+  public private(set) var width = 0
+  private var places: [Place] = []
+  private var contexts: [Context] = []
+  private var logs: [Double] = []
+  private var rows: [Double] = []
+
+  /// Results of no runs.
+  public init() {}
+
+  /// How many runs there are.
+  public var count: Int { places.count }
+
+  /// Begins anew, for a model whose rows have so many numbers.
+  public mutating func removeAll(width: Int) {
+    self.width = width
+    places.removeAll(keepingCapacity: true)
+    contexts.removeAll(keepingCapacity: true)
+    logs.removeAll(keepingCapacity: true)
+    rows.removeAll(keepingCapacity: true)
+  }
+
+  /// Begins the results of the next run.
+  public mutating func beginRun() {
+    places.append(
+      Place(
+        firstContext: contexts.count, firstLog: logs.count, firstRow: rows.count, rowCount: 0))
+  }
+
+  /// Appends the log-probability of the run's next token, or of the end behind its last one.
+  public mutating func append(logProbability: Double) { logs.append(logProbability) }
+
+  /// Appends the context behind the run's next token.
+  public mutating func append(context: Context) { contexts.append(context) }
+
+  /// Appends a row that a closure fills with natural log-probabilities.
+  public mutating func appendRow(_ fill: (inout MutableSpan<Double>) throws -> Void) rethrows {
+    precondition(!places.isEmpty, "a row belongs to a run")
+    let first = rows.count
+    rows.append(contentsOf: repeatElement(-.infinity, count: width))
+    var all = rows.mutableSpan
+    var row = all._mutatingExtracting(first..<first + width)
+    try fill(&row)
+    places[places.count - 1].rowCount += 1
+  }
+
+  /// The context behind so many tokens of a run, at least one.
+  public func context(ofRun run: Int, behind count: Int) -> Context {
+    precondition(count > 0, "the run itself knows the context before its first token")
+    return contexts[places[run].firstContext + count - 1]
+  }
+
+  /// The log-probabilities of a run's tokens, and of the end where it was scored.
+  public func logProbabilities(ofRun run: Int) -> ArraySlice<Double> {
+    let stop = run + 1 < places.count ? places[run + 1].firstLog : logs.count
+    return logs[places[run].firstLog..<stop]
+  }
+
+  /// How many rows a run has.
+  public func rowCount(ofRun run: Int) -> Int { places[run].rowCount }
+
+  /// One of a run's rows: natural log-probabilities of all tokens, the start symbol's being minus
+  /// infinity.
+  public func row(_ index: Int, ofRun run: Int) -> ArraySlice<Double> {
+    precondition(index >= 0 && index < places[run].rowCount, "a row of the run")
+    let first = places[run].firstRow + index * width
+    return rows[first..<first + width]
+  }
 }
 
 extension LanguageModel {
-  /// No limit.
-  @inlinable
-  public var contextLimit: Int { .max }
-
-  /// Probabilities do not exceed 1.
-  @inlinable
-  public var logProbabilityCeiling: Double { 0 }
-
-  /// Nothing to prepare.
-  @inlinable
-  public func prepare(_ context: Context, for token: Token, before next: Token) {}
-
-  /// Scores, then advances: correct for every model, twice the work for most.
-  @inlinable
-  public func advance(_ context: inout Context, scoring token: Token) -> Double {
-    let logProbability = logProbability(of: token, in: context)
-    advance(&context, by: token)
-    return logProbability
-  }
-
-  /// Asks for one token after another.
-  @inlinable
-  public func logProbabilities(
-    in context: Context, into probabilities: inout MutableSpan<Double>
-  ) {
-    for i in probabilities.indices {
-      let token = Token(i)
-      probabilities[i] =
-        token == vocabulary.start ? -.infinity : logProbability(of: token, in: context)
-    }
-  }
-
-  /// Natural log-probability of a whole text, its end included.
-  @inlinable
-  public func logProbability(of text: some Sequence<Token>) -> Double {
-    var context = makeContext()
-    var sum = 0.0
-    for token in text { sum += advance(&context, scoring: token) }
-    return sum + logProbability(of: vocabulary.end, in: context)
+  /// Natural log-probability of a whole text, its end included: one batch of one run.
+  ///
+  /// - Throws: what reading throws.
+  public func scoredLogProbability(of text: some Sequence<Token>) throws -> Double {
+    var results = ScoredRuns<Context>()
+    try score([TokenRun(makeContext(), Array(text), scoresEnd: true)], into: &results)
+    return results.logProbabilities(ofRun: 0).reduce(0, +)
   }
 }

@@ -4,7 +4,7 @@
 ///
 /// Nothing says that these conditionals belong to one distribution over texts, and those of trained
 /// networks do not. So there are two ways to sample with them: ``PseudoGibbs``, which has some
-/// stationary law that nobody wrote down, and ``MetropolisHastings`` with ``ReplaceMaskedWord``
+/// stationary law that nobody wrote down, and ``MetropolisHastings`` with ``ReplaceMaskedToken``
 /// against a target that is declared, such as ``MaskedEnergy``.
 ///
 /// Laws: the probabilities do not depend on the token that stands at the place, nor on tokens
@@ -53,7 +53,7 @@ extension MaskedLanguageModel {
 /// ```swift
 /// let masked = BidirectionalModel(forward: model, backward: reversed, weights: model.unigramWeights)
 /// ```
-public struct BidirectionalModel<Forward: LanguageModel, Backward: LanguageModel>:
+public struct BidirectionalModel<Forward: FiniteContextModel, Backward: FiniteContextModel>:
   MaskedLanguageModel
 {
   /// Reads what stands left of a place.

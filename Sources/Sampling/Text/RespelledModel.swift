@@ -5,7 +5,7 @@
 /// Tokens without a counterpart have probability 0 and, where the model knows no unknown word, leave
 /// its context as it is. Probabilities sum to less than one by what the model gives to tokens that
 /// the other vocabulary lacks: a draft for ``SpeculativeDecoder``, not a distribution of texts.
-public struct RespelledModel<Base: LanguageModel>: LanguageModel {
+public struct RespelledModel<Base: FiniteContextModel>: FiniteContextModel {
   /// The tokens that it speaks in.
   public let vocabulary: Vocabulary
   /// The model.

@@ -119,7 +119,7 @@ enum TargetOptions {
 
 /// Statements compiled for a model, with messages where that cannot be done.
 struct CompiledTarget {
-  let target: SentenceTarget<NGramModel>
+  let target: SentenceTarget<NGramModel, TokenAutomaton>
   let compiled: CompiledConstraints
 
   init(
@@ -138,7 +138,7 @@ struct CompiledTarget {
         "the 'fluency' statements multiply to \(compiled.fluency), expected 1e-100 to 1e100")
     }
     target = SentenceTarget(
-      model: model, automaton: compiled.automaton, fluency: compiled.fluency)
+      model: model, constraint: compiled.automaton, fluency: compiled.fluency)
   }
 
   /// What is allowed but cannot be meant: words to prefer that the model does not know.
@@ -252,7 +252,7 @@ struct CompiledTarget {
     for part in compiled.parts {
       var state = part.automaton.start
       for (place, token) in text.enumerated() {
-        state = part.automaton.next(state, token)
+        state = part.automaton.following(state, token)
         if state == TokenAutomaton.dead { return (part.constraint, place) }
       }
       if part.automaton.finalWeights[Int(state)] == -.infinity {

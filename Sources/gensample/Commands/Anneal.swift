@@ -54,7 +54,7 @@ enum Anneal: Command {
     let start = try arguments.text("start").map {
       try CompiledTarget.tokens(of: $0, model: model, option: "--start")
     }
-    let words = NGramLeftWords(model)
+    let words = NGramLeftTokens(model)
     let monitor = run.monitor
     try run.each(
       unit: "steps", total: restarts * steps * run.targetCount,

@@ -59,8 +59,8 @@ enum Check: Command {
         .data, "\(TargetOptions.shown(path)): the model gives no allowed text any probability")
     }
     let example = target.target.model.vocabulary.text(of: text)
-    let shortest = target.target.automaton.map { Int($0.distances[Int($0.start)]) } ?? 0
-    let states = target.target.automaton?.stateCount ?? 1
+    let shortest = target.target.constraint.map { Int($0.distances[Int($0.start)]) } ?? 0
+    let states = target.target.constraint?.stateCount ?? 1
     switch format {
     case .text:
       try stream.writeLine(

@@ -50,7 +50,7 @@ enum GibbsCommand: Command {
     let arguments = command.arguments
     let scan = try arguments.choice("scan", as: ScanOrder.self) ?? .random
     let block = try arguments.integer("block", in: 2...64)
-    let full = NGramFullWords(command.model)
+    let full = NGramFullTokens(command.model)
     let left = command.makeWords()
     let weights = command.model.unigramWeights
     try command { compiled in
@@ -62,23 +62,24 @@ enum GibbsCommand: Command {
 
   /// The steps.
   static func kernel(
-    for target: SentenceTarget<NGramModel>, left: NGramLeftWords, full: NGramFullWords,
+    for target: SentenceTarget<NGramModel, TokenAutomaton>, left: NGramLeftTokens,
+    full: NGramFullTokens,
     weights: [Double], scan: ScanOrder = .random, block: Int? = nil,
     isFixedLength: Bool = false
-  ) -> some TransitionKernel<SentenceScorer<NGramModel>> {
-    let hasOneLength = isFixedLength || target.automaton?.fixedLength != nil
+  ) -> some TransitionKernel<IncrementalScorer<NGramModel, TokenAutomaton>> {
+    let hasOneLength = isFixedLength || target.constraint?.fixedLength != nil
     let words = Mixture(
       Gibbs(full, for: target, scan: scan),
       ReplaceBlock(left: left, full: full, length: block ?? 2),
       probabilityOfFirst: block == nil ? 1 : 0.5)
     let lengths = Mixture(
-      words, MetropolisHastings(InsertOrDeleteWord(full)),
+      words, MetropolisHastings(InsertOrDeleteToken(full)),
       probabilityOfFirst: hasOneLength ? 1 : 0.5)
     // Without constraints on words every text is reached one word at a time.
     let rewrite = RewriteBlock(
-      automaton: target.automaton ?? TokenAutomaton(every: target.model.vocabulary),
+      automaton: target.constraint ?? TokenAutomaton(every: target.model.vocabulary),
       model: target.model, weights: weights)
-    let isFree = target.automaton == nil || isFixedLength
+    let isFree = target.constraint == nil || isFixedLength
     return Mixture(lengths, MetropolisHastings(rewrite), probabilityOfFirst: isFree ? 1 : 0.97)
   }
 }

@@ -56,7 +56,7 @@ enum MH: Command {
     }
     let words = command.makeWords()
     if let cheap = moves.screen {
-      let words = NGramLeftWords(cheap)
+      let words = NGramLeftTokens(cheap)
       return try command.run(
         of: { ScreenedTarget($0.target, screenedBy: $0.target.screen(by: cheap)) },
         by: { ScreenedMoves(for: $0.target, words: words) })
@@ -64,7 +64,7 @@ enum MH: Command {
     guard let kinds = moves.kinds else {
       return try command { NGramMoves(for: $0.target, words: words) }
     }
-    let full = NGramFullWords(command.model)
+    let full = NGramFullTokens(command.model)
     let shared = LeftToRightModel(command.model)
     try command { compiled in
       FurtherMoves(
@@ -121,21 +121,22 @@ struct FurtherMoves: TransitionKernel {
 
   private let base: NGramMoves
   private let further: [Kind]
-  private let move = MetropolisHastings(MoveWord<NGramModel>())
-  private let copy = MetropolisHastings(CopyOrDeleteWord<NGramModel>())
-  private let tries: MultipleTry<ReplaceWord<NGramLeftWords>>
-  private let block: ReplaceBlock<NGramLeftWords, NGramFullWords>
+  private let move = MetropolisHastings(MoveToken<NGramModel>())
+  private let copy = MetropolisHastings(CopyOrDeleteToken<NGramModel>())
+  private let tries: MultipleTry<ReplaceToken<NGramLeftTokens>>
+  private let block: ReplaceBlock<NGramLeftTokens, NGramFullTokens>
   private let suffix: MetropolisHastings<ResampleSuffix<SteeredTokens>>?
   private let informed: LocallyInformed<NGramModel>
 
   init(
-    for target: SentenceTarget<NGramModel>, _ further: [Kind], left: NGramLeftWords,
-    full: NGramFullWords, balancing: LocallyInformed<NGramModel>.Balancing, suffix: SteeredTokens?
+    for target: SentenceTarget<NGramModel, TokenAutomaton>, _ further: [Kind],
+    left: NGramLeftTokens,
+    full: NGramFullTokens, balancing: LocallyInformed<NGramModel>.Balancing, suffix: SteeredTokens?
   ) {
     precondition(!further.contains(.suffix) || suffix != nil, "what writes ends")
     base = NGramMoves(for: target, words: left)
     self.further = further
-    tries = MultipleTry(ReplaceWord(left), trials: 8)
+    tries = MultipleTry(ReplaceToken(left), trials: 8)
     block = ReplaceBlock(left: left, full: full, length: 2)
     self.suffix = suffix.map { MetropolisHastings(ResampleSuffix($0)) }
     informed = LocallyInformed(balancing, among: .onePlace)
@@ -159,7 +160,8 @@ struct FurtherMoves: TransitionKernel {
   var kinds: [String] { base.kinds + further.map(\.rawValue) }
 
   func step(
-    _ scorer: inout SentenceScorer<NGramModel>, using choices: inout some ChoiceSource
+    _ scorer: inout IncrementalScorer<NGramModel, TokenAutomaton>,
+    using choices: inout some ChoiceSource
   ) -> StepReport {
     guard choices.index(below: 4) == 0 else { return base.step(&scorer, using: &choices) }
     let place = choices.index(below: further.count)

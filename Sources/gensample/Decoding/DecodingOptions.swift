@@ -221,7 +221,7 @@ enum DecodingOptions {
     for part in target.compiled.parts {
       var state = part.automaton.start
       for token in prompt {
-        state = part.automaton.next(state, token)
+        state = part.automaton.following(state, token)
         guard state == TokenAutomaton.dead else { continue }
         throw CommandFailure(
           .data,

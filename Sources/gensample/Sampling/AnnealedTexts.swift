@@ -5,16 +5,16 @@ import LM
 import Sampling
 
 /// A move of `mh`, seen from the target, on every bridge.
-typealias Bridged<P: Proposal<SentenceScorer<NGramModel>>> = MetropolisHastings<
-  BridgedProposal<P, SentenceScorer<NGramModel>>
+typealias Bridged<P: Proposal<IncrementalScorer<NGramModel, TokenAutomaton>>> = MetropolisHastings<
+  BridgedProposal<P, IncrementalScorer<NGramModel, TokenAutomaton>>
 >
 
 /// The moves of annealed texts: those of `mh`.
 typealias BridgedMoves = Mixture<
   Mixture<
-    Bridged<ReplaceWord<NGramLeftWords>>, Bridged<InsertOrDeleteWord<NGramLeftWords>>
+    Bridged<ReplaceToken<NGramLeftTokens>>, Bridged<InsertOrDeleteToken<NGramLeftTokens>>
   >,
-  Mixture<Bridged<SwapWords<NGramModel>>, Bridged<RewriteBlock<NGramModel>>>
+  Mixture<Bridged<SwapTokens<NGramModel>>, Bridged<RewriteBlock<NGramModel>>>
 >
 
 typealias AnnealedTexts = AnnealedImportance<GuidedTexts<SteeredTokens>, BridgedMoves>
@@ -29,17 +29,17 @@ extension LeftToRight {
     // Both ends of the bridges allow the same texts.
     let easy = try LeftToRight(
       SentenceTarget(
-        model: lower.words.model, automaton: target.automaton, fluency: target.fluency),
+        model: lower.words.model, constraint: target.constraint, fluency: target.fluency),
       lower, arguments, monitor)
-    let automaton = target.automaton ?? lookAhead.automaton
+    let automaton = target.constraint ?? lookAhead.automaton
     let hasOneLength = automaton.fixedLength != nil
     let moves = BridgedMoves(
       Mixture(
-        Bridged(BridgedProposal(ReplaceWord(words))),
-        Bridged(BridgedProposal(InsertOrDeleteWord(words))),
+        Bridged(BridgedProposal(ReplaceToken(words))),
+        Bridged(BridgedProposal(InsertOrDeleteToken(words))),
         probabilityOfFirst: hasOneLength ? 1 : 0.4),
       Mixture(
-        Bridged(BridgedProposal(SwapWords())),
+        Bridged(BridgedProposal(SwapTokens())),
         Bridged(
           BridgedProposal(
             RewriteBlock(automaton: automaton, model: model, weights: model.unigramWeights))),
@@ -63,7 +63,7 @@ struct UpperBound {
     _ annealed: AnnealedTexts, length: ClosedRange<Int>, count: Int, memory: ExactMemory,
     random: Philox, threads: Int, _ monitor: RunMonitor
   ) throws {
-    func exact(_ target: SentenceTarget<NGramModel>) throws -> NGramInference {
+    func exact(_ target: SentenceTarget<NGramModel, TokenAutomaton>) throws -> NGramInference {
       do throws(ExactInference.Fault) {
         return try NGramInference(
           target: target, length: length, memory: memory.share, threads: threads

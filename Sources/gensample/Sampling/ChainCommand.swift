@@ -98,7 +98,7 @@ struct ChainCommand {
   }
 
   /// The model's left conditional, made once for all targets.
-  func makeWords() -> NGramLeftWords { NGramLeftWords(sampler.model) }
+  func makeWords() -> NGramLeftTokens { NGramLeftTokens(sampler.model) }
 
   /// The model, in the layout of chains.
   var model: NGramModel { sampler.model }
@@ -107,7 +107,7 @@ struct ChainCommand {
   var monitor: RunMonitor { sampler.monitor }
 
   /// Runs the chains of each target by its kernel.
-  func callAsFunction<Kernel: TransitionKernel<SentenceScorer<NGramModel>>>(
+  func callAsFunction<Kernel: TransitionKernel<IncrementalScorer<NGramModel, TokenAutomaton>>>(
     _ kernel: (CompiledTarget) throws -> Kernel
   ) throws {
     try run(of: { $0.target }, by: kernel)

@@ -68,7 +68,7 @@ enum ComparedSampler: String, CaseIterable {
     var random = random
     var plan = chainPlan
     plan.seed = random.next()
-    let left = NGramLeftWords(run.model)
+    let left = NGramLeftTokens(run.model)
     let target = compiled.target
     let monitor = run.monitor
     let start: @Sendable (inout RandomChoices) throws -> TokenSequence? = { choices in
@@ -78,7 +78,8 @@ enum ComparedSampler: String, CaseIterable {
     switch self {
     case .gibbs:
       let kernel = GibbsCommand.kernel(
-        for: target, left: left, full: NGramFullWords(run.model), weights: run.model.unigramWeights)
+        for: target, left: left, full: NGramFullTokens(run.model), weights: run.model.unigramWeights
+      )
       records = try runChains(
         of: plan, target: target, kernel: kernel, threads: run.threads, monitor: monitor,
         start: start)

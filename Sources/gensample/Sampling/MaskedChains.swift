@@ -13,7 +13,9 @@ struct MaskedChains {
   ]
 
   private typealias Model = BidirectionalModel<NGramModel, RespelledModel<NGramModel>>
-  private typealias Scorer = ScreenedScorer<MaskedScorer<Model>, SentenceScorer<NGramModel>>
+  private typealias Scorer = ScreenedScorer<
+    MaskedScorer<Model>, IncrementalScorer<NGramModel, TokenAutomaton>
+  >
 
   private let model: Model
   private let name: String
@@ -93,7 +95,7 @@ struct MaskedChains {
         },
         by: { compiled in
           Mixture(
-            MetropolisHastings(ReplaceMaskedWord<Model, Scorer>(model)),
+            MetropolisHastings(ReplaceMaskedToken<Model, Scorer>(model)),
             ScreenedMoves<MaskedScorer<Model>>(
               for: compiled.target, words: words, hasOneLength: true),
             probabilityOfFirst: 0.5)
@@ -106,7 +108,7 @@ struct MaskedChains {
     _ compiled: CompiledTarget, _ arguments: Arguments
   ) throws(CommandFailure) -> MaskedEnergy<Model> {
     let target = compiled.target
-    guard arguments.has("fixed-length") || target.automaton?.fixedLength != nil else {
+    guard arguments.has("fixed-length") || target.constraint?.fixedLength != nil else {
       throw .usage(
         "a masked model says nothing of where a text ends, and the constraints allow several numbers "
           + "of tokens; give --fixed-length to keep each chain's own, or one 'length N tokens'")
@@ -118,7 +120,7 @@ struct MaskedChains {
           + (soft.map { "\(CompiledTarget.place($0.constraint))" } ?? "'fluency'")
           + " would weigh nothing; leave one of them out")
     }
-    return MaskedEnergy(model: model, automaton: target.automaton, fluency: target.fluency)
+    return MaskedEnergy(model: model, automaton: target.constraint, fluency: target.fluency)
   }
 }
 

@@ -49,14 +49,14 @@ enum ParticleOptions {
 
 /// What samplers that write from left to right read of a model, made once for all targets.
 final class LeftToRightModel {
-  let words: NGramLeftWords
+  let words: NGramLeftTokens
   /// The lower orders alone, from which annealed texts begin.
   private(set) lazy var lowered = Result {
     LeftToRightModel(try words.model.lowered(to: max(1, min(2, words.model.order - 1))))
   }
   private var tables: [Double: BigramLookAhead.Tables] = [:]
 
-  init(_ model: NGramModel) { words = NGramLeftWords(model) }
+  init(_ model: NGramModel) { words = NGramLeftTokens(model) }
 
   func tables(fluency: Double) -> BigramLookAhead.Tables {
     if let made = tables[fluency] { return made }
@@ -72,7 +72,7 @@ struct SteeredTokens: ProportionalTokens {
   let words: NGramGuidedTokens
   let bigrams: BigramGuidedTokens<NGramModel>?
 
-  var target: SentenceTarget<NGramModel> { words.target }
+  var target: SentenceTarget<NGramModel, TokenAutomaton> { words.target }
   var lookAhead: LookAhead { words.lookAhead }
 
   func logExpectation(after prefix: Prefix<NGramModel>) -> Double {
@@ -94,8 +94,8 @@ struct SteeredTokens: ProportionalTokens {
 
 /// A target seen from left to right: its automaton, how long texts may be, what to expect.
 struct LeftToRight {
-  let target: SentenceTarget<NGramModel>
-  let words: NGramLeftWords
+  let target: SentenceTarget<NGramModel, TokenAutomaton>
+  let words: NGramLeftTokens
   /// With expectations of what follows.
   private(set) var lookAhead: LookAhead
   /// The same where they know the last word.
@@ -106,11 +106,12 @@ struct LeftToRight {
   private let needed: (bytes: Int, allowed: Int)?
 
   init(
-    _ target: SentenceTarget<NGramModel>, _ shared: LeftToRightModel, _ arguments: Arguments,
+    _ target: SentenceTarget<NGramModel, TokenAutomaton>, _ shared: LeftToRightModel,
+    _ arguments: Arguments,
     _ monitor: RunMonitor, allowed: Set<ParticleOptions.LookAheadKind> = [.bigrams, .words]
   ) throws(CommandFailure) {
     let model = shared.words.model
-    let automaton = target.automaton ?? TokenAutomaton(every: model.vocabulary)
+    let automaton = target.constraint ?? TokenAutomaton(every: model.vocabulary)
     let weights = model.unigramWeights
     let rarest = LogSpace.log(weights.filter { $0 > 0 }.min() ?? 1)
     // What lies ahead is summed: a word that is lost there would never be drawn.
@@ -122,7 +123,7 @@ struct LeftToRight {
             format: "at most fluency %.1f here, or temper, anneal or mh's own moves", -690 / rarest)
       )
     }
-    self.target = SentenceTarget(model: model, automaton: automaton, fluency: target.fluency)
+    self.target = SentenceTarget(model: model, constraint: automaton, fluency: target.fluency)
     words = shared.words
     let asked = try arguments.choice("look-ahead", as: ParticleOptions.LookAheadKind.self)
     let kind = asked ?? (allowed.contains(.bigrams) ? .bigrams : .words)
@@ -184,7 +185,7 @@ struct LeftToRight {
   }
 
   /// The target on texts of the lengths that are allowed here, for kernels that change lengths.
-  func bounded() throws -> SentenceTarget<NGramModel> {
+  func bounded() throws -> SentenceTarget<NGramModel, TokenAutomaton> {
     guard isBoundedHere else { return target }
     let most = lookAhead.mostTokens
     let classes = lookAhead.automaton.classes.indices.map { i -> UInt32 in
@@ -197,7 +198,7 @@ struct LeftToRight {
       },
       finalWeights: [Double](repeating: 0, count: most + 1))
     return SentenceTarget(
-      model: model, automaton: try lookAhead.automaton.product(counting), fluency: target.fluency)
+      model: model, constraint: try lookAhead.automaton.product(counting), fluency: target.fluency)
   }
 
   /// By how much the model's probabilities of tokens add up to more than 1 along a text, as the log

@@ -3,11 +3,11 @@
 import LM
 import Sampling
 
-extension SentenceTarget where Model == NGramModel {
+extension SentenceTarget where Model == NGramModel, Constraint == TokenAutomaton {
   /// What screens moves for a target of the same constraints: they alone under a cheap model.
-  func screen(by cheap: NGramModel) -> SentenceTarget<NGramModel> {
+  func screen(by cheap: NGramModel) -> SentenceTarget<NGramModel, TokenAutomaton> {
     SentenceTarget(
-      model: cheap, automaton: automaton ?? TokenAutomaton(every: model.vocabulary),
+      model: cheap, constraint: constraint ?? TokenAutomaton(every: model.vocabulary),
       fluency: fluency)
   }
 }
@@ -17,11 +17,11 @@ extension SentenceTarget where Model == NGramModel {
 /// **Keeps** the dear target.
 struct ScreenedMoves<Dear: Scorer<TokenSequence>>: TransitionKernel {
   private typealias Words = Mixture<
-    DelayedAcceptance<ReplaceWord<NGramLeftWords>, Dear>,
-    DelayedAcceptance<InsertOrDeleteWord<NGramLeftWords>, Dear>
+    DelayedAcceptance<ReplaceToken<NGramLeftTokens>, Dear>,
+    DelayedAcceptance<InsertOrDeleteToken<NGramLeftTokens>, Dear>
   >
   private typealias Places = Mixture<
-    DelayedAcceptance<SwapWords<NGramModel>, Dear>,
+    DelayedAcceptance<SwapTokens<NGramModel>, Dear>,
     DelayedAcceptance<RewriteBlock<NGramModel>, Dear>
   >
   private let moves: Mixture<Words, Places>
@@ -33,16 +33,17 @@ struct ScreenedMoves<Dear: Scorer<TokenSequence>>: TransitionKernel {
   ///   - words: the cheap model's.
   ///   - hasOneLength: whether the number of words stays, whatever the constraints allow.
   init(
-    for target: SentenceTarget<NGramModel>, words: NGramLeftWords, hasOneLength: Bool = false
+    for target: SentenceTarget<NGramModel, TokenAutomaton>, words: NGramLeftTokens,
+    hasOneLength: Bool = false
   ) {
-    let automaton = target.automaton ?? TokenAutomaton(every: target.model.vocabulary)
+    let automaton = target.constraint ?? TokenAutomaton(every: target.model.vocabulary)
     let isFixed = hasOneLength || automaton.fixedLength != nil
     moves = Mixture(
       Words(
-        DelayedAcceptance(ReplaceWord(words)), DelayedAcceptance(InsertOrDeleteWord(words)),
+        DelayedAcceptance(ReplaceToken(words)), DelayedAcceptance(InsertOrDeleteToken(words)),
         probabilityOfFirst: isFixed ? 1 : 0.35),
       Places(
-        DelayedAcceptance(SwapWords()),
+        DelayedAcceptance(SwapTokens()),
         DelayedAcceptance(
           RewriteBlock(
             automaton: automaton, model: words.model, weights: words.model.unigramWeights)),
@@ -54,7 +55,7 @@ struct ScreenedMoves<Dear: Scorer<TokenSequence>>: TransitionKernel {
   var kinds: [String] { moves.kinds }
 
   func step(
-    _ scorer: inout ScreenedScorer<Dear, SentenceScorer<NGramModel>>,
+    _ scorer: inout ScreenedScorer<Dear, IncrementalScorer<NGramModel, TokenAutomaton>>,
     using choices: inout some ChoiceSource
   ) -> StepReport {
     moves.step(&scorer, using: &choices)

@@ -41,7 +41,7 @@ struct TemperedChain {
   private var record: ChainResults.Record
   private let tempering: Tempering
   private let work: ChainWork
-  private let words: NGramLeftWords
+  private let words: NGramLeftTokens
   private var exchange: Exchange
   private var state: Exchange.State
   private var choices: RandomChoices
@@ -52,7 +52,7 @@ struct TemperedChain {
   ///
   /// - Throws: where there is no text to begin with, or the checkpoint is of another run.
   init?(
-    _ chain: Int, _ tempering: Tempering, _ work: ChainWork, words: NGramLeftWords,
+    _ chain: Int, _ tempering: Tempering, _ work: ChainWork, words: NGramLeftTokens,
     from checkpoint: ChainCheckpoint<TokenSequence>?
   ) throws {
     self.tempering = tempering
@@ -79,7 +79,7 @@ struct TemperedChain {
   }
 
   private static func exchange(
-    _ ladder: Ladder, _ work: ChainWork, _ words: NGramLeftWords
+    _ ladder: Ladder, _ work: ChainWork, _ words: NGramLeftTokens
   ) -> Exchange {
     ReplicaExchange(work.target.target, ladder: ladder) { NGramMoves(for: $0, words: words) }
   }
@@ -225,7 +225,7 @@ private struct TemperedMemory {
   ///
   /// - Throws: where they are no memory of such chains.
   init(
-    _ words: [UInt64], of tempering: Tempering, target: SentenceTarget<NGramModel>
+    _ words: [UInt64], of tempering: Tempering, target: SentenceTarget<NGramModel, TokenAutomaton>
   ) throws(CommandFailure) {
     let unfit = CommandFailure(
       .data, "the checkpoint does not fit the run; begin it anew, in another folder")

@@ -38,9 +38,9 @@ import Testing
   }
 
   static func guide(
-    _ target: SentenceTarget<NGramModel>, mostTokens: Int
+    _ target: SentenceTarget<NGramModel, TokenAutomaton>, mostTokens: Int
   ) throws -> BigramLookAhead {
-    let automaton = try #require(target.automaton)
+    let automaton = try #require(target.constraint)
     let model = target.model
     let plain = LookAhead(
       automaton, mostTokens: mostTokens, weights: model.unigramWeights,
@@ -64,13 +64,13 @@ import Testing
       for token in text where prefix.state != TokenAutomaton.dead {
         prefix.tokens.append(token)
         model.advance(&prefix.context, by: token)
-        prefix.state = automaton.next(prefix.state, token)
+        prefix.state = automaton.following(prefix.state, token)
       }
       guard prefix.state != TokenAutomaton.dead else { continue }
       let here = expectation(prefix.state, prefix.tokens.last ?? model.vocabulary.start)
       var expected: [Token: Double] = [:]
       for word in words {
-        let next = automaton.next(prefix.state, word)
+        let next = automaton.following(prefix.state, word)
         guard next != TokenAutomaton.dead,
           Int(automaton.distances[Int(next)]) < tokens.lookAhead.mostTokens - text.count
         else { continue }
@@ -100,7 +100,7 @@ import Testing
     for (isSoft, bound, fluency) in [(false, 3, 1.0), (true, nil, 1.3), (true, 4, 0.7)] {
       let target = SentenceTarget(
         model: model,
-        automaton: try Self.automaton(model.vocabulary, isSoft: isSoft, bound: bound),
+        constraint: try Self.automaton(model.vocabulary, isSoft: isSoft, bound: bound),
         fluency: fluency)
       // Of these bounds the last two forbid tokens that the automaton would allow.
       for most in [20, 3, 2] {
@@ -118,7 +118,7 @@ import Testing
   @Test(arguments: Source.allCases) func anotherLookAheadIsSeen(source: Source) throws {
     let model = try source.model(order: 2)
     let target = SentenceTarget(
-      model: model, automaton: try Self.automaton(model.vocabulary, isSoft: true, bound: 4))
+      model: model, constraint: try Self.automaton(model.vocabulary, isSoft: true, bound: 4))
     let guide = try Self.guide(target, mostTokens: 4)
     #expect(
       try defect(BigramGuidedTokens(target, guide, attempts: 1)) { state, _ in
@@ -131,7 +131,7 @@ import Testing
   func bigramsLeaveNothingToChance(source: Source, order: Int) throws {
     let model = try source.model(order: order)
     let target = SentenceTarget(
-      model: model, automaton: try Self.automaton(model.vocabulary, isSoft: true, bound: 3),
+      model: model, constraint: try Self.automaton(model.vocabulary, isSoft: true, bound: 3),
       fluency: 1.2)
     let z = try NGramInference(target: target).logEvidence
     let guide = try Self.guide(target, mostTokens: 3)
@@ -149,7 +149,7 @@ import Testing
   func textsWeighProperly(source: Source, hasLearnt: Bool) throws {
     let model = try source.model(order: 3)
     let target = SentenceTarget(
-      model: model, automaton: try Self.automaton(model.vocabulary, isSoft: true, bound: 2))
+      model: model, constraint: try Self.automaton(model.vocabulary, isSoft: true, bound: 2))
     var guide = try Self.guide(target, mostTokens: 2)
     if hasLearnt {
       var choices = RandomChoices(seed: 1)
@@ -174,7 +174,7 @@ import Testing
   func suffixesKeepThePower(source: Source, isSoft: Bool) throws {
     let model = try source.model(order: 3)
     let target = SentenceTarget(
-      model: model, automaton: try Self.automaton(model.vocabulary, isSoft: isSoft, bound: 2),
+      model: model, constraint: try Self.automaton(model.vocabulary, isSoft: isSoft, bound: 2),
       fluency: 1.3)
     let words = (0..<model.vocabulary.count).map { Token($0) }
       .filter(model.vocabulary.isDrawable)

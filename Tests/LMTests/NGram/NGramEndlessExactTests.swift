@@ -17,7 +17,7 @@ import Testing
 
     var testDescription: String { "order \(order), \(automaton), fluency \(fluency)" }
 
-    func target() throws -> SentenceTarget<NGramModel> {
+    func target() throws -> SentenceTarget<NGramModel, TokenAutomaton> {
       let model = try NGramWordsExactTests.model(order: order)
       let automaton: TokenAutomaton? =
         switch automaton {
@@ -26,7 +26,7 @@ import Testing
         // Each keyword after the first makes a text less likely.
         case .soft: try NGramEndlessExactTests.keyword(model, weight: -1.5)
         }
-      return SentenceTarget(model: model, automaton: automaton, fluency: fluency)
+      return SentenceTarget(model: model, constraint: automaton, fluency: fluency)
     }
   }
 
@@ -59,10 +59,11 @@ import Testing
 
   /// The sum of all texts' weights with a beginning, over the beginning's; the shares of lengths.
   static func sum(
-    _ target: SentenceTarget<NGramModel>, after beginning: [Token] = [], tokens: Int = 2000
+    _ target: SentenceTarget<NGramModel, TokenAutomaton>, after beginning: [Token] = [],
+    tokens: Int = 2000
   ) -> (all: Double, lengths: [Double]) {
     let model = target.model
-    let automaton = target.automaton ?? TokenAutomaton(every: model.vocabulary)
+    let automaton = target.constraint ?? TokenAutomaton(every: model.vocabulary)
     let words = (0..<model.vocabulary.count).map { Token($0) }.filter(model.vocabulary.isDrawable)
     func log(_ text: [Token], _ token: Token) -> Double {
       var context = model.makeContext()
@@ -74,7 +75,7 @@ import Testing
     func look(_ memory: Memory) {
       // Before the first tokens the context is the start's own.
       known[memory] = words.compactMap { word in
-        let next = automaton.next(memory.state, word)
+        let next = automaton.following(memory.state, word)
         guard next != TokenAutomaton.dead else { return nil }
         return (
           Memory(last: memory.last + [word], state: next),
@@ -85,7 +86,7 @@ import Testing
         log(memory.last, model.vocabulary.end) + automaton.finalWeights[Int(memory.state)])
     }
     var state = automaton.start
-    for token in beginning { state = automaton.next(state, token) }
+    for token in beginning { state = automaton.following(state, token) }
     var layer = [Memory(last: beginning, state: state): 1.0]
     // Texts share what is kept of them once they are as long as the model remembers.
     func shortened(_ memory: Memory) -> Memory {
@@ -143,14 +144,14 @@ import Testing
         // The first token's weight is the quotient of two prefixes' weights.
         var context = target.model.makeContext()
         for token in tokens { target.model.advance(&context, by: token) }
-        let state = tokens.reduce((target.automaton?.start ?? 0)) {
-          target.automaton?.next($0, $1) ?? 0
+        let state = tokens.reduce((target.constraint?.start ?? 0)) {
+          target.constraint?.following($0, $1) ?? 0
         }
         guard let token = text.last, text.count > tokens.count else { return 0 }
-        guard target.automaton?.next(state, token) != TokenAutomaton.dead else { return 0 }
+        guard target.constraint?.following(state, token) != TokenAutomaton.dead else { return 0 }
         return LogSpace.exp(
           target.fluency * target.model.logProbability(of: token, in: context)
-            + (target.automaton?.weight(state, token) ?? 0)) * Self.sum(target, after: text).all
+            + (target.constraint?.weight(state, token) ?? 0)) * Self.sum(target, after: text).all
       }
       let all = Self.sum(target, after: tokens).all
       for (token, share) in law {

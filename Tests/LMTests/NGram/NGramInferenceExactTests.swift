@@ -20,10 +20,10 @@ import Testing
       "order \(order), \(automaton), fluency \(fluency), length \(String(describing: length))"
     }
 
-    func target() throws -> SentenceTarget<NGramModel> {
+    func target() throws -> SentenceTarget<NGramModel, TokenAutomaton> {
       let model = try NGramWordsExactTests.model(order: order)
       return SentenceTarget(
-        model: model, automaton: try makeAutomaton(model.vocabulary), fluency: fluency)
+        model: model, constraint: try makeAutomaton(model.vocabulary), fluency: fluency)
     }
 
     func makeAutomaton(_ vocabulary: Vocabulary) throws -> TokenAutomaton? {
@@ -105,7 +105,7 @@ import Testing
 
   /// Every allowed text with its weight.
   static func texts(
-    _ target: SentenceTarget<NGramModel>, _ length: ClosedRange<Int>?
+    _ target: SentenceTarget<NGramModel, TokenAutomaton>, _ length: ClosedRange<Int>?
   ) -> [TokenSequence: Double] {
     let vocabulary = target.model.vocabulary
     let words = (0..<vocabulary.count).map { Token($0) }.filter(vocabulary.isDrawable)
@@ -243,7 +243,7 @@ import Testing
     }
     let target = SentenceTarget(
       model: model,
-      automaton: TokenAutomaton(
+      constraint: TokenAutomaton(
         start: 0, classes: classes, classCount: 5, transitions: transitions,
         finalWeights: (0..<8).map { $0 == 7 ? 0 : -.infinity }))
     var texts: Set<[Token]> = []
@@ -272,7 +272,7 @@ import Testing
     let target = try Space(order: order, automaton: kind).target()
     var mutant = target.model.makeBackoffAutomaton()
     mutant.forgetToSubtract()
-    let automaton = try #require(target.automaton)
+    let automaton = try #require(target.constraint)
     let wrong = try ExactInference(mutant, automaton, length: 0...4)
     let sum = Self.texts(target, 0...4).values.reduce(0, +)
     #expect(Self.relative(LogSpace.exp(wrong.logEvidence), sum) > 1e-3)
@@ -394,7 +394,7 @@ import Testing
     let model = try NGramWordsExactTests.model(order: 2)
     let target = SentenceTarget(model: model)
     let two = SentenceTarget(
-      model: model, automaton: try TokenAutomaton(lengths: 2...2, vocabulary: model.vocabulary))
+      model: model, constraint: try TokenAutomaton(lengths: 2...2, vocabulary: model.vocabulary))
     #expect(throws: ExactInference.Fault.impossible) {
       try NGramInference(target: two, length: 3...5)
     }
@@ -411,7 +411,7 @@ import Testing
     let automaton = TokenAutomaton(
       start: 0, classes: (0..<model.vocabulary.count).map { $0 == word.index ? 0 : 1 },
       classCount: 2, transitions: [0, dead], finalWeights: [0])
-    let target = SentenceTarget(model: model, automaton: automaton)
+    let target = SentenceTarget(model: model, constraint: automaton)
     let exact = try NGramInference(target: target, length: 500...500)
     let text = TokenSequence([Token](repeating: word, count: 500))
     let truth = target.logProbability(of: text)

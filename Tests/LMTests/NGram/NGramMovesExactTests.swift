@@ -15,7 +15,9 @@ import Testing
     /// No single edit leads from one text to another.
     case fixed = "match /w3 w3|w4 w4/"
 
-    func target(_ model: NGramModel) throws -> EnumeratedTarget<SentenceTarget<NGramModel>> {
+    func target(_ model: NGramModel) throws -> EnumeratedTarget<
+      SentenceTarget<NGramModel, TokenAutomaton>
+    > {
       let compiled = try CompiledConstraints(
         ConstraintFile.parse(rawValue, path: "test"), for: VocabularyTree(model.vocabulary))
       let words = [Token(3), Token(4)]
@@ -27,24 +29,25 @@ import Testing
       }
       return EnumeratedTarget(
         SentenceTarget(
-          model: model, automaton: compiled.automaton, fluency: compiled.fluency),
+          model: model, constraint: compiled.automaton, fluency: compiled.fluency),
         among: texts.map { TokenSequence($0) })
     }
   }
 
   /// Right words, and what it says of them is another model's.
-  struct Mistold: WordProposal {
-    var words: NGramLeftWords
-    var told: UnigramWords<NGramModel>
+  struct Mistold: GapTokens {
+    var words: NGramLeftTokens
+    var told: UnigramTokens<NGramModel>
 
     func draw(
-      for gap: Gap, in scorer: SentenceScorer<NGramModel>, using choices: inout some ChoiceSource
+      for gap: Gap, in scorer: IncrementalScorer<NGramModel, TokenAutomaton>,
+      using choices: inout some ChoiceSource
     ) -> (token: Token, logProbability: Double)? {
       words.draw(for: gap, in: scorer, using: &choices)
     }
 
     func logProbability(
-      of token: Token, for gap: Gap, in scorer: SentenceScorer<NGramModel>
+      of token: Token, for gap: Gap, in scorer: IncrementalScorer<NGramModel, TokenAutomaton>
     ) -> Double {
       told.logProbability(of: token, for: gap, in: scorer)
     }
@@ -54,7 +57,7 @@ import Testing
   func movesKeepTheTarget(space: Space, order: Int) throws {
     let model = try NGramWordsExactTests.model(order: order, vocabulary: 5)
     let enumerated = try space.target(model)
-    let kernel = NGramMoves(for: enumerated.target, words: NGramLeftWords(model, attempts: 1))
+    let kernel = NGramMoves(for: enumerated.target, words: NGramLeftTokens(model, attempts: 1))
     let matrix = TransitionMatrix(of: kernel, on: enumerated)
     #expect(enumerated.states.count > 1)
     // Probabilities of a step are sums of some thousand branches.
@@ -67,9 +70,9 @@ import Testing
   func fullWordsKeepTheTarget(space: Space, order: Int) throws {
     let model = try NGramWordsExactTests.model(order: order, vocabulary: 5)
     let enumerated = try space.target(model)
-    let words = NGramFullWords(model, attempts: 1)
+    let words = NGramFullTokens(model, attempts: 1)
     let kernel = Mixture(
-      MetropolisHastings(ReplaceWord(words)), MetropolisHastings(InsertOrDeleteWord(words)),
+      MetropolisHastings(ReplaceToken(words)), MetropolisHastings(InsertOrDeleteToken(words)),
       probabilityOfFirst: 0.5)
     let matrix = TransitionMatrix(of: kernel, on: enumerated)
     #expect(matrix.normalisationDefect < 1e-12)
@@ -81,10 +84,10 @@ import Testing
     let model = try NGramWordsExactTests.model(order: 3, vocabulary: 5)
     let enumerated = try Space.pairs.target(model)
     let words = Mistold(
-      words: NGramLeftWords(model, attempts: 1),
-      told: UnigramWords(model: model, weights: [1, 1, 1, 1, 20]))
+      words: NGramLeftTokens(model, attempts: 1),
+      told: UnigramTokens(model: model, weights: [1, 1, 1, 1, 20]))
     let matrix = TransitionMatrix(
-      of: MetropolisHastings(ReplaceWord(words)), on: enumerated)
+      of: MetropolisHastings(ReplaceToken(words)), on: enumerated)
     #expect(matrix.invarianceDefect(of: enumerated.probabilities) > 1e-3)
   }
 
@@ -95,7 +98,7 @@ import Testing
       ConstraintFile.parse(
         "include \"sea\" \"war\" \"Holmes\"\nlength 3..9 words\nend \"?\"", path: "test"),
       for: VocabularyTree(model.vocabulary))
-    let target = SentenceTarget(model: model, automaton: compiled.automaton)
+    let target = SentenceTarget(model: model, constraint: compiled.automaton)
     let starts = try (UInt64(0)..<4).map { chain in
       var choices = RandomChoices(Philox(seed: 1).stream(chain))
       return try #require(target.randomStart(using: &choices))
@@ -105,7 +108,7 @@ import Testing
     var choices = RandomChoices(seed: 1)
     let nothing = SentenceTarget(
       model: model,
-      automaton: TokenAutomaton(
+      constraint: TokenAutomaton(
         start: 0, classes: [UInt32](repeating: 0, count: model.vocabulary.count), classCount: 1,
         transitions: [0], finalWeights: [-.infinity]))
     #expect(nothing.randomStart(using: &choices) == nil)

@@ -10,7 +10,7 @@ import Testing
   @Test(arguments: [1, 2, 3], [1, 2])
   func tokensAreTheModels(order: Int, attempts: Int) throws {
     let model = try NGramWordsExactTests.model(order: order)
-    let source = NGramTokens(NGramLeftWords(model, attempts: attempts))
+    let source = NGramTokens(NGramLeftTokens(model, attempts: attempts))
     for text in NGramWordsExactTests.texts(model) {
       var context = model.makeContext()
       for token in text { model.advance(&context, by: token) }
@@ -33,12 +33,12 @@ import Testing
   ) throws -> Double {
     let model = try NGramWordsExactTests.model(order: order, vocabulary: 8)
     let target = try space.target(model).target
-    let automaton = try #require(target.automaton)
+    let automaton = try #require(target.constraint)
     let lookAhead = LookAhead(
       automaton, mostTokens: 3, weights: model.unigramWeights, vocabulary: model.vocabulary)
     let slow = GuidedTokens(target, other ?? lookAhead)
     let fast = NGramGuidedTokens(
-      target, lookAhead, source: NGramTokens(NGramLeftWords(model, attempts: 1)),
+      target, lookAhead, source: NGramTokens(NGramLeftTokens(model, attempts: 1)),
       attempts: attempts, longestList: 100)
     var worst = 0.0
     for tokens in [[], [Token(3)], [Token(4), Token(3)]] {
@@ -46,7 +46,7 @@ import Testing
       for token in tokens {
         prefix.tokens.append(token)
         model.advance(&prefix.context, by: token)
-        prefix.state = automaton.next(prefix.state, token)
+        prefix.state = automaton.following(prefix.state, token)
       }
       guard prefix.state != TokenAutomaton.dead else { continue }
       let here = lookAhead.logExpectations[Int(prefix.state)]
@@ -76,7 +76,7 @@ import Testing
   @Test func anotherLookAheadIsSeen() throws {
     let model = try NGramWordsExactTests.model(order: 2, vocabulary: 8)
     let automaton = try #require(
-      try NGramMovesExactTests.Space.keyword.target(model).target.automaton)
+      try NGramMovesExactTests.Space.keyword.target(model).target.constraint)
     let blind = LookAhead(automaton, mostTokens: 3)
     #expect(try defect(.keyword, order: 2, attempts: 1, lookAhead: blind) > 1e-3)
   }

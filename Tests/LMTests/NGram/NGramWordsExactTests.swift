@@ -28,7 +28,7 @@ import Testing
   func leftWordsAreTheConditional(order: Int, attempts: Int) throws {
     let model = try Self.model(order: order)
     let defect = wordDefect(
-      of: NGramLeftWords(model, attempts: attempts), against: LeftConditionalWords(),
+      of: NGramLeftTokens(model, attempts: attempts), against: LeftConditionalTokens(),
       under: SentenceTarget(model: model), at: Self.texts(model))
     // Sums of some dozens of terms.
     #expect(defect < 1e-12)
@@ -38,7 +38,7 @@ import Testing
   func fullWordsAreTheConditional(order: Int, attempts: Int) throws {
     let model = try Self.model(order: order)
     let defect = wordDefect(
-      of: NGramFullWords(model, attempts: attempts), against: FullConditionalWords(),
+      of: NGramFullTokens(model, attempts: attempts), against: FullConditionalTokens(),
       under: SentenceTarget(model: model), at: Self.texts(model))
     // Differences of sums of some dozens of terms, the smallest a thousandth of the largest.
     #expect(defect < 1e-10)
@@ -51,7 +51,7 @@ import Testing
     let model = try Self.model(order: order, vocabulary: 50)
     let texts = Self.texts(model).suffix(1) + [[Token(3), Token(7)], [Token(9)]]
     let defect = wordDefect(
-      of: NGramFullWords(model, attempts: 1, longList: longList), against: FullConditionalWords(),
+      of: NGramFullTokens(model, attempts: 1, longList: longList), against: FullConditionalTokens(),
       under: SentenceTarget(model: model), at: Array(texts))
     #expect(defect < 1e-10)
   }
@@ -60,7 +60,7 @@ import Testing
   @Test func theRightSideLeftOutIsCaught() throws {
     let model = try Self.model(order: 3)
     let defect = wordDefect(
-      of: NGramLeftWords(model, attempts: 1), against: FullConditionalWords(),
+      of: NGramLeftTokens(model, attempts: 1), against: FullConditionalTokens(),
       under: SentenceTarget(model: model), at: Self.texts(model))
     #expect(defect > 1e-3)
   }
@@ -69,8 +69,8 @@ import Testing
   @Test func aLevelLeftOutIsCaught() throws {
     let model = try Self.model(order: 2)
     let defect = wordDefect(
-      of: UnigramWords(model: model, weights: [Double](repeating: 1, count: 8)),
-      against: LeftConditionalWords(), under: SentenceTarget(model: model),
+      of: UnigramTokens(model: model, weights: [Double](repeating: 1, count: 8)),
+      against: LeftConditionalTokens(), under: SentenceTarget(model: model),
       at: Self.texts(model))
     #expect(defect > 1e-3)
   }
@@ -98,7 +98,7 @@ import Testing
     let file = try TemporaryFile("all.arpa", lines)
     let model = try NGramModel(NGramTrie(arpa: file.path))
     let defect = wordDefect(
-      of: NGramLeftWords(model, attempts: 2), against: LeftConditionalWords(),
+      of: NGramLeftTokens(model, attempts: 2), against: LeftConditionalTokens(),
       under: SentenceTarget(model: model),
       at: [[], [Token(3)], [Token(3), Token(4)], [Token(4), Token(3)]])
     #expect(defect < 1e-12)

@@ -197,7 +197,9 @@ import Testing
       let sum = compiled.parts.reduce(0) { $0 + $1.automaton.logWeight(of: text) }
       #expect(automaton.logWeight(of: text) == sum)
       var state = automaton.start
-      for token in text where state != TokenAutomaton.dead { state = automaton.next(state, token) }
+      for token in text where state != TokenAutomaton.dead {
+        state = automaton.following(state, token)
+      }
       #expect((state != TokenAutomaton.dead) == beginnings.contains(text))
     }
   }

@@ -6,7 +6,7 @@ import Synchronization
 import Testing
 
 @Suite struct ChainRunExactTests {
-  private var kernel: some TransitionKernel<SentenceScorer<Toy>> {
+  private var kernel: some TransitionKernel<IncrementalScorer<Toy, TokenAutomaton>> {
     NamedKernel.edits(NamedKernel.unigram)
   }
 

@@ -78,7 +78,7 @@ import Testing
       letters: ["a", "b"], rows: [[0.9, 0, 0.1], [0.7, 0, 0.3], [0.5, 0, 0.5]])
     let b = mute.text("b")
     let automaton = TokenAutomaton(mute, lengths: 1...1) { $0 == b ? 0 : -.infinity }
-    let target = SentenceTarget(model: mute, automaton: automaton)
+    let target = SentenceTarget(model: mute, constraint: automaton)
     #expect(throws: NoStart()) {
       try runChains(
         of: RunPlan(seed: 1), target: target, kernel: NamedKernel.edits(NamedKernel.unigram),
@@ -88,7 +88,7 @@ import Testing
 
   @Test func unreachableTextsAreCountedFromEveryOrigin() {
     let matrix = TransitionMatrix(
-      of: MetropolisHastings(ReplaceWord(NamedKernel.unigram)), on: Space.lengths.space)
+      of: MetropolisHastings(ReplaceToken(NamedKernel.unigram)), on: Space.lengths.space)
     // Four lengths, and no way between them: each text is out of reach from some other.
     #expect(matrix.unreachableCount == 30)
   }

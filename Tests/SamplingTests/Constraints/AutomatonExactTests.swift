@@ -38,7 +38,7 @@ import Testing
     var queue = [automaton.start]
     while let state = queue.popLast() {
       for token in 0..<automaton.classCount {
-        let next = automaton.next(state, Token(token))
+        let next = automaton.following(state, Token(token))
         if next != TokenAutomaton.dead, reached.insert(next).inserted { queue.append(next) }
       }
     }
@@ -51,7 +51,7 @@ import Testing
           var path: [Double] = []
           for token in text {
             path.append(automaton.weight(state, token))
-            state = automaton.next(state, token)
+            state = automaton.following(state, token)
             if state == TokenAutomaton.dead { return [] }
           }
           let final = automaton.finalWeights[Int(state)]

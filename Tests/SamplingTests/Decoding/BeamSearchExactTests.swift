@@ -24,7 +24,7 @@ private final class Clock: Sendable {
 }
 
 /// A table that tells a clock when it is asked.
-private struct TimedTable: LanguageModel {
+private struct TimedTable: FiniteContextModel {
   let table: BigramTable
   let clock: Clock
 

@@ -12,16 +12,18 @@ enum FurtherKernels {
 
   static func gibbs(
     _ space: Space, _ scan: ScanOrder
-  ) -> Gibbs<FullConditionalWords<Toy>> {
+  ) -> Gibbs<FullConditionalTokens<Toy>> {
     Gibbs(NamedKernel.full, for: space.space.target, scan: scan, attempts: 1)
   }
 
   static func screened(
     _ space: Space
-  ) -> EnumeratedTarget<ScreenedTarget<SentenceTarget<Toy>, SentenceTarget<Toy>>> {
+  ) -> EnumeratedTarget<
+    ScreenedTarget<SentenceTarget<Toy, TokenAutomaton>, SentenceTarget<Toy, TokenAutomaton>>
+  > {
     // A flatter target screens.
     let dear = space.space.target
-    let cheap = SentenceTarget(model: Toy.toy, automaton: space.automaton, fluency: 0.4)
+    let cheap = SentenceTarget(model: Toy.toy, constraint: space.automaton, fluency: 0.4)
     return EnumeratedTarget(
       ScreenedTarget(dear, screenedBy: cheap), among: space.space.states)
   }
@@ -29,7 +31,7 @@ enum FurtherKernels {
 
 @Suite struct FurtherKernelExactTests {
   private func check(
-    _ kernel: some TransitionKernel<SentenceScorer<Toy>>, _ space: Space,
+    _ kernel: some TransitionKernel<IncrementalScorer<Toy, TokenAutomaton>>, _ space: Space,
     isReversible: Bool = true
   ) {
     let space = space.space
@@ -49,10 +51,10 @@ enum FurtherKernels {
 
   @Test(arguments: Space.allCases)
   func movesAndCopiesKeepTheTarget(space: Space) {
-    check(MetropolisHastings(MoveWord<Toy>()), space)
-    check(MetropolisHastings(CopyOrDeleteWord<Toy>()), space)
-    #expect(proposalDefect(of: MoveWord<Toy>(), on: space.space) < 1e-12)
-    #expect(proposalDefect(of: CopyOrDeleteWord<Toy>(), on: space.space) < 1e-12)
+    check(MetropolisHastings(MoveToken<Toy>()), space)
+    check(MetropolisHastings(CopyOrDeleteToken<Toy>()), space)
+    #expect(proposalDefect(of: MoveToken<Toy>(), on: space.space) < 1e-12)
+    #expect(proposalDefect(of: CopyOrDeleteToken<Toy>(), on: space.space) < 1e-12)
   }
 
   @Test(arguments: Space.allCases)
@@ -80,9 +82,9 @@ enum FurtherKernels {
   func multipleTriesKeepTheTarget(space: Space, trials: Int) {
     // Several trials on the larger spaces are millions of branches.
     guard trials == 1 || space == .fixedLength || space == .soft && trials == 2 else { return }
-    check(MultipleTry(ReplaceWord(NamedKernel.unigram), trials: trials), space)
+    check(MultipleTry(ReplaceToken(NamedKernel.unigram), trials: trials), space)
     if trials == 1 || space == .soft {
-      check(MultipleTry(InsertOrDeleteWord(NamedKernel.left), trials: trials), space)
+      check(MultipleTry(InsertOrDeleteToken(NamedKernel.left), trials: trials), space)
     }
   }
 
@@ -96,29 +98,31 @@ enum FurtherKernels {
   @Test(arguments: Space.allCases)
   func delayedAcceptanceKeepsTheDearTarget(space: Space) {
     let screened = FurtherKernels.screened(space)
-    func kernel<P: Proposal<SentenceScorer<Toy>>>(
+    func kernel<P: Proposal<IncrementalScorer<Toy, TokenAutomaton>>>(
       _ proposal: P
-    ) -> DelayedAcceptance<P, SentenceScorer<Toy>> {
+    ) -> DelayedAcceptance<P, IncrementalScorer<Toy, TokenAutomaton>> {
       DelayedAcceptance(proposal)
     }
     let edits = TransitionMatrix(
-      of: kernel(InsertOrDeleteWord(NamedKernel.unigram)), on: screened)
+      of: kernel(InsertOrDeleteToken(NamedKernel.unigram)), on: screened)
     #expect(edits.invarianceDefect(of: screened.probabilities) < 1e-12)
     #expect(edits.reversibilityDefect(of: screened.probabilities) < 1e-12)
-    let words = TransitionMatrix(of: kernel(ReplaceWord(NamedKernel.left)), on: screened)
+    let words = TransitionMatrix(of: kernel(ReplaceToken(NamedKernel.left)), on: screened)
     #expect(words.invarianceDefect(of: screened.probabilities) < 1e-12)
   }
 }
 
 /// A proposal with a fault planted into its moves.
-private struct FaultyProposal<P: Proposal>: Proposal where P.Scorer == SentenceScorer<Toy> {
+private struct FaultyProposal<P: Proposal>: Proposal
+where P.Scorer == IncrementalScorer<Toy, TokenAutomaton> {
   let proposal: P
-  let fault: @Sendable (inout Move<TokenSequence.Edit?>, SentenceScorer<Toy>) -> Void
+  let fault:
+    @Sendable (inout Move<TokenSequence.Edit?>, IncrementalScorer<Toy, TokenAutomaton>) -> Void
 
   var kinds: [String] { proposal.kinds }
 
   func propose(
-    from scorer: SentenceScorer<Toy>, using choices: inout some ChoiceSource
+    from scorer: IncrementalScorer<Toy, TokenAutomaton>, using choices: inout some ChoiceSource
   ) -> Move<TokenSequence.Edit?> {
     var move = proposal.propose(from: scorer, using: &choices)
     fault(&move, scorer)
@@ -128,7 +132,8 @@ private struct FaultyProposal<P: Proposal>: Proposal where P.Scorer == SentenceS
 
 @Suite struct FurtherKernelMutantExactTests {
   private func defect(
-    _ kernel: some TransitionKernel<SentenceScorer<Toy>>, on space: Space = .lengths
+    _ kernel: some TransitionKernel<IncrementalScorer<Toy, TokenAutomaton>>,
+    on space: Space = .lengths
   ) -> Double {
     let space = space.space
     return TransitionMatrix(of: kernel, on: space).invarianceDefect(of: space.probabilities)
@@ -158,7 +163,7 @@ private struct FaultyProposal<P: Proposal>: Proposal where P.Scorer == SentenceS
   /// A copied word counted once, however often it stands there.
   @Test func forgottenOccurrences() {
     let kernel = MetropolisHastings(
-      FaultyProposal(proposal: CopyOrDeleteWord<Toy>()) { move, _ in
+      FaultyProposal(proposal: CopyOrDeleteToken<Toy>()) { move, _ in
         move.logForward = 0
         move.logBackward = 0
       })
@@ -168,10 +173,11 @@ private struct FaultyProposal<P: Proposal>: Proposal where P.Scorer == SentenceS
   /// The first of several trials taken by its own ratio: choosing the best is not paid for.
   @Test func bestOfSeveralTrials() {
     struct BestOf: TransitionKernel {
-      let proposal = ReplaceWord(NamedKernel.unigram)
+      let proposal = ReplaceToken(NamedKernel.unigram)
       var kinds: [String] { proposal.kinds }
       func step(
-        _ scorer: inout SentenceScorer<Toy>, using choices: inout some ChoiceSource
+        _ scorer: inout IncrementalScorer<Toy, TokenAutomaton>,
+        using choices: inout some ChoiceSource
       ) -> StepReport {
         var best: (edit: TokenSequence.Edit, ratio: Double)?
         for _ in 0..<2 {
@@ -195,7 +201,7 @@ private struct FaultyProposal<P: Proposal>: Proposal where P.Scorer == SentenceS
   @Test func screenAlone() {
     let screened = FurtherKernels.screened(.lengths)
     let cheap = TransitionMatrix(
-      of: MetropolisHastings(ReplaceWord(NamedKernel.unigram)),
+      of: MetropolisHastings(ReplaceToken(NamedKernel.unigram)),
       on: EnumeratedTarget(screened.target.cheap, among: screened.states))
     #expect(cheap.invarianceDefect(of: screened.probabilities) > 1e-3)
   }
@@ -205,7 +211,8 @@ private struct FaultyProposal<P: Proposal>: Proposal where P.Scorer == SentenceS
     struct HalfBlock: TransitionKernel {
       var kinds: [String] { ["block"] }
       func step(
-        _ scorer: inout SentenceScorer<Toy>, using choices: inout some ChoiceSource
+        _ scorer: inout IncrementalScorer<Toy, TokenAutomaton>,
+        using choices: inout some ChoiceSource
       ) -> StepReport {
         guard scorer.count > 0 else { return StepReport(isAccepted: false, kind: 0) }
         let place = choices.index(below: scorer.count)
@@ -228,7 +235,8 @@ private struct FaultyProposal<P: Proposal>: Proposal where P.Scorer == SentenceS
     struct Greedy: TransitionKernel {
       var kinds: [String] { ["informed"] }
       func step(
-        _ scorer: inout SentenceScorer<Toy>, using choices: inout some ChoiceSource
+        _ scorer: inout IncrementalScorer<Toy, TokenAutomaton>,
+        using choices: inout some ChoiceSource
       ) -> StepReport {
         guard scorer.count > 0 else { return StepReport(isAccepted: false, kind: 0) }
         var edits: [TokenSequence.Edit] = []

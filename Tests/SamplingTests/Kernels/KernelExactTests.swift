@@ -10,7 +10,7 @@ enum Space: String, CaseIterable, Sendable, CustomTestStringConvertible {
 
   var testDescription: String { rawValue }
 
-  var space: EnumeratedTarget<SentenceTarget<BigramTable>> {
+  var space: EnumeratedTarget<SentenceTarget<BigramTable, TokenAutomaton>> {
     let toy = BigramTable.toy
     let b = toy.text("b")[0]
     let automaton: TokenAutomaton
@@ -29,7 +29,7 @@ enum Space: String, CaseIterable, Sendable, CustomTestStringConvertible {
     case .fixedLength: automaton = TokenAutomaton(toy, lengths: 2...2)
     }
     return EnumeratedTarget(
-      SentenceTarget(model: toy, automaton: automaton, fluency: fluency),
+      SentenceTarget(model: toy, constraint: automaton, fluency: fluency),
       among: toy.texts(ofLengths: 0...4))
   }
 }
@@ -39,20 +39,23 @@ typealias Toy = BigramTable
 /// A kernel with its name, erased at the edge.
 struct NamedKernel: Sendable, CustomTestStringConvertible {
   let testDescription: String
-  let matrix: @Sendable (EnumeratedTarget<SentenceTarget<Toy>>) -> TransitionMatrix<TokenSequence>
+  let matrix:
+    @Sendable (EnumeratedTarget<SentenceTarget<Toy, TokenAutomaton>>) -> TransitionMatrix<
+      TokenSequence
+    >
 
-  init(_ name: String, _ kernel: some TransitionKernel<SentenceScorer<Toy>>) {
+  init(_ name: String, _ kernel: some TransitionKernel<IncrementalScorer<Toy, TokenAutomaton>>) {
     testDescription = name
     matrix = { TransitionMatrix(of: kernel, on: $0) }
   }
 
   /// A kernel that is made for the space's automaton.
-  init<Kernel: TransitionKernel<SentenceScorer<Toy>>>(
+  init<Kernel: TransitionKernel<IncrementalScorer<Toy, TokenAutomaton>>>(
     _ name: String, make: @escaping @Sendable (TokenAutomaton) -> Kernel
   ) {
     testDescription = name
     matrix = { space in
-      guard let automaton = space.target.automaton else {
+      guard let automaton = space.target.constraint else {
         preconditionFailure("all spaces have one")
       }
       return TransitionMatrix(of: make(automaton), on: space)
@@ -63,15 +66,15 @@ struct NamedKernel: Sendable, CustomTestStringConvertible {
     RewriteBlock(automaton: automaton, model: Toy.toy, weights: [0, 0, 3, 1], longest: 4)
   }
 
-  static let unigram = UnigramWords(model: Toy.toy, weights: [0, 0, 3, 1])
-  static let left = LeftConditionalWords<Toy>()
-  static let full = FullConditionalWords<Toy>()
+  static let unigram = UnigramTokens(model: Toy.toy, weights: [0, 0, 3, 1])
+  static let left = LeftConditionalTokens<Toy>()
+  static let full = FullConditionalTokens<Toy>()
 
-  static func edits<Words: WordProposal<Toy>>(
+  static func edits<Words: GapTokens<Toy>>(
     _ words: Words
-  ) -> some TransitionKernel<SentenceScorer<Toy>> {
+  ) -> some TransitionKernel<IncrementalScorer<Toy, TokenAutomaton>> {
     Mixture(
-      MetropolisHastings(ReplaceWord(words)), MetropolisHastings(InsertOrDeleteWord(words)),
+      MetropolisHastings(ReplaceToken(words)), MetropolisHastings(InsertOrDeleteToken(words)),
       probabilityOfFirst: 1.0 / 3)
   }
 
@@ -83,7 +86,7 @@ struct NamedKernel: Sendable, CustomTestStringConvertible {
     NamedKernel(
       "with swaps",
       Mixture(
-        MetropolisHastings(SwapWords<Toy>()), edits(unigram), probabilityOfFirst: 0.25)),
+        MetropolisHastings(SwapTokens<Toy>()), edits(unigram), probabilityOfFirst: 0.25)),
     NamedKernel("cycle", Cycle(edits(unigram), edits(full))),
     NamedKernel("rewrite") { MetropolisHastings(rewrite($0)) },
   ]
@@ -106,14 +109,14 @@ struct NamedKernel: Sendable, CustomTestStringConvertible {
   @Test(arguments: Space.allCases)
   func movesSayTheTruth(space: Space) {
     let space = space.space
-    #expect(proposalDefect(of: ReplaceWord(NamedKernel.unigram), on: space) < 1e-12)
-    #expect(proposalDefect(of: ReplaceWord(NamedKernel.left), on: space) < 1e-12)
-    #expect(proposalDefect(of: ReplaceWord(NamedKernel.full), on: space) < 1e-12)
-    #expect(proposalDefect(of: InsertOrDeleteWord(NamedKernel.unigram), on: space) < 1e-12)
-    #expect(proposalDefect(of: InsertOrDeleteWord(NamedKernel.left), on: space) < 1e-12)
-    #expect(proposalDefect(of: InsertOrDeleteWord(NamedKernel.full), on: space) < 1e-12)
-    #expect(proposalDefect(of: SwapWords<Toy>(), on: space) < 1e-12)
-    if let automaton = space.target.automaton {
+    #expect(proposalDefect(of: ReplaceToken(NamedKernel.unigram), on: space) < 1e-12)
+    #expect(proposalDefect(of: ReplaceToken(NamedKernel.left), on: space) < 1e-12)
+    #expect(proposalDefect(of: ReplaceToken(NamedKernel.full), on: space) < 1e-12)
+    #expect(proposalDefect(of: InsertOrDeleteToken(NamedKernel.unigram), on: space) < 1e-12)
+    #expect(proposalDefect(of: InsertOrDeleteToken(NamedKernel.left), on: space) < 1e-12)
+    #expect(proposalDefect(of: InsertOrDeleteToken(NamedKernel.full), on: space) < 1e-12)
+    #expect(proposalDefect(of: SwapTokens<Toy>(), on: space) < 1e-12)
+    if let automaton = space.target.constraint {
       #expect(proposalDefect(of: NamedKernel.rewrite(automaton), on: space) < 1e-12)
     }
   }
@@ -124,7 +127,7 @@ struct NamedKernel: Sendable, CustomTestStringConvertible {
     let allowed = Set(["ab", "ba", "aabb"].map { toy.text($0) })
     let automaton = TokenAutomaton(toy, lengths: 0...4) { allowed.contains($0) ? 0 : -.infinity }
     let space = EnumeratedTarget(
-      SentenceTarget(model: toy, automaton: automaton), among: toy.texts(ofLengths: 0...4))
+      SentenceTarget(model: toy, constraint: automaton), among: toy.texts(ofLengths: 0...4))
     let blocks = TransitionMatrix(
       of: MetropolisHastings(NamedKernel.rewrite(automaton)), on: space)
     #expect(blocks.unreachableCount == 0)
@@ -180,7 +183,7 @@ struct NamedKernel: Sendable, CustomTestStringConvertible {
     let toy = Toy.toy
     let space = Space.fixedLength.space
     let matrix = TransitionMatrix(
-      of: MetropolisHastings(ReplaceWord(NamedKernel.full)), on: space)
+      of: MetropolisHastings(ReplaceToken(NamedKernel.full)), on: space)
     let names = ["aa", "ab", "ba", "bb"]
     let expected = [
       [0.346774, 0.403226, 0.25, 0], [0.096774, 0.857771, 0, 0.045455],

@@ -5,15 +5,17 @@ import SamplingLaws
 import Testing
 
 /// Metropolis-Hastings with a fault planted into its moves or its acceptance ratio.
-private struct FaultyKernel<P: Proposal>: TransitionKernel where P.Scorer == SentenceScorer<Toy> {
+private struct FaultyKernel<P: Proposal>: TransitionKernel
+where P.Scorer == IncrementalScorer<Toy, TokenAutomaton> {
   let proposal: P
-  let fault: @Sendable (inout Move<TokenSequence.Edit?>, SentenceScorer<Toy>) -> Void
+  let fault:
+    @Sendable (inout Move<TokenSequence.Edit?>, IncrementalScorer<Toy, TokenAutomaton>) -> Void
   var ratio: @Sendable (Double) -> Double = { $0 }
 
   var kinds: [String] { proposal.kinds }
 
   func step(
-    _ scorer: inout SentenceScorer<Toy>, using choices: inout some ChoiceSource
+    _ scorer: inout IncrementalScorer<Toy, TokenAutomaton>, using choices: inout some ChoiceSource
   ) -> StepReport {
     var move = proposal.propose(from: scorer, using: &choices)
     fault(&move, scorer)
@@ -28,23 +30,27 @@ private struct FaultyKernel<P: Proposal>: TransitionKernel where P.Scorer == Sen
 }
 
 /// Words by a power of the left conditional that says it is the conditional itself.
-private struct MistemperedWords: WordProposal {
+private struct MistemperedWords: GapTokens {
   func draw(
-    for gap: Gap, in scorer: SentenceScorer<Toy>, using choices: inout some ChoiceSource
+    for gap: Gap, in scorer: IncrementalScorer<Toy, TokenAutomaton>,
+    using choices: inout some ChoiceSource
   ) -> (token: Token, logProbability: Double)? {
     let logs = (2...3).map { NamedKernel.left.logProbability(of: Token($0), for: gap, in: scorer) }
     let index = choices.index(weights: logs.map { LogSpace.exp(0.5 * $0) })
     return (Token(index + 2), logs[index])
   }
-  func logProbability(of token: Token, for gap: Gap, in scorer: SentenceScorer<Toy>) -> Double {
+  func logProbability(
+    of token: Token, for gap: Gap, in scorer: IncrementalScorer<Toy, TokenAutomaton>
+  ) -> Double {
     NamedKernel.left.logProbability(of: token, for: gap, in: scorer)
   }
 }
 
 /// Half of the time the current token itself, which the stated probabilities do not say.
-private struct CurrentTokenWords: WordProposal {
+private struct CurrentTokenWords: GapTokens {
   func draw(
-    for gap: Gap, in scorer: SentenceScorer<Toy>, using choices: inout some ChoiceSource
+    for gap: Gap, in scorer: IncrementalScorer<Toy, TokenAutomaton>,
+    using choices: inout some ChoiceSource
   ) -> (token: Token, logProbability: Double)? {
     // The candidates are the current token and one more; the better one under the model is drawn
     // more often, as if the set did not depend on the current token.
@@ -57,21 +63,24 @@ private struct CurrentTokenWords: WordProposal {
     let index = choices.index(weights: candidates.map { LogSpace.exp(logs[$0.index - 2]) })
     return (candidates[index], logs[candidates[index].index - 2])
   }
-  func logProbability(of token: Token, for gap: Gap, in scorer: SentenceScorer<Toy>) -> Double {
+  func logProbability(
+    of token: Token, for gap: Gap, in scorer: IncrementalScorer<Toy, TokenAutomaton>
+  ) -> Double {
     NamedKernel.left.logProbability(of: token, for: gap, in: scorer)
   }
 }
 
 @Suite struct KernelMutantExactTests {
   private func defect(
-    _ kernel: some TransitionKernel<SentenceScorer<Toy>>, on space: Space = .lengths
+    _ kernel: some TransitionKernel<IncrementalScorer<Toy, TokenAutomaton>>,
+    on space: Space = .lengths
   ) -> Double {
     let space = space.space
     return TransitionMatrix(of: kernel, on: space).invarianceDefect(of: space.probabilities)
   }
 
   @Test func forgottenHastingsRatio() {
-    let kernel = FaultyKernel(proposal: ReplaceWord(NamedKernel.left)) { move, _ in
+    let kernel = FaultyKernel(proposal: ReplaceToken(NamedKernel.left)) { move, _ in
       move.logForward = 0
       move.logBackward = 0
     }
@@ -79,7 +88,7 @@ private struct CurrentTokenWords: WordProposal {
   }
 
   @Test func reverseProbabilityOfTheFirstWord() {
-    let kernel = FaultyKernel(proposal: ReplaceWord(NamedKernel.left)) { move, scorer in
+    let kernel = FaultyKernel(proposal: ReplaceToken(NamedKernel.left)) { move, scorer in
       guard case .replace(let place, _) = move.edit else { return }
       move.logBackward = NamedKernel.left.logProbability(
         of: Token(2), for: Gap(place, place + 1), in: scorer)
@@ -88,7 +97,7 @@ private struct CurrentTokenWords: WordProposal {
   }
 
   @Test func reverseProbabilityAtTheWrongPlace() {
-    let kernel = FaultyKernel(proposal: InsertOrDeleteWord(NamedKernel.left)) { move, scorer in
+    let kernel = FaultyKernel(proposal: InsertOrDeleteToken(NamedKernel.left)) { move, scorer in
       guard case .delete(let place) = move.edit, place > 0 else { return }
       move.logBackward = NamedKernel.left.logProbability(
         of: scorer.token(at: place), for: Gap(place - 1, place), in: scorer)
@@ -97,18 +106,18 @@ private struct CurrentTokenWords: WordProposal {
   }
 
   @Test func candidatesThatContainTheCurrentToken() {
-    #expect(defect(MetropolisHastings(ReplaceWord(CurrentTokenWords()))) > 1e-3)
-    #expect(proposalDefect(of: ReplaceWord(CurrentTokenWords()), on: Space.lengths.space) > 1e-3)
+    #expect(defect(MetropolisHastings(ReplaceToken(CurrentTokenWords()))) > 1e-3)
+    #expect(proposalDefect(of: ReplaceToken(CurrentTokenWords()), on: Space.lengths.space) > 1e-3)
   }
 
   @Test func oneExponentProposedAnotherAccepted() {
-    #expect(defect(MetropolisHastings(ReplaceWord(MistemperedWords()))) > 1e-3)
-    #expect(proposalDefect(of: ReplaceWord(MistemperedWords()), on: Space.lengths.space) > 1e-3)
+    #expect(defect(MetropolisHastings(ReplaceToken(MistemperedWords()))) > 1e-3)
+    #expect(proposalDefect(of: ReplaceToken(MistemperedWords()), on: Space.lengths.space) > 1e-3)
   }
 
   @Test func acceptanceForcedWhenTheOldTokenIsAMask() {
     let mask = Token(3)
-    let kernel = FaultyKernel(proposal: ReplaceWord(NamedKernel.unigram)) { move, scorer in
+    let kernel = FaultyKernel(proposal: ReplaceToken(NamedKernel.unigram)) { move, scorer in
       guard case .replace(let place, _) = move.edit, scorer.token(at: place) == mask else { return }
       move.logBackward = 1e3
     }
@@ -118,11 +127,11 @@ private struct CurrentTokenWords: WordProposal {
   /// Published code clamps at 20, which moves e^-20; at 0.1 the same fault shows on this space.
   @Test func clampedRatio() {
     let at20 = FaultyKernel(
-      proposal: ReplaceWord(NamedKernel.unigram), fault: { _, _ in },
+      proposal: ReplaceToken(NamedKernel.unigram), fault: { _, _ in },
       ratio: { min(20, max(-20, $0)) })
     #expect(defect(at20) < 1e-12)
     let atTenth = FaultyKernel(
-      proposal: ReplaceWord(NamedKernel.unigram), fault: { _, _ in },
+      proposal: ReplaceToken(NamedKernel.unigram), fault: { _, _ in },
       ratio: { min(0.1, max(-0.1, $0)) })
     #expect(defect(atTenth) > 1e-3)
   }
@@ -130,7 +139,7 @@ private struct CurrentTokenWords: WordProposal {
   /// Locked places left out of the draw of a place, without the factor for their number.
   @Test func forgottenPositionFactor() {
     let b = Toy.toy.text("b")[0]
-    let kernel = FaultyKernel(proposal: InsertOrDeleteWord(NamedKernel.unigram)) { move, scorer in
+    let kernel = FaultyKernel(proposal: InsertOrDeleteToken(NamedKernel.unigram)) { move, scorer in
       let free = scorer.state.filter { $0 != b }.count
       switch move.edit {
       case .insert(_, let token) where token == b: move.edit = nil
@@ -147,14 +156,14 @@ private struct CurrentTokenWords: WordProposal {
 
   @Test func reducibleKernelIsSeen() {
     let matrix = TransitionMatrix(
-      of: MetropolisHastings(ReplaceWord(NamedKernel.unigram)), on: Space.lengths.space)
+      of: MetropolisHastings(ReplaceToken(NamedKernel.unigram)), on: Space.lengths.space)
     #expect(matrix.unreachableCount > 0)
   }
 }
 
 /// A scorer that forgets to rerun what stands right of an edit.
 private struct ShortSightedTarget: Target {
-  let target: SentenceTarget<Toy>
+  let target: SentenceTarget<Toy, TokenAutomaton>
   func logProbability(of state: TokenSequence) -> Double { target.logProbability(of: state) }
   func makeScorer(at state: TokenSequence) -> ShortSightedScorer {
     ShortSightedScorer(scorer: target.makeScorer(at: state))
@@ -162,7 +171,7 @@ private struct ShortSightedTarget: Target {
 }
 
 private struct ShortSightedScorer: Scorer {
-  var scorer: SentenceScorer<Toy>
+  var scorer: IncrementalScorer<Toy, TokenAutomaton>
   var state: TokenSequence { scorer.state }
   var logProbability: Double { scorer.logProbability }
   mutating func change(under edit: TokenSequence.Edit, atLeast bound: Double) -> Double {

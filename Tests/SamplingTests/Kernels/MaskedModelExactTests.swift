@@ -81,9 +81,9 @@ private typealias TableTarget = EnumeratedTarget<MaskedEnergy<Table>>
 
   @Test(arguments: [false, true]) func metropolisKeepsTheEnergy(isSoft: Bool) {
     let space = Self.space(isSoft: isSoft)
-    let proposal = ReplaceMaskedWord<Table, TableScorer>(Table())
+    let proposal = ReplaceMaskedToken<Table, TableScorer>(Table())
     #expect(proposalDefect(of: proposal, on: space) < 1e-12)
-    let kernel = MetropolisHastings<ReplaceMaskedWord<Table, TableScorer>>(proposal)
+    let kernel = MetropolisHastings<ReplaceMaskedToken<Table, TableScorer>>(proposal)
     let matrix = TransitionMatrix<TokenSequence>(of: kernel, on: space)
     #expect(matrix.normalisationDefect < 1e-12)
     #expect(matrix.invarianceDefect(of: space.probabilities) < 1e-12)
@@ -99,17 +99,17 @@ private typealias TableTarget = EnumeratedTarget<MaskedEnergy<Table>>
 
   /// The energy with a cheap target beside it, whose moves it decides about.
   @Test func screenedMovesKeepTheEnergy() {
-    typealias Both = ScreenedTarget<MaskedEnergy<Table>, SentenceTarget<Toy>>
-    typealias BothScorer = ScreenedScorer<TableScorer, SentenceScorer<Toy>>
+    typealias Both = ScreenedTarget<MaskedEnergy<Table>, SentenceTarget<Toy, TokenAutomaton>>
+    typealias BothScorer = ScreenedScorer<TableScorer, IncrementalScorer<Toy, TokenAutomaton>>
     let target = Both(
       MaskedEnergy(model: Table()), screenedBy: SentenceTarget(model: Toy.toy, fluency: 0.5))
     let space = EnumeratedTarget<Both>(target, among: Self.texts)
     let masked = TransitionMatrix<TokenSequence>(
-      of: MetropolisHastings<ReplaceMaskedWord<Table, BothScorer>>(ReplaceMaskedWord(Table())),
+      of: MetropolisHastings<ReplaceMaskedToken<Table, BothScorer>>(ReplaceMaskedToken(Table())),
       on: space)
     #expect(masked.invarianceDefect(of: space.probabilities) < 1e-12)
     let swaps = TransitionMatrix<TokenSequence>(
-      of: DelayedAcceptance<SwapWords<Toy>, TableScorer>(SwapWords()), on: space)
+      of: DelayedAcceptance<SwapTokens<Toy>, TableScorer>(SwapTokens()), on: space)
     #expect(swaps.invarianceDefect(of: space.probabilities) < 1e-12)
   }
 
@@ -134,15 +134,19 @@ private typealias TableTarget = EnumeratedTarget<MaskedEnergy<Table>>
   /// Where conditionals belong together it is Gibbs sampling, in either order.
   @Test func consistentConditionalsAreGibbs() {
     let model = Consistent()
-    let space = EnumeratedTarget<SentenceTarget<Toy>>(model.target, among: Self.texts)
+    let space = EnumeratedTarget<SentenceTarget<Toy, TokenAutomaton>>(
+      model.target, among: Self.texts)
     for scan in ScanOrder.allCases {
       let matrix = TransitionMatrix<TokenSequence>(
-        of: PseudoGibbs<Consistent, SentenceScorer<Toy>>(model, scan: scan), on: space)
+        of: PseudoGibbs<Consistent, IncrementalScorer<Toy, TokenAutomaton>>(model, scan: scan),
+        on: space)
       #expect(matrix.invarianceDefect(of: space.probabilities) < 1e-12)
     }
     let metropolis = TransitionMatrix<TokenSequence>(
-      of: MetropolisHastings<ReplaceMaskedWord<Consistent, SentenceScorer<Toy>>>(
-        ReplaceMaskedWord(model)), on: space)
+      of: MetropolisHastings<
+        ReplaceMaskedToken<Consistent, IncrementalScorer<Toy, TokenAutomaton>>
+      >(
+        ReplaceMaskedToken(model)), on: space)
     #expect(metropolis.invarianceDefect(of: space.probabilities) < 1e-12)
   }
 
@@ -158,7 +162,7 @@ private typealias TableTarget = EnumeratedTarget<MaskedEnergy<Table>>
     for text in chain.texts(ofLengths: 1...3) {
       for place in text.indices {
         let logs = model.logProbabilities(at: place, in: text)
-        let full = FullConditionalWords<Toy>()
+        let full = FullConditionalTokens<Toy>()
         let scorer = target.makeScorer(at: text)
         for i in 2...3 {
           let expected = full.logProbability(
@@ -175,7 +179,7 @@ private typealias TableTarget = EnumeratedTarget<MaskedEnergy<Table>>
     var choices = RandomChoices(seed: 1)
     let kernel = PseudoGibbs<Table, TableScorer>(Table())
     #expect(!kernel.step(&scorer, using: &choices).isAccepted)
-    let proposal = ReplaceMaskedWord<Table, TableScorer>(Table())
+    let proposal = ReplaceMaskedToken<Table, TableScorer>(Table())
     #expect(proposal.propose(from: scorer, using: &choices).edit == nil)
   }
 }

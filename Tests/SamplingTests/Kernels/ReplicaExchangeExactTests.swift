@@ -34,9 +34,9 @@ import Testing
 
   private func exchange(
     _ space: Space
-  ) -> ReplicaExchange<Toy, MetropolisHastings<ReplaceWord<UnigramWords<Toy>>>> {
+  ) -> ReplicaExchange<Toy, MetropolisHastings<ReplaceToken<UnigramTokens<Toy>>>> {
     ReplicaExchange(space.space.target, ladder: Ladder([1, Self.half])) { _ in
-      MetropolisHastings(ReplaceWord(NamedKernel.unigram))
+      MetropolisHastings(ReplaceToken(NamedKernel.unigram))
     }
   }
 
@@ -98,9 +98,9 @@ import Testing
     let middle = exchange.memory(of: state)
     #expect(middle.fits(2) && !middle.fits(3))
     func end(
-      _ memory: ReplicaExchange<Toy, MetropolisHastings<ReplaceWord<UnigramWords<Toy>>>>.Memory
+      _ memory: ReplicaExchange<Toy, MetropolisHastings<ReplaceToken<UnigramTokens<Toy>>>>.Memory
     )
-      -> ReplicaExchange<Toy, MetropolisHastings<ReplaceWord<UnigramWords<Toy>>>>.Memory
+      -> ReplicaExchange<Toy, MetropolisHastings<ReplaceToken<UnigramTokens<Toy>>>>.Memory
     {
       var choices = choices
       var state = exchange.start(from: memory)

@@ -9,31 +9,39 @@ import Testing
   static let easy = BigramTable(
     letters: ["a", "b"], rows: [[0.4, 0.4, 0.2], [0.3, 0.3, 0.4], [0.3, 0.4, 0.3]])
 
-  static let words = UnigramWords(model: Toy.toy, weights: [0, 0, 3, 1])
+  static let words = UnigramTokens(model: Toy.toy, weights: [0, 0, 3, 1])
   typealias Moves = Mixture<
-    MetropolisHastings<BridgedProposal<ReplaceWord<UnigramWords<Toy>>, SentenceScorer<Toy>>>,
-    MetropolisHastings<BridgedProposal<InsertOrDeleteWord<UnigramWords<Toy>>, SentenceScorer<Toy>>>
+    MetropolisHastings<
+      BridgedProposal<ReplaceToken<UnigramTokens<Toy>>, IncrementalScorer<Toy, TokenAutomaton>>
+    >,
+    MetropolisHastings<
+      BridgedProposal<
+        InsertOrDeleteToken<UnigramTokens<Toy>>, IncrementalScorer<Toy, TokenAutomaton>
+      >
+    >
   >
   static let moves = Moves(
-    MetropolisHastings(BridgedProposal(ReplaceWord(words))),
-    MetropolisHastings(BridgedProposal(InsertOrDeleteWord(words))),
+    MetropolisHastings(BridgedProposal(ReplaceToken(words))),
+    MetropolisHastings(BridgedProposal(InsertOrDeleteToken(words))),
     probabilityOfFirst: 0.4)
 
   /// Letters, at most two, of which one is b; soft weights too.
-  static func space() -> EnumeratedTarget<SentenceTarget<Toy>> {
+  static func space() -> EnumeratedTarget<SentenceTarget<Toy, TokenAutomaton>> {
     let toy = Toy.toy
     let b = toy.text("b")[0]
     let automaton = TokenAutomaton(toy, lengths: 1...2) { text in
       text.contains(b) ? 0.8 * Double(text.filter { $0 == b }.count) : -.infinity
     }
     return EnumeratedTarget(
-      SentenceTarget(model: toy, automaton: automaton, fluency: 1.3),
+      SentenceTarget(model: toy, constraint: automaton, fluency: 1.3),
       among: toy.texts(ofLengths: 0...2))
   }
 
-  static func base(_ target: SentenceTarget<Toy>) throws -> GuidedTexts<GuidedTokens<Toy>> {
-    let automaton = try #require(target.automaton)
-    let flat = SentenceTarget(model: easy, automaton: automaton)
+  static func base(_ target: SentenceTarget<Toy, TokenAutomaton>) throws -> GuidedTexts<
+    GuidedTokens<Toy>
+  > {
+    let automaton = try #require(target.constraint)
+    let flat = SentenceTarget(model: easy, constraint: automaton)
     return GuidedTexts(GuidedTokens(flat, LookAhead(automaton, mostTokens: 2)))
   }
 
@@ -86,7 +94,10 @@ import Testing
     var kinds: [String] { AnnealedImportanceExactTests.moves.kinds }
 
     func step(
-      _ scorer: inout BridgedScorer<SentenceScorer<Toy>, SentenceScorer<Toy>>,
+      _ scorer:
+        inout BridgedScorer<
+          IncrementalScorer<Toy, TokenAutomaton>, IncrementalScorer<Toy, TokenAutomaton>
+        >,
       using choices: inout some ChoiceSource
     ) -> StepReport {
       let power = scorer.power

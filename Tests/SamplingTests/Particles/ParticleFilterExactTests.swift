@@ -59,7 +59,7 @@ import Testing
 @Suite struct ParticleFilterExactTests {
   /// Spaces with few enough runs of two particles to play all.
   static func space(_ weight: Double, lengths: ClosedRange<Int>) -> EnumeratedTarget<
-    SentenceTarget<Toy>
+    SentenceTarget<Toy, TokenAutomaton>
   > {
     let toy = Toy.toy
     let b = toy.text("b")[0]
@@ -67,7 +67,7 @@ import Testing
       text.contains(b) ? weight * Double(text.filter { $0 == b }.count) : -.infinity
     }
     return EnumeratedTarget(
-      SentenceTarget(model: toy, automaton: automaton), among: toy.texts(ofLengths: 0...3))
+      SentenceTarget(model: toy, constraint: automaton), among: toy.texts(ofLengths: 0...3))
   }
 
   private struct Weights: Hashable {
@@ -76,7 +76,7 @@ import Testing
 
   /// The largest difference between the mean of the weights' sum at a text and rho there, over Z.
   private func defect(
-    _ space: EnumeratedTarget<SentenceTarget<Toy>>, count: Int,
+    _ space: EnumeratedTarget<SentenceTarget<Toy, TokenAutomaton>>, count: Int,
     _ run: (inout EnumeratedChoices) -> WeightedTexts
   ) -> (texts: Double, evidence: Double) {
     var means: [TokenSequence: Double] = [:]
@@ -112,7 +112,7 @@ import Testing
   func weightsAreProper(resampling: Resampling, threshold: Double) throws {
     for (weight, lengths) in [(0.0, 0...2), (0.9, 1...2)] {
       let space = Self.space(weight, lengths: lengths)
-      let automaton = try #require(space.target.automaton)
+      let automaton = try #require(space.target.constraint)
       let guided = LookAhead(
         automaton, mostTokens: 2, weights: [0, 0.3, 0.4, 0.3], vocabulary: Toy.toy.vocabulary)
       for lookAhead in [LookAhead(automaton, mostTokens: 2), guided] {
@@ -128,7 +128,7 @@ import Testing
   /// The same with tokens that are rejected one by one.
   @Test func rejectedTokensKeepWeightsProper() throws {
     let space = Self.space(0.5, lengths: 0...1)
-    let automaton = try #require(space.target.automaton)
+    let automaton = try #require(space.target.constraint)
     let filter = ParticleFilter(
       RejectedTokens(
         space.target, LookAhead(automaton, mostTokens: 1), source: VectorTokens(Toy.toy),
@@ -141,7 +141,7 @@ import Testing
   /// Three particles, of which some finish before others.
   @Test func threeParticlesWeighProperly() throws {
     let space = Self.space(0, lengths: 0...2)
-    let automaton = try #require(space.target.automaton)
+    let automaton = try #require(space.target.constraint)
     let filter = ParticleFilter(
       GuidedTokens(space.target, LookAhead(automaton, mostTokens: 2)), threshold: 1)
     let defect = defect(space, count: 3) { filter.run(count: 3, using: &$0).texts }
@@ -153,7 +153,7 @@ import Testing
   @Test(arguments: [1, 2])
   func rejuvenationKeepsWeightsProper(length: Int) throws {
     let space = Self.space(0.4, lengths: 1...2)
-    let automaton = try #require(space.target.automaton)
+    let automaton = try #require(space.target.constraint)
     let tokens = GuidedTokens(space.target, LookAhead(automaton, mostTokens: 2))
     let filter = ParticleFilter(
       tokens, threshold: 1, rejuvenation: RedrawnTail(tokens, length: length))
@@ -176,7 +176,7 @@ import Testing
         else { return false }
         new.tokens.append(next.token)
         tokens.target.model.advance(&new.context, by: next.token)
-        new.state = tokens.lookAhead.automaton.next(new.state, next.token)
+        new.state = tokens.lookAhead.automaton.following(new.state, next.token)
       }
       prefix = new
       return true
@@ -204,7 +204,7 @@ import Testing
           + automaton.weight(prefix.state, token)
         prefix.tokens.append(token)
         toy.advance(&prefix.context, by: token)
-        prefix.state = automaton.next(prefix.state, token)
+        prefix.state = automaton.following(prefix.state, token)
       }
       guard prefix.state != TokenAutomaton.dead else { continue }
       let weight = LogSpace.exp(log + tokens.logExpectation(after: prefix))
@@ -235,7 +235,7 @@ import Testing
   /// A mutant: weights forgotten where particles are copied, as if they were 1.
   @Test func forgottenMeanWeightIsSeen() throws {
     let space = Self.space(0, lengths: 0...2)
-    let automaton = try #require(space.target.automaton)
+    let automaton = try #require(space.target.constraint)
     let tokens = GuidedTokens(space.target, LookAhead(automaton, mostTokens: 2))
     let defect = defect(space, count: 2) { choices in
       let result = ParticleFilter(tokens, threshold: 1).run(count: 2, using: &choices)

@@ -16,7 +16,7 @@ extension Space {
   }
 
   var automaton: TokenAutomaton {
-    guard let automaton = space.target.automaton else {
+    guard let automaton = space.target.constraint else {
       preconditionFailure("all spaces have one")
     }
     return automaton
@@ -130,7 +130,7 @@ let boundedSpaces: [Space] = [.lengths, .containsB, .soft, .fixedLength]
       letters: ["a", "b"], rows: [[0.5, 0.3, 0.1], [0.2, 0.6, 0.3], [0.4, 0.1, 0.4]])
     let automaton = TokenAutomaton(model, lengths: 1...2)
     let space = EnumeratedTarget(
-      SentenceTarget(model: model, automaton: automaton), among: model.texts(ofLengths: 0...2))
+      SentenceTarget(model: model, constraint: automaton), among: model.texts(ofLengths: 0...2))
     let lookAhead = LookAhead(automaton, mostTokens: 2)
     let source = VectorTokens(model)
     for attempts in 1...2 {
@@ -201,7 +201,7 @@ let boundedSpaces: [Space] = [.lengths, .containsB, .soft, .fixedLength]
       for token in text {
         prefix.tokens.append(token)
         toy.advance(&prefix.context, by: token)
-        prefix.state = space.automaton.next(prefix.state, token)
+        prefix.state = space.automaton.following(prefix.state, token)
         if prefix.state == TokenAutomaton.dead { return nil }
       }
       return prefix

@@ -13,7 +13,7 @@ public import Sampling
 /// Lengths are in tokens. Neither the start symbol nor the unknown word is ever part of a text.
 public struct NGramInference: Sendable {
   /// Which texts, and how likely they are.
-  public let target: SentenceTarget<NGramModel>
+  public let target: SentenceTarget<NGramModel, TokenAutomaton>
   /// How many tokens a text may have; `nil` leaves it to the target's automaton.
   public let length: ClosedRange<Int>?
   /// The sums over contexts and states.
@@ -35,13 +35,14 @@ public struct NGramInference: Sendable {
   /// - Complexity: O(n-grams x automaton states x length) time, O(contexts x automaton states x
   ///   length) memory.
   public init(
-    target: SentenceTarget<NGramModel>, length: ClosedRange<Int>? = nil, memory: Int = 4 << 30,
+    target: SentenceTarget<NGramModel, TokenAutomaton>, length: ClosedRange<Int>? = nil,
+    memory: Int = 4 << 30,
     threads: Int = 1, attempts: Int = 64, tolerance: Double = 1e-12, horizon: Int = 4096,
     proceed: (Double) -> Bool = { _ in true }
   ) throws(ExactInference.Fault) {
     self.target = target
     self.length = length
-    let automaton = target.automaton ?? TokenAutomaton(every: target.model.vocabulary)
+    let automaton = target.constraint ?? TokenAutomaton(every: target.model.vocabulary)
     inference = try ExactInference(
       target.model.makeBackoffAutomaton(fluency: target.fluency), automaton, length: length,
       memory: memory, threads: threads, attempts: attempts, tolerance: tolerance,

@@ -26,7 +26,8 @@ public struct NGramGuidedTokens: ProportionalTokens {
   ///   - source: draws the model's tokens.
   ///   - attempts: how often a word may be rejected before the whole vector is asked.
   public init(
-    _ target: SentenceTarget<NGramModel>, _ lookAhead: LookAhead, source: NGramTokens,
+    _ target: SentenceTarget<NGramModel, TokenAutomaton>, _ lookAhead: LookAhead,
+    source: NGramTokens,
     attempts: Int = 64
   ) {
     // A look-up costs about twenty times as much as an entry of the vector.
@@ -37,7 +38,8 @@ public struct NGramGuidedTokens: ProportionalTokens {
 
   /// The same where words of other gains are listed up to a given number.
   package init(
-    _ target: SentenceTarget<NGramModel>, _ lookAhead: LookAhead, source: NGramTokens,
+    _ target: SentenceTarget<NGramModel, TokenAutomaton>, _ lookAhead: LookAhead,
+    source: NGramTokens,
     attempts: Int, longestList: Int
   ) {
     slow = GuidedTokens(target, lookAhead)
@@ -53,7 +55,7 @@ public struct NGramGuidedTokens: ProportionalTokens {
   }
 
   /// What is sampled from.
-  public var target: SentenceTarget<NGramModel> { slow.target }
+  public var target: SentenceTarget<NGramModel, TokenAutomaton> { slow.target }
   /// What is expected.
   public var lookAhead: LookAhead { slow.lookAhead }
 

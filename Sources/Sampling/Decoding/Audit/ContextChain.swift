@@ -69,7 +69,7 @@ public struct ContextChain<Context: Hashable & Sendable>: Sendable {
   ///   - watch: is told the number of states looked at.
   /// - Throws: where a context has no token left, or a logit is no number.
   /// - Complexity: O(states x vocabulary).
-  public init<Model: LanguageModel>(
+  public init<Model: FiniteContextModel>(
     _ model: Model, _ strategy: ContextChoice, transforms: [any NextTokenTransform] = [],
     stops: [Token] = [], roots: [Context], cut: Int? = nil, limit: Int = 8_000_000,
     isCancelled: () -> Bool = { false }, watch: (Int) -> Void = { _ in }

@@ -3,8 +3,8 @@
 /// A word at a place drawn equally, replaced by one that a masked model expects there.
 ///
 /// What is expected does not depend on the word replaced, so both ways look up the same numbers, and
-/// `MetropolisHastings(ReplaceMaskedWord(model))` keeps whatever target it is put to.
-public struct ReplaceMaskedWord<Model: MaskedLanguageModel, Scorer: Sampling.Scorer>: Proposal
+/// `MetropolisHastings(ReplaceMaskedToken(model))` keeps whatever target it is put to.
+public struct ReplaceMaskedToken<Model: MaskedLanguageModel, Scorer: Sampling.Scorer>: Proposal
 where Scorer.State == TokenSequence {
   /// Whose conditionals.
   public let model: Model

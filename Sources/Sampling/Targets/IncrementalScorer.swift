@@ -9,20 +9,21 @@
 /// - Complexity: a look costs O(edit + n) model look-ups for a model whose contexts hold n tokens;
 ///   a commit costs O(count) moves of a few words where the length changes. Neither allocates once
 ///   the buffers have grown to the longest text.
-public final class SentenceScorer<Model: LanguageModel>: Scorer {
+public final class IncrementalScorer<Model: FiniteContextModel, Constraint: TokenConstraint>: Scorer
+{
   /// What is sampled from.
-  public let target: SentenceTarget<Model>
+  public let target: SentenceTarget<Model, Constraint>
 
   // Each method is one access and calls no other's code but the model's, which cannot reach it.
-  @exclusivity(unchecked) @usableFromInline var core: SentenceScorerCore<Model>
+  @exclusivity(unchecked) @usableFromInline var core: IncrementalScorerCore<Model, Constraint>
 
   /// What proposals keep between steps to save work; nothing that is drawn depends on it.
   @exclusivity(unchecked) public var memory: AnyObject?
 
   /// A working copy of a text.
-  public init(target: SentenceTarget<Model>, at text: TokenSequence) {
+  public init(target: SentenceTarget<Model, Constraint>, at text: TokenSequence) {
     self.target = target
-    unsafe core = SentenceScorerCore(target: target, at: text)
+    unsafe core = IncrementalScorerCore(target: target, at: text)
   }
 
   deinit { unsafe core.destroy() }
@@ -39,10 +40,10 @@ public final class SentenceScorer<Model: LanguageModel>: Scorer {
   @inlinable
   public func context(before place: Int) -> Model.Context { unsafe core.context(before: place) }
 
-  /// The automaton's state before a place, from 0 to the end; `nil` without an automaton.
+  /// The constraint's state before a place, from 0 to the end; `nil` without a constraint.
   @inlinable
-  public func automatonState(before place: Int) -> TokenAutomaton.State? {
-    unsafe core.automatonState(before: place)
+  public func constraintState(before place: Int) -> Constraint.State? {
+    unsafe core.constraintState(before: place)
   }
 
   /// The model's natural log-probability of what stands at a place, the last being the end symbol.

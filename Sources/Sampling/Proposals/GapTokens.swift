@@ -24,23 +24,24 @@ public struct Gap: Hashable, Sendable {
 /// Its distribution may depend on what stands left and right of the gap, not on what the gap
 /// covers: forward and backward then look up the same numbers. Laws: the probabilities of the
 /// drawable words sum to one, and draws follow them.
-public protocol WordProposal<Model>: Sendable {
+public protocol GapTokens<Model>: Sendable {
   /// Whose texts.
-  associatedtype Model: LanguageModel
+  associatedtype Model: FiniteContextModel
 
   /// A drawable word for the gap and its natural log-probability; `nil` where there is none.
   func draw(
-    for gap: Gap, in scorer: SentenceScorer<Model>, using choices: inout some ChoiceSource
+    for gap: Gap, in scorer: IncrementalScorer<Model, TokenAutomaton>,
+    using choices: inout some ChoiceSource
   ) -> (token: Token, logProbability: Double)?
 
   /// Natural log-probability with which the word is drawn for the gap.
   func logProbability(
-    of token: Token, for gap: Gap, in scorer: SentenceScorer<Model>
+    of token: Token, for gap: Gap, in scorer: IncrementalScorer<Model, TokenAutomaton>
   ) -> Double
 }
 
 /// Words in proportion to fixed weights, by default the model's probabilities without context.
-public struct UnigramWords<Model: LanguageModel>: WordProposal {
+public struct UnigramTokens<Model: FiniteContextModel>: GapTokens {
   @usableFromInline let table: AliasTable
   @usableFromInline let logProbabilities: [Double]
 
@@ -60,7 +61,8 @@ public struct UnigramWords<Model: LanguageModel>: WordProposal {
   /// A word by its weight, whatever stands around it.
   @inlinable
   public func draw(
-    for gap: Gap, in scorer: SentenceScorer<Model>, using choices: inout some ChoiceSource
+    for gap: Gap, in scorer: IncrementalScorer<Model, TokenAutomaton>,
+    using choices: inout some ChoiceSource
   ) -> (token: Token, logProbability: Double)? {
     let index = table.draw(using: &choices)
     return (Token(index), logProbabilities[index])
@@ -69,7 +71,7 @@ public struct UnigramWords<Model: LanguageModel>: WordProposal {
   /// The log of the word's weight, normalised.
   @inlinable
   public func logProbability(
-    of token: Token, for gap: Gap, in scorer: SentenceScorer<Model>
+    of token: Token, for gap: Gap, in scorer: IncrementalScorer<Model, TokenAutomaton>
   ) -> Double {
     logProbabilities[token.index]
   }
@@ -78,11 +80,13 @@ public struct UnigramWords<Model: LanguageModel>: WordProposal {
 /// Words by the model's conditional given what stands left, through a vector over the vocabulary.
 ///
 /// For any model. It costs O(vocabulary) a draw and is the oracle of the fast forms.
-public struct LeftConditionalWords<Model: LanguageModel>: WordProposal {
+public struct LeftConditionalTokens<Model: FiniteContextModel>: GapTokens {
   /// Words by the left conditional.
   public init() {}
 
-  private func weights(for gap: Gap, in scorer: SentenceScorer<Model>) -> [Double] {
+  private func weights(for gap: Gap, in scorer: IncrementalScorer<Model, TokenAutomaton>)
+    -> [Double]
+  {
     let vocabulary = scorer.target.model.vocabulary
     var logs = [Double](repeating: 0, count: vocabulary.count)
     var span = logs.mutableSpan
@@ -92,7 +96,8 @@ public struct LeftConditionalWords<Model: LanguageModel>: WordProposal {
 
   /// A word by its probability, given that it is drawable.
   public func draw(
-    for gap: Gap, in scorer: SentenceScorer<Model>, using choices: inout some ChoiceSource
+    for gap: Gap, in scorer: IncrementalScorer<Model, TokenAutomaton>,
+    using choices: inout some ChoiceSource
   ) -> (token: Token, logProbability: Double)? {
     let weights = weights(for: gap, in: scorer)
     let total = weights.reduce(0, +)
@@ -103,7 +108,7 @@ public struct LeftConditionalWords<Model: LanguageModel>: WordProposal {
 
   /// The log of the word's probability, given that it is drawable.
   public func logProbability(
-    of token: Token, for gap: Gap, in scorer: SentenceScorer<Model>
+    of token: Token, for gap: Gap, in scorer: IncrementalScorer<Model, TokenAutomaton>
   ) -> Double {
     let weights = weights(for: gap, in: scorer)
     return LogSpace.log(weights[token.index] / weights.reduce(0, +))
@@ -115,13 +120,15 @@ public struct LeftConditionalWords<Model: LanguageModel>: WordProposal {
 /// For any model. It costs O(vocabulary x reach) a draw and is the oracle of the fast forms. With
 /// it, the acceptance of an insertion does not depend on the word, and a replacement under the
 /// model alone is always accepted: it is a step of the Gibbs sampler.
-public struct FullConditionalWords<Model: LanguageModel>: WordProposal {
+public struct FullConditionalTokens<Model: FiniteContextModel>: GapTokens {
   /// Words by the full conditional.
   public init() {}
 
   /// Log-probability of each word times that of all that follows, minus infinity where the word
   /// is not drawable; up to a constant.
-  private func logWeights(for gap: Gap, in scorer: SentenceScorer<Model>) -> [Double] {
+  private func logWeights(for gap: Gap, in scorer: IncrementalScorer<Model, TokenAutomaton>)
+    -> [Double]
+  {
     let model = scorer.target.model
     let stop = min(gap.high.addingReportingOverflow(model.contextLimit).partialValue, scorer.count)
     let last = stop < gap.high ? scorer.count : stop
@@ -142,7 +149,8 @@ public struct FullConditionalWords<Model: LanguageModel>: WordProposal {
 
   /// A word by its conditional probability.
   public func draw(
-    for gap: Gap, in scorer: SentenceScorer<Model>, using choices: inout some ChoiceSource
+    for gap: Gap, in scorer: IncrementalScorer<Model, TokenAutomaton>,
+    using choices: inout some ChoiceSource
   ) -> (token: Token, logProbability: Double)? {
     let logs = logWeights(for: gap, in: scorer)
     let logTotal = LogSpace.sum(logs)
@@ -153,7 +161,7 @@ public struct FullConditionalWords<Model: LanguageModel>: WordProposal {
 
   /// The log of the word's conditional probability.
   public func logProbability(
-    of token: Token, for gap: Gap, in scorer: SentenceScorer<Model>
+    of token: Token, for gap: Gap, in scorer: IncrementalScorer<Model, TokenAutomaton>
   ) -> Double {
     let logs = logWeights(for: gap, in: scorer)
     return logs[token.index] - LogSpace.sum(logs)

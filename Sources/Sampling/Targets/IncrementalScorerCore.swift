@@ -1,10 +1,10 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// What a ``SentenceScorer`` keeps and does: a structure, so that the compiler and not each access
+/// What a ``IncrementalScorer`` keeps and does: a structure, so that the compiler and not each access
 /// settles who may change it.
 @usableFromInline
 @safe
-struct SentenceScorerCore<Model: LanguageModel> {
+struct IncrementalScorerCore<Model: FiniteContextModel, Constraint: TokenConstraint> {
   /// Context before a place and natural log-probability of what stands there.
   @usableFromInline
   struct Entry {
@@ -21,11 +21,11 @@ struct SentenceScorerCore<Model: LanguageModel> {
   /// State before a place and nats added by reading what stands there.
   @usableFromInline
   struct Reading {
-    @usableFromInline var state: TokenAutomaton.State
+    @usableFromInline var state: Constraint.State
     @usableFromInline var weight: Double
 
     @inlinable
-    init(state: TokenAutomaton.State, weight: Double) {
+    init(state: Constraint.State, weight: Double) {
       self.state = state
       self.weight = weight
     }
@@ -51,13 +51,13 @@ struct SentenceScorerCore<Model: LanguageModel> {
   @usableFromInline let end: Token
   @usableFromInline let reach: Int
   @usableFromInline let isBounded: Bool
-  @usableFromInline let hasAutomaton: Bool
-  // The automaton's tables, which the target keeps alive.
-  @usableFromInline let classes: UnsafeMutablePointer<UInt32>?
-  @usableFromInline let transitions: UnsafeMutablePointer<TokenAutomaton.State>?
-  @usableFromInline let weights: UnsafeMutablePointer<Double>?
-  @usableFromInline let finalWeights: UnsafeMutablePointer<Double>?
-  @usableFromInline let classCount: Int
+  /// Whether allowed texts all weigh the same, so that a change of the constraint is 0 or forbidden.
+  @usableFromInline let isUniform: Bool
+  // A copy of the target's constraint, read in place so that no step counts references.
+  @usableFromInline let constraint: UnsafeMutablePointer<Constraint>?
+
+  // Whether no allowed text begins as the first one did; its readings then mean nothing.
+  var isForbidden = false
 
   // Place by place; entries and readings have one more for the end.
   @usableFromInline var tokens: Lane<Token>
@@ -76,17 +76,16 @@ struct SentenceScorerCore<Model: LanguageModel> {
   @usableFromInline var newReadings: Lane<Reading>
   @usableFromInline var unknownDeletions: Lane<Double>
 
-  init(target: SentenceTarget<Model>, at text: TokenSequence) {
+  init(target: SentenceTarget<Model, Constraint>, at text: TokenSequence) {
     let model = target.model
     end = model.vocabulary.end
     reach = model.contextLimit
-    hasAutomaton = target.automaton != nil
-    unsafe classes = target.automaton?.tables.classes
-    unsafe transitions = target.automaton?.tables.transitions
-    unsafe weights =
-      target.automaton?.weights.isEmpty == false ? target.automaton?.tables.weights : nil
-    unsafe finalWeights = target.automaton?.tables.finalWeights
-    classCount = target.automaton?.classCount ?? 0
+    isUniform = target.constraint?.isUniform ?? true
+    unsafe constraint = target.constraint.map { constraint in
+      let copy = UnsafeMutablePointer<Constraint>.allocate(capacity: 1)
+      unsafe copy.initialize(to: constraint)
+      return unsafe copy
+    }
     // The bound on a change leans on log-probabilities that are not positive.
     isBounded = model.contextLimit < 1 << 16 && model.logProbabilityCeiling <= 0
     tokens = Lane(capacity: text.count * 2 + 32)
@@ -110,13 +109,18 @@ struct SentenceScorerCore<Model: LanguageModel> {
     entries.append(
       Entry(context: context, logProbability: model.logProbability(of: end, in: context)))
     for _ in 0..<entries.count { deletions.append(.nan) }
-    if let automaton = target.automaton {
-      var state = automaton.start
+    if let constraint = target.constraint {
+      var state = constraint.start
       for token in text {
-        let dead = state == TokenAutomaton.dead
-        readings.append(
-          Reading(state: state, weight: dead ? 0 : automaton.weight(state, token)))
-        if !dead { state = automaton.next(state, token) }
+        guard !isForbidden, token.index < constraint.tokenCount,
+          let following = constraint.next(state, token)
+        else {
+          isForbidden = true
+          readings.append(Reading(state: state, weight: 0))
+          continue
+        }
+        readings.append(Reading(state: state, weight: constraint.weight(state, token)))
+        state = following
       }
       readings.append(Reading(state: state, weight: 0))
     }
@@ -134,6 +138,10 @@ struct SentenceScorerCore<Model: LanguageModel> {
     newReadings.destroy()
     deletions.destroy()
     unknownDeletions.destroy()
+    if let constraint = unsafe constraint {
+      unsafe constraint.deinitialize(count: 1)
+      unsafe constraint.deallocate()
+    }
   }
 
   @inlinable
@@ -156,8 +164,8 @@ struct SentenceScorerCore<Model: LanguageModel> {
 
   @inlinable
   @inline(__always)
-  func automatonState(before place: Int) -> TokenAutomaton.State? {
-    guard hasAutomaton else { return nil }
+  func constraintState(before place: Int) -> Constraint.State? {
+    guard unsafe constraint != nil else { return nil }
     precondition(place >= 0 && place < readings.count, "a place lies in the text or at its end")
     return readings[place].state
   }
@@ -179,20 +187,26 @@ struct SentenceScorerCore<Model: LanguageModel> {
     return sum
   }
 
-  func logProbability(_ target: SentenceTarget<Model>) -> Double {
-    guard let automaton = target.automaton else { return target.fluency * logModel }
-    let last = readings[readings.count - 1].state
-    guard last != TokenAutomaton.dead else { return -.infinity }
-    var soft = automaton.finalWeights[Int(last)]
+  /// Nats that the constraint adds to the text now; minus infinity where it is not allowed.
+  var logConstraint: Double {
+    guard let constraint = unsafe constraint else { return 0 }
+    guard !isForbidden else { return -.infinity }
+    var soft = unsafe constraint.pointee.endWeight(readings[tokens.count].state)
     for place in 0..<readings.count { soft += readings[place].weight }
-    return target.fluency * logModel + soft
+    return soft
+  }
+
+  func logProbability(_ target: SentenceTarget<Model, Constraint>) -> Double {
+    let soft = logConstraint
+    return soft == -.infinity ? soft : target.fluency * logModel + soft
   }
 
   /// What the edit would add to ``logProbability``; minus infinity as soon as that is forbidden or
   /// known to lie below the bound.
   @inlinable
   mutating func change(
-    under edit: TokenSequence.Edit, atLeast bound: Double, _ target: SentenceTarget<Model>
+    under edit: TokenSequence.Edit, atLeast bound: Double,
+    _ target: SentenceTarget<Model, Constraint>
   ) -> Double {
     if case .delete(let place) = edit {
       return changeUnderDeletion(of: place, atLeast: bound, target)
@@ -204,14 +218,15 @@ struct SentenceScorerCore<Model: LanguageModel> {
   /// The same for the segments that are prepared.
   @inlinable
   @inline(__always)
-  mutating func change(atLeast bound: Double, _ target: SentenceTarget<Model>) -> Double {
+  mutating func change(atLeast bound: Double, _ target: SentenceTarget<Model, Constraint>) -> Double
+  {
     if newTokens.count == 1 {
       let segment = segments[0]
       target.model.prepare(
         entries[segment.low].context, for: newTokens[0],
         before: segment.high < tokens.count ? tokens[segment.high] : end)
     }
-    let soft = changeOfAutomaton()
+    let soft = changeOfConstraint()
     if soft == -.infinity { return soft }
     return changeOfModel(soft: soft, atLeast: bound, target)
   }
@@ -220,14 +235,15 @@ struct SentenceScorerCore<Model: LanguageModel> {
   @inlinable
   @inline(__always)
   mutating func changeUnderDeletion(
-    of place: Int, atLeast bound: Double, _ target: SentenceTarget<Model>
+    of place: Int, atLeast bound: Double, _ target: SentenceTarget<Model, Constraint>
   ) -> Double {
     precondition(place >= 0 && place < tokens.count, "a deleted place lies in the text")
-    // An unweighted automaton changes a text's weight by nothing or to 0.
-    if unsafe weights == nil, deletions[place] < bound { return -.infinity }
+    // A uniform constraint changes an allowed text's weight by nothing or to 0. Any other may change it
+    // by what depends on the whole text, which a kept change would miss.
+    if isUniform, deletions[place] < bound { return -.infinity }
     prepare(.delete(place))
     let change = change(atLeast: -.infinity, target)
-    if unsafe weights == nil, change > -.infinity { deletions[place] = change }
+    if isUniform, change > -.infinity { deletions[place] = change }
     return change
   }
 
@@ -270,30 +286,13 @@ struct SentenceScorerCore<Model: LanguageModel> {
     }
   }
 
-  /// Reads a token on the new path; the nats that it adds.
+  /// Nats that the constraint adds to the edited text more than to the old one.
   @inlinable
   @inline(__always)
-  mutating func read(
-    _ token: Token, _ state: inout TokenAutomaton.State,
-    _ classes: UnsafeMutablePointer<UInt32>,
-    _ transitions: UnsafeMutablePointer<TokenAutomaton.State>
-  ) -> Double {
-    let cell = unsafe Int(state) &* classCount &+ Int(classes[token.index])
-    let weight = unsafe weights.map { unsafe $0[cell] } ?? 0
-    newReadings.append(Reading(state: state, weight: weight))
-    state = unsafe transitions[cell]
-    return weight
-  }
-
-  /// Nats that the automaton adds to the edited text more than to the old one.
-  @inlinable
-  @inline(__always)
-  mutating func changeOfAutomaton() -> Double {
+  mutating func changeOfConstraint() -> Double {
     readingPieces.removeAll()
     newReadings.removeAll()
-    guard let classes = unsafe classes, let transitions = unsafe transitions,
-      let finalWeights = unsafe finalWeights
-    else { return 0 }
+    guard let constraint = unsafe constraint else { return 0 }
     let count = tokens.count
     var change = 0.0
     var segment = 0
@@ -305,22 +304,31 @@ struct SentenceScorerCore<Model: LanguageModel> {
       segment &+= 1
       let stop = segment < segments.count ? segments[segment].low : count &+ 1
       for i in piece.from..<piece.from &+ piece.length {
-        change += unsafe read(newTokens[i], &state, classes, transitions)
-        if state == TokenAutomaton.dead { return -.infinity }
+        guard let following = unsafe constraint.pointee.next(state, newTokens[i]) else {
+          return -.infinity
+        }
+        let weight = unsafe constraint.pointee.weight(state, newTokens[i])
+        newReadings.append(Reading(state: state, weight: weight))
+        change += weight
+        state = following
       }
       for place in piece.low..<piece.high { change -= readings[place].weight }
       // The old tokens until the old path is met.
       var place = piece.high
       while place != stop && state != readings[place].state {
         if place == count {
-          let final = unsafe finalWeights[Int(state)]
-          if final == -.infinity { return final }
-          change += unsafe final - finalWeights[Int(readings[count].state)]
+          let end = unsafe constraint.pointee.endWeight(state)
+          if end == -.infinity { return end }
+          change += unsafe end - constraint.pointee.endWeight(readings[count].state)
           newReadings.append(Reading(state: state, weight: 0))
         } else {
-          change -= readings[place].weight
-          change += unsafe read(tokens[place], &state, classes, transitions)
-          if state == TokenAutomaton.dead { return -.infinity }
+          guard let following = unsafe constraint.pointee.next(state, tokens[place]) else {
+            return -.infinity
+          }
+          let weight = unsafe constraint.pointee.weight(state, tokens[place])
+          newReadings.append(Reading(state: state, weight: weight))
+          change += weight - readings[place].weight
+          state = following
         }
         place &+= 1
       }
@@ -339,7 +347,7 @@ struct SentenceScorerCore<Model: LanguageModel> {
   @inlinable
   @inline(__always)
   mutating func changeOfModel(
-    soft: Double, atLeast bound: Double, _ target: SentenceTarget<Model>
+    soft: Double, atLeast bound: Double, _ target: SentenceTarget<Model, Constraint>
   ) -> Double {
     entryPieces.removeAll()
     newEntries.removeAll()

@@ -3,7 +3,7 @@
 public import Sampling
 
 /// Words by an n-gram model's exact conditional given both sides: the fast form of
-/// `FullConditionalWords`.
+/// `FullConditionalTokens`.
 ///
 /// A word's weight is `p(w | left) p(x1 | left w) p(x2 | left w x1) ...`. Words that are listed
 /// neither behind the left neighbour nor before the right one, behind the left one alone, or before
@@ -16,7 +16,7 @@ public import Sampling
 ///
 /// Some fifty bytes an n-gram, made once for all chains, and a memory of places for each chain,
 /// bounded by some 150 MB.
-public struct NGramFullWords: WordProposal {
+public struct NGramFullTokens: GapTokens {
   /// Whose words; in the fast layout.
   public let model: NGramModel
   /// How often a word may be rejected before its class is enumerated.
@@ -48,14 +48,15 @@ public struct NGramFullWords: WordProposal {
   ///   O(order) and a scan of their weights.
   @inlinable
   public func draw(
-    for gap: Gap, in scorer: SentenceScorer<NGramModel>, using choices: inout some ChoiceSource
+    for gap: Gap, in scorer: IncrementalScorer<NGramModel, TokenAutomaton>,
+    using choices: inout some ChoiceSource
   ) -> (token: Token, logProbability: Double)? {
     let memory = memory(of: scorer)
     let slot = memory.slot(key(for: gap, in: scorer), model)
     guard unsafe memory.places[slot].isSound,
       let word = draw(slot, memory, using: &choices)
     else {
-      return FullConditionalWords().draw(for: gap, in: scorer, using: &choices)
+      return FullConditionalTokens().draw(for: gap, in: scorer, using: &choices)
     }
     return unsafe (
       Token(rawValue: word),
@@ -66,12 +67,12 @@ public struct NGramFullWords: WordProposal {
   /// The log of the word's conditional probability.
   @inlinable
   public func logProbability(
-    of token: Token, for gap: Gap, in scorer: SentenceScorer<NGramModel>
+    of token: Token, for gap: Gap, in scorer: IncrementalScorer<NGramModel, TokenAutomaton>
   ) -> Double {
     let memory = memory(of: scorer)
     let slot = memory.slot(key(for: gap, in: scorer), model)
     guard unsafe memory.places[slot].isSound else {
-      return FullConditionalWords().logProbability(of: token, for: gap, in: scorer)
+      return FullConditionalTokens().logProbability(of: token, for: gap, in: scorer)
     }
     guard model.vocabulary.isDrawable(token) else { return -.infinity }
     return unsafe memory.places[slot].logWeight(of: token.rawValue, model)
@@ -141,7 +142,7 @@ public struct NGramFullWords: WordProposal {
 
   /// The chain's memory of places.
   @inlinable
-  func memory(of scorer: SentenceScorer<NGramModel>) -> NGramPlaceMemory {
+  func memory(of scorer: IncrementalScorer<NGramModel, TokenAutomaton>) -> NGramPlaceMemory {
     if let known = scorer.memory as? NGramPlaceMemory, known.tables === tables {
       return known
     }
@@ -151,7 +152,8 @@ public struct NGramFullWords: WordProposal {
   }
 
   @inlinable
-  func key(for gap: Gap, in scorer: SentenceScorer<NGramModel>) -> NGramPlaceKey {
+  func key(for gap: Gap, in scorer: IncrementalScorer<NGramModel, TokenAutomaton>) -> NGramPlaceKey
+  {
     var key = NGramPlaceKey(context: scorer.context(before: gap.low))
     var place = gap.high
     while key.count < model.order &- 1 {

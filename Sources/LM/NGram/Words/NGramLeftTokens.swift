@@ -3,7 +3,7 @@
 public import Sampling
 
 /// Words by an n-gram model's conditional given what stands left, drawn by descending the back-off
-/// levels: the fast form of `LeftConditionalWords`.
+/// levels: the fast form of `LeftConditionalTokens`.
 ///
 /// A context's conditional is a mixture of its own corrections `p(w | h) - backoff(h) p(w | h')`
 /// and of what it backs off to. Each context's corrections lie in an alias table, so a draw costs
@@ -13,7 +13,7 @@ public import Sampling
 /// no model makes it loop.
 ///
 /// Sixteen bytes an n-gram and seventeen a context, made once for all chains.
-public struct NGramLeftWords: WordProposal {
+public struct NGramLeftTokens: GapTokens {
   /// What a context backs off from, by levels: level k holds the n-grams of k + 1 words.
   @usableFromInline
   struct Level: Sendable {
@@ -120,7 +120,8 @@ public struct NGramLeftWords: WordProposal {
   /// A word by its probability, given that it is drawable.
   @inlinable
   public func draw(
-    for gap: Gap, in scorer: SentenceScorer<NGramModel>, using choices: inout some ChoiceSource
+    for gap: Gap, in scorer: IncrementalScorer<NGramModel, TokenAutomaton>,
+    using choices: inout some ChoiceSource
   ) -> (token: Token, logProbability: Double)? {
     draw(in: scorer.context(before: gap.low), using: &choices)
   }
@@ -128,7 +129,7 @@ public struct NGramLeftWords: WordProposal {
   /// The log of the word's probability, given that it is drawable.
   @inlinable
   public func logProbability(
-    of token: Token, for gap: Gap, in scorer: SentenceScorer<NGramModel>
+    of token: Token, for gap: Gap, in scorer: IncrementalScorer<NGramModel, TokenAutomaton>
   ) -> Double {
     let context = scorer.context(before: gap.low)
     let known = gap.low < gap.high && scorer.token(at: gap.low) == token
