@@ -128,10 +128,11 @@ tell(
 //> particles  3.798 ± 0.032  0.1684 ± 0.0075  -1.692 ± 0.008
 
 // %%
-let words = UnigramTokens(model: toy, weights: [0, 0, 0.5, 0.5])
-let kernel = Mixture(
-  MetropolisHastings(ReplaceToken(words)), MetropolisHastings(InsertOrDeleteToken(words)),
-  probabilityOfFirst: 0.5)
+let words = UnigramTokens(toy.vocabulary, weights: [0, 0, 0.5, 0.5])
+let kernel = Mixture {
+  Weighted(1, MetropolisHastings(ReplaceToken(words)))
+  Weighted(1, MetropolisHastings(InsertOrDeleteToken(words)))
+}
 let records = try runChains(
   of: RunPlan(warmup: 1_000, thin: 40_000, extent: .steps(40_000), traceEvery: 10, seed: 1),
   target: target, kernel: kernel,

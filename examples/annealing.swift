@@ -26,10 +26,11 @@ func weight(_ text: TokenSequence) -> Double {
 let target = SentenceTarget(
   model: toy, constraint: TokenAutomaton(toy, lengths: 2...4, weight: weight))
 let space = EnumeratedTarget(target, among: toy.texts(ofLengths: 2...4))
-let words = UnigramTokens(model: toy, weights: [0, 0, 0.5, 0.5])
-let kernel = Mixture(
-  MetropolisHastings(ReplaceToken(words)), MetropolisHastings(InsertOrDeleteToken(words)),
-  probabilityOfFirst: 0.5)
+let words = UnigramTokens(toy.vocabulary, weights: [0, 0, 0.5, 0.5])
+let kernel = Mixture {
+  Weighted(1, MetropolisHastings(ReplaceToken(words)))
+  Weighted(1, MetropolisHastings(InsertOrDeleteToken(words)))
+}
 typealias Law = [TokenSequence: Double]
 func name(_ text: TokenSequence) -> String { toy.vocabulary.text(of: text) }
 func share(_ law: Law, _ text: TokenSequence) -> Double { law[text] ?? 0 }
@@ -142,8 +143,8 @@ for steps in [20, 60, 180] {
 // %%
 var choices = RandomChoices(seed: 1)
 let annealing = Annealing(target, bounds: 0.25...8, stages: 10)
-let ends = (0..<200).map { _ in
-  annealing.run(from: toy.text("aa"), steps: 180, kernel: { _ in kernel }, using: &choices).best
+let ends = try (0..<200).map { _ in
+  try annealing.run(from: toy.text("aa"), steps: 180, kernel: { _ in kernel }, using: &choices).best
 }
 print("best text found in", ends.count { $0 == best }, "of", ends.count, "runs")
 //> best text found in 200 of 200 runs

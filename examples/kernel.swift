@@ -89,9 +89,14 @@ func judge(
 }
 let replace = ReplaceLetter(weights: [0.75, 0.25])
 let edit = MetropolisHastings(
-  InsertOrDeleteToken(UnigramTokens(model: toy, weights: [0, 0, 0.75, 0.25])))
+  InsertOrDeleteToken(UnigramTokens(toy.vocabulary, weights: [0, 0, 0.75, 0.25])))
 judge("replace", replace)
-judge("replace or insert or delete", Mixture(replace, edit, probabilityOfFirst: 0.5))
+judge(
+  "replace or insert or delete",
+  Mixture {
+    Weighted(1, replace)
+    Weighted(1, edit)
+  })
 //> replace: defect none, out of reach 30
 //> replace or insert or delete: defect none, out of reach 0
 
@@ -121,7 +126,10 @@ judge("current, 3 to 1", ReplaceLetter(weights: lopsided, mistake: .currentAmong
 // in proportion to its probability times the chance that a step from it is accepted.
 
 // %%
-let kernel = Mixture(replace, edit, probabilityOfFirst: 0.5)
+let kernel = Mixture {
+  Weighted(1, replace)
+  Weighted(1, edit)
+}
 var recorded: [TokenSequence: Double] = [:]
 for text in space.states {
   let accepted = outcomes { choices in

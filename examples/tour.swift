@@ -58,10 +58,11 @@ print("R-hat", chains.traces(ofQuantity: 0).rHat)
 // Words drawn anew from their full conditionals, and now and then a word more or less.
 
 // %%
-let words = NGramFullTokens(model)
-let gibbs = Mixture(
-  Gibbs(words, for: target, scan: .random), MetropolisHastings(InsertOrDeleteToken(words)),
-  probabilityOfFirst: 0.5)
+let words = NGramFullTokens<TokenAutomaton>(model)
+let gibbs = Mixture {
+  Weighted(1, Gibbs(words, for: target, scan: .random))
+  Weighted(1, MetropolisHastings(InsertOrDeleteToken(words)))
+}
 say(
   try runChains(of: plan, target: target, kernel: gibbs, threads: 2).compactMap(\.draws.last?.state)
 )
@@ -74,8 +75,8 @@ say(
 // ## Annealing and tempering
 
 // %%
-guard let start = target.randomStart(using: &choices) else { fatalError("nothing is allowed") }
-let annealed = Annealing(target, schedule: .geometric, bounds: 0.3...20).run(
+guard let start = try target.randomStart(using: &choices) else { fatalError("nothing is allowed") }
+let annealed = try Annealing(target, schedule: .geometric, bounds: 0.3...20).run(
   from: start, steps: 40_000, kernel: { NGramMoves(for: $0) }, using: &choices)
 say([annealed.best])
 let exchange = ReplicaExchange(target, ladder: Ladder(count: 4, hottest: 0.5)) {

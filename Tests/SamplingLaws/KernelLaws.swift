@@ -95,6 +95,37 @@ private struct Proposed<Edit: Hashable>: Hashable {
   var logBackward: Double
 }
 
+/// Total variation between two ways to take some steps: with one scorer and one memory kept alive, and
+/// with new ones before each step.
+///
+/// A cache of a scorer or a kernel that goes stale shows here and in no law that starts afresh.
+/// - Parameters:
+///   - kernel: what is judged.
+///   - space: where it is judged.
+///   - state: where the steps begin.
+///   - steps: how many; their branches are all played, so few are enough.
+public func stalenessDefect<Target: Sampling.Target, Kernel: TransitionKernel>(
+  of kernel: Kernel, on space: EnumeratedTarget<Target>, from state: Target.State, steps: Int
+) -> Double where Kernel.Scorer == Target.Scorer {
+  let kept = outcomes { choices in
+    var scorer = space.target.makeScorer(at: state)
+    var memory = kernel.start(at: scorer)
+    for _ in 0..<steps { _ = kernel.step(&scorer, memory: &memory, using: &choices) }
+    return scorer.state
+  }
+  let afresh = outcomes { choices in
+    var state = state
+    for _ in 0..<steps {
+      var scorer = space.target.makeScorer(at: state)
+      var memory = kernel.start(at: scorer)
+      _ = kernel.step(&scorer, memory: &memory, using: &choices)
+      state = scorer.state
+    }
+    return state
+  }
+  return totalVariation(kept, afresh)
+}
+
 /// The largest disagreement between what moves say of their probabilities and what is played.
 ///
 /// Each move's `logForward` is held against the probability of proposing its edit, its
@@ -133,46 +164,99 @@ public func proposalDefect<Target: Sampling.Target, P: Proposal>(
   return worst
 }
 
-/// The largest difference between a scorer's looks and its oracle's, over all edits given, and
-/// again after each of them is committed.
+/// The largest difference between a scorer's looks and its oracle's: over all edits given, with and
+/// without bounds, one by one and in a batch, and all of them again after one and after two commits.
+///
+/// - Parameters:
+///   - target: whose scorer is judged; its log-probabilities from scratch are the oracle.
+///   - states: where it begins.
+///   - edits: the edits of a state.
 public func scorerDefect<Target: Sampling.Target>(
   of target: Target, at states: [Target.State], edits: (Target.State) -> [Target.State.Edit]
 ) -> Double {
   func difference(_ a: Double, _ b: Double) -> Double {
     a == b ? 0 : abs(a - b)
   }
-  var worst = 0.0
-  for state in states {
-    for edit in edits(state) {
-      var scorer = target.makeScorer(at: state)
+  /// Of bounded and unbounded looks at some edits of a scorer's state.
+  func looks(_ scorer: inout Target.Scorer, _ edits: [Target.State.Edit]) -> Double {
+    let state = scorer.state
+    let here = target.logProbability(of: state)
+    var worst = difference(scorer.logProbability, here)
+    var expected: [Double] = []
+    for edit in edits {
       var edited = state
       edited.apply(edit)
-      let here = target.logProbability(of: state)
-      let there = target.logProbability(of: edited)
-      let change = scorer.change(under: edit)
-      worst = max(worst, difference(change, there - here))
-      // A bounded look is exact above its bound and below it otherwise.
-      for bound in [change - 1, change, change + 1] where bound > -.infinity {
+      let change = target.logProbability(of: edited) - here
+      expected.append(change)
+      // Bounded looks come first: they must not lean on what an unbounded one has just found.
+      for bound in [change + 1, change, change - 1] where bound.isFinite {
         let bounded = scorer.change(under: edit, atLeast: bound)
-        if change >= bound {
+        // At the bound itself rounding decides.
+        if change > bound {
           worst = max(worst, difference(bounded, change))
-        } else if bounded >= bound {
+        } else if change < bound, bounded >= bound {
           worst = max(worst, bounded - bound + 1)
         }
       }
-      guard there > -.infinity else { continue }
-      // Rejected looks in between must leave no trace.
-      for other in edits(state).prefix(5) { _ = scorer.change(under: other) }
-      _ = scorer.change(under: edit)
+      worst = max(worst, difference(scorer.change(under: edit), change))
+    }
+    var changes: [Double] = []
+    scorer.changes(under: edits, into: &changes)
+    for (change, expected) in zip(changes, expected) {
+      worst = max(worst, difference(change, expected))
+    }
+    return worst
+  }
+  var worst = 0.0
+  for state in states {
+    let first = edits(state)
+    for (number, edit) in first.enumerated() {
+      var scorer = target.makeScorer(at: state)
+      worst = max(worst, looks(&scorer, first))
+      var edited = state
+      edited.apply(edit)
+      guard target.logProbability(of: edited) > -.infinity else { continue }
+      // What is committed was looked at last, or long ago, or never.
+      if number % 2 == 0 { _ = scorer.change(under: edit) }
       scorer.commit(edit)
       if scorer.state != edited { return .infinity }
-      worst = max(worst, difference(scorer.logProbability, there))
-      for further in edits(edited) {
+      let second = edits(edited)
+      worst = max(worst, looks(&scorer, second))
+      // One further commit, a different one each time.
+      let allowed = second.filter { edit in
         var last = edited
-        last.apply(further)
-        let expected = target.logProbability(of: last) - there
-        worst = max(worst, difference(scorer.change(under: further), expected))
+        last.apply(edit)
+        return target.logProbability(of: last) > -.infinity
       }
+      guard !allowed.isEmpty else { continue }
+      scorer.commit(allowed[number % allowed.count])
+      worst = max(worst, looks(&scorer, edits(scorer.state)))
+    }
+  }
+  return worst
+}
+
+/// The largest difference between what a scorer says of each place of a text and what its model says
+/// from scratch: the log-probability of what stands there, and the row before it.
+public func placeDefect<Target: TextTarget>(of target: Target, at texts: [TokenSequence]) -> Double
+{
+  var worst = 0.0
+  for text in texts {
+    let scorer = target.makeScorer(at: text)
+    var sum = 0.0
+    for place in 0...text.count {
+      let token = place == text.count ? target.model.vocabulary.end : text[place]
+      let row = scorer.nextTokenLogProbabilities(before: place)
+      let log = scorer.logProbability(at: place)
+      sum += log
+      if row[token.index] != log { worst = max(worst, abs(row[token.index] - log)) }
+      worst = max(worst, abs(row.reduce(0) { $0 + LogSpace.exp($1) } - 1))
+    }
+    worst = max(worst, abs(sum - scorer.logModel))
+    if let all = try? target.model.scoredLogProbability(of: text) {
+      worst = max(worst, abs(sum - all))
+    } else {
+      return .infinity
     }
   }
   return worst

@@ -21,10 +21,10 @@ enum EffectiveBenchmark {
   static func run(_ setting: Setting) throws {
     let model = try wikiText(setting)
     let target = try keywordTarget(model, ["war", "river", "album"])
-    let unigram = UnigramTokens(model: model, weights: model.unigramWeights)
-    let left = NGramLeftTokens(model)
-    let full = NGramFullTokens(model)
-    let swap = MetropolisHastings(SwapTokens<NGramModel>())
+    let unigram = UnigramTokens(model.vocabulary, weights: model.unigramWeights)
+    let left = NGramLeftTokens<TokenAutomaton>(model)
+    let full = NGramFullTokens<TokenAutomaton>(model)
+    let swap = MetropolisHastings(SwapTokens<NGramScorer>())
     var all: [Means] = []
     func measure<Kernel: TransitionKernel>(
       _ name: String, _ kernel: @autoclosure () -> Kernel, _ steps: Int
@@ -35,21 +35,34 @@ enum EffectiveBenchmark {
     }
     try measure("unigram", StepsBenchmark.edits(unigram), 2_000_000)
     try measure(
-      "unigram, swaps", Mixture(StepsBenchmark.edits(unigram), swap, probabilityOfFirst: 0.75),
+      "unigram, swaps",
+      Mixture {
+        Weighted(3, StepsBenchmark.edits(unigram))
+        Weighted(1, swap)
+      },
       2_000_000)
     try measure("left", StepsBenchmark.edits(left), 1_000_000)
     try measure(
-      "left, swaps", Mixture(StepsBenchmark.edits(left), swap, probabilityOfFirst: 0.75), 1_000_000)
+      "left, swaps",
+      Mixture {
+        Weighted(3, StepsBenchmark.edits(left))
+        Weighted(1, swap)
+      }, 1_000_000)
     try measure("full", StepsBenchmark.edits(full), 50_000)
     try measure(
-      "full, swaps", Mixture(StepsBenchmark.edits(full), swap, probabilityOfFirst: 0.75), 50_000)
-    try measure("default mixture", NGramMoves(for: target, words: left), 1_000_000)
+      "full, swaps",
+      Mixture {
+        Weighted(3, StepsBenchmark.edits(full))
+        Weighted(1, swap)
+      }, 50_000)
+    try measure("default mixture", NGramMoves(for: target, left: left), 1_000_000)
     for share in [0.05, 0.15] {
       try measure(
         "default and \(share) full",
-        Mixture(
-          StepsBenchmark.edits(full), NGramMoves(for: target, words: left),
-          probabilityOfFirst: share), 400_000)
+        Mixture {
+          Weighted(Int((share) * 1000), StepsBenchmark.edits(full))
+          Weighted(1000 - Int((share) * 1000), NGramMoves(for: target, left: left))
+        }, 400_000)
     }
     // Each kernel's mean of means is unbiased, so the most precise ones say where the truth is.
     say("\neffective samples a second, one thread; \(chains) chains each\n")
@@ -98,11 +111,11 @@ enum EffectiveBenchmark {
       return [scorer.logProbability, place > 0 && text[place - 1] == the ? 1 : 0]
     }
     // All kernels' chains warm up alike, so that their beginnings are no difference.
-    let warm = NGramMoves(for: target, words: NGramLeftTokens(model))
+    let warm = NGramMoves(for: target, left: NGramLeftTokens<TokenAutomaton>(model))
     var starts: [IncrementalScorer<NGramModel, TokenAutomaton>] = []
     for chain in 0..<chains {
       var choices = RandomChoices(Philox(seed: 7).stream(UInt64(chain)))
-      guard let start = target.randomStart(using: &choices) else { continue }
+      guard let start = try target.randomStart(using: &choices) else { continue }
       var scorer = target.makeScorer(at: start)
       for _ in 0..<300_000 { _ = warm.step(&scorer, using: &choices) }
       starts.append(scorer)

@@ -10,9 +10,9 @@ enum LoopBenchmark {
     guard arguments.count == 2, let steps = Int(arguments[1]) else { return }
     let model = try BuiltInModel.english.load(layout: .fast)
     let target = try keywordTarget(model, ["sea", "night"])
-    let words = UnigramTokens(model: model, weights: model.unigramWeights)
+    let words = UnigramTokens(model.vocabulary, weights: model.unigramWeights)
     var choices = RandomChoices(seed: 1)
-    guard let start = target.randomStart(using: &choices) else { return }
+    guard let start = try target.randomStart(using: &choices) else { return }
     var scorer = target.makeScorer(at: start)
     let accepted =
       arguments[0] == "hand"
@@ -22,7 +22,7 @@ enum LoopBenchmark {
 
   static func byKernel(
     _ scorer: inout IncrementalScorer<NGramModel, TokenAutomaton>,
-    _ words: UnigramTokens<NGramModel>, _ steps: Int,
+    _ words: UnigramTokens<NGramScorer>, _ steps: Int,
     _ choices: inout RandomChoices
   ) -> Int {
     let kernel = StepsBenchmark.edits(words)
@@ -33,7 +33,7 @@ enum LoopBenchmark {
 
   static func byHand(
     _ scorer: inout IncrementalScorer<NGramModel, TokenAutomaton>,
-    _ words: UnigramTokens<NGramModel>, _ steps: Int,
+    _ words: UnigramTokens<NGramScorer>, _ steps: Int,
     _ choices: inout RandomChoices
   ) -> Int {
     var accepted = 0

@@ -71,7 +71,7 @@ enum ModelsBenchmark {
 
   /// Words drawn from the left conditional, one after another: whole texts by ancestral sampling.
   static func draws(_ model: NGramModel) {
-    let words = NGramLeftTokens(model)
+    let words = NGramLeftTokens<TokenAutomaton>(model)
     var choices = RandomChoices(seed: 1)
     var context = model.makeContext()
     let count = 4_000_000

@@ -22,8 +22,8 @@ enum SamplersBenchmark {
 
   static func run(_ setting: Setting) throws {
     let model = try wikiText(setting)
-    let left = NGramLeftTokens(model)
-    let full = NGramFullTokens(model)
+    let left = NGramLeftTokens<TokenAutomaton>(model)
+    let full = NGramFullTokens<TokenAutomaton>(model)
     for keywords in targets {
       let first = words(model, keywords)
       let common: [@Sendable (TokenSequence) -> Double] = [
@@ -47,16 +47,20 @@ enum SamplersBenchmark {
         guard let automaton = target.constraint else { return [] }
         let rewrite = RewriteBlock(
           automaton: automaton, model: model, weights: model.unigramWeights)
-        let moves = Mixture(
-          MetropolisHastings(SwapTokens<NGramModel>()), MetropolisHastings(rewrite),
-          probabilityOfFirst: 0.9)
+        let moves = Mixture {
+          Weighted(9, MetropolisHastings(SwapTokens<NGramScorer>()))
+          Weighted(1, MetropolisHastings(rewrite))
+        }
         return [
           try chains(
             "gibbs, with swaps", target,
-            Mixture(Gibbs(full, for: target), moves, probabilityOfFirst: 0.5), quantities,
+            Mixture {
+              Weighted(1, Gibbs(full, for: target))
+              Weighted(1, moves)
+            }, quantities,
             steps: 400_000, seed: seed),
           try chains(
-            "mh", target, NGramMoves(for: target, words: left), quantities, steps: 2_000_000,
+            "mh", target, NGramMoves(for: target, left: left), quantities, steps: 2_000_000,
             seed: seed),
         ]
       }
@@ -122,7 +126,7 @@ enum SamplersBenchmark {
   }
 
   private static func estimates(
-    _ target: SentenceTarget<NGramModel, TokenAutomaton>, _ left: NGramLeftTokens,
+    _ target: SentenceTarget<NGramModel, TokenAutomaton>, _ left: NGramLeftTokens<TokenAutomaton>,
     _ quantities: [@Sendable (TokenSequence) -> Double], seed: UInt64, rejects: Bool
   ) throws -> [Estimate] {
     guard let automaton = target.constraint, let most = automaton.longestLength else { return [] }
@@ -190,21 +194,28 @@ enum SamplersBenchmark {
             vocabulary: lowered.vocabulary),
           BigramLookAhead.Tables(lowered.makeBackoffAutomaton()))))
     typealias Replace = MetropolisHastings<
-      BridgedProposal<ReplaceToken<NGramLeftTokens>, IncrementalScorer<NGramModel, TokenAutomaton>>
+      BridgedProposal<
+        ReplaceToken<NGramLeftTokens<TokenAutomaton>>, IncrementalScorer<NGramModel, TokenAutomaton>
+      >
     >
     typealias Insert = MetropolisHastings<
       BridgedProposal<
-        InsertOrDeleteToken<NGramLeftTokens>, IncrementalScorer<NGramModel, TokenAutomaton>
+        InsertOrDeleteToken<NGramLeftTokens<TokenAutomaton>>,
+        IncrementalScorer<NGramModel, TokenAutomaton>
       >
     >
     typealias Swap = MetropolisHastings<
-      BridgedProposal<SwapTokens<NGramModel>, IncrementalScorer<NGramModel, TokenAutomaton>>
+      BridgedProposal<SwapTokens<NGramScorer>, IncrementalScorer<NGramModel, TokenAutomaton>>
     >
-    let moves = Mixture(
-      Mixture(
-        Replace(BridgedProposal(ReplaceToken(left))),
-        Insert(BridgedProposal(InsertOrDeleteToken(left))), probabilityOfFirst: 0.4),
-      Swap(BridgedProposal(SwapTokens())), probabilityOfFirst: 0.75)
+    let moves = Mixture {
+      Weighted(
+        3,
+        Mixture {
+          Weighted(2, Replace(BridgedProposal(ReplaceToken(left))))
+          Weighted(3, Insert(BridgedProposal(InsertOrDeleteToken(left))))
+        })
+      Weighted(1, Swap(BridgedProposal(SwapTokens())))
+    }
     let (annealed, annealedSeconds) = try timed {
       try draw(
         AnnealedImportance(from: base, to: target, kernel: moves, stages: 3_000), 1_000, random)
@@ -212,7 +223,7 @@ enum SamplersBenchmark {
     weighted("annealed", annealed, annealedSeconds)
     all.append(
       try chains(
-        "mh", target, NGramMoves(for: target, words: left), quantities, steps: 2_000_000, seed: seed
+        "mh", target, NGramMoves(for: target, left: left), quantities, steps: 2_000_000, seed: seed
       ))
     return all
   }

@@ -10,8 +10,8 @@ enum StepsBenchmark {
     let model = try wikiText(setting)
     let target = try keywordTarget(model, ["war", "river", "album"])
     let weights = model.unigramWeights
-    let unigram = UnigramTokens(model: model, weights: weights)
-    let left = NGramLeftTokens(model)
+    let unigram = UnigramTokens(model.vocabulary, weights: weights)
+    let left = NGramLeftTokens<TokenAutomaton>(model)
     say("WikiText-2 trigram, keywords war, river, album, up to 20 words; one thread\n")
     let wanted = setting.only
     func measure<Kernel: TransitionKernel>(
@@ -26,19 +26,20 @@ enum StepsBenchmark {
     measure("replace, left", MetropolisHastings(ReplaceToken(left)), target, 1_000_000)
     measure(
       "insert or delete, left", MetropolisHastings(InsertOrDeleteToken(left)), target, 1_000_000)
-    let full = NGramFullTokens(model)
+    let full = NGramFullTokens<TokenAutomaton>(model)
     measure("full-conditional words", edits(full), target, setting.steps ?? 100_000)
     measure("swap", MetropolisHastings(SwapTokens()), target, 1_000_000)
     if let automaton = target.constraint {
       measure(
         "rewrite blocks",
-        MetropolisHastings(RewriteBlock(automaton: automaton, model: model, weights: weights)),
+        MetropolisHastings(
+          RewriteBlock(automaton: automaton, vocabulary: model.vocabulary, weights: weights)),
         target, 50_000)
     }
     if let peers = setting.peers, wanted == nil || "unigram words" == wanted {
       try peer(peers, model)
     }
-    measure("default mixture", NGramMoves(for: target, words: left), target, 1_000_000)
+    measure("default mixture", NGramMoves(for: target, left: left), target, 1_000_000)
   }
 
   /// The same chain in Python on KenLM's probing tables, which score each edit's window.
@@ -107,9 +108,10 @@ enum StepsBenchmark {
   ) -> Mixture<
     MetropolisHastings<ReplaceToken<Words>>, MetropolisHastings<InsertOrDeleteToken<Words>>
   > {
-    Mixture(
-      MetropolisHastings(ReplaceToken(words)), MetropolisHastings(InsertOrDeleteToken(words)),
-      probabilityOfFirst: 1.0 / 3)
+    Mixture {
+      Weighted(1, MetropolisHastings(ReplaceToken(words)))
+      Weighted(2, MetropolisHastings(InsertOrDeleteToken(words)))
+    }
   }
 
   static func measure<Kernel: TransitionKernel>(
@@ -117,7 +119,7 @@ enum StepsBenchmark {
     _ steps: Int
   ) where Kernel.Scorer == IncrementalScorer<NGramModel, TokenAutomaton> {
     var choices = RandomChoices(seed: 1)
-    guard let start = target.randomStart(using: &choices) else { return }
+    guard let start = try target.randomStart(using: &choices) else { return }
     var scorer = target.makeScorer(at: start)
     for _ in 0..<steps / 4 { _ = kernel.step(&scorer, using: &choices) }
     var accepted = 0

@@ -39,11 +39,12 @@ enum TargetsBenchmark {
       let target = try SentenceTarget(
         model: model, constraints: ConstraintFile.parse(one.statements, path: one.name))
       guard let automaton = target.constraint else { continue }
-      let left = NGramLeftTokens(model)
-      let full = NGramFullTokens(model)
-      let unigram = UnigramTokens(model: model, weights: model.unigramWeights)
+      let left = NGramLeftTokens<TokenAutomaton>(model)
+      let full = NGramFullTokens<TokenAutomaton>(model)
+      let unigram = UnigramTokens(model.vocabulary, weights: model.unigramWeights)
       let rewrite = MetropolisHastings(
-        RewriteBlock(automaton: automaton, model: model, weights: model.unigramWeights))
+        RewriteBlock(
+          automaton: automaton, vocabulary: model.vocabulary, weights: model.unigramWeights))
       func measure<Target: Sampling.Target<TokenSequence>, Kernel: TransitionKernel>(
         _ name: String, on sampled: Target, _ kernel: @autoclosure () throws -> Kernel
       ) throws where Kernel.Scorer == Target.Scorer {
@@ -58,9 +59,13 @@ enum TargetsBenchmark {
       ) throws {
         // Every kernel reaches every text, through blocks where nothing else does.
         try measure(
-          name, on: target, Mixture(kernel(), rewrite, probabilityOfFirst: rewriteRest))
+          name, on: target,
+          Mixture {
+            Weighted(Int((rewriteRest) * 1000), kernel())
+            Weighted(1000 - Int((rewriteRest) * 1000), rewrite)
+          })
       }
-      try measure("default mixture", NGramMoves(for: target, words: left))
+      try measure("default mixture", NGramMoves(for: target, left: left))
       try measure("unigram words", StepsBenchmark.edits(unigram))
       try measure("left words", StepsBenchmark.edits(left))
       try measure("full words", StepsBenchmark.edits(full))
@@ -68,30 +73,39 @@ enum TargetsBenchmark {
       try measure("block of 2", ReplaceBlock(left: left, full: full, length: 2))
       try measure(
         "moved words",
-        Mixture(
-          StepsBenchmark.edits(left), MetropolisHastings(MoveToken()), probabilityOfFirst: 0.75))
+        Mixture {
+          Weighted(3, StepsBenchmark.edits(left))
+          Weighted(1, MetropolisHastings(MoveToken()))
+        })
       try measure(
         "copied words",
-        Mixture(
-          StepsBenchmark.edits(left), MetropolisHastings(CopyOrDeleteToken()),
-          probabilityOfFirst: 0.75))
+        Mixture {
+          Weighted(3, StepsBenchmark.edits(left))
+          Weighted(1, MetropolisHastings(CopyOrDeleteToken()))
+        })
       try measure("8 tries", MultipleTry(ReplaceToken(left), trials: 8))
       try measure("informed words", LocallyInformed(.squareRoot, among: .onePlace))
       try measure("informed words, Barker", LocallyInformed(.barker, among: .onePlace))
       let cheap = try model.lowered(to: 2)
-      let cheapWords = NGramLeftTokens(cheap)
+      let cheapWords = NGramLeftTokens<TokenAutomaton>(cheap)
       try measure(
         "left words, screened by bigrams",
         on: ScreenedTarget(
           target,
           screenedBy: SentenceTarget(model: cheap, constraint: automaton, fluency: target.fluency)),
-        Mixture(
-          Mixture(
-            Screened(ReplaceToken(cheapWords)), Screened(InsertOrDeleteToken(cheapWords)),
-            probabilityOfFirst: 0.5),
-          Screened(
-            RewriteBlock(automaton: automaton, model: cheap, weights: cheap.unigramWeights)),
-          probabilityOfFirst: rewriteRest))
+        Mixture {
+          Weighted(
+            Int((rewriteRest) * 1000),
+            Mixture {
+              Weighted(1, Screened(ReplaceToken(cheapWords)))
+              Weighted(1, Screened(InsertOrDeleteToken(cheapWords)))
+            })
+          Weighted(
+            1000 - Int((rewriteRest) * 1000),
+            Screened(
+              RewriteBlock(
+                automaton: automaton, vocabulary: cheap.vocabulary, weights: cheap.unigramWeights)))
+        })
       let plain = LookAhead(
         automaton, mostTokens: automaton.longestLength ?? 64, weights: model.unigramWeights,
         vocabulary: model.vocabulary)
@@ -127,7 +141,7 @@ enum TargetsBenchmark {
           traceEvery: max(1, steps / 2_000), seed: 1),
         target: sampled, kernel: kernel, quantities: { [$0.logProbability] }, threads: 1
       ) { choices in
-        guard let text = target.randomStart(using: &choices) else { throw NoStart() }
+        guard let text = try target.randomStart(using: &choices) else { throw NoStart() }
         return text
       }
       let seconds = began.duration(to: .now) / .seconds(1)

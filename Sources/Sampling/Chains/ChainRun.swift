@@ -123,7 +123,7 @@ public func runChain<Target: Sampling.Target, Kernel: TransitionKernel>(
   start: (inout RandomChoices) throws -> Target.State?, kernel: Kernel,
   quantities: (Target.Scorer) -> [Double] = { [$0.logProbability] }, monitor: RunMonitor,
   checkpoints: ChainCheckpoints<Target.State>? = nil
-) rethrows -> ChainRecord<Target.State> where Kernel.Scorer == Target.Scorer {
+) throws -> ChainRecord<Target.State> where Kernel.Scorer == Target.Scorer {
   let earlier = checkpoints?.checkpoint(ofChain: chain)
   var record =
     earlier?.record ?? ChainRecord<Target.State>(chain: chain, kinds: kernel.kinds.count)
@@ -136,7 +136,9 @@ public func runChain<Target: Sampling.Target, Kernel: TransitionKernel>(
     return record
   }
   var scorer = target.makeScorer(at: first)
+  if let failure = scorer.failure { throw failure }
   precondition(scorer.logProbability > -.infinity, "a chain starts at an allowed state")
+  var memory = kernel.start(at: scorer)
 
   let total = plan.warmup + plan.steps(ofChain: chain)
   let interval = plan.traceInterval
@@ -158,7 +160,7 @@ public func runChain<Target: Sampling.Target, Kernel: TransitionKernel>(
     }
     if isWarm || plan.best > 0 {
       for i in step..<stop {
-        let report = kernel.step(&scorer, using: &choices)
+        let report = kernel.step(&scorer, memory: &memory, using: &choices)
         if isWarm {
           record.proposed[report.kind] += 1
           if report.isAccepted { record.accepted[report.kind] += 1 }
@@ -169,8 +171,10 @@ public func runChain<Target: Sampling.Target, Kernel: TransitionKernel>(
         }
       }
     } else {
-      for _ in step..<stop { _ = kernel.step(&scorer, using: &choices) }
+      for _ in step..<stop { _ = kernel.step(&scorer, memory: &memory, using: &choices) }
     }
+    // A scorer that failed has refused all since; nothing of it is kept.
+    if let failure = scorer.failure { throw failure }
     record.steps = stop
     monitor.add(stop - step)
     let done = stop - plan.warmup

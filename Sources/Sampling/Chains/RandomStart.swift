@@ -1,6 +1,6 @@
 // Licensed under the Apache License, Version 2.0.
 
-extension SentenceTarget {
+extension TextTarget {
   /// An allowed text to begin a chain with, on a random path of the chain's own.
   ///
   /// The path is the model's as long as the automaton leaves room, and its shortest way to an
@@ -13,27 +13,29 @@ extension SentenceTarget {
   ///   - choices: the chain's own.
   /// - Returns: `nil` where no text is allowed, where all that is allowed has probability 0 on
   ///   each of a thousand paths, or where the search was cancelled.
-  /// - Complexity: O(vocabulary) a token.
+  /// - Throws: what the model throws.
+  /// - Complexity: a batch of one run a token, and O(vocabulary).
   public func randomStart(
     slack: Int = 12, isCancelled: () -> Bool = { false }, using choices: inout some ChoiceSource
-  ) -> TokenSequence? {
+  ) throws -> TokenSequence? {
     guard let shortest = constraint.map({ $0.shortestCompletion($0.start) }) ?? 0 else {
       return nil
     }
     let vocabulary = model.vocabulary
-    var logs = [Double](repeating: 0, count: vocabulary.count)
+    var results = ScoredRuns<Model.Context>()
     // The drawable tokens with their weights, the end last.
     var tokens: [Token] = []
     var weights: [Double] = []
     for _ in 0..<1000 {
       var room = shortest + choices.index(below: slack + 1)
-      var context = model.makeContext()
+      var run = try TokenRun(model.makeContext(), [], rows: .last)
       var state = constraint?.start
       var text: [Token] = []
       path: while true {
         if isCancelled() { return nil }
-        var span = logs.mutableSpan
-        model.logProbabilities(in: context, into: &span)
+        guard text.count <= model.longestText else { break path }
+        try model.score([run], into: &results)
+        let logs = Array(results.row(0, ofRun: 0))
         tokens.removeAll(keepingCapacity: true)
         if let constraint, let state {
           tokens.append(contentsOf: constraint.mask(state, within: room - 1).tokens)
@@ -54,7 +56,8 @@ extension SentenceTarget {
         let chosen = tokens[place]
         text.append(chosen)
         room -= 1
-        model.advance(&context, by: chosen)
+        if !run.tokens.isEmpty { run.context = results.context(ofRun: 0, behind: 1) }
+        run.tokens = [chosen]
         state = state.flatMap { constraint?.next($0, chosen) }
       }
     }

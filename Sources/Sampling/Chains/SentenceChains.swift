@@ -27,19 +27,19 @@ public struct NoStart: Error, Hashable, Sendable, CustomStringConvertible {
 /// - Returns: what each chain kept, in order.
 /// - Throws: ``NoStart`` where no allowed text was found.
 @inlinable
-public func runChains<Model: FiniteContextModel, Kernel: TransitionKernel>(
-  of plan: RunPlan, target: SentenceTarget<Model, TokenAutomaton>, kernel: Kernel,
-  quantities: @Sendable (IncrementalScorer<Model, TokenAutomaton>) -> [Double] = {
+public func runChains<Target: TextTarget, Kernel: TransitionKernel>(
+  of plan: RunPlan, target: Target, kernel: Kernel,
+  quantities: @Sendable (Target.Scorer) -> [Double] = {
     [$0.logProbability]
   },
   threads: Int, monitor: RunMonitor = RunMonitor()
 ) throws -> [ChainRecord<TokenSequence>]
-where Kernel.Scorer == IncrementalScorer<Model, TokenAutomaton> {
+where Kernel.Scorer == Target.Scorer {
   try runChains(
     of: plan, target: target, kernel: kernel, quantities: quantities, threads: threads,
     monitor: monitor
   ) { choices in
-    let text = target.randomStart(isCancelled: { monitor.isStopping }, using: &choices)
+    let text = try target.randomStart(isCancelled: { monitor.isStopping }, using: &choices)
     guard text != nil || monitor.isStopping else { throw NoStart() }
     return text
   }

@@ -179,6 +179,37 @@ public struct TokenAutomaton: TokenConstraint, @unchecked Sendable {
     return mask
   }
 
+  /// The tokens of each class.
+  ///
+  /// - Complexity: O(vocabulary).
+  public var tokenClasses: [[Token]]? {
+    var members = [[Token]](repeating: [], count: classCount)
+    for i in 0..<tokenCount { members[Int(classes[i])].append(Token(i)) }
+    return members
+  }
+
+  /// The state after a token of a class, or ``dead``.
+  @inlinable
+  public func following(_ state: State, class tokenClass: Int) -> State {
+    precondition(tokenClass < classCount && Int(state) < stateCount, "a class of tokens")
+    return unsafe transitionTable[Int(state) &* classCount &+ tokenClass]
+  }
+
+  /// The class of a token.
+  @inlinable
+  public func tokenClass(of token: Token) -> Int {
+    precondition(token.index < tokenCount, "a token lies in the vocabulary")
+    return unsafe Int(classTable[token.index])
+  }
+
+  /// Nats added by reading a token of a class in a state.
+  @inlinable
+  public func weight(_ state: State, class tokenClass: Int) -> Double {
+    precondition(tokenClass < classCount && Int(state) < stateCount, "a class of tokens")
+    guard let weightTable = unsafe weightTable else { return 0 }
+    return unsafe weightTable[Int(state) &* classCount &+ tokenClass]
+  }
+
   /// The fewest further tokens to an allowed end.
   public func shortestCompletion(_ state: State) -> Int? {
     let distance = distances[Int(state)]

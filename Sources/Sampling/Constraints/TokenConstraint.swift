@@ -58,6 +58,9 @@ public protocol TokenConstraint: Sendable {
   /// Searches need it to know when a better text can no longer come; `true` is always safe.
   var canRaise: Bool { get }
 
+  /// Tokens that all states treat alike, class by class; `nil` where that is not known.
+  var tokenClasses: [[Token]]? { get }
+
   /// The constraint with all its nats multiplied by a factor, hard parts as they are.
   ///
   /// - Parameter factor: positive and finite.
@@ -89,6 +92,9 @@ extension TokenConstraint {
   /// Unknown, and so taken to be false.
   @inlinable
   public var isUniform: Bool { false }
+
+  /// Unknown.
+  public var tokenClasses: [[Token]]? { nil }
 
   /// Unknown, and so taken to be true.
   @inlinable

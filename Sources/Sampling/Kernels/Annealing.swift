@@ -47,9 +47,9 @@ public enum AnnealingSchedule: String, CaseIterable, Hashable, Sendable {
 ///
 /// **Keeps** no distribution: it is an optimiser, and what it finds are no draws. Each stage's kernel
 /// keeps the target to that stage's power. Reference: Kirkpatrick, Gelatt and Vecchi 1983.
-public struct Annealing<Model: FiniteContextModel>: Sendable {
+public struct Annealing<Target: TextTarget>: Sendable {
   /// What is made as likely as can be.
-  public let target: SentenceTarget<Model, TokenAutomaton>
+  public let target: Target
   /// How the inverse temperature rises.
   public let schedule: AnnealingSchedule
   /// The first and the last inverse temperature.
@@ -59,7 +59,7 @@ public struct Annealing<Model: FiniteContextModel>: Sendable {
 
   /// An annealing of a target.
   public init(
-    _ target: SentenceTarget<Model, TokenAutomaton>, schedule: AnnealingSchedule = .geometric,
+    _ target: Target, schedule: AnnealingSchedule = .geometric,
     bounds: ClosedRange<Double> = 0.3...20, stages: Int = 100
   ) {
     precondition(bounds.lowerBound > 0 && bounds.upperBound < .infinity, "powers are positive")
@@ -93,31 +93,36 @@ public struct Annealing<Model: FiniteContextModel>: Sendable {
   ///   - monitor: counts steps and asks to stop.
   ///   - choices: what draws.
   /// - Returns: the best text so far, where it was stopped too.
-  public func run<Kernel: TransitionKernel<IncrementalScorer<Model, TokenAutomaton>>>(
+  /// - Throws: what kept the target's scorer from looking.
+  public func run<Kernel: TransitionKernel<Target.Scorer>>(
     from start: TokenSequence, steps: Int,
-    kernel: (SentenceTarget<Model, TokenAutomaton>) -> Kernel,
+    kernel: (Target) -> Kernel,
     monitor: RunMonitor = RunMonitor(), using choices: inout some ChoiceSource
-  ) -> Result {
+  ) throws -> Result {
     var now = bounds.lowerBound
     var result = Result(
-      best: start, logProbability: target.logProbability(of: start), inverseTemperature: now)
+      best: start, logProbability: -.infinity, inverseTemperature: now)
     var text = start
     for stage in 0..<stages where !monitor.isStopping {
       result.inverseTemperature = now
       let hot = target.tempered(now)
       let kernel = kernel(hot)
       var scorer = hot.makeScorer(at: text)
-      let share = steps * (stage + 1) / stages - steps * stage / stages
+      if let failure = scorer.failure { throw failure }
+      var memory = kernel.start(at: scorer)
+      // Stages differ by one step at most; the product of both numbers could overflow.
+      let share = steps / stages + (stage < steps % stages ? 1 : 0)
       var log = scorer.logProbability / now
+      if stage == 0 { result.logProbability = log }
       var mean = 0.0
       var squares = 0.0
       for step in 0..<share {
-        if kernel.step(&scorer, using: &choices).isAccepted {
+        if kernel.step(&scorer, memory: &memory, using: &choices).isAccepted {
           log = scorer.logProbability / now
           // Rounding of the division is no progress.
           if log > result.logProbability + 1e-9 {
             result.best = scorer.state
-            result.logProbability = target.logProbability(of: result.best)
+            result.logProbability = log
             result.step = result.steps + step + 1
           }
         }
@@ -130,6 +135,7 @@ public struct Annealing<Model: FiniteContextModel>: Sendable {
           if monitor.isStopping { break }
         }
       }
+      if let failure = scorer.failure { throw failure }
       result.steps += share
       monitor.add(share % 4096)
       text = scorer.state

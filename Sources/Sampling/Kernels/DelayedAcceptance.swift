@@ -1,84 +1,100 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// A dear target with a cheap one that screens moves for it.
-public struct ScreenedTarget<Dear: Target, Cheap: Target>: Target where Cheap.State == Dear.State {
+/// A full target with a surrogate that screens moves for it.
+public struct ScreenedTarget<Full: Target, Surrogate: Target>: Target
+where Surrogate.State == Full.State {
   /// What is sampled from.
-  public let dear: Dear
-  /// What is likely where the dear target is; it must allow whatever that allows.
-  public let cheap: Cheap
+  public let full: Full
+  /// What is likely where the full target is, and costs less; it must allow whatever that allows.
+  public let surrogate: Surrogate
 
-  /// A target and its screen.
-  public init(_ dear: Dear, screenedBy cheap: Cheap) {
-    self.dear = dear
-    self.cheap = cheap
+  /// A target and its surrogate.
+  public init(_ full: Full, screenedBy surrogate: Surrogate) {
+    self.full = full
+    self.surrogate = surrogate
   }
 
-  /// That of the dear target.
-  public func logProbability(of state: Dear.State) -> Double { dear.logProbability(of: state) }
+  /// That of the full target.
+  public func logProbability(of state: Full.State) -> Double { full.logProbability(of: state) }
 
   /// Working copies of both.
-  public func makeScorer(at state: Dear.State) -> ScreenedScorer<Dear.Scorer, Cheap.Scorer> {
-    ScreenedScorer(dear: dear.makeScorer(at: state), cheap: cheap.makeScorer(at: state))
+  public func makeScorer(
+    at state: Full.State
+  ) -> ScreenedScorer<Full.Scorer, Surrogate.Scorer> {
+    ScreenedScorer(
+      full: full.makeScorer(at: state), surrogate: surrogate.makeScorer(at: state))
   }
 }
 
-/// Working copies of one state under a dear target and under a cheap one.
-public struct ScreenedScorer<Dear: Scorer, Cheap: Scorer>: Scorer where Cheap.State == Dear.State {
-  /// That of the target.
-  public var dear: Dear
-  /// That of the screen.
-  public var cheap: Cheap
+/// Working copies of one state under a full target and under its surrogate.
+public struct ScreenedScorer<Full: Scorer, Surrogate: Scorer>: Scorer
+where Surrogate.State == Full.State {
+  /// That of the full target.
+  public var full: Full
+  /// That of the surrogate.
+  public var surrogate: Surrogate
 
   /// The state now.
-  public var state: Dear.State { dear.state }
-  /// Natural log of the dear target.
-  public var logProbability: Double { dear.logProbability }
+  public var state: Full.State { full.state }
+  /// Natural log of the full target.
+  public var logProbability: Double { full.logProbability }
+  /// What kept one of them from looking.
+  public var failure: (any Error)? { full.failure ?? surrogate.failure }
 
-  /// What the edit would add to the dear target's log.
-  public mutating func change(under edit: Dear.State.Edit, atLeast bound: Double) -> Double {
-    dear.change(under: edit, atLeast: bound)
+  /// What the edit would add to the full target's log.
+  public mutating func change(under edit: Full.State.Edit, atLeast bound: Double) -> Double {
+    full.change(under: edit, atLeast: bound)
+  }
+
+  /// What each of some edits would add to the full target's log.
+  public mutating func changes(
+    under edits: [Full.State.Edit], into changes: inout [Double]
+  ) {
+    full.changes(under: edits, into: &changes)
   }
 
   /// Makes the edit in both.
-  public mutating func commit(_ edit: Dear.State.Edit) {
-    _ = cheap.change(under: edit)
-    cheap.commit(edit)
-    dear.commit(edit)
+  public mutating func commit(_ edit: Full.State.Edit) {
+    surrogate.commit(edit)
+    full.commit(edit)
   }
 }
 
-/// Moves that a cheap target accepts are put to the dear one, which decides by what the cheap one
+/// Moves that a surrogate accepts are put to the full target, which decides by what the surrogate
 /// left out.
 ///
-/// **Keeps** the dear target, whatever the cheap one, as long as that allows all that the dear one
-/// allows; else what it forbids is never reached. The dear target is looked at for moves alone that
-/// pass the screen. Reference: Christen and Fox 2005, "Markov chain Monte Carlo using an
+/// **Keeps** the full target, whatever the surrogate, as long as that allows all that the full one
+/// allows; else what it forbids is never reached. Only moves that pass the screen cost a look at the
+/// full target. Reference: Christen and Fox 2005, "Markov chain Monte Carlo using an
 /// approximation".
-public struct DelayedAcceptance<P: Proposal, Dear: Scorer>: TransitionKernel
-where Dear.State == P.Scorer.State {
+public struct DelayedAcceptance<P: Proposal, Full: Scorer>: KernelWithMemory
+where Full.State == P.Scorer.State {
   /// A chain's working copies.
-  public typealias Scorer = ScreenedScorer<Dear, P.Scorer>
-  /// What is proposed, seen from the cheap target.
+  public typealias Scorer = ScreenedScorer<Full, P.Scorer>
+  /// What is proposed, seen from the surrogate.
   public let proposal: P
 
-  /// Delayed acceptance of proposals that look at the cheap target's working copy.
+  /// Delayed acceptance of proposals that look at the surrogate's working copy.
   public init(_ proposal: P) { self.proposal = proposal }
 
   /// The proposal's kinds of move.
   public var kinds: [String] { proposal.kinds }
 
+  /// What the proposal remembers.
+  public func start(at scorer: Scorer) -> P.Memory { proposal.start(at: scorer.surrogate) }
+
   /// Proposes, screens, looks, decides.
   public func step(
-    _ scorer: inout ScreenedScorer<Dear, P.Scorer>, using choices: inout some ChoiceSource
+    _ scorer: inout Scorer, memory: inout P.Memory, using choices: inout some ChoiceSource
   ) -> StepReport {
-    let move = proposal.propose(from: scorer.cheap, using: &choices)
+    let move = proposal.propose(from: scorer.surrogate, memory: &memory, using: &choices)
     let rejected = StepReport(isAccepted: false, kind: move.kind)
     guard let edit = move.edit else { return rejected }
     let correction = move.logBackward - move.logForward
-    let cheap = scorer.cheap.change(under: edit)
-    guard choices.accepts({ _ in cheap + correction }) else { return rejected }
+    let screened = scorer.surrogate.change(under: edit)
+    guard choices.accepts({ _ in screened + correction }) else { return rejected }
     let isAccepted = choices.accepts { threshold in
-      scorer.dear.change(under: edit, atLeast: threshold + cheap) - cheap
+      scorer.full.change(under: edit, atLeast: threshold + screened) - screened
     }
     guard isAccepted else { return rejected }
     scorer.commit(edit)

@@ -2,78 +2,79 @@
 
 /// The order in which a Gibbs sampler visits places.
 public enum ScanOrder: String, CaseIterable, Hashable, Sendable {
-  /// One place a step, drawn equally.
+  /// One place a step, drawn uniformly.
   case random
   /// Every place in a step, from the first to the last.
   case systematic
 }
 
-/// Gibbs sampling: the word at a place drawn anew from its full conditional under the target.
+/// Gibbs sampling: the token at a place drawn anew from its full conditional under the target.
 ///
-/// A word is drawn by the model's full conditional until the target allows it, which is the target's
-/// own conditional where all allowed words weigh alike. Where few are allowed, and after
-/// ``attempts`` refusals, all allowed ones are looked at instead. Where fluency or soft constraints
-/// make allowed words weigh differently, one word is drawn and taken by Metropolis-Hastings, a step
-/// that keeps the same conditional.
+/// A token is drawn by the model's full conditional until the target allows it, which is the target's
+/// own conditional where all allowed texts weigh alike. Where few are allowed, and after
+/// ``attempts`` refusals, all allowed ones are looked at instead, in one batch. Where fluency or soft
+/// constraints make allowed texts weigh differently, one token is drawn and taken by
+/// Metropolis-Hastings, a step that keeps the same conditional.
 ///
-/// **Keeps** the scorer's target, and the number of words: what it samples is the target given the
+/// **Keeps** the scorer's target, and the number of tokens: what it samples is the target given the
 /// length. A random scan is reversible; a systematic one is not, but keeps the target all the same.
 /// Reference: Geman and Geman 1984; Liu 1996 for the Metropolised step.
-public struct Gibbs<Words: GapTokens>: TransitionKernel {
-  /// Draws words by the model's full conditional.
-  public let words: Words
+public struct Gibbs<Tokens: GapTokens>: KernelWithMemory {
+  /// Draws tokens by the model's full conditional.
+  public let tokens: Tokens
   /// The order in which places are visited.
   public let scan: ScanOrder
-  /// How often a word may be refused before every allowed word is looked at.
+  /// How often a token may be refused before every allowed token is looked at.
   public let attempts: Int
   @usableFromInline let isPlain: Bool
-  /// Words that the target's automaton does not tell apart.
-  @usableFromInline let classes: [[Token]]
+  /// Drawable tokens that the target's constraint does not tell apart; `nil` where that is unknown.
+  @usableFromInline let classes: [[Token]]?
 
   /// Gibbs sampling of a target.
   ///
   /// - Parameters:
-  ///   - words: the full conditional of the target's model.
+  ///   - tokens: the full conditional of the target's model.
   ///   - target: what is sampled from.
   ///   - scan: the order in which places are visited.
-  ///   - attempts: how often a word may be refused before every allowed word is looked at.
-  public init(
-    _ words: Words, for target: SentenceTarget<Words.Model, TokenAutomaton>,
-    scan: ScanOrder = .random,
-    attempts: Int = 64
-  ) {
-    precondition(attempts > 0, "a word is drawn before it is refused")
-    self.words = words
+  ///   - attempts: how often a token may be refused before every allowed token is looked at.
+  public init<Target: TextTarget>(
+    _ tokens: Tokens, for target: Target, scan: ScanOrder = .random, attempts: Int = 64
+  ) where Target.Scorer == Tokens.Scorer {
+    precondition(attempts > 0, "a token is drawn before it is refused")
+    self.tokens = tokens
     self.scan = scan
     self.attempts = attempts
-    let finals = Set(target.constraint?.finalWeights ?? []).subtracting([-.infinity])
-    isPlain =
-      target.fluency == 1 && target.constraint?.weights.isEmpty ?? true && finals.count <= 1
-    var classes = [[Token]](repeating: [], count: target.constraint?.classCount ?? 1)
+    isPlain = target.fluency == 1 && target.constraint?.isUniform ?? true
     let vocabulary = target.model.vocabulary
-    for i in 0..<vocabulary.count where vocabulary.isDrawable(Token(i)) {
-      classes[Int(target.constraint?.classes[i] ?? 0)].append(Token(i))
+    if let constraint = target.constraint {
+      classes = constraint.tokenClasses?.map { $0.filter(vocabulary.isDrawable) }
+        .filter { !$0.isEmpty }
+    } else {
+      classes = [(0..<vocabulary.count).map { Token($0) }.filter(vocabulary.isDrawable)]
     }
-    self.classes = classes.filter { !$0.isEmpty }
   }
 
   /// `replace`.
   public var kinds: [String] { ["replace"] }
 
-  /// A new word at one place, or at each; accepted where a word changed.
+  /// What the choice of tokens remembers.
+  @inlinable
+  public func start(at scorer: Tokens.Scorer) -> Tokens.Memory { tokens.start(at: scorer) }
+
+  /// A new token at one place, or at each; accepted where a token changed.
   @inlinable
   public func step(
-    _ scorer: inout IncrementalScorer<Words.Model, TokenAutomaton>,
+    _ scorer: inout Tokens.Scorer, memory: inout Tokens.Memory,
     using choices: inout some ChoiceSource
   ) -> StepReport {
     guard scorer.count > 0 else { return StepReport(isAccepted: false, kind: 0) }
     var hasChanged = false
     switch scan {
     case .random:
-      hasChanged = visit(choices.index(below: scorer.count), &scorer, using: &choices)
+      hasChanged = visit(choices.index(below: scorer.count), &scorer, &memory, using: &choices)
     case .systematic:
       for place in 0..<scorer.count {
-        if visit(place, &scorer, using: &choices) { hasChanged = true }
+        if visit(place, &scorer, &memory, using: &choices) { hasChanged = true }
       }
     }
     return StepReport(isAccepted: hasChanged, kind: 0)
@@ -81,18 +82,19 @@ public struct Gibbs<Words: GapTokens>: TransitionKernel {
 
   @inlinable
   func visit(
-    _ place: Int, _ scorer: inout IncrementalScorer<Words.Model, TokenAutomaton>,
+    _ place: Int, _ scorer: inout Tokens.Scorer, _ memory: inout Tokens.Memory,
     using choices: inout some ChoiceSource
   ) -> Bool {
     let gap = Gap(place, place + 1)
     let old = scorer.token(at: place)
-    guard isPlain else { return visitByRatio(gap, old, &scorer, using: &choices) }
+    guard isPlain else { return visitByRatio(gap, old, &scorer, &memory, using: &choices) }
     for attempt in 0..<attempts {
-      guard let word = words.draw(for: gap, in: scorer, using: &choices) else { return false }
-      if word.token == old { return false }
-      let edit = TokenSequence.Edit.replace(place, word.token)
-      if scorer.change(under: edit) > -.infinity {
-        scorer.commit(edit)
+      guard let drawn = tokens.draw(for: gap, in: scorer, memory: &memory, using: &choices)
+      else { return false }
+      if drawn.token == old { return false }
+      // The constraint alone decides, and costs no look at the model.
+      if isAllowed(drawn.token, at: place, scorer) {
+        scorer.commit(.replace(place, drawn.token))
         return true
       }
       if attempt == 0, hasFew(at: place, scorer) { break }
@@ -100,45 +102,42 @@ public struct Gibbs<Words: GapTokens>: TransitionKernel {
     return visitAllowed(place, old, &scorer, using: &choices)
   }
 
-  /// Whether so few words may stand at a place that looking at them costs less than refusals.
+  /// Whether so few tokens may stand at a place that looking at them costs less than refusals.
   @usableFromInline
-  func hasFew(at place: Int, _ scorer: IncrementalScorer<Words.Model, TokenAutomaton>) -> Bool {
+  func hasFew(at place: Int, _ scorer: Tokens.Scorer) -> Bool {
+    guard let classes else { return false }
     var count = 0
-    for tokens in classes where count <= attempts && isAllowed(tokens[0], at: place, scorer) {
+    for tokens in classes where tokens.count <= attempts && isAllowed(tokens[0], at: place, scorer)
+    {
       count += tokens.count
     }
     return count <= attempts
   }
 
-  /// Whether the automaton allows the text with another word at a place.
+  /// Whether the constraint allows the text with another token at a place.
   @usableFromInline
-  func isAllowed(
-    _ token: Token, at place: Int, _ scorer: IncrementalScorer<Words.Model, TokenAutomaton>
-  ) -> Bool {
-    guard let automaton = scorer.target.constraint,
+  func isAllowed(_ token: Token, at place: Int, _ scorer: Tokens.Scorer) -> Bool {
+    guard let constraint = scorer.constraint,
       let before = scorer.constraintState(before: place)
     else { return true }
-    var state = automaton.following(before, token)
-    for i in place + 1..<scorer.count {
-      if state == TokenAutomaton.dead { return false }
-      // From here on as in the text at hand, which is allowed.
-      if state == scorer.constraintState(before: i) { return true }
-      state = automaton.following(state, scorer.token(at: i))
-    }
-    return state != TokenAutomaton.dead && automaton.finalWeights[Int(state)] > -.infinity
+    guard let state = constraint.next(before, token) else { return false }
+    return scorer.allows(state, before: place + 1)
   }
 
-  /// One word by Metropolis-Hastings.
+  /// One token by Metropolis-Hastings.
   @inlinable
   func visitByRatio(
-    _ gap: Gap, _ old: Token, _ scorer: inout IncrementalScorer<Words.Model, TokenAutomaton>,
+    _ gap: Gap, _ old: Token, _ scorer: inout Tokens.Scorer, _ memory: inout Tokens.Memory,
     using choices: inout some ChoiceSource
   ) -> Bool {
-    guard let word = words.draw(for: gap, in: scorer, using: &choices) else { return false }
-    if word.token == old { return false }
+    guard let drawn = tokens.draw(for: gap, in: scorer, memory: &memory, using: &choices) else {
+      return false
+    }
+    if drawn.token == old { return false }
     let correction =
-      words.logProbability(of: old, for: gap, in: scorer) - word.logProbability
-    let edit = TokenSequence.Edit.replace(gap.low, word.token)
+      tokens.logProbability(of: old, for: gap, in: scorer, memory: &memory)
+      - drawn.logProbability
+    let edit = TokenSequence.Edit.replace(gap.low, drawn.token)
     let isAccepted = choices.accepts { threshold in
       scorer.change(under: edit, atLeast: threshold - correction) + correction
     }
@@ -146,44 +145,48 @@ public struct Gibbs<Words: GapTokens>: TransitionKernel {
     return isAccepted
   }
 
-  /// Every allowed word looked at: the conditional itself.
+  /// Every allowed token looked at: the conditional itself.
   @usableFromInline
   func visitAllowed(
-    _ place: Int, _ old: Token, _ scorer: inout IncrementalScorer<Words.Model, TokenAutomaton>,
+    _ place: Int, _ old: Token, _ scorer: inout Tokens.Scorer,
     using choices: inout some ChoiceSource
   ) -> Bool {
-    let tokens = classes.filter { isAllowed($0[0], at: place, scorer) }.flatMap { $0 }
-    let changes = tokens.map { token in
-      token == old ? 0 : scorer.change(under: .replace(place, token))
-    }
+    let tokens =
+      classes.map { classes in
+        classes.filter { isAllowed($0[0], at: place, scorer) }.flatMap { $0 }
+      } ?? scorer.allowedTokens(at: place)
+    var changes: [Double] = []
+    scorer.changes(under: tokens.map { .replace(place, $0) }, into: &changes)
+    guard scorer.failure == nil else { return false }
+    for i in tokens.indices where tokens[i] == old { changes[i] = 0 }
     let most = changes.max() ?? 0
     let token = tokens[choices.index(weights: changes.map { LogSpace.exp($0 - most) })]
     if token == old { return false }
-    let edit = TokenSequence.Edit.replace(place, token)
-    // What is committed is what was looked at last.
-    _ = scorer.change(under: edit)
-    scorer.commit(edit)
+    scorer.commit(.replace(place, token))
     return true
   }
 }
 
-/// Neighbouring words drawn anew together: all but the last by what stands left of them, the last
+/// Neighbouring tokens drawn anew together: all but the last by what stands left of them, the last
 /// by its full conditional, and the block taken by Metropolis-Hastings.
 ///
-/// It moves words that only change together. **Keeps** the scorer's target, under any words and
-/// lengths of block. Blocks of one word are steps of ``Gibbs``.
-public struct ReplaceBlock<Left: GapTokens, Full: GapTokens>: TransitionKernel
-where Left.Model == Full.Model {
-  /// Draws a word by what stands left of it.
+/// It moves tokens that only change together. **Keeps** the scorer's target, under any choice of
+/// tokens and any length of block. Blocks of one token are steps of ``Gibbs``.
+///
+/// - Complexity: a draw a token, a look-up a token for the way back, and one look; nothing but the
+///   block itself is allocated.
+public struct ReplaceBlock<Left: BranchTokens, Full: BranchTokens>: KernelWithMemory
+where Left.Scorer == Full.Scorer {
+  /// Draws a token by what stands left of it.
   public let left: Left
-  /// Draws a word by both sides.
+  /// Draws a token by both sides.
   public let full: Full
-  /// How many words a block has, positive.
+  /// How many tokens a block has, positive.
   public let length: Int
 
   /// Blocks of some length.
   public init(left: Left, full: Full, length: Int) {
-    precondition(length > 0, "a block has words")
+    precondition(length > 0, "a block has tokens")
     self.left = left
     self.full = full
     self.length = length
@@ -192,46 +195,46 @@ where Left.Model == Full.Model {
   /// `block`.
   public var kinds: [String] { ["block"] }
 
-  /// New words for a block at a place drawn equally; stays where the text is shorter than a block.
+  /// What both choices of tokens remember.
+  public func start(at scorer: Left.Scorer) -> (Left.Memory, Full.Memory) {
+    (left.start(at: scorer), full.start(at: scorer))
+  }
+
+  /// New tokens for a block at a place drawn equally; stays where the text is shorter than a block.
   public func step(
-    _ scorer: inout IncrementalScorer<Left.Model, TokenAutomaton>,
+    _ scorer: inout Left.Scorer, memory: inout (Left.Memory, Full.Memory),
     using choices: inout some ChoiceSource
   ) -> StepReport {
     let staying = StepReport(isAccepted: false, kind: 0)
     guard scorer.count >= length else { return staying }
     let low = choices.index(below: scorer.count - length + 1)
-    let old = (low..<low + length).map { scorer.token(at: $0) }
-    // The model alone says what is drawn, so that words in between need not be allowed.
-    let free = SentenceTarget(model: scorer.target.model)
-    var trial = free.makeScorer(at: scorer.state)
-    unsafe trial.memory = scorer.memory
-    defer { unsafe scorer.memory = trial.memory }
-    var words: [Token] = []
+    let high = low + length
+    var block: [Token] = []
+    block.reserveCapacity(length)
     var logForward = 0.0
-    var logBackward = 0.0
-    for i in 0..<length {
-      let place = low + i
-      let gap = Gap(place, place + 1)
+    var branch = scorer.branch(before: low)
+    for place in low..<high {
       let drawn =
-        i == length - 1
-        ? full.draw(for: gap, in: trial, using: &choices)
-        : left.draw(for: gap, in: trial, using: &choices)
+        place == high - 1
+        ? full.draw(
+          after: branch, before: high, in: scorer, memory: &memory.1, using: &choices)
+        : left.draw(
+          after: branch, before: place + 1, in: scorer, memory: &memory.0, using: &choices)
       guard let drawn else { return staying }
-      words.append(drawn.token)
+      block.append(drawn.token)
       logForward += drawn.logProbability
-      _ = trial.change(under: .replace(place, drawn.token))
-      trial.commit(.replace(place, drawn.token))
+      if place < high - 1 { scorer.append(drawn.token, to: &branch) }
     }
-    let back = free.makeScorer(at: scorer.state)
-    unsafe back.memory = trial.memory
-    for i in 0..<length {
-      let gap = Gap(low + i, low + i + 1)
+    var logBackward = 0.0
+    for place in low..<high {
+      let gap = Gap(place, place + 1)
+      let old = scorer.token(at: place)
       logBackward +=
-        i == length - 1
-        ? full.logProbability(of: old[i], for: gap, in: back)
-        : left.logProbability(of: old[i], for: gap, in: back)
+        place == high - 1
+        ? full.logProbability(of: old, for: gap, in: scorer, memory: &memory.1)
+        : left.logProbability(of: old, for: gap, in: scorer, memory: &memory.0)
     }
-    let edit = TokenSequence.Edit.rewrite(low..<low + length, words)
+    let edit = TokenSequence.Edit.rewrite(low..<high, block)
     let correction = logBackward - logForward
     let isAccepted = choices.accepts { threshold in
       scorer.change(under: edit, atLeast: threshold - correction) + correction

@@ -1,13 +1,13 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// One word replaced, drawn among its neighbours by a balanced function of how much likelier the
+/// One token replaced, drawn among its neighbours by a balanced function of how much likelier the
 /// target is there.
 ///
 /// **Keeps** the scorer's target: what balances the function cancels up to the sums over the
 /// neighbours of both states, which decide about acceptance. With ``Neighbours/onePlace`` the place is
 /// drawn equally, and the same holds given the place.
 /// Reference: Zanella 2020, "Informed proposals for local MCMC in discrete spaces".
-public struct LocallyInformed<Model: FiniteContextModel>: TransitionKernel {
+public struct LocallyInformed<Scorer: TextScorer>: TransitionKernel {
   /// A function g of the ratio t with g(t) = t g(1/t).
   public enum Balancing: String, CaseIterable, Hashable, Sendable {
     /// The square root of t.
@@ -25,9 +25,9 @@ public struct LocallyInformed<Model: FiniteContextModel>: TransitionKernel {
 
   /// Which texts a step looks at.
   public enum Neighbours: String, CaseIterable, Hashable, Sendable {
-    /// Those with another word at any place.
+    /// Those with another token at any place.
     case all
-    /// Those with another word at one place, drawn equally: less is known, and a look costs less.
+    /// Those with another token at one place, drawn uniformly: less is known, and a step costs less.
     case onePlace = "one-place"
   }
 
@@ -45,11 +45,11 @@ public struct LocallyInformed<Model: FiniteContextModel>: TransitionKernel {
   /// `informed`.
   public var kinds: [String] { ["informed"] }
 
-  /// A place and a word in proportion to the function of the change that they make.
+  /// A place and a token in proportion to the function of the change that they make.
   ///
-  /// - Complexity: O(words x vocabulary) looks, twice; of one place O(vocabulary), once.
+  /// - Complexity: O(tokens x vocabulary) looks, twice; of one place O(vocabulary), once.
   public func step(
-    _ scorer: inout IncrementalScorer<Model, TokenAutomaton>, using choices: inout some ChoiceSource
+    _ scorer: inout Scorer, using choices: inout some ChoiceSource
   ) -> StepReport {
     let isAccepted =
       switch neighbours {
@@ -60,17 +60,18 @@ public struct LocallyInformed<Model: FiniteContextModel>: TransitionKernel {
   }
 
   private func stepAtOnePlace(
-    _ scorer: inout IncrementalScorer<Model, TokenAutomaton>, using choices: inout some ChoiceSource
+    _ scorer: inout Scorer, using choices: inout some ChoiceSource
   ) -> Bool {
     guard scorer.count > 0 else { return false }
     let place = choices.index(below: scorer.count)
     let old = scorer.token(at: place)
-    let vocabulary = scorer.target.model.vocabulary
-    let changes = (0..<vocabulary.count).map { i in
-      let token = Token(i)
-      guard vocabulary.isDrawable(token) else { return -Double.infinity }
-      return token == old ? 0 : scorer.change(under: .replace(place, token))
-    }
+    let vocabulary = scorer.vocabulary
+    let tokens = (0..<vocabulary.count).map { Token($0) }.filter(vocabulary.isDrawable)
+    var looks: [Double] = []
+    scorer.changes(under: tokens.map { .replace(place, $0) }, into: &looks)
+    var changes = [Double](repeating: -.infinity, count: vocabulary.count)
+    for (token, change) in zip(tokens, looks) { changes[token.index] = change }
+    changes[old.index] = 0
     /// The logs of the function as they are with one of the words at the place.
     func logs(from origin: Int) -> [Double] {
       changes.indices.map {
@@ -84,45 +85,44 @@ public struct LocallyInformed<Model: FiniteContextModel>: TransitionKernel {
     let chosen = choices.index(weights: here.map { LogSpace.exp($0 - logHere) })
     let logThere = LogSpace.sum(logs(from: chosen))
     guard choices.accepts({ _ in logHere - logThere }) else { return false }
-    let edit = TokenSequence.Edit.replace(place, Token(chosen))
-    _ = scorer.change(under: edit)
-    scorer.commit(edit)
+    scorer.commit(.replace(place, Token(chosen)))
     return true
   }
 
   private func stepAmongAll(
-    _ scorer: inout IncrementalScorer<Model, TokenAutomaton>, using choices: inout some ChoiceSource
+    _ scorer: inout Scorer, using choices: inout some ChoiceSource
   ) -> Bool {
     let logs = logs(of: &scorer)
     let logHere = LogSpace.sum(logs)
     guard logHere > -.infinity else { return false }
     let chosen = choices.index(weights: logs.map { LogSpace.exp($0 - logHere) })
-    let size = scorer.target.model.vocabulary.count
+    let size = scorer.vocabulary.count
     let (place, token) = (chosen / size, Token(chosen % size))
     let old = scorer.token(at: place)
-    let edit = TokenSequence.Edit.replace(place, token)
-    _ = scorer.change(under: edit)
-    scorer.commit(edit)
+    scorer.commit(.replace(place, token))
     let logThere = LogSpace.sum(self.logs(of: &scorer))
-    if choices.accepts({ _ in logHere - logThere }) { return true }
-    _ = scorer.change(under: .replace(place, old))
+    if scorer.failure == nil, choices.accepts({ _ in logHere - logThere }) { return true }
     scorer.commit(.replace(place, old))
     return false
   }
 
-  /// For each place and token the log of the function; minus infinity for the word that stands there.
-  private func logs(of scorer: inout IncrementalScorer<Model, TokenAutomaton>) -> [Double] {
-    let vocabulary = scorer.target.model.vocabulary
-    var logs: [Double] = []
-    logs.reserveCapacity(scorer.count * vocabulary.count)
+  /// For each place and token the log of the function; minus infinity for the token that stands
+  /// there. All looks are one batch.
+  private func logs(of scorer: inout Scorer) -> [Double] {
+    let vocabulary = scorer.vocabulary
+    let tokens = (0..<vocabulary.count).map { Token($0) }.filter(vocabulary.isDrawable)
+    var edits: [TokenSequence.Edit] = []
     for place in 0..<scorer.count {
-      for i in 0..<vocabulary.count {
-        let token = Token(i)
-        logs.append(
-          !vocabulary.isDrawable(token) || token == scorer.token(at: place)
-            ? -.infinity
-            : balancing.log(ofRatio: scorer.change(under: .replace(place, token))))
+      for token in tokens where token != scorer.token(at: place) {
+        edits.append(.replace(place, token))
       }
+    }
+    var changes: [Double] = []
+    scorer.changes(under: edits, into: &changes)
+    var logs = [Double](repeating: -.infinity, count: scorer.count * vocabulary.count)
+    for (edit, change) in zip(edits, changes) {
+      guard case .replace(let place, let token) = edit else { continue }
+      logs[place * vocabulary.count + token.index] = balancing.log(ofRatio: change)
     }
     return logs
   }

@@ -47,9 +47,9 @@ where Scorer.State == TokenSequence {
     _ place: Int, _ scorer: inout Scorer, using choices: inout some ChoiceSource
   ) -> Bool {
     let text = scorer.state
-    guard let word = model.draw(at: place, in: text, using: &choices), word.token != text[place]
+    guard let drawn = model.draw(at: place, in: text, using: &choices), drawn.token != text[place]
     else { return false }
-    let edit = TokenSequence.Edit.replace(place, word.token)
+    let edit = TokenSequence.Edit.replace(place, drawn.token)
     guard scorer.change(under: edit) > -.infinity else { return false }
     scorer.commit(edit)
     return true

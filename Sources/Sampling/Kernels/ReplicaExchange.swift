@@ -1,18 +1,5 @@
 // Licensed under the Apache License, Version 2.0.
 
-extension SentenceTarget {
-  /// The target to a power: fluency and soft weights times the inverse temperature, hard constraints
-  /// as they are.
-  ///
-  /// - Parameter inverseTemperature: the power, positive and finite.
-  /// - Returns: the target whose log is the power times this one's.
-  public func tempered(_ inverseTemperature: Double) -> SentenceTarget {
-    SentenceTarget(
-      model: model, constraint: constraint?.scaled(by: inverseTemperature),
-      fluency: fluency * inverseTemperature)
-  }
-}
-
 /// A ladder of inverse temperatures, the first 1, each smaller than the one before.
 public struct Ladder: Hashable, Sendable {
   /// The inverse temperatures.
@@ -75,10 +62,10 @@ public struct Ladder: Hashable, Sendable {
 ///
 /// **Keeps** the product of the tempered targets, and so the target on the first rung, if each kernel
 /// keeps its own. Reference: Swendsen and Wang 1986; Okabe et al. 2001 for even and odd rounds.
-public struct ReplicaExchange<Model: FiniteContextModel, Kernel>: Sendable
-where Kernel: TransitionKernel<IncrementalScorer<Model, TokenAutomaton>> {
+public struct ReplicaExchange<Target: TextTarget, Kernel: TransitionKernel>: Sendable
+where Kernel.Scorer == Target.Scorer {
   /// The replicas' targets, the first being the target itself.
-  public let targets: [SentenceTarget<Model, TokenAutomaton>]
+  public let targets: [Target]
   /// Their inverse temperatures.
   public let ladder: Ladder
   /// Their kernels.
@@ -91,8 +78,8 @@ where Kernel: TransitionKernel<IncrementalScorer<Model, TokenAutomaton>> {
   ///   - ladder: the inverse temperatures.
   ///   - kernel: a kernel that keeps the target it is given.
   public init(
-    _ target: SentenceTarget<Model, TokenAutomaton>, ladder: Ladder,
-    kernel: (SentenceTarget<Model, TokenAutomaton>) -> Kernel
+    _ target: Target, ladder: Ladder,
+    kernel: (Target) -> Kernel
   ) {
     let targets = ladder.inverseTemperatures.map { $0 == 1 ? target : target.tempered($0) }
     self.targets = targets
@@ -102,8 +89,13 @@ where Kernel: TransitionKernel<IncrementalScorer<Model, TokenAutomaton>> {
 
   /// The replicas of one run, and what became of their exchanges.
   public struct State {
+    /// What kept one of the working copies from looking; see ``Scorer/failure``.
+    public var failure: (any Error)? { scorers.lazy.compactMap(\.failure).first }
+
     /// The working copies, by rung.
-    public var scorers: [IncrementalScorer<Model, TokenAutomaton>]
+    public var scorers: [Target.Scorer]
+    /// What the kernels remember, by rung.
+    var memories: [Kernel.Memory]
     /// For each rung, which of the first texts stands there.
     public var labels: [Int]
     /// For each pair of neighbours: exchanges tried.
@@ -183,8 +175,10 @@ where Kernel: TransitionKernel<IncrementalScorer<Model, TokenAutomaton>> {
   /// Replicas at given texts, one a rung, all allowed.
   public func start(at texts: [TokenSequence]) -> State {
     precondition(texts.count == targets.count, "one text a rung")
+    let scorers = zip(targets, texts).map { $0.makeScorer(at: $1) }
     return State(
-      scorers: zip(targets, texts).map { $0.makeScorer(at: $1) }, labels: Array(texts.indices),
+      scorers: scorers, memories: zip(kernels, scorers).map { $0.start(at: $1) },
+      labels: Array(texts.indices),
       tried: [Int](repeating: 0, count: max(0, texts.count - 1)),
       refused: [Int](repeating: 0, count: max(0, texts.count - 1)),
       headings: [Int](repeating: -1, count: texts.count))
@@ -204,7 +198,8 @@ where Kernel: TransitionKernel<IncrementalScorer<Model, TokenAutomaton>> {
     var counts = kernels[0].kinds.map { _ in (proposed: 0, accepted: 0) }
     for rung in kernels.indices {
       for _ in 0..<steps {
-        let report = kernels[rung].step(&state.scorers[rung], using: &choices)
+        let report = kernels[rung].step(
+          &state.scorers[rung], memory: &state.memories[rung], using: &choices)
         if rung == 0 {
           counts[report.kind].proposed += 1
           if report.isAccepted { counts[report.kind].accepted += 1 }
@@ -226,7 +221,7 @@ where Kernel: TransitionKernel<IncrementalScorer<Model, TokenAutomaton>> {
         state.scorers[pair + 1].logProbability / ladder.inverseTemperatures[pair + 1]
       )
       state.tried[pair] += 1
-      guard choices.accepts({ _ in difference * (logs.1 - logs.0) }) else {
+      guard state.failure == nil, choices.accepts({ _ in difference * (logs.1 - logs.0) }) else {
         state.refused[pair] += 1
         continue
       }

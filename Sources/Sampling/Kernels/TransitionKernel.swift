@@ -2,17 +2,40 @@
 
 /// A random step that leaves a distribution as it is.
 ///
-/// A kernel is immutable and shared by all chains. The scorer is a chain's working copy; a step
-/// changes it or leaves it.
-public protocol TransitionKernel<Scorer>: Sendable {
-  /// A chain's working copy.
-  associatedtype Scorer: Sampling.Scorer
-
-  /// What the kinds of step are called, in the order of ``StepReport/kind``.
-  var kinds: [String] { get }
-
+/// The scorer is a chain's working copy; a step changes it or leaves it. A kernel that saves work
+/// between steps conforms to ``KernelWithMemory``; all others implement ``step(_:using:)`` alone.
+public protocol TransitionKernel<Scorer>: ChainComponent {
   /// One step. A rejected one leaves the state, which counts as a draw once more.
   func step(_ scorer: inout Scorer, using choices: inout some ChoiceSource) -> StepReport
+
+  /// The same with the chain's memory: what a run of many steps calls.
+  func step(
+    _ scorer: inout Scorer, memory: inout Memory, using choices: inout some ChoiceSource
+  ) -> StepReport
+}
+
+extension TransitionKernel where Memory == Void {
+  /// A step without a memory.
+  @inlinable
+  public func step(
+    _ scorer: inout Scorer, memory: inout Void, using choices: inout some ChoiceSource
+  ) -> StepReport {
+    step(&scorer, using: &choices)
+  }
+}
+
+/// A kernel that remembers something between steps, or is made of what may.
+public protocol KernelWithMemory<Scorer>: TransitionKernel {}
+
+extension KernelWithMemory {
+  /// A step with a memory that is used once.
+  @inlinable
+  public func step(
+    _ scorer: inout Scorer, using choices: inout some ChoiceSource
+  ) -> StepReport {
+    var memory = start(at: scorer)
+    return step(&scorer, memory: &memory, using: &choices)
+  }
 }
 
 /// What a step did.
@@ -36,7 +59,7 @@ public struct StepReport: Hashable, Sendable {
 ///
 /// **Keeps** the scorer's target, whatever the proposal, as long as its moves say the truth about
 /// their probabilities. Reference: Hastings 1970.
-public struct MetropolisHastings<P: Proposal>: TransitionKernel {
+public struct MetropolisHastings<P: Proposal>: KernelWithMemory {
   /// What is proposed.
   public let proposal: P
 
@@ -46,12 +69,16 @@ public struct MetropolisHastings<P: Proposal>: TransitionKernel {
   /// The proposal's kinds of move.
   public var kinds: [String] { proposal.kinds }
 
+  /// What the proposal remembers.
+  @inlinable
+  public func start(at scorer: P.Scorer) -> P.Memory { proposal.start(at: scorer) }
+
   /// Proposes, looks, decides and perhaps makes one move.
   @inlinable
   public func step(
-    _ scorer: inout P.Scorer, using choices: inout some ChoiceSource
+    _ scorer: inout P.Scorer, memory: inout P.Memory, using choices: inout some ChoiceSource
   ) -> StepReport {
-    let move = proposal.propose(from: scorer, using: &choices)
+    let move = proposal.propose(from: scorer, memory: &memory, using: &choices)
     guard let edit = move.edit else { return StepReport(isAccepted: false, kind: move.kind) }
     let correction = move.logBackward - move.logForward
     let isAccepted = choices.accepts { threshold in
@@ -62,49 +89,10 @@ public struct MetropolisHastings<P: Proposal>: TransitionKernel {
   }
 }
 
-/// One of two kernels at each step, drawn with fixed probabilities; nest it for more.
-///
-/// **Keeps** what both keep.
-public struct Mixture<First: TransitionKernel, Second: TransitionKernel>: TransitionKernel
-where First.Scorer == Second.Scorer {
-  /// Taken with ``probabilityOfFirst``.
-  public let first: First
-  /// Taken else.
-  public let second: Second
-  /// How often the first is taken, from 0 to 1.
-  public let probabilityOfFirst: Double
-  @usableFromInline let offset: Int
-
-  /// A mixture.
-  ///
-  /// - Precondition: the probability lies in 0 ... 1.
-  public init(_ first: First, _ second: Second, probabilityOfFirst: Double) {
-    precondition(0 <= probabilityOfFirst && probabilityOfFirst <= 1, "a probability")
-    self.first = first
-    self.second = second
-    self.probabilityOfFirst = probabilityOfFirst
-    offset = first.kinds.count
-  }
-
-  /// The kinds of the first, then those of the second.
-  public var kinds: [String] { first.kinds + second.kinds }
-
-  /// Draws a kernel and takes its step.
-  @inlinable
-  public func step(
-    _ scorer: inout First.Scorer, using choices: inout some ChoiceSource
-  ) -> StepReport {
-    if choices.chance(probabilityOfFirst) { return first.step(&scorer, using: &choices) }
-    var report = second.step(&scorer, using: &choices)
-    report.kind += offset
-    return report
-  }
-}
-
 /// Two kernels one after the other, as one step; nest it for more.
 ///
 /// **Keeps** what both keep, though it is not reversible in general.
-public struct Cycle<First: TransitionKernel, Second: TransitionKernel>: TransitionKernel
+public struct Cycle<First: TransitionKernel, Second: TransitionKernel>: KernelWithMemory
 where First.Scorer == Second.Scorer {
   /// The first half.
   public let first: First
@@ -120,13 +108,20 @@ where First.Scorer == Second.Scorer {
   /// `cycle`.
   public var kinds: [String] { ["cycle"] }
 
+  /// What both remember.
+  @inlinable
+  public func start(at scorer: First.Scorer) -> (First.Memory, Second.Memory) {
+    (first.start(at: scorer), second.start(at: scorer))
+  }
+
   /// Both steps; accepted if one of them was.
   @inlinable
   public func step(
-    _ scorer: inout First.Scorer, using choices: inout some ChoiceSource
+    _ scorer: inout First.Scorer, memory: inout (First.Memory, Second.Memory),
+    using choices: inout some ChoiceSource
   ) -> StepReport {
-    let a = first.step(&scorer, using: &choices)
-    let b = second.step(&scorer, using: &choices)
+    let a = first.step(&scorer, memory: &memory.0, using: &choices)
+    let b = second.step(&scorer, memory: &memory.1, using: &choices)
     return StepReport(isAccepted: a.isAccepted || b.isAccepted, kind: 0)
   }
 }

@@ -41,10 +41,7 @@ public struct BridgedScorer<First: Scorer, Last: Scorer>: Scorer where First.Sta
   /// Makes the edit in both.
   @inlinable
   public mutating func commit(_ edit: Last.State.Edit) {
-    // What is committed is what was looked at last, and one of them may not have been.
-    _ = first.change(under: edit)
     first.commit(edit)
-    _ = last.change(under: edit)
     last.commit(edit)
   }
 
@@ -58,7 +55,7 @@ public struct BridgedScorer<First: Scorer, Last: Scorer>: Scorer where First.Sta
 }
 
 /// Proposals along a bridge, seen from the last target.
-public struct BridgedProposal<P: Proposal, First: Scorer>: Proposal
+public struct BridgedProposal<P: Proposal, First: Scorer>: ProposalWithMemory
 where First.State == P.Scorer.State {
   /// What looks at the last target.
   public let proposal: P
@@ -69,12 +66,19 @@ where First.State == P.Scorer.State {
   /// The proposal's kinds of move.
   public var kinds: [String] { proposal.kinds }
 
+  /// What the proposals remember.
+  @inlinable
+  public func start(at scorer: BridgedScorer<First, P.Scorer>) -> P.Memory {
+    proposal.start(at: scorer.last)
+  }
+
   /// What is proposed at the last target's working copy.
   @inlinable
   public func propose(
-    from scorer: BridgedScorer<First, P.Scorer>, using choices: inout some ChoiceSource
+    from scorer: BridgedScorer<First, P.Scorer>, memory: inout P.Memory,
+    using choices: inout some ChoiceSource
   ) -> Move<First.State.Edit?> {
-    proposal.propose(from: scorer.last, using: &choices)
+    proposal.propose(from: scorer.last, memory: &memory, using: &choices)
   }
 }
 
@@ -141,12 +145,13 @@ where
     guard let drawn = base.draw(using: &choices) else { return nil }
     var scorer = BridgedScorer(
       base.target.makeScorer(at: drawn.text), target.makeScorer(at: drawn.text), power: 0)
+    var memory = kernel.start(at: scorer)
     var logWeight = drawn.logWeight
     for stage in 1...stages {
       logWeight += scorer.logRatio / Double(stages)
       guard logWeight > -.infinity else { return nil }
       scorer.power = Double(stage) / Double(stages)
-      for _ in 0..<steps { _ = kernel.step(&scorer, using: &choices) }
+      for _ in 0..<steps { _ = kernel.step(&scorer, memory: &memory, using: &choices) }
       if stage % 256 == 0, isCancelled() { return nil }
     }
     return WeightedText(scorer.state, logWeight: logWeight)
@@ -170,10 +175,11 @@ where
   ) -> Double? {
     var scorer = BridgedScorer(
       base.target.makeScorer(at: text), target.makeScorer(at: text), power: 1)
+    var memory = kernel.start(at: scorer)
     var logWeight = 0.0
     for stage in stride(from: stages, to: 0, by: -1) {
       scorer.power = Double(stage) / Double(stages)
-      for _ in 0..<steps { _ = kernel.step(&scorer, using: &choices) }
+      for _ in 0..<steps { _ = kernel.step(&scorer, memory: &memory, using: &choices) }
       logWeight -= scorer.logRatio / Double(stages)
       if stage % 256 == 0, isCancelled() { return nil }
     }

@@ -7,7 +7,7 @@
 /// the move. It is how a power of a model, `fluency` above 1, is sampled from by the model itself.
 /// Texts of more tokens than the look-ahead knows of stay as they are.
 /// Reference: Karan and Du 2025, "Reasoning with sampling", whose blocks have a fixed length.
-public struct ResampleSuffix<Tokens: ProportionalTokens>: Proposal {
+public struct ResampleSuffix<Tokens: ProportionalTokens, Scorer: TextScorer>: Proposal {
   /// Draws the tokens.
   public let tokens: Tokens
 
@@ -22,7 +22,7 @@ public struct ResampleSuffix<Tokens: ProportionalTokens>: Proposal {
   /// - Complexity: a draw and a look at its probability a token of the new end, a look a token of the
   ///   old one.
   public func propose(
-    from scorer: IncrementalScorer<Tokens.Model, TokenAutomaton>,
+    from scorer: Scorer,
     using choices: inout some ChoiceSource
   ) -> Move<TokenSequence.Edit?> {
     let staying = Move<TokenSequence.Edit?>(nil, logForward: 0, logBackward: 0)

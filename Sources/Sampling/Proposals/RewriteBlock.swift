@@ -1,15 +1,19 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// A few neighbouring words exchanged for a few others that the automaton allows there.
+/// A few neighbouring tokens exchanged for a few others that the automaton allows there.
 ///
 /// It connects allowed texts that no single edit connects, such as the fillings of a template of
-/// fixed words. The lengths of the old and of the new block are drawn alike, 2^-k for k words; the
-/// new words come one after another from the words without context, among those from which the
-/// rest of the text can still be reached. Lengths and places cancel; only the words count.
-public struct RewriteBlock<Model: FiniteContextModel>: Proposal {
+/// fixed words. The lengths of the old and of the new block are drawn alike, 2^-k for k tokens; the
+/// new tokens come one after another from the tokens without context, among those from which the
+/// rest of the text can still be reached. Lengths and places cancel; only the tokens count.
+///
+/// - Complexity: O(classes) a token of either block, and a walk along the rest of the text for each
+///   state that it is asked about. Nothing but the new block is allocated.
+public struct RewriteBlock<Scorer: TextScorer>: ProposalWithMemory
+where Scorer.Constraint == TokenAutomaton {
   /// The longest block.
   public let longest: Int
-  /// Whose states say what is possible.
+  /// Its states say what is possible.
   public let automaton: TokenAutomaton
 
   private let members: [[Token]]
@@ -22,19 +26,18 @@ public struct RewriteBlock<Model: FiniteContextModel>: Proposal {
   ///
   /// - Parameters:
   ///   - automaton: the target's own.
-  ///   - model: whose words.
+  ///   - vocabulary: the tokens.
   ///   - weights: one a token, positive and finite where the token is drawable.
   ///   - longest: the longest block, from 1 to 16.
   public init(
-    automaton: TokenAutomaton, model: Model, weights: [Double], longest: Int = 8
+    automaton: TokenAutomaton, vocabulary: Vocabulary, weights: [Double], longest: Int = 8
   ) {
-    precondition((1...16).contains(longest), "a block has 1 to 16 words")
-    precondition(weights.count == model.vocabulary.count, "one weight a token")
+    precondition((1...16).contains(longest), "a block has 1 to 16 tokens")
+    precondition(weights.count == vocabulary.count, "one weight a token")
     self.automaton = automaton
     self.longest = longest
-    var members = [[Token]](repeating: [], count: automaton.classCount)
-    for i in weights.indices where model.vocabulary.isDrawable(Token(i)) && weights[i] > 0 {
-      members[Int(automaton.classes[i])].append(Token(i))
+    let members = (automaton.tokenClasses ?? []).map { tokens in
+      tokens.filter { vocabulary.isDrawable($0) && weights[$0.index] > 0 }
     }
     self.members = members
     tokenWeights = weights
@@ -47,46 +50,60 @@ public struct RewriteBlock<Model: FiniteContextModel>: Proposal {
   /// `rewrite`.
   public var kinds: [String] { ["rewrite"] }
 
-  /// Two lengths, a place, and the new words.
+  /// What is known of states during one step, and room for weights.
+  public struct Memory {
+    /// For each number of tokens and state: the step's number times two, plus whether the rest can be
+    /// reached; older numbers are forgotten.
+    fileprivate var known: [UInt64]
+    fileprivate var step: UInt64 = 0
+    fileprivate var weights: [Double]
+  }
+
+  /// The memory of a chain that begins.
+  public func start(at scorer: Scorer) -> Memory {
+    Memory(
+      known: [UInt64](repeating: 0, count: (longest + 1) * automaton.stateCount),
+      weights: [Double](repeating: 0, count: automaton.classCount))
+  }
+
+  /// Two lengths, a place, and the new tokens.
   public func propose(
-    from scorer: IncrementalScorer<Model, TokenAutomaton>, using choices: inout some ChoiceSource
+    from scorer: Scorer, memory: inout Memory, using choices: inout some ChoiceSource
   ) -> Move<TokenSequence.Edit?> {
+    let staying = Move<TokenSequence.Edit?>(nil, logForward: 0, logBackward: 0)
     let oldCount = blockLength(using: &choices)
     let newCount = blockLength(using: &choices)
-    guard oldCount <= scorer.count else { return Move(nil, logForward: 0, logBackward: 0) }
+    guard oldCount <= scorer.count else { return staying }
     let low = choices.index(below: scorer.count - oldCount + 1)
     let high = low + oldCount
-    var ahead = Ahead(automaton, from: high, steps: max(oldCount, newCount))
     guard let first = scorer.constraintState(before: low) else {
       preconditionFailure("the target has the automaton of its proposal")
     }
+    memory.step += 1
     var state = first
     var logForward = 0.0
-    var words: [Token] = []
+    var block: [Token] = []
     for left in stride(from: newCount, to: 0, by: -1) {
-      let weights = classWeights(from: state, left: left - 1, &ahead, scorer)
-      let total = weights.reduce(0, +)
-      guard total > 0 else { return Move(nil, logForward: 0, logBackward: 0) }
-      let chosen = choices.index(weights: weights)
+      let total = weigh(from: state, left: left - 1, high, scorer, &memory)
+      guard total > 0 else { return staying }
+      let chosen = choices.index(weights: memory.weights.span)
       guard let table = tables[chosen] else { preconditionFailure("a class of weight 0") }
       let token = members[chosen][table.draw(using: &choices)]
       logForward += LogSpace.log(tokenWeights[token.index] / total)
-      words.append(token)
+      block.append(token)
       state = automaton.following(state, token)
     }
-    // With no words at all the rest has to follow by itself.
-    guard newCount > 0 || ahead.isLive(0, state, scorer) else {
-      return Move(nil, logForward: 0, logBackward: 0)
-    }
+    // With no tokens at all the rest has to follow by itself.
+    guard newCount > 0 || isLive(0, state, high, scorer, &memory) else { return staying }
     var logBackward = 0.0
     state = first
     for place in low..<high {
       let token = scorer.token(at: place)
-      let weights = classWeights(from: state, left: high - place - 1, &ahead, scorer)
-      logBackward += LogSpace.log(tokenWeights[token.index] / weights.reduce(0, +))
+      let total = weigh(from: state, left: high - place - 1, high, scorer, &memory)
+      logBackward += LogSpace.log(tokenWeights[token.index] / total)
       state = automaton.following(state, token)
     }
-    return Move(.rewrite(low..<high, words), logForward: logForward, logBackward: logBackward)
+    return Move(.rewrite(low..<high, block), logForward: logForward, logBackward: logBackward)
   }
 
   /// k with probability 2^-k-1, what is left going to the longest.
@@ -96,61 +113,43 @@ public struct RewriteBlock<Model: FiniteContextModel>: Proposal {
     return length
   }
 
-  private func classWeights(
-    from state: TokenAutomaton.State, left: Int, _ ahead: inout Ahead,
-    _ scorer: IncrementalScorer<Model, TokenAutomaton>
-  ) -> [Double] {
-    let row = Int(state) * automaton.classCount
-    return (0..<automaton.classCount).map { c in
-      let next = automaton.transitions[row + c]
-      let isLive =
-        classWeights[c] > 0 && next != TokenAutomaton.dead && ahead.isLive(left, next, scorer)
-      return isLive ? classWeights[c] : 0
+  /// Writes the weight of each class from which the rest can be reached with so many further tokens;
+  /// their sum.
+  private func weigh(
+    from state: TokenAutomaton.State, left: Int, _ place: Int, _ scorer: Scorer,
+    _ memory: inout Memory
+  ) -> Double {
+    var total = 0.0
+    for c in 0..<automaton.classCount {
+      let next = automaton.following(state, class: c)
+      let isOpen =
+        classWeights[c] > 0 && next != TokenAutomaton.dead
+        && isLive(left, next, place, scorer, &memory)
+      memory.weights[c] = isOpen ? classWeights[c] : 0
+      total += memory.weights[c]
     }
+    return total
   }
 
-  /// From which states the text's rest can be reached with so many words; each is asked once.
-  private struct Ahead {
-    private let automaton: TokenAutomaton
-    private let place: Int
-    /// 0 where it is not known yet, 1 for no, 2 for yes.
-    private var known: [UInt8]
-
-    init(_ automaton: TokenAutomaton, from place: Int, steps: Int) {
-      self.automaton = automaton
-      self.place = place
-      known = [UInt8](repeating: 0, count: (steps + 1) * automaton.stateCount)
-    }
-
-    mutating func isLive(
-      _ words: Int, _ state: TokenAutomaton.State,
-      _ scorer: IncrementalScorer<Model, TokenAutomaton>
-    ) -> Bool {
-      let entry = words * automaton.stateCount + Int(state)
-      if known[entry] == 0 { known[entry] = find(words, state, scorer) ? 2 : 1 }
-      return known[entry] == 2
-    }
-
-    private mutating func find(
-      _ words: Int, _ state: TokenAutomaton.State,
-      _ scorer: IncrementalScorer<Model, TokenAutomaton>
-    ) -> Bool {
-      if words > 0 {
-        let row = Int(state) * automaton.classCount
-        for c in 0..<automaton.classCount {
-          let next = automaton.transitions[row + c]
-          if next != TokenAutomaton.dead, isLive(words - 1, next, scorer) { return true }
-        }
-        return false
+  /// Whether the text's rest from a place on can be reached from a state with so many tokens; each
+  /// question is answered once a step.
+  private func isLive(
+    _ count: Int, _ state: TokenAutomaton.State, _ place: Int, _ scorer: Scorer,
+    _ memory: inout Memory
+  ) -> Bool {
+    let entry = count * automaton.stateCount + Int(state)
+    if memory.known[entry] >> 1 == memory.step { return memory.known[entry] & 1 == 1 }
+    var isLive = false
+    if count == 0 {
+      isLive = scorer.allows(state, before: place)
+    } else {
+      for c in 0..<automaton.classCount where !isLive {
+        let next = automaton.following(state, class: c)
+        isLive =
+          next != TokenAutomaton.dead && self.isLive(count - 1, next, place, scorer, &memory)
       }
-      var state = state
-      for i in place..<scorer.count {
-        // From where the text itself is, its rest is allowed.
-        if state == scorer.constraintState(before: i) { return true }
-        state = automaton.following(state, scorer.token(at: i))
-        if state == TokenAutomaton.dead { return false }
-      }
-      return automaton.finalWeights[Int(state)] > -.infinity
     }
+    memory.known[entry] = memory.step << 1 | (isLive ? 1 : 0)
+    return isLive
   }
 }

@@ -1,84 +1,97 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// Another word at a place drawn equally among all; stays where the text is empty.
-public struct ReplaceToken<Words: GapTokens>: Proposal {
-  /// How the word is chosen.
-  public let words: Words
+/// Another token at a place drawn equally among all; stays where the text is empty.
+public struct ReplaceToken<Tokens: GapTokens>: ProposalWithMemory {
+  /// How the token is chosen.
+  public let tokens: Tokens
 
-  /// Replacement by words chosen so.
-  public init(_ words: Words) { self.words = words }
+  /// Replacement by tokens chosen so.
+  public init(_ tokens: Tokens) { self.tokens = tokens }
 
   /// `replace`.
   public var kinds: [String] { ["replace"] }
 
-  /// A place, then a word; the places' probabilities cancel.
+  /// What the choice of tokens remembers.
+  @inlinable
+  public func start(at scorer: Tokens.Scorer) -> Tokens.Memory { tokens.start(at: scorer) }
+
+  /// A place, then a token; the places' probabilities cancel.
   @inlinable
   public func propose(
-    from scorer: IncrementalScorer<Words.Model, TokenAutomaton>,
+    from scorer: Tokens.Scorer, memory: inout Tokens.Memory,
     using choices: inout some ChoiceSource
   ) -> Move<TokenSequence.Edit?> {
     guard scorer.count > 0 else { return Move(nil, logForward: 0, logBackward: 0) }
     let place = choices.index(below: scorer.count)
     let gap = Gap(place, place + 1)
-    guard let word = words.draw(for: gap, in: scorer, using: &choices) else {
+    guard let drawn = tokens.draw(for: gap, in: scorer, memory: &memory, using: &choices) else {
       return Move(nil, logForward: 0, logBackward: 0)
     }
     return Move(
-      .replace(place, word.token), logForward: word.logProbability,
-      logBackward: words.logProbability(of: scorer.token(at: place), for: gap, in: scorer))
+      .replace(place, drawn.token), logForward: drawn.logProbability,
+      logBackward: tokens.logProbability(
+        of: scorer.token(at: place), for: gap, in: scorer, memory: &memory))
   }
 }
 
-/// A word more or a word less, with equal chances; together they are reversible.
+/// A token more or a token less, with equal chances; together they are reversible.
 ///
 /// An insertion draws one of count + 1 gaps, its undoing one of count + 1 places: these cancel, and
 /// so do the equal chances. A deletion from the empty text stays.
-public struct InsertOrDeleteToken<Words: GapTokens>: Proposal {
-  /// How an inserted word is chosen.
-  public let words: Words
+public struct InsertOrDeleteToken<Tokens: GapTokens>: ProposalWithMemory {
+  /// How an inserted token is chosen.
+  public let tokens: Tokens
 
-  /// Insertion of words chosen so, and deletion.
-  public init(_ words: Words) { self.words = words }
+  /// Insertion of tokens chosen so, and deletion.
+  public init(_ tokens: Tokens) { self.tokens = tokens }
 
   /// `insert` and `delete`.
   public var kinds: [String] { ["insert", "delete"] }
 
-  /// Which of the two, a gap or a place, and a word.
+  /// What the choice of tokens remembers.
+  @inlinable
+  public func start(at scorer: Tokens.Scorer) -> Tokens.Memory { tokens.start(at: scorer) }
+
+  /// Which of the two, a gap or a place, and a token.
   @inlinable
   public func propose(
-    from scorer: IncrementalScorer<Words.Model, TokenAutomaton>,
+    from scorer: Tokens.Scorer, memory: inout Tokens.Memory,
     using choices: inout some ChoiceSource
   ) -> Move<TokenSequence.Edit?> {
     let count = scorer.count
     if choices.index(below: 2) == 0 {
       let place = choices.index(below: count + 1)
-      guard let word = words.draw(for: Gap(place, place), in: scorer, using: &choices) else {
+      guard
+        let drawn = tokens.draw(
+          for: Gap(place, place), in: scorer, memory: &memory, using: &choices)
+      else {
         return Move(nil, logForward: 0, logBackward: 0, kind: 0)
       }
       return Move(
-        .insert(place, word.token), logForward: word.logProbability, logBackward: 0, kind: 0)
+        .insert(place, drawn.token), logForward: drawn.logProbability, logBackward: 0, kind: 0)
     }
     guard count > 0 else { return Move(nil, logForward: 0, logBackward: 0, kind: 1) }
     let place = choices.index(below: count)
     return Move(
       .delete(place), logForward: 0,
-      logBackward: words.logProbability(
-        of: scorer.token(at: place), for: Gap(place, place + 1), in: scorer), kind: 1)
+      logBackward: tokens.logProbability(
+        of: scorer.token(at: place), for: Gap(place, place + 1), in: scorer, memory: &memory),
+      kind: 1)
   }
 }
 
-/// Two words at places drawn equally among all pairs change places; symmetric.
-public struct SwapTokens<Model: FiniteContextModel>: Proposal {
-  /// The exchange of two words.
+/// Two tokens at places drawn equally among all pairs change places; symmetric.
+public struct SwapTokens<Scorer: TextScorer>: Proposal {
+  /// The exchange of two tokens.
   public init() {}
 
   /// `swap`.
   public var kinds: [String] { ["swap"] }
 
-  /// Two different places; stays in a text of fewer than two words.
+  /// Two different places; stays in a text of fewer than two tokens.
   @inlinable
   public func propose(
-    from scorer: IncrementalScorer<Model, TokenAutomaton>, using choices: inout some ChoiceSource
+    from scorer: Scorer, using choices: inout some ChoiceSource
   ) -> Move<TokenSequence.Edit?> {
     let count = scorer.count
     guard count > 1 else { return Move(nil, logForward: 0, logBackward: 0) }

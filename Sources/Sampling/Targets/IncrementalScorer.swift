@@ -9,16 +9,14 @@
 /// - Complexity: a look costs O(edit + n) model look-ups for a model whose contexts hold n tokens;
 ///   a commit costs O(count) moves of a few words where the length changes. Neither allocates once
 ///   the buffers have grown to the longest text.
-public final class IncrementalScorer<Model: FiniteContextModel, Constraint: TokenConstraint>: Scorer
+public final class IncrementalScorer<Model: FiniteContextModel, Constraint: TokenConstraint>:
+  TextScorer
 {
   /// What is sampled from.
   public let target: SentenceTarget<Model, Constraint>
 
   // Each method is one access and calls no other's code but the model's, which cannot reach it.
   @exclusivity(unchecked) @usableFromInline var core: IncrementalScorerCore<Model, Constraint>
-
-  /// What proposals keep between steps to save work; nothing that is drawn depends on it.
-  @exclusivity(unchecked) public var memory: AnyObject?
 
   /// A working copy of a text.
   public init(target: SentenceTarget<Model, Constraint>, at text: TokenSequence) {
@@ -66,7 +64,54 @@ public final class IncrementalScorer<Model: FiniteContextModel, Constraint: Toke
     unsafe core.change(under: edit, atLeast: bound, target)
   }
 
-  /// Makes the edit that was looked at last.
+  /// Makes an edit that the target allows; one that was not looked at last is looked at first.
   @inlinable
-  public func commit(_ edit: TokenSequence.Edit) { unsafe core.commit(edit) }
+  public func commit(_ edit: TokenSequence.Edit) { unsafe core.commit(edit, target) }
+
+  /// The model's tokens.
+  public var vocabulary: Vocabulary { target.model.vocabulary }
+
+  /// Which texts are allowed; `nil` allows all.
+  @inlinable
+  public var constraint: Constraint? { target.constraint }
+
+  /// Nats that the constraint adds to the current text; minus infinity where it is not allowed.
+  public var logConstraint: Double { unsafe core.logConstraint }
+
+  /// The model's row of the context before a place, made anew at each call.
+  public func nextTokenLogProbabilities(before place: Int) -> [Double] {
+    target.model.logProbabilities(in: context(before: place))
+  }
+
+  /// The context before a place.
+  @inlinable
+  public func branch(before place: Int) -> Model.Context { context(before: place) }
+
+  /// Advances the context.
+  @inlinable
+  public func append(_ token: Token, to branch: inout Model.Context) {
+    target.model.advance(&branch, by: token)
+  }
+
+  /// The model's row of a context.
+  public func nextTokenLogProbabilities(after branch: Model.Context) -> [Double] {
+    target.model.logProbabilities(in: branch)
+  }
+
+  /// One token after another, followed by as much of the text as the context can hold.
+  public func logWeights(
+    of tokens: [Token], after branch: Model.Context, before place: Int
+  ) -> [Double] {
+    let model = target.model
+    let stop = place.addingReportingOverflow(model.contextLimit)
+    let last = stop.overflow ? count : min(stop.partialValue, count)
+    return tokens.map { token in
+      var context = branch
+      var sum = model.advance(&context, scoring: token)
+      for i in place..<last { sum += model.advance(&context, scoring: self.token(at: i)) }
+      // The text's end lies within reach.
+      if last == count { sum += model.logProbability(of: model.vocabulary.end, in: context) }
+      return sum
+    }
+  }
 }

@@ -75,6 +75,8 @@ struct IncrementalScorerCore<Model: FiniteContextModel, Constraint: TokenConstra
   @usableFromInline var readingPieces: Lane<Piece>
   @usableFromInline var newReadings: Lane<Reading>
   @usableFromInline var unknownDeletions: Lane<Double>
+  // Whether the last look came to its end, so that what it found can be committed.
+  @usableFromInline var isComplete = false
 
   init(target: SentenceTarget<Model, Constraint>, at text: TokenSequence) {
     let model = target.model
@@ -251,6 +253,7 @@ struct IncrementalScorerCore<Model: FiniteContextModel, Constraint: TokenConstra
   @inlinable
   @inline(__always)
   mutating func prepare(_ edit: TokenSequence.Edit) {
+    isComplete = false
     segments.removeAll()
     newTokens.removeAll()
     switch edit {
@@ -400,16 +403,55 @@ struct IncrementalScorerCore<Model: FiniteContextModel, Constraint: TokenConstra
       if segment < segments.count, place == stop, !(context == entries[place].context) { continue }
       entryPieces.append(
         Piece(low: low, high: place, from: from, length: newEntries.count &- from))
-      guard segment < segments.count else { return soft + fluency * change }
+      guard segment < segments.count else {
+        isComplete = true
+        return soft + fluency * change
+      }
       low = segments[segment].low
       from = newEntries.count
       context = entries[low].context
     }
   }
 
-  /// Makes the edit that was looked at last.
+  /// Whether the last look was at this edit and came to its end.
   @inlinable
-  mutating func commit(_ edit: TokenSequence.Edit) {
+  @inline(__always)
+  func isReady(for edit: TokenSequence.Edit) -> Bool {
+    guard isComplete else { return false }
+    let first = segments[0]
+    switch edit {
+    case .replace(let place, let token):
+      return segments.count == 1 && first.low == place && first.high == place &+ 1
+        && newTokens.count == 1 && newTokens[0] == token
+    case .insert(let place, let token):
+      return segments.count == 1 && first.low == place && first.high == place
+        && newTokens.count == 1 && newTokens[0] == token
+    case .delete(let place):
+      return segments.count == 1 && first.low == place && first.high == place &+ 1
+        && newTokens.count == 0
+    case .swap(let a, let b):
+      let (low, high) = (min(a, b), max(a, b))
+      if low == high { return segments.count == 1 && first.low == low && first.high == low }
+      return segments.count == 2 && first.low == low && segments[1].low == high
+    case .rewrite(let range, let replacement):
+      guard
+        segments.count == 1 && first.low == range.lowerBound && first.high == range.upperBound
+          && newTokens.count == replacement.count
+      else { return false }
+      for i in 0..<replacement.count where newTokens[i] != replacement[i] { return false }
+      return true
+    }
+  }
+
+  /// Makes an edit; one that was not looked at last is looked at first.
+  @inlinable
+  mutating func commit(_ edit: TokenSequence.Edit, _ target: SentenceTarget<Model, Constraint>) {
+    if !isReady(for: edit) {
+      prepare(edit)
+      precondition(
+        change(atLeast: -.infinity, target) > -.infinity, "an edit that is made is allowed")
+    }
+    isComplete = false
     for i in stride(from: entryPieces.count - 1, through: 0, by: -1) {
       let piece = entryPieces[i]
       entries.replace(

@@ -5,7 +5,7 @@
 ///
 /// Constraints are judged on the whole text, so it does not matter in how many ways a keyword
 /// can be found in it.
-public struct SentenceTarget<Model: FiniteContextModel, Constraint: TokenConstraint>: Target {
+public struct SentenceTarget<Model: FiniteContextModel, Constraint: TokenConstraint>: TextTarget {
   /// The language model p.
   public let model: Model
   /// Which texts are allowed, and what soft constraints add; `nil` allows every text.
@@ -36,6 +36,13 @@ public struct SentenceTarget<Model: FiniteContextModel, Constraint: TokenConstra
       return -.infinity
     }
     return fluency * model.logProbability(of: text) + soft
+  }
+
+  /// The target to a power.
+  public func tempered(_ inverseTemperature: Double) -> SentenceTarget {
+    SentenceTarget(
+      model: model, constraint: constraint?.scaled(by: inverseTemperature),
+      fluency: fluency * inverseTemperature)
   }
 
   /// A working copy that touches only what an edit changes.

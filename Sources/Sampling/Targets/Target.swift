@@ -35,8 +35,21 @@ public protocol Scorer<State> {
   /// - Returns: nats; minus infinity where the target forbids the edited state.
   mutating func change(under edit: State.Edit, atLeast bound: Double) -> Double
 
-  /// Makes the edit that was looked at last, and whose change was not below its bound.
+  /// What each of some edits would add to ``logProbability``, exactly, in one batch.
+  ///
+  /// - Parameters:
+  ///   - edits: changes that are possible in the state now, each by itself.
+  ///   - changes: overwritten with one number an edit.
+  mutating func changes(under edits: [State.Edit], into changes: inout [Double])
+
+  /// Makes an edit that the target allows, at no cost where it was looked at last.
   mutating func commit(_ edit: State.Edit)
+
+  /// What kept the scorer from looking, such as a model that ran out of memory.
+  ///
+  /// From then on every look answers minus infinity, so that no step is accepted; whoever runs the
+  /// chain checks it before a state is kept, and throws it.
+  var failure: (any Error)? { get }
 }
 
 extension Scorer {
@@ -45,6 +58,17 @@ extension Scorer {
   public mutating func change(under edit: State.Edit) -> Double {
     change(under: edit, atLeast: -.infinity)
   }
+
+  /// Looks at one edit after another.
+  @inlinable
+  public mutating func changes(under edits: [State.Edit], into changes: inout [Double]) {
+    changes.removeAll(keepingCapacity: true)
+    for edit in edits { changes.append(change(under: edit)) }
+  }
+
+  /// Nothing that could fail.
+  @inlinable
+  public var failure: (any Error)? { nil }
 }
 
 /// The slow, obviously right scorer of any target: the oracle of every fast one.

@@ -54,7 +54,7 @@ enum Anneal: Command {
     let start = try arguments.text("start").map {
       try CompiledTarget.tokens(of: $0, model: model, option: "--start")
     }
-    let words = NGramLeftTokens(model)
+    let words = NGramLeftTokens<TokenAutomaton>(model)
     let monitor = run.monitor
     try run.each(
       unit: "steps", total: restarts * steps * run.targetCount,
@@ -78,10 +78,10 @@ enum Anneal: Command {
       let found = try concurrently(restarts, threads: run.threads) { number in
         var choices = RandomChoices(random.stream(UInt64(number)))
         guard let text = try start ?? compiled.randomStart(monitor: monitor, using: &choices) else {
-          return nil as Annealing<NGramModel>.Result?
+          return nil as Annealing<SentenceTarget<NGramModel, TokenAutomaton>>.Result?
         }
-        return annealing.run(
-          from: text, steps: steps, kernel: { NGramMoves(for: $0, words: words) },
+        return try annealing.run(
+          from: text, steps: steps, kernel: { NGramMoves(for: $0, left: words) },
           monitor: monitor, using: &choices)
       }.compactMap { $0 }
       let draws = found.enumerated().map { number, result in
@@ -119,7 +119,9 @@ enum Anneal: Command {
     }
   }
   /// What people are told of the restarts that have begun.
-  private static func lines(_ found: [Annealing<NGramModel>.Result]) -> [String] {
+  private static func lines(_ found: [Annealing<SentenceTarget<NGramModel, TokenAutomaton>>.Result])
+    -> [String]
+  {
     let logs = found.map(\.logProbability)
     guard let best = logs.max(), let worst = logs.min(),
       let power = found.map(\.inverseTemperature).min()

@@ -54,7 +54,7 @@ enum Check: Command {
     _ stream: ResultStream
   ) throws {
     var choices = RandomChoices(seed: seed)
-    guard let text = target.target.randomStart(using: &choices) else {
+    guard let text = try target.target.randomStart(using: &choices) else {
       throw CommandFailure(
         .data, "\(TargetOptions.shown(path)): the model gives no allowed text any probability")
     }

@@ -50,7 +50,7 @@ enum GibbsCommand: Command {
     let arguments = command.arguments
     let scan = try arguments.choice("scan", as: ScanOrder.self) ?? .random
     let block = try arguments.integer("block", in: 2...64)
-    let full = NGramFullTokens(command.model)
+    let full = NGramFullTokens<TokenAutomaton>(command.model)
     let left = command.makeWords()
     let weights = command.model.unigramWeights
     try command { compiled in
@@ -62,24 +62,30 @@ enum GibbsCommand: Command {
 
   /// The steps.
   static func kernel(
-    for target: SentenceTarget<NGramModel, TokenAutomaton>, left: NGramLeftTokens,
-    full: NGramFullTokens,
+    for target: SentenceTarget<NGramModel, TokenAutomaton>, left: NGramLeftTokens<TokenAutomaton>,
+    full: NGramFullTokens<TokenAutomaton>,
     weights: [Double], scan: ScanOrder = .random, block: Int? = nil,
     isFixedLength: Bool = false
   ) -> some TransitionKernel<IncrementalScorer<NGramModel, TokenAutomaton>> {
     let hasOneLength = isFixedLength || target.constraint?.fixedLength != nil
-    let words = Mixture(
-      Gibbs(full, for: target, scan: scan),
-      ReplaceBlock(left: left, full: full, length: block ?? 2),
-      probabilityOfFirst: block == nil ? 1 : 0.5)
-    let lengths = Mixture(
-      words, MetropolisHastings(InsertOrDeleteToken(full)),
-      probabilityOfFirst: hasOneLength ? 1 : 0.5)
+    let tokens = Mixture {
+      Weighted(1, Gibbs(full, for: target, scan: scan))
+      if let block { Weighted(1, ReplaceBlock(left: left, full: full, length: block)) }
+    }
     // Without constraints on words every text is reached one word at a time.
-    let rewrite = RewriteBlock(
-      automaton: target.constraint ?? TokenAutomaton(every: target.model.vocabulary),
-      model: target.model, weights: weights)
-    let isFree = target.constraint == nil || isFixedLength
-    return Mixture(lengths, MetropolisHastings(rewrite), probabilityOfFirst: isFree ? 1 : 0.97)
+    let rewrite = isFixedLength ? nil : target.constraint
+    return Mixture {
+      Weighted(97, tokens)
+      if !hasOneLength {
+        Weighted(97, MetropolisHastings(InsertOrDeleteToken(full)))
+      }
+      if let rewrite {
+        Weighted(
+          hasOneLength ? 3 : 6,
+          MetropolisHastings(
+            RewriteBlock<NGramScorer>(
+              automaton: rewrite, vocabulary: target.model.vocabulary, weights: weights)))
+      }
+    }
   }
 }

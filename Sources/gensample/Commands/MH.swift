@@ -43,7 +43,7 @@ enum MH: Command {
       Option("screen", "N", "screen moves by the model's n-grams of at most N words"),
     ]
 
-  fileprivate typealias Balancing = LocallyInformed<NGramModel>.Balancing
+  fileprivate typealias Balancing = LocallyInformed<NGramScorer>.Balancing
 
   static func run(_ arguments: Arguments) throws {
     var moves = Moves()
@@ -56,18 +56,18 @@ enum MH: Command {
     }
     let words = command.makeWords()
     if let cheap = moves.screen {
-      let words = NGramLeftTokens(cheap)
+      let words = NGramLeftTokens<TokenAutomaton>(cheap)
       return try command.run(
         of: { ScreenedTarget($0.target, screenedBy: $0.target.screen(by: cheap)) },
-        by: { ScreenedMoves(for: $0.target, words: words) })
+        by: { ScreenedMoves(for: $0.target, left: words) })
     }
     guard let kinds = moves.kinds else {
-      return try command { NGramMoves(for: $0.target, words: words) }
+      return try command { NGramMoves(for: $0.target, left: words) }
     }
-    let full = NGramFullTokens(command.model)
+    let full = NGramFullTokens<TokenAutomaton>(command.model)
     let shared = LeftToRightModel(command.model)
     try command { compiled in
-      FurtherMoves(
+      FurtherMoves.kernel(
         for: compiled.target, kinds, left: words, full: full, balancing: moves.balancing,
         suffix: kinds.contains(.suffix)
           ? try LeftToRight(compiled.target, shared, command.arguments, command.monitor)
@@ -110,36 +110,43 @@ enum MH: Command {
   }
 }
 
-/// The moves of `mh` and further ones, which take a quarter of the steps.
+/// The standard moves and further ones, which take a quarter of the steps.
 ///
 /// **Keeps** the scorer's target: which kernel takes a step does not depend on the text.
-struct FurtherMoves: TransitionKernel {
+enum FurtherMoves {
   /// Further kinds of move.
   enum Kind: String, CaseIterable {
     case move, copy, tries, block, suffix, informed
   }
 
-  private let base: NGramMoves
-  private let further: [Kind]
-  private let move = MetropolisHastings(MoveToken<NGramModel>())
-  private let copy = MetropolisHastings(CopyOrDeleteToken<NGramModel>())
-  private let tries: MultipleTry<ReplaceToken<NGramLeftTokens>>
-  private let block: ReplaceBlock<NGramLeftTokens, NGramFullTokens>
-  private let suffix: MetropolisHastings<ResampleSuffix<SteeredTokens>>?
-  private let informed: LocallyInformed<NGramModel>
-
-  init(
+  static func kernel(
     for target: SentenceTarget<NGramModel, TokenAutomaton>, _ further: [Kind],
-    left: NGramLeftTokens,
-    full: NGramFullTokens, balancing: LocallyInformed<NGramModel>.Balancing, suffix: SteeredTokens?
-  ) {
+    left: NGramLeftTokens<TokenAutomaton>, full: NGramFullTokens<TokenAutomaton>,
+    balancing: LocallyInformed<NGramScorer>.Balancing, suffix: SteeredTokens?
+  ) -> some TransitionKernel<NGramScorer> {
     precondition(!further.contains(.suffix) || suffix != nil, "what writes ends")
-    base = NGramMoves(for: target, words: left)
-    self.further = further
-    tries = MultipleTry(ReplaceToken(left), trials: 8)
-    block = ReplaceBlock(left: left, full: full, length: 2)
-    self.suffix = suffix.map { MetropolisHastings(ResampleSuffix($0)) }
-    informed = LocallyInformed(balancing, among: .onePlace)
+    return Mixture {
+      Weighted(3 * further.count, NGramMoves(for: target, left: left))
+      if further.contains(.move) {
+        Weighted(1, MetropolisHastings(MoveToken<NGramScorer>()))
+      }
+      if further.contains(.copy) {
+        Weighted(
+          1, MetropolisHastings(CopyOrDeleteToken<NGramScorer>()), named: ["copy", "delete-copy"])
+      }
+      if further.contains(.tries) {
+        Weighted(1, MultipleTry(ReplaceToken(left), trials: 8), named: ["tries"])
+      }
+      if further.contains(.block) {
+        Weighted(1, ReplaceBlock(left: left, full: full, length: 2))
+      }
+      if let suffix {
+        Weighted(1, MetropolisHastings(ResampleSuffix<SteeredTokens, NGramScorer>(suffix)))
+      }
+      if further.contains(.informed) {
+        Weighted(1, LocallyInformed<NGramScorer>(balancing, among: .onePlace))
+      }
+    }
   }
 
   /// What `--moves` lists, each once; `nil` where it is not given.
@@ -155,26 +162,5 @@ struct FurtherMoves: TransitionKernel {
       kinds.append(kind)
     }
     return kinds
-  }
-
-  var kinds: [String] { base.kinds + further.map(\.rawValue) }
-
-  func step(
-    _ scorer: inout IncrementalScorer<NGramModel, TokenAutomaton>,
-    using choices: inout some ChoiceSource
-  ) -> StepReport {
-    guard choices.index(below: 4) == 0 else { return base.step(&scorer, using: &choices) }
-    let place = choices.index(below: further.count)
-    let report =
-      switch further[place] {
-      case .move: move.step(&scorer, using: &choices)
-      case .copy: copy.step(&scorer, using: &choices)
-      case .tries: tries.step(&scorer, using: &choices)
-      case .block: block.step(&scorer, using: &choices)
-      case .suffix:
-        suffix?.step(&scorer, using: &choices) ?? StepReport(isAccepted: false, kind: 0)
-      case .informed: informed.step(&scorer, using: &choices)
-      }
-    return StepReport(isAccepted: report.isAccepted, kind: base.kinds.count + place)
   }
 }

@@ -174,7 +174,7 @@ enum SMC: Command {
     _ monitor: RunMonitor
   ) throws -> [WeightedText] {
     let target = try texts.bounded()
-    let kernel = NGramMoves(for: target, words: texts.words)
+    let kernel = NGramMoves(for: target, left: texts.words)
     return try concurrently(draws.count, threads: threads) { i in
       var choices = RandomChoices(random.stream(UInt64(i)))
       var scorer = target.makeScorer(at: draws[i].text)

@@ -39,7 +39,7 @@ enum Temper: Command {
       })
     let words = command.makeWords()
     try command.run(copies: tempering.replicas) { [tempering] work, makeCheckpoints in
-      let kinds = NGramMoves(for: work.target.target, words: words).kinds
+      let kinds = NGramMoves(for: work.target.target, left: words).kinds
       let checkpoints = try makeCheckpoints(kinds.count)
       let reports = try concurrently(work.chains.count, threads: work.threads) { i in
         let number = work.chains.lowerBound + i

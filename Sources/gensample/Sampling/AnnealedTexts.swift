@@ -4,17 +4,9 @@ import Foundation
 import LM
 import Sampling
 
-/// A move of `mh`, seen from the target, on every bridge.
-typealias Bridged<P: Proposal<IncrementalScorer<NGramModel, TokenAutomaton>>> = MetropolisHastings<
-  BridgedProposal<P, IncrementalScorer<NGramModel, TokenAutomaton>>
->
-
-/// The moves of annealed texts: those of `mh`.
-typealias BridgedMoves = Mixture<
-  Mixture<
-    Bridged<ReplaceToken<NGramLeftTokens>>, Bridged<InsertOrDeleteToken<NGramLeftTokens>>
-  >,
-  Mixture<Bridged<SwapTokens<NGramModel>>, Bridged<RewriteBlock<NGramModel>>>
+/// The standard moves, on every bridge.
+typealias BridgedMoves = MetropolisHastings<
+  BridgedProposal<StandardMoves<NGramLeftTokens<TokenAutomaton>>, NGramScorer>
 >
 
 typealias AnnealedTexts = AnnealedImportance<GuidedTexts<SteeredTokens>, BridgedMoves>
@@ -31,20 +23,9 @@ extension LeftToRight {
       SentenceTarget(
         model: lower.words.model, constraint: target.constraint, fluency: target.fluency),
       lower, arguments, monitor)
-    let automaton = target.constraint ?? lookAhead.automaton
-    let hasOneLength = automaton.fixedLength != nil
     let moves = BridgedMoves(
-      Mixture(
-        Bridged(BridgedProposal(ReplaceToken(words))),
-        Bridged(BridgedProposal(InsertOrDeleteToken(words))),
-        probabilityOfFirst: hasOneLength ? 1 : 0.4),
-      Mixture(
-        Bridged(BridgedProposal(SwapTokens())),
-        Bridged(
-          BridgedProposal(
-            RewriteBlock(automaton: automaton, model: model, weights: model.unigramWeights))),
-        probabilityOfFirst: 0.9),
-      probabilityOfFirst: 0.75)
+      BridgedProposal(
+        StandardMoves(for: target, left: words, weights: model.unigramWeights)))
     return AnnealedImportance(from: easy.guided, to: target, kernel: moves, stages: stages) {
       monitor.isStopping
     }

@@ -98,7 +98,9 @@ struct ChainCommand {
   }
 
   /// The model's left conditional, made once for all targets.
-  func makeWords() -> NGramLeftTokens { NGramLeftTokens(sampler.model) }
+  func makeWords() -> NGramLeftTokens<TokenAutomaton> {
+    NGramLeftTokens<TokenAutomaton>(sampler.model)
+  }
 
   /// The model, in the layout of chains.
   var model: NGramModel { sampler.model }

@@ -45,8 +45,8 @@ extension CompiledTarget {
   /// An allowed text on a random path; `nil` where the run was stopped before one was found.
   func randomStart(
     monitor: RunMonitor, using choices: inout some ChoiceSource
-  ) throws(CommandFailure) -> TokenSequence? {
-    let text = target.randomStart(isCancelled: { monitor.isStopping }, using: &choices)
+  ) throws -> TokenSequence? {
+    let text = try target.randomStart(isCancelled: { monitor.isStopping }, using: &choices)
     guard text != nil || monitor.isStopping else {
       throw CommandFailure(.failed, "the model gives no allowed text a positive probability")
     }

@@ -68,7 +68,7 @@ enum ComparedSampler: String, CaseIterable {
     var random = random
     var plan = chainPlan
     plan.seed = random.next()
-    let left = NGramLeftTokens(run.model)
+    let left = NGramLeftTokens<TokenAutomaton>(run.model)
     let target = compiled.target
     let monitor = run.monitor
     let start: @Sendable (inout RandomChoices) throws -> TokenSequence? = { choices in
@@ -78,7 +78,8 @@ enum ComparedSampler: String, CaseIterable {
     switch self {
     case .gibbs:
       let kernel = GibbsCommand.kernel(
-        for: target, left: left, full: NGramFullTokens(run.model), weights: run.model.unigramWeights
+        for: target, left: left, full: NGramFullTokens<TokenAutomaton>(run.model),
+        weights: run.model.unigramWeights
       )
       records = try runChains(
         of: plan, target: target, kernel: kernel, threads: run.threads, monitor: monitor,
@@ -94,7 +95,7 @@ enum ComparedSampler: String, CaseIterable {
       }.compactMap { $0 }
     default:
       records = try runChains(
-        of: plan, target: target, kernel: NGramMoves(for: target, words: left),
+        of: plan, target: target, kernel: NGramMoves(for: target, left: left),
         threads: run.threads, monitor: monitor, start: start)
     }
     records.sort { $0.chain < $1.chain }

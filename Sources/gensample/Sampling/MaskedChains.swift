@@ -94,11 +94,13 @@ struct MaskedChains {
             screenedBy: compiled.target.screen(by: model.forward))
         },
         by: { compiled in
-          Mixture(
-            MetropolisHastings(ReplaceMaskedToken<Model, Scorer>(model)),
-            ScreenedMoves<MaskedScorer<Model>>(
-              for: compiled.target, words: words, hasOneLength: true),
-            probabilityOfFirst: 0.5)
+          Mixture {
+            Weighted(1, MetropolisHastings(ReplaceMaskedToken<Model, Scorer>(model)))
+            Weighted(
+              1,
+              ScreenedMoves<MaskedScorer<Model>>(
+                for: compiled.target, left: words, hasOneLength: true))
+          }
         })
     }
   }

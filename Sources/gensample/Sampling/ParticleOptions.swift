@@ -49,14 +49,14 @@ enum ParticleOptions {
 
 /// What samplers that write from left to right read of a model, made once for all targets.
 final class LeftToRightModel {
-  let words: NGramLeftTokens
+  let words: NGramLeftTokens<TokenAutomaton>
   /// The lower orders alone, from which annealed texts begin.
   private(set) lazy var lowered = Result {
     LeftToRightModel(try words.model.lowered(to: max(1, min(2, words.model.order - 1))))
   }
   private var tables: [Double: BigramLookAhead.Tables] = [:]
 
-  init(_ model: NGramModel) { words = NGramLeftTokens(model) }
+  init(_ model: NGramModel) { words = NGramLeftTokens<TokenAutomaton>(model) }
 
   func tables(fluency: Double) -> BigramLookAhead.Tables {
     if let made = tables[fluency] { return made }
@@ -95,7 +95,7 @@ struct SteeredTokens: ProportionalTokens {
 /// A target seen from left to right: its automaton, how long texts may be, what to expect.
 struct LeftToRight {
   let target: SentenceTarget<NGramModel, TokenAutomaton>
-  let words: NGramLeftTokens
+  let words: NGramLeftTokens<TokenAutomaton>
   /// With expectations of what follows.
   private(set) var lookAhead: LookAhead
   /// The same where they know the last word.

@@ -12,52 +12,32 @@ extension SentenceTarget where Model == NGramModel, Constraint == TokenAutomaton
   }
 }
 
-/// The moves of `mh` where a cheap model of the same words screens them for a dear target.
+/// The standard moves, screened for a full target by a surrogate over the same tokens.
 ///
-/// **Keeps** the dear target.
-struct ScreenedMoves<Dear: Scorer<TokenSequence>>: TransitionKernel {
-  private typealias Words = Mixture<
-    DelayedAcceptance<ReplaceToken<NGramLeftTokens>, Dear>,
-    DelayedAcceptance<InsertOrDeleteToken<NGramLeftTokens>, Dear>
-  >
-  private typealias Places = Mixture<
-    DelayedAcceptance<SwapTokens<NGramModel>, Dear>,
-    DelayedAcceptance<RewriteBlock<NGramModel>, Dear>
-  >
-  private let moves: Mixture<Words, Places>
+/// **Keeps** the full target.
+typealias ScreenedMoves<Full: Scorer<TokenSequence>> = DelayedAcceptance<
+  StandardMoves<NGramLeftTokens<TokenAutomaton>>, Full
+>
 
+extension DelayedAcceptance where P == StandardMoves<NGramLeftTokens<TokenAutomaton>> {
   /// The moves for texts that a target allows.
   ///
   /// - Parameters:
-  ///   - target: the cheap target or another of the same automaton.
-  ///   - words: the cheap model's.
-  ///   - hasOneLength: whether the number of words stays, whatever the constraints allow.
+  ///   - target: the surrogate or another target of the same automaton.
+  ///   - left: the surrogate's left conditional.
+  ///   - hasOneLength: whether the number of tokens stays, whatever the constraints allow.
   init(
-    for target: SentenceTarget<NGramModel, TokenAutomaton>, words: NGramLeftTokens,
+    for target: SentenceTarget<NGramModel, TokenAutomaton>, left: NGramLeftTokens<TokenAutomaton>,
     hasOneLength: Bool = false
   ) {
-    let automaton = target.constraint ?? TokenAutomaton(every: target.model.vocabulary)
-    let isFixed = hasOneLength || automaton.fixedLength != nil
-    moves = Mixture(
-      Words(
-        DelayedAcceptance(ReplaceToken(words)), DelayedAcceptance(InsertOrDeleteToken(words)),
-        probabilityOfFirst: isFixed ? 1 : 0.35),
-      Places(
-        DelayedAcceptance(SwapTokens()),
-        DelayedAcceptance(
-          RewriteBlock(
-            automaton: automaton, model: words.model, weights: words.model.unigramWeights)),
-        // Blocks may be of another length, which constraints alone can refuse.
-        probabilityOfFirst: hasOneLength && automaton.fixedLength == nil ? 1 : 0.9),
-      probabilityOfFirst: 0.75)
-  }
-
-  var kinds: [String] { moves.kinds }
-
-  func step(
-    _ scorer: inout ScreenedScorer<Dear, IncrementalScorer<NGramModel, TokenAutomaton>>,
-    using choices: inout some ChoiceSource
-  ) -> StepReport {
-    moves.step(&scorer, using: &choices)
+    var shares = MoveShares.suiting(target.constraint)
+    if hasOneLength, target.constraint?.fixedLength == nil {
+      shares = .fixedLength
+      // Blocks may be of another length, which constraints alone can refuse.
+      shares.rewrite = 0
+    }
+    self.init(
+      StandardMoves(
+        for: target, left: left, weights: left.model.unigramWeights, shares: shares))
   }
 }

@@ -36,12 +36,12 @@ struct Tempering: Sendable {
 
 /// A chain by replica exchange: its record, its copies, and how it goes on after a stop.
 struct TemperedChain {
-  typealias Exchange = ReplicaExchange<NGramModel, NGramMoves>
+  typealias Exchange = ReplicaExchange<SentenceTarget<NGramModel, TokenAutomaton>, NGramMoves>
 
   private var record: ChainResults.Record
   private let tempering: Tempering
   private let work: ChainWork
-  private let words: NGramLeftTokens
+  private let words: NGramLeftTokens<TokenAutomaton>
   private var exchange: Exchange
   private var state: Exchange.State
   private var choices: RandomChoices
@@ -52,7 +52,7 @@ struct TemperedChain {
   ///
   /// - Throws: where there is no text to begin with, or the checkpoint is of another run.
   init?(
-    _ chain: Int, _ tempering: Tempering, _ work: ChainWork, words: NGramLeftTokens,
+    _ chain: Int, _ tempering: Tempering, _ work: ChainWork, words: NGramLeftTokens<TokenAutomaton>,
     from checkpoint: ChainCheckpoint<TokenSequence>?
   ) throws {
     self.tempering = tempering
@@ -79,9 +79,9 @@ struct TemperedChain {
   }
 
   private static func exchange(
-    _ ladder: Ladder, _ work: ChainWork, _ words: NGramLeftTokens
+    _ ladder: Ladder, _ work: ChainWork, _ words: NGramLeftTokens<TokenAutomaton>
   ) -> Exchange {
-    ReplicaExchange(work.target.target, ladder: ladder) { NGramMoves(for: $0, words: words) }
+    ReplicaExchange(work.target.target, ladder: ladder) { NGramMoves(for: $0, left: words) }
   }
 
   /// What is told of it.

@@ -36,8 +36,8 @@ import Testing
 
   /// Right words, and what it says of them is another model's.
   struct Mistold: GapTokens {
-    var words: NGramLeftTokens
-    var told: UnigramTokens<NGramModel>
+    var words: NGramLeftTokens<TokenAutomaton>
+    var told: UnigramTokens<NGramScorer>
 
     func draw(
       for gap: Gap, in scorer: IncrementalScorer<NGramModel, TokenAutomaton>,
@@ -57,7 +57,8 @@ import Testing
   func movesKeepTheTarget(space: Space, order: Int) throws {
     let model = try NGramWordsExactTests.model(order: order, vocabulary: 5)
     let enumerated = try space.target(model)
-    let kernel = NGramMoves(for: enumerated.target, words: NGramLeftTokens(model, attempts: 1))
+    let kernel = NGramMoves(
+      for: enumerated.target, left: NGramLeftTokens<TokenAutomaton>(model, attempts: 1))
     let matrix = TransitionMatrix(of: kernel, on: enumerated)
     #expect(enumerated.states.count > 1)
     // Probabilities of a step are sums of some thousand branches.
@@ -70,10 +71,11 @@ import Testing
   func fullWordsKeepTheTarget(space: Space, order: Int) throws {
     let model = try NGramWordsExactTests.model(order: order, vocabulary: 5)
     let enumerated = try space.target(model)
-    let words = NGramFullTokens(model, attempts: 1)
-    let kernel = Mixture(
-      MetropolisHastings(ReplaceToken(words)), MetropolisHastings(InsertOrDeleteToken(words)),
-      probabilityOfFirst: 0.5)
+    let words = NGramFullTokens<TokenAutomaton>(model, attempts: 1)
+    let kernel = Mixture {
+      Weighted(1, MetropolisHastings(ReplaceToken(words)))
+      Weighted(1, MetropolisHastings(InsertOrDeleteToken(words)))
+    }
     let matrix = TransitionMatrix(of: kernel, on: enumerated)
     #expect(matrix.normalisationDefect < 1e-12)
     #expect(matrix.invarianceDefect(of: enumerated.probabilities) < 1e-12)
@@ -84,8 +86,8 @@ import Testing
     let model = try NGramWordsExactTests.model(order: 3, vocabulary: 5)
     let enumerated = try Space.pairs.target(model)
     let words = Mistold(
-      words: NGramLeftTokens(model, attempts: 1),
-      told: UnigramTokens(model: model, weights: [1, 1, 1, 1, 20]))
+      words: NGramLeftTokens<TokenAutomaton>(model, attempts: 1),
+      told: UnigramTokens(model.vocabulary, weights: [1, 1, 1, 1, 20]))
     let matrix = TransitionMatrix(
       of: MetropolisHastings(ReplaceToken(words)), on: enumerated)
     #expect(matrix.invarianceDefect(of: enumerated.probabilities) > 1e-3)
@@ -101,7 +103,7 @@ import Testing
     let target = SentenceTarget(model: model, constraint: compiled.automaton)
     let starts = try (UInt64(0)..<4).map { chain in
       var choices = RandomChoices(Philox(seed: 1).stream(chain))
-      return try #require(target.randomStart(using: &choices))
+      return try #require(try target.randomStart(using: &choices))
     }
     #expect(Set(starts).count == 4)
     #expect(starts.allSatisfy { target.logProbability(of: $0) > -.infinity })
@@ -111,6 +113,6 @@ import Testing
       constraint: TokenAutomaton(
         start: 0, classes: [UInt32](repeating: 0, count: model.vocabulary.count), classCount: 1,
         transitions: [0], finalWeights: [-.infinity]))
-    #expect(nothing.randomStart(using: &choices) == nil)
+    #expect(try nothing.randomStart(using: &choices) == nil)
   }
 }

@@ -10,7 +10,7 @@ import Testing
   @Test(arguments: [1, 2, 3], [1, 2])
   func tokensAreTheModels(order: Int, attempts: Int) throws {
     let model = try NGramWordsExactTests.model(order: order)
-    let source = NGramTokens(NGramLeftTokens(model, attempts: attempts))
+    let source = NGramTokens(NGramLeftTokens<TokenAutomaton>(model, attempts: attempts))
     for text in NGramWordsExactTests.texts(model) {
       var context = model.makeContext()
       for token in text { model.advance(&context, by: token) }
@@ -38,7 +38,7 @@ import Testing
       automaton, mostTokens: 3, weights: model.unigramWeights, vocabulary: model.vocabulary)
     let slow = GuidedTokens(target, other ?? lookAhead)
     let fast = NGramGuidedTokens(
-      target, lookAhead, source: NGramTokens(NGramLeftTokens(model, attempts: 1)),
+      target, lookAhead, source: NGramTokens(NGramLeftTokens<TokenAutomaton>(model, attempts: 1)),
       attempts: attempts, longestList: 100)
     var worst = 0.0
     for tokens in [[], [Token(3)], [Token(4), Token(3)]] {

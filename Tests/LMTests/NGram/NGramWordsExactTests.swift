@@ -27,8 +27,9 @@ import Testing
   @Test(arguments: [1, 2, 3, 5], [1, 2])
   func leftWordsAreTheConditional(order: Int, attempts: Int) throws {
     let model = try Self.model(order: order)
-    let defect = wordDefect(
-      of: NGramLeftTokens(model, attempts: attempts), against: LeftConditionalTokens(),
+    let defect = gapDefect(
+      of: NGramLeftTokens<TokenAutomaton>(model, attempts: attempts),
+      against: LeftConditionalTokens(),
       under: SentenceTarget(model: model), at: Self.texts(model))
     // Sums of some dozens of terms.
     #expect(defect < 1e-12)
@@ -37,8 +38,9 @@ import Testing
   @Test(arguments: [1, 2, 3, 5], [1, 2])
   func fullWordsAreTheConditional(order: Int, attempts: Int) throws {
     let model = try Self.model(order: order)
-    let defect = wordDefect(
-      of: NGramFullTokens(model, attempts: attempts), against: FullConditionalTokens(),
+    let defect = gapDefect(
+      of: NGramFullTokens<TokenAutomaton>(model, attempts: attempts),
+      against: FullConditionalTokens(),
       under: SentenceTarget(model: model), at: Self.texts(model))
     // Differences of sums of some dozens of terms, the smallest a thousandth of the largest.
     #expect(defect < 1e-10)
@@ -50,8 +52,9 @@ import Testing
   func listsAreSharedAlike(order: Int, longList: Int) throws {
     let model = try Self.model(order: order, vocabulary: 50)
     let texts = Self.texts(model).suffix(1) + [[Token(3), Token(7)], [Token(9)]]
-    let defect = wordDefect(
-      of: NGramFullTokens(model, attempts: 1, longList: longList), against: FullConditionalTokens(),
+    let defect = gapDefect(
+      of: NGramFullTokens<TokenAutomaton>(model, attempts: 1, longList: longList),
+      against: FullConditionalTokens(),
       under: SentenceTarget(model: model), at: Array(texts))
     #expect(defect < 1e-10)
   }
@@ -59,8 +62,8 @@ import Testing
   /// A mutant: words that know what stands left alone.
   @Test func theRightSideLeftOutIsCaught() throws {
     let model = try Self.model(order: 3)
-    let defect = wordDefect(
-      of: NGramLeftTokens(model, attempts: 1), against: FullConditionalTokens(),
+    let defect = gapDefect(
+      of: NGramLeftTokens<TokenAutomaton>(model, attempts: 1), against: FullConditionalTokens(),
       under: SentenceTarget(model: model), at: Self.texts(model))
     #expect(defect > 1e-3)
   }
@@ -68,8 +71,8 @@ import Testing
   /// A mutant: the words of the shortest context alone.
   @Test func aLevelLeftOutIsCaught() throws {
     let model = try Self.model(order: 2)
-    let defect = wordDefect(
-      of: UnigramTokens(model: model, weights: [Double](repeating: 1, count: 8)),
+    let defect = gapDefect(
+      of: UnigramTokens(model.vocabulary, weights: [Double](repeating: 1, count: 8)),
       against: LeftConditionalTokens(), under: SentenceTarget(model: model),
       at: Self.texts(model))
     #expect(defect > 1e-3)
@@ -97,8 +100,8 @@ import Testing
       """
     let file = try TemporaryFile("all.arpa", lines)
     let model = try NGramModel(NGramTrie(arpa: file.path))
-    let defect = wordDefect(
-      of: NGramLeftTokens(model, attempts: 2), against: LeftConditionalTokens(),
+    let defect = gapDefect(
+      of: NGramLeftTokens<TokenAutomaton>(model, attempts: 2), against: LeftConditionalTokens(),
       under: SentenceTarget(model: model),
       at: [[], [Token(3)], [Token(3), Token(4)], [Token(4), Token(3)]])
     #expect(defect < 1e-12)

@@ -14,7 +14,7 @@ import Testing
     let space = Space.lengths.space
     let kernel = kernel
     return try concurrently(plan.chains, threads: threads) { chain in
-      runChain(
+      try runChain(
         chain, of: plan, target: space.target,
         start: { choices in space.states[choices.index(below: space.states.count)] },
         kernel: kernel, monitor: RunMonitor())
@@ -102,11 +102,11 @@ import Testing
     #expect((0..<3).map { plan.draws(ofChain: $0) } == [3, 2, 2])
   }
 
-  @Test func aStoppedRunKeepsWhatItHas() {
+  @Test func aStoppedRunKeepsWhatItHas() throws {
     let space = Space.lengths.space
     let monitor = RunMonitor()
     monitor.stop()
-    let record = runChain(
+    let record = try runChain(
       0, of: RunPlan(seed: 1), target: space.target, start: { _ in space.states[0] },
       kernel: kernel, monitor: monitor)
     #expect(!record.isComplete && record.draws.isEmpty && record.steps == 0)

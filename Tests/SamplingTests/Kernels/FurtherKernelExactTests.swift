@@ -12,7 +12,7 @@ enum FurtherKernels {
 
   static func gibbs(
     _ space: Space, _ scan: ScanOrder
-  ) -> Gibbs<FullConditionalTokens<Toy>> {
+  ) -> Gibbs<FullConditionalTokens<ToyScorer>> {
     Gibbs(NamedKernel.full, for: space.space.target, scan: scan, attempts: 1)
   }
 
@@ -51,10 +51,10 @@ enum FurtherKernels {
 
   @Test(arguments: Space.allCases)
   func movesAndCopiesKeepTheTarget(space: Space) {
-    check(MetropolisHastings(MoveToken<Toy>()), space)
-    check(MetropolisHastings(CopyOrDeleteToken<Toy>()), space)
-    #expect(proposalDefect(of: MoveToken<Toy>(), on: space.space) < 1e-12)
-    #expect(proposalDefect(of: CopyOrDeleteToken<Toy>(), on: space.space) < 1e-12)
+    check(MetropolisHastings(MoveToken<ToyScorer>()), space)
+    check(MetropolisHastings(CopyOrDeleteToken<ToyScorer>()), space)
+    #expect(proposalDefect(of: MoveToken<ToyScorer>(), on: space.space) < 1e-12)
+    #expect(proposalDefect(of: CopyOrDeleteToken<ToyScorer>(), on: space.space) < 1e-12)
   }
 
   @Test(arguments: Space.allCases)
@@ -88,9 +88,9 @@ enum FurtherKernels {
     }
   }
 
-  @Test(arguments: Space.allCases, LocallyInformed<Toy>.Balancing.allCases)
-  func informedStepsKeepTheTarget(space: Space, balancing: LocallyInformed<Toy>.Balancing) {
-    for neighbours in LocallyInformed<Toy>.Neighbours.allCases {
+  @Test(arguments: Space.allCases, LocallyInformed<ToyScorer>.Balancing.allCases)
+  func informedStepsKeepTheTarget(space: Space, balancing: LocallyInformed<ToyScorer>.Balancing) {
+    for neighbours in LocallyInformed<ToyScorer>.Neighbours.allCases {
       check(LocallyInformed(balancing, among: neighbours), space)
     }
   }
@@ -163,7 +163,7 @@ where P.Scorer == IncrementalScorer<Toy, TokenAutomaton> {
   /// A copied word counted once, however often it stands there.
   @Test func forgottenOccurrences() {
     let kernel = MetropolisHastings(
-      FaultyProposal(proposal: CopyOrDeleteToken<Toy>()) { move, _ in
+      FaultyProposal(proposal: CopyOrDeleteToken<ToyScorer>()) { move, _ in
         move.logForward = 0
         move.logBackward = 0
       })
@@ -202,7 +202,7 @@ where P.Scorer == IncrementalScorer<Toy, TokenAutomaton> {
     let screened = FurtherKernels.screened(.lengths)
     let cheap = TransitionMatrix(
       of: MetropolisHastings(ReplaceToken(NamedKernel.unigram)),
-      on: EnumeratedTarget(screened.target.cheap, among: screened.states))
+      on: EnumeratedTarget(screened.target.surrogate, among: screened.states))
     #expect(cheap.invarianceDefect(of: screened.probabilities) > 1e-3)
   }
 

@@ -35,6 +35,7 @@ enum Space: String, CaseIterable, Sendable, CustomTestStringConvertible {
 }
 
 typealias Toy = BigramTable
+typealias ToyScorer = IncrementalScorer<Toy, TokenAutomaton>
 
 /// A kernel with its name, erased at the edge.
 struct NamedKernel: Sendable, CustomTestStringConvertible {
@@ -62,20 +63,22 @@ struct NamedKernel: Sendable, CustomTestStringConvertible {
     }
   }
 
-  static func rewrite(_ automaton: TokenAutomaton) -> RewriteBlock<Toy> {
-    RewriteBlock(automaton: automaton, model: Toy.toy, weights: [0, 0, 3, 1], longest: 4)
+  static func rewrite(_ automaton: TokenAutomaton) -> RewriteBlock<ToyScorer> {
+    RewriteBlock(
+      automaton: automaton, vocabulary: Toy.toy.vocabulary, weights: [0, 0, 3, 1], longest: 4)
   }
 
-  static let unigram = UnigramTokens(model: Toy.toy, weights: [0, 0, 3, 1])
-  static let left = LeftConditionalTokens<Toy>()
-  static let full = FullConditionalTokens<Toy>()
+  static let unigram = UnigramTokens<ToyScorer>(Toy.toy.vocabulary, weights: [0, 0, 3, 1])
+  static let left = LeftConditionalTokens<ToyScorer>()
+  static let full = FullConditionalTokens<ToyScorer>()
 
-  static func edits<Words: GapTokens<Toy>>(
+  static func edits<Words: GapTokens<ToyScorer>>(
     _ words: Words
   ) -> some TransitionKernel<IncrementalScorer<Toy, TokenAutomaton>> {
-    Mixture(
-      MetropolisHastings(ReplaceToken(words)), MetropolisHastings(InsertOrDeleteToken(words)),
-      probabilityOfFirst: 1.0 / 3)
+    Mixture {
+      Weighted(1, MetropolisHastings(ReplaceToken(words)))
+      Weighted(2, MetropolisHastings(InsertOrDeleteToken(words)))
+    }
   }
 
   /// Every kernel that is offered; each goes through all laws.
@@ -85,8 +88,10 @@ struct NamedKernel: Sendable, CustomTestStringConvertible {
     NamedKernel("full conditional", edits(full)),
     NamedKernel(
       "with swaps",
-      Mixture(
-        MetropolisHastings(SwapTokens<Toy>()), edits(unigram), probabilityOfFirst: 0.25)),
+      Mixture {
+        Weighted(1, MetropolisHastings(SwapTokens<ToyScorer>()))
+        Weighted(3, edits(unigram))
+      }),
     NamedKernel("cycle", Cycle(edits(unigram), edits(full))),
     NamedKernel("rewrite") { MetropolisHastings(rewrite($0)) },
   ]
@@ -115,7 +120,7 @@ struct NamedKernel: Sendable, CustomTestStringConvertible {
     #expect(proposalDefect(of: InsertOrDeleteToken(NamedKernel.unigram), on: space) < 1e-12)
     #expect(proposalDefect(of: InsertOrDeleteToken(NamedKernel.left), on: space) < 1e-12)
     #expect(proposalDefect(of: InsertOrDeleteToken(NamedKernel.full), on: space) < 1e-12)
-    #expect(proposalDefect(of: SwapTokens<Toy>(), on: space) < 1e-12)
+    #expect(proposalDefect(of: SwapTokens<ToyScorer>(), on: space) < 1e-12)
     if let automaton = space.target.constraint {
       #expect(proposalDefect(of: NamedKernel.rewrite(automaton), on: space) < 1e-12)
     }

@@ -32,7 +32,7 @@ where P.Scorer == IncrementalScorer<Toy, TokenAutomaton> {
 /// Words by a power of the left conditional that says it is the conditional itself.
 private struct MistemperedWords: GapTokens {
   func draw(
-    for gap: Gap, in scorer: IncrementalScorer<Toy, TokenAutomaton>,
+    for gap: Gap, in scorer: IncrementalScorer<Toy, TokenAutomaton>, memory: inout Void,
     using choices: inout some ChoiceSource
   ) -> (token: Token, logProbability: Double)? {
     let logs = (2...3).map { NamedKernel.left.logProbability(of: Token($0), for: gap, in: scorer) }
@@ -40,7 +40,8 @@ private struct MistemperedWords: GapTokens {
     return (Token(index + 2), logs[index])
   }
   func logProbability(
-    of token: Token, for gap: Gap, in scorer: IncrementalScorer<Toy, TokenAutomaton>
+    of token: Token, for gap: Gap, in scorer: IncrementalScorer<Toy, TokenAutomaton>,
+    memory: inout Void
   ) -> Double {
     NamedKernel.left.logProbability(of: token, for: gap, in: scorer)
   }
@@ -49,7 +50,7 @@ private struct MistemperedWords: GapTokens {
 /// Half of the time the current token itself, which the stated probabilities do not say.
 private struct CurrentTokenWords: GapTokens {
   func draw(
-    for gap: Gap, in scorer: IncrementalScorer<Toy, TokenAutomaton>,
+    for gap: Gap, in scorer: IncrementalScorer<Toy, TokenAutomaton>, memory: inout Void,
     using choices: inout some ChoiceSource
   ) -> (token: Token, logProbability: Double)? {
     // The candidates are the current token and one more; the better one under the model is drawn
@@ -64,7 +65,8 @@ private struct CurrentTokenWords: GapTokens {
     return (candidates[index], logs[candidates[index].index - 2])
   }
   func logProbability(
-    of token: Token, for gap: Gap, in scorer: IncrementalScorer<Toy, TokenAutomaton>
+    of token: Token, for gap: Gap, in scorer: IncrementalScorer<Toy, TokenAutomaton>,
+    memory: inout Void
   ) -> Double {
     NamedKernel.left.logProbability(of: token, for: gap, in: scorer)
   }

@@ -109,7 +109,7 @@ private typealias TableTarget = EnumeratedTarget<MaskedEnergy<Table>>
       on: space)
     #expect(masked.invarianceDefect(of: space.probabilities) < 1e-12)
     let swaps = TransitionMatrix<TokenSequence>(
-      of: DelayedAcceptance<SwapTokens<Toy>, TableScorer>(SwapTokens()), on: space)
+      of: DelayedAcceptance<SwapTokens<ToyScorer>, TableScorer>(SwapTokens()), on: space)
     #expect(swaps.invarianceDefect(of: space.probabilities) < 1e-12)
   }
 
@@ -162,7 +162,7 @@ private typealias TableTarget = EnumeratedTarget<MaskedEnergy<Table>>
     for text in chain.texts(ofLengths: 1...3) {
       for place in text.indices {
         let logs = model.logProbabilities(at: place, in: text)
-        let full = FullConditionalTokens<Toy>()
+        let full = FullConditionalTokens<ToyScorer>()
         let scorer = target.makeScorer(at: text)
         for i in 2...3 {
           let expected = full.logProbability(

@@ -34,7 +34,9 @@ import Testing
 
   private func exchange(
     _ space: Space
-  ) -> ReplicaExchange<Toy, MetropolisHastings<ReplaceToken<UnigramTokens<Toy>>>> {
+  ) -> ReplicaExchange<
+    SentenceTarget<Toy, TokenAutomaton>, MetropolisHastings<ReplaceToken<UnigramTokens<ToyScorer>>>
+  > {
     ReplicaExchange(space.space.target, ladder: Ladder([1, Self.half])) { _ in
       MetropolisHastings(ReplaceToken(NamedKernel.unigram))
     }
@@ -98,9 +100,15 @@ import Testing
     let middle = exchange.memory(of: state)
     #expect(middle.fits(2) && !middle.fits(3))
     func end(
-      _ memory: ReplicaExchange<Toy, MetropolisHastings<ReplaceToken<UnigramTokens<Toy>>>>.Memory
+      _ memory: ReplicaExchange<
+        SentenceTarget<Toy, TokenAutomaton>,
+        MetropolisHastings<ReplaceToken<UnigramTokens<ToyScorer>>>
+      >.Memory
     )
-      -> ReplicaExchange<Toy, MetropolisHastings<ReplaceToken<UnigramTokens<Toy>>>>.Memory
+      -> ReplicaExchange<
+        SentenceTarget<Toy, TokenAutomaton>,
+        MetropolisHastings<ReplaceToken<UnigramTokens<ToyScorer>>>
+      >.Memory
     {
       var choices = choices
       var state = exchange.start(from: memory)
@@ -160,13 +168,13 @@ import Testing
 
   /// On thirty texts, 200 steps from anywhere find the likeliest; what is told of it is true.
   @Test(arguments: AnnealingSchedule.allCases)
-  func likeliestTextIsFound(schedule: AnnealingSchedule) {
+  func likeliestTextIsFound(schedule: AnnealingSchedule) throws {
     let space = Space.lengths.space
     let annealing = Annealing(space.target, schedule: schedule, bounds: 0.5...10, stages: 10)
     let likeliest = space.probabilities.max { $0.value < $1.value }?.key
     for (number, start) in space.states.enumerated() {
       var choices = RandomChoices(seed: UInt64(number))
-      let result = annealing.run(
+      let result = try annealing.run(
         from: start, steps: 2000, kernel: { _ in NamedKernel.edits(NamedKernel.unigram) },
         using: &choices)
       #expect(result.best == likeliest)

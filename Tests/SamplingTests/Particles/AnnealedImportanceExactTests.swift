@@ -9,14 +9,16 @@ import Testing
   static let easy = BigramTable(
     letters: ["a", "b"], rows: [[0.4, 0.4, 0.2], [0.3, 0.3, 0.4], [0.3, 0.4, 0.3]])
 
-  static let words = UnigramTokens(model: Toy.toy, weights: [0, 0, 3, 1])
+  static let words = UnigramTokens(Toy.toy.vocabulary, weights: [0, 0, 3, 1])
   typealias Moves = Mixture<
     MetropolisHastings<
-      BridgedProposal<ReplaceToken<UnigramTokens<Toy>>, IncrementalScorer<Toy, TokenAutomaton>>
+      BridgedProposal<
+        ReplaceToken<UnigramTokens<ToyScorer>>, IncrementalScorer<Toy, TokenAutomaton>
+      >
     >,
     MetropolisHastings<
       BridgedProposal<
-        InsertOrDeleteToken<UnigramTokens<Toy>>, IncrementalScorer<Toy, TokenAutomaton>
+        InsertOrDeleteToken<UnigramTokens<ToyScorer>>, IncrementalScorer<Toy, TokenAutomaton>
       >
     >
   >

@@ -16,7 +16,10 @@ public import Sampling
 ///
 /// Some fifty bytes an n-gram, made once for all chains, and a memory of places for each chain,
 /// bounded by some 150 MB.
-public struct NGramFullTokens: GapTokens {
+public struct NGramFullTokens<Constraint: TokenConstraint>: BranchTokens {
+  /// A chain's working copy of a text.
+  public typealias Scorer = IncrementalScorer<NGramModel, Constraint>
+
   /// Whose words; in the fast layout.
   public let model: NGramModel
   /// How often a word may be rejected before its class is enumerated.
@@ -42,21 +45,46 @@ public struct NGramFullTokens: GapTokens {
     tables = NGramPlaceTables(model, longList: longList)
   }
 
+  /// The memory of places that a chain begins with.
+  public func start(at scorer: Scorer) -> NGramPlaceMemory { NGramPlaceMemory(tables) }
+
   /// A word by its conditional probability.
   ///
   /// - Complexity: O(words listed on both sides) where the place is new to the chain, else
   ///   O(order) and a scan of their weights.
   @inlinable
   public func draw(
-    for gap: Gap, in scorer: IncrementalScorer<NGramModel, TokenAutomaton>,
+    for gap: Gap, in scorer: Scorer, memory: inout NGramPlaceMemory,
     using choices: inout some ChoiceSource
   ) -> (token: Token, logProbability: Double)? {
-    let memory = memory(of: scorer)
-    let slot = memory.slot(key(for: gap, in: scorer), model)
+    draw(
+      after: scorer.context(before: gap.low), before: gap.high, in: scorer, memory: &memory,
+      using: &choices)
+  }
+
+  /// The log of the word's conditional probability.
+  @inlinable
+  public func logProbability(
+    of token: Token, for gap: Gap, in scorer: Scorer, memory: inout NGramPlaceMemory
+  ) -> Double {
+    logProbability(
+      of: token, after: scorer.context(before: gap.low), before: gap.high, in: scorer,
+      memory: &memory)
+  }
+
+  /// A word by its conditional probability behind a branch.
+  @inlinable
+  public func draw(
+    after branch: NGramContext, before place: Int, in scorer: Scorer,
+    memory: inout NGramPlaceMemory, using choices: inout some ChoiceSource
+  ) -> (token: Token, logProbability: Double)? {
+    let slot = memory.slot(key(after: branch, before: place, in: scorer), model)
     guard unsafe memory.places[slot].isSound,
       let word = draw(slot, memory, using: &choices)
     else {
-      return FullConditionalTokens().draw(for: gap, in: scorer, using: &choices)
+      var nothing: Void = ()
+      return FullConditionalTokens().draw(
+        after: branch, before: place, in: scorer, memory: &nothing, using: &choices)
     }
     return unsafe (
       Token(rawValue: word),
@@ -64,15 +92,17 @@ public struct NGramFullTokens: GapTokens {
     )
   }
 
-  /// The log of the word's conditional probability.
+  /// The log of the word's conditional probability behind a branch.
   @inlinable
   public func logProbability(
-    of token: Token, for gap: Gap, in scorer: IncrementalScorer<NGramModel, TokenAutomaton>
+    of token: Token, after branch: NGramContext, before place: Int, in scorer: Scorer,
+    memory: inout NGramPlaceMemory
   ) -> Double {
-    let memory = memory(of: scorer)
-    let slot = memory.slot(key(for: gap, in: scorer), model)
+    let slot = memory.slot(key(after: branch, before: place, in: scorer), model)
     guard unsafe memory.places[slot].isSound else {
-      return FullConditionalTokens().logProbability(of: token, for: gap, in: scorer)
+      var nothing: Void = ()
+      return FullConditionalTokens().logProbability(
+        of: token, after: branch, before: place, in: scorer, memory: &nothing)
     }
     guard model.vocabulary.isDrawable(token) else { return -.infinity }
     return unsafe memory.places[slot].logWeight(of: token.rawValue, model)
@@ -140,22 +170,10 @@ public struct NGramFullTokens: GapTokens {
     return place.isListedLeft(word, model) ? nil : word
   }
 
-  /// The chain's memory of places.
   @inlinable
-  func memory(of scorer: IncrementalScorer<NGramModel, TokenAutomaton>) -> NGramPlaceMemory {
-    if let known = scorer.memory as? NGramPlaceMemory, known.tables === tables {
-      return known
-    }
-    let memory = NGramPlaceMemory(tables)
-    scorer.memory = memory
-    return memory
-  }
-
-  @inlinable
-  func key(for gap: Gap, in scorer: IncrementalScorer<NGramModel, TokenAutomaton>) -> NGramPlaceKey
-  {
-    var key = NGramPlaceKey(context: scorer.context(before: gap.low))
-    var place = gap.high
+  func key(after branch: NGramContext, before place: Int, in scorer: Scorer) -> NGramPlaceKey {
+    var key = NGramPlaceKey(context: branch)
+    var place = place
     while key.count < model.order &- 1 {
       if place == scorer.count {
         key.append(model.vocabulary.end.rawValue)

@@ -2,6 +2,31 @@
 
 public import Sampling
 
+/// What a context backs off from, by levels: level k holds the n-grams of k + 1 words.
+@usableFromInline
+struct NGramLeftLevel: Sendable {
+  /// Each context's corrections.
+  @usableFromInline var corrections = AliasLists(count: 0)
+  /// For each context of k words: the share of its own corrections in its mixture; the log of
+  /// the drawable words' sum; whether some correction on its way down is negative.
+  @usableFromInline var shares: [Double] = []
+  @usableFromInline var logSums: [Double] = []
+  @usableFromInline var hasNegative: [Bool] = []
+}
+
+@usableFromInline
+final class NGramLeftTables: Sendable {
+  @usableFromInline let levels: [NGramLeftLevel]
+  @usableFromInline let unigrams: AliasTable
+  @usableFromInline let logSum: Double
+
+  init(levels: [NGramLeftLevel], unigrams: AliasTable, logSum: Double) {
+    self.levels = levels
+    self.unigrams = unigrams
+    self.logSum = logSum
+  }
+}
+
 /// Words by an n-gram model's conditional given what stands left, drawn by descending the back-off
 /// levels: the fast form of `LeftConditionalTokens`.
 ///
@@ -13,37 +38,15 @@ public import Sampling
 /// no model makes it loop.
 ///
 /// Sixteen bytes an n-gram and seventeen a context, made once for all chains.
-public struct NGramLeftTokens: GapTokens {
-  /// What a context backs off from, by levels: level k holds the n-grams of k + 1 words.
-  @usableFromInline
-  struct Level: Sendable {
-    /// Each context's corrections.
-    @usableFromInline var corrections = AliasLists(count: 0)
-    /// For each context of k words: the share of its own corrections in its mixture; the log of
-    /// the drawable words' sum; whether some correction on its way down is negative.
-    @usableFromInline var shares: [Double] = []
-    @usableFromInline var logSums: [Double] = []
-    @usableFromInline var hasNegative: [Bool] = []
-  }
-
-  @usableFromInline
-  final class Tables: Sendable {
-    @usableFromInline let levels: [Level]
-    @usableFromInline let unigrams: AliasTable
-    @usableFromInline let logSum: Double
-
-    init(levels: [Level], unigrams: AliasTable, logSum: Double) {
-      self.levels = levels
-      self.unigrams = unigrams
-      self.logSum = logSum
-    }
-  }
+public struct NGramLeftTokens<Constraint: TokenConstraint>: BranchTokens {
+  /// A chain's working copy of a text.
+  public typealias Scorer = IncrementalScorer<NGramModel, Constraint>
 
   /// Whose words; in the fast layout.
   public let model: NGramModel
   /// How often a word may be rejected before the whole vector is asked.
   public let attempts: Int
-  @usableFromInline let tables: Tables
+  @usableFromInline let tables: NGramLeftTables
 
   /// Lays out the tables of a model.
   ///
@@ -66,12 +69,12 @@ public struct NGramLeftTokens: GapTokens {
     var mixtures: [Double] = []
     var sums: [Double] = []
     var negative: [Bool] = []
-    var levels = [Level()]
+    var levels = [NGramLeftLevel()]
     for k in 1..<max(1, model.order) {
       let suffixes = model.suffixes(ofLevel: k)
       let contextSuffixes = k > 1 ? model.suffixes(ofLevel: k - 1) : []
       let contexts = model.counts[k - 1]
-      var level = Level()
+      var level = NGramLeftLevel()
       level.corrections = AliasLists(count: model.counts[k])
       level.shares = [Double](repeating: 0, count: contexts)
       level.logSums = [Double](repeating: 0, count: contexts)
@@ -113,23 +116,40 @@ public struct NGramLeftTokens: GapTokens {
       negative = level.hasNegative
       levels.append(level)
     }
-    tables = Tables(
+    tables = NGramLeftTables(
       levels: levels, unigrams: AliasTable(weights: first), logSum: LogSpace.log(sum))
   }
 
   /// A word by its probability, given that it is drawable.
   @inlinable
   public func draw(
-    for gap: Gap, in scorer: IncrementalScorer<NGramModel, TokenAutomaton>,
-    using choices: inout some ChoiceSource
+    for gap: Gap, in scorer: Scorer, memory: inout Void, using choices: inout some ChoiceSource
   ) -> (token: Token, logProbability: Double)? {
     draw(in: scorer.context(before: gap.low), using: &choices)
+  }
+
+  /// A word by its probability behind a branch, given that it is drawable.
+  @inlinable
+  public func draw(
+    after branch: NGramContext, before place: Int, in scorer: Scorer, memory: inout Void,
+    using choices: inout some ChoiceSource
+  ) -> (token: Token, logProbability: Double)? {
+    draw(in: branch, using: &choices)
+  }
+
+  /// The log of the word's probability behind a branch, given that it is drawable.
+  @inlinable
+  public func logProbability(
+    of token: Token, after branch: NGramContext, before place: Int, in scorer: Scorer,
+    memory: inout Void
+  ) -> Double {
+    model.logProbability(of: token, in: branch) - logSum(of: branch)
   }
 
   /// The log of the word's probability, given that it is drawable.
   @inlinable
   public func logProbability(
-    of token: Token, for gap: Gap, in scorer: IncrementalScorer<NGramModel, TokenAutomaton>
+    of token: Token, for gap: Gap, in scorer: Scorer, memory: inout Void
   ) -> Double {
     let context = scorer.context(before: gap.low)
     let known = gap.low < gap.high && scorer.token(at: gap.low) == token

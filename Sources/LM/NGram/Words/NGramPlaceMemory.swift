@@ -27,9 +27,8 @@ struct SharedGrams {
 
 /// The places and pairs of neighbours that a chain met, the newer one staying where two share a
 /// slot.
-@usableFromInline
 @safe
-final class NGramPlaceMemory {
+public final class NGramPlaceMemory {
   private static let placeCount = 16384
   private static let pairCount = 32768
   /// Bytes that the lists of all may take before they are forgotten.

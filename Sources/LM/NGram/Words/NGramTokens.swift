@@ -6,10 +6,10 @@ public import Sampling
 /// `VectorTokens`.
 public struct NGramTokens: TokenSource {
   /// How the drawable words are drawn.
-  public let words: NGramLeftTokens
+  public let words: NGramLeftTokens<TokenAutomaton>
 
   /// Tokens by a model's left conditional.
-  public init(_ words: NGramLeftTokens) { self.words = words }
+  public init(_ words: NGramLeftTokens<TokenAutomaton>) { self.words = words }
 
   /// Whose tokens.
   public var model: NGramModel { words.model }
