@@ -128,7 +128,7 @@ tell(
 //> particles  3.798 ± 0.032  0.1684 ± 0.0075  -1.692 ± 0.008
 
 // %%
-let words = UnigramTokens(toy.vocabulary, weights: [0, 0, 0.5, 0.5])
+let words = UnigramTokens(for: target, weights: [0, 0, 0.5, 0.5])
 let kernel = Mixture {
   Weighted(1, MetropolisHastings(ReplaceToken(words)))
   Weighted(1, MetropolisHastings(InsertOrDeleteToken(words)))

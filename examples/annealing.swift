@@ -26,7 +26,7 @@ func weight(_ text: TokenSequence) -> Double {
 let target = SentenceTarget(
   model: toy, constraint: TokenAutomaton(toy, lengths: 2...4, weight: weight))
 let space = EnumeratedTarget(target, among: toy.texts(ofLengths: 2...4))
-let words = UnigramTokens(toy.vocabulary, weights: [0, 0, 0.5, 0.5])
+let words = UnigramTokens(for: target, weights: [0, 0, 0.5, 0.5])
 let kernel = Mixture {
   Weighted(1, MetropolisHastings(ReplaceToken(words)))
   Weighted(1, MetropolisHastings(InsertOrDeleteToken(words)))

@@ -89,7 +89,7 @@ func judge(
 }
 let replace = ReplaceLetter(weights: [0.75, 0.25])
 let edit = MetropolisHastings(
-  InsertOrDeleteToken(UnigramTokens(toy.vocabulary, weights: [0, 0, 0.75, 0.25])))
+  InsertOrDeleteToken(UnigramTokens(for: target, weights: [0, 0, 0.75, 0.25])))
 judge("replace", replace)
 judge(
   "replace or insert or delete",

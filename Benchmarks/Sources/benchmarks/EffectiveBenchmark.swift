@@ -21,7 +21,7 @@ enum EffectiveBenchmark {
   static func run(_ setting: Setting) throws {
     let model = try wikiText(setting)
     let target = try keywordTarget(model, ["war", "river", "album"])
-    let unigram = UnigramTokens(model.vocabulary, weights: model.unigramWeights)
+    let unigram = UnigramTokens<NGramScorer>(model.vocabulary, weights: model.unigramWeights)
     let left = NGramLeftTokens<TokenAutomaton>(model)
     let full = NGramFullTokens<TokenAutomaton>(model)
     let swap = MetropolisHastings(SwapTokens<NGramScorer>())

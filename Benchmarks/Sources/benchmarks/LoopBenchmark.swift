@@ -10,7 +10,7 @@ enum LoopBenchmark {
     guard arguments.count == 2, let steps = Int(arguments[1]) else { return }
     let model = try BuiltInModel.english.load(layout: .fast)
     let target = try keywordTarget(model, ["sea", "night"])
-    let words = UnigramTokens(model.vocabulary, weights: model.unigramWeights)
+    let words = UnigramTokens<NGramScorer>(model.vocabulary, weights: model.unigramWeights)
     var choices = RandomChoices(seed: 1)
     guard let start = try target.randomStart(using: &choices) else { return }
     var scorer = target.makeScorer(at: start)

@@ -10,7 +10,7 @@ enum StepsBenchmark {
     let model = try wikiText(setting)
     let target = try keywordTarget(model, ["war", "river", "album"])
     let weights = model.unigramWeights
-    let unigram = UnigramTokens(model.vocabulary, weights: weights)
+    let unigram = UnigramTokens<NGramScorer>(model.vocabulary, weights: weights)
     let left = NGramLeftTokens<TokenAutomaton>(model)
     say("WikiText-2 trigram, keywords war, river, album, up to 20 words; one thread\n")
     let wanted = setting.only

@@ -41,7 +41,7 @@ enum TargetsBenchmark {
       guard let automaton = target.constraint else { continue }
       let left = NGramLeftTokens<TokenAutomaton>(model)
       let full = NGramFullTokens<TokenAutomaton>(model)
-      let unigram = UnigramTokens(model.vocabulary, weights: model.unigramWeights)
+      let unigram = UnigramTokens<NGramScorer>(model.vocabulary, weights: model.unigramWeights)
       let rewrite = MetropolisHastings(
         RewriteBlock(
           automaton: automaton, vocabulary: model.vocabulary, weights: model.unigramWeights))

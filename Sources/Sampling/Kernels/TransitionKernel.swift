@@ -5,6 +5,10 @@
 /// The scorer is a chain's working copy; a step changes it or leaves it. A kernel that saves work
 /// between steps conforms to ``KernelWithMemory``; all others implement ``step(_:using:)`` alone.
 public protocol TransitionKernel<Scorer>: ChainComponent {
+  // Declared anew, so that the compiler infers them from the methods below.
+  associatedtype Scorer
+  associatedtype Memory
+
   /// One step. A rejected one leaves the state, which counts as a draw once more.
   func step(_ scorer: inout Scorer, using choices: inout some ChoiceSource) -> StepReport
 

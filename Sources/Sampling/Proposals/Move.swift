@@ -59,6 +59,10 @@ extension ChainComponent where Memory == Void {
 /// moves say in `logForward`, and `logBackward` is what the moves back say in theirs. Factors that
 /// both share may be left out of both.
 public protocol Proposal<Scorer>: ChainComponent {
+  // Declared anew, so that the compiler infers them from the methods below.
+  associatedtype Scorer
+  associatedtype Memory
+
   /// A move from the scorer's state; `edit` is `nil` where the draw stays.
   ///
   /// - Returns: the kind alone, where there is nothing to propose.

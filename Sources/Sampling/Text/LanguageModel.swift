@@ -111,11 +111,11 @@ public struct ScoredRuns<Context: Sendable>: Sendable {
   /// Appends a row that a closure fills with natural log-probabilities.
   public mutating func appendRow(_ fill: (inout MutableSpan<Double>) throws -> Void) rethrows {
     precondition(!places.isEmpty, "a row belongs to a run")
-    let first = rows.count
+    let row = rows.count..<rows.count + width
     rows.append(contentsOf: repeatElement(-.infinity, count: width))
     var all = rows.mutableSpan
-    var row = all._mutatingExtracting(first..<first + width)
-    try fill(&row)
+    var span = all._mutatingExtracting(row)
+    try fill(&span)
     places[places.count - 1].rowCount += 1
   }
 

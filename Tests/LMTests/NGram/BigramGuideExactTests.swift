@@ -182,7 +182,7 @@ import Testing
       target,
       among: [TokenSequence()] + words.map { TokenSequence([$0]) }
         + words.flatMap { a in words.map { TokenSequence([a, $0]) } })
-    let proposal = ResampleSuffix(
+    let proposal = ResampleSuffix<_, NGramScorer>(
       BigramGuidedTokens(target, try Self.guide(target, mostTokens: 2), attempts: 1))
     #expect(proposalDefect(of: proposal, on: space) < 1e-12)
     let matrix = TransitionMatrix(of: MetropolisHastings(proposal), on: space)

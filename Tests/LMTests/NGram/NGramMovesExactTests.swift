@@ -40,14 +40,14 @@ import Testing
     var told: UnigramTokens<NGramScorer>
 
     func draw(
-      for gap: Gap, in scorer: IncrementalScorer<NGramModel, TokenAutomaton>,
+      for gap: Gap, in scorer: NGramScorer, memory: inout Void,
       using choices: inout some ChoiceSource
     ) -> (token: Token, logProbability: Double)? {
       words.draw(for: gap, in: scorer, using: &choices)
     }
 
     func logProbability(
-      of token: Token, for gap: Gap, in scorer: IncrementalScorer<NGramModel, TokenAutomaton>
+      of token: Token, for gap: Gap, in scorer: NGramScorer, memory: inout Void
     ) -> Double {
       told.logProbability(of: token, for: gap, in: scorer)
     }
@@ -87,7 +87,7 @@ import Testing
     let enumerated = try Space.pairs.target(model)
     let words = Mistold(
       words: NGramLeftTokens<TokenAutomaton>(model, attempts: 1),
-      told: UnigramTokens(model.vocabulary, weights: [1, 1, 1, 1, 20]))
+      told: UnigramTokens<NGramScorer>(model.vocabulary, weights: [1, 1, 1, 1, 20]))
     let matrix = TransitionMatrix(
       of: MetropolisHastings(ReplaceToken(words)), on: enumerated)
     #expect(matrix.invarianceDefect(of: enumerated.probabilities) > 1e-3)

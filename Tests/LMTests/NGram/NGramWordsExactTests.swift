@@ -72,7 +72,7 @@ import Testing
   @Test func aLevelLeftOutIsCaught() throws {
     let model = try Self.model(order: 2)
     let defect = gapDefect(
-      of: UnigramTokens(model.vocabulary, weights: [Double](repeating: 1, count: 8)),
+      of: UnigramTokens<NGramScorer>(model.vocabulary, weights: [Double](repeating: 1, count: 8)),
       against: LeftConditionalTokens(), under: SentenceTarget(model: model),
       at: Self.texts(model))
     #expect(defect > 1e-3)

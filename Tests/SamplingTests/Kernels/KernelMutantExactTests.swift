@@ -185,6 +185,85 @@ private struct ShortSightedScorer: Scorer {
   mutating func commit(_ edit: TokenSequence.Edit) { scorer.commit(edit) }
 }
 
+/// A scorer that keeps what a deletion changes and never forgets it, though soft statements about
+/// whole texts make it depend on places far away.
+private struct UnforgettingTarget: Target {
+  let target: SentenceTarget<Toy, TokenAutomaton>
+  func logProbability(of state: TokenSequence) -> Double { target.logProbability(of: state) }
+  func makeScorer(at state: TokenSequence) -> UnforgettingScorer {
+    UnforgettingScorer(scorer: target.makeScorer(at: state))
+  }
+}
+
+private struct UnforgettingScorer: Scorer {
+  var scorer: IncrementalScorer<Toy, TokenAutomaton>
+  var known: [Int: Double] = [:]
+  var state: TokenSequence { scorer.state }
+  var logProbability: Double { scorer.logProbability }
+  mutating func change(under edit: TokenSequence.Edit, atLeast bound: Double) -> Double {
+    guard case .delete(let place) = edit else {
+      return scorer.change(under: edit, atLeast: bound)
+    }
+    if let known = known[place], known < bound { return -.infinity }
+    let change = scorer.change(under: edit)
+    known[place] = change
+    return change
+  }
+  mutating func commit(_ edit: TokenSequence.Edit) {
+    // What stands beside an edit is forgotten, what stands farther away is not.
+    if case .replace(let place, _) = edit {
+      for near in max(0, place - 1)...place + 1 { known[near] = nil }
+    } else {
+      known = [:]
+    }
+    scorer.commit(edit)
+  }
+}
+
+/// A scorer that makes the edit it looked at last, whichever it is told.
+private struct HeedlessTarget: Target {
+  let target: SentenceTarget<Toy, TokenAutomaton>
+  func logProbability(of state: TokenSequence) -> Double { target.logProbability(of: state) }
+  func makeScorer(at state: TokenSequence) -> HeedlessScorer {
+    HeedlessScorer(scorer: target.makeScorer(at: state))
+  }
+}
+
+private struct HeedlessScorer: Scorer {
+  var scorer: IncrementalScorer<Toy, TokenAutomaton>
+  var last: TokenSequence.Edit?
+  var state: TokenSequence { scorer.state }
+  var logProbability: Double { scorer.logProbability }
+  mutating func change(under edit: TokenSequence.Edit, atLeast bound: Double) -> Double {
+    let change = scorer.change(under: edit, atLeast: bound)
+    if change > -.infinity { last = edit }
+    return change
+  }
+  mutating func commit(_ edit: TokenSequence.Edit) { scorer.commit(last ?? edit) }
+}
+
+/// A kernel that remembers the first token it drew at a place and draws it again.
+private struct StaleKernel: KernelWithMemory {
+  var kinds: [String] { ["replace"] }
+  func start(at scorer: ToyScorer) -> [Int: Token] { [:] }
+  func step(
+    _ scorer: inout ToyScorer, memory: inout [Int: Token], using choices: inout some ChoiceSource
+  ) -> StepReport {
+    let place = choices.index(below: scorer.count)
+    let drawn =
+      memory[place]
+      ?? NamedKernel.full.draw(for: Gap(place, place + 1), in: scorer, using: &choices)?.token
+    guard let drawn else { return StepReport(isAccepted: false, kind: 0) }
+    memory[place] = drawn
+    let edit = TokenSequence.Edit.replace(place, drawn)
+    guard scorer.change(under: edit) > -.infinity else {
+      return StepReport(isAccepted: false, kind: 0)
+    }
+    scorer.commit(edit)
+    return StepReport(isAccepted: true, kind: 0)
+  }
+}
+
 /// An edit whose undoing is one place off.
 private struct OffByOne: Editable {
   var text: TokenSequence
@@ -222,6 +301,33 @@ private struct OffByOne: Editable {
     let space = Space.lengths.space
     let mutant = ShortSightedTarget(target: space.target)
     #expect(scorerDefect(of: mutant, at: space.states, edits: Self.edits) > 1e-3)
+  }
+
+  /// Bounded looks after a commit are what shows a deletion's change that was kept too long.
+  @Test func unforgottenDeletionsAreSeen() {
+    let space = Space.soft.space
+    let mutant = UnforgettingTarget(target: space.target)
+    #expect(scorerDefect(of: mutant, at: space.states, edits: Self.edits) > 1e-3)
+  }
+
+  @Test func commitsOfOtherEditsAreSeen() {
+    let space = Space.lengths.space
+    let mutant = HeedlessTarget(target: space.target)
+    #expect(scorerDefect(of: mutant, at: space.states, edits: Self.edits) > 1e-3)
+  }
+
+  /// Memories that go stale: a step from a fresh one is right, two with the same one are not.
+  @Test func staleMemoriesAreSeen() {
+    let space = Space.fixedLength.space
+    let matrix = TransitionMatrix(of: StaleKernel(), on: space)
+    #expect(matrix.invarianceDefect(of: space.probabilities) < 1e-12)
+    let start = space.states[0]
+    #expect(stalenessDefect(of: StaleKernel(), on: space, from: start, steps: 2) > 1e-3)
+  }
+
+  @Test(arguments: Space.allCases)
+  func placesAgreeWithTheModel(space: Space) {
+    #expect(placeDefect(of: space.space.target, at: space.space.states) < 1e-12)
   }
 
   @Test func undoingBringsBack() {

@@ -9,23 +9,20 @@ import Testing
   static let easy = BigramTable(
     letters: ["a", "b"], rows: [[0.4, 0.4, 0.2], [0.3, 0.3, 0.4], [0.3, 0.4, 0.3]])
 
-  static let words = UnigramTokens(Toy.toy.vocabulary, weights: [0, 0, 3, 1])
-  typealias Moves = Mixture<
-    MetropolisHastings<
-      BridgedProposal<
-        ReplaceToken<UnigramTokens<ToyScorer>>, IncrementalScorer<Toy, TokenAutomaton>
-      >
-    >,
-    MetropolisHastings<
-      BridgedProposal<
-        InsertOrDeleteToken<UnigramTokens<ToyScorer>>, IncrementalScorer<Toy, TokenAutomaton>
-      >
+  typealias Unigram = UnigramTokens<ToyScorer>
+  typealias Moves = MetropolisHastings<
+    BridgedProposal<
+      Mixture<
+        WeightedPair<Weighted<ReplaceToken<Unigram>>, Weighted<InsertOrDeleteToken<Unigram>>>
+      >, ToyScorer
     >
   >
   static let moves = Moves(
-    MetropolisHastings(BridgedProposal(ReplaceToken(words))),
-    MetropolisHastings(BridgedProposal(InsertOrDeleteToken(words))),
-    probabilityOfFirst: 0.4)
+    BridgedProposal(
+      Mixture {
+        Weighted(2, ReplaceToken(Unigram(Toy.toy.vocabulary, weights: [0, 0, 3, 1])))
+        Weighted(3, InsertOrDeleteToken(Unigram(Toy.toy.vocabulary, weights: [0, 0, 3, 1])))
+      }))
 
   /// Letters, at most two, of which one is b; soft weights too.
   static func space() -> EnumeratedTarget<SentenceTarget<Toy, TokenAutomaton>> {
