@@ -48,6 +48,18 @@ public struct TokenMask: Hashable, Sendable {
   /// How many tokens are in the set.
   public var memberCount: Int { words.reduce(0) { $0 + $1.nonzeroBitCount } }
 
+  /// Hands over the tokens in ascending order.
+  @inlinable
+  public func forEach(_ body: (Token) -> Void) {
+    for i in words.indices {
+      var rest = words[i]
+      while rest != 0 {
+        body(Token(i << 6 + rest.trailingZeroBitCount))
+        rest &= rest - 1
+      }
+    }
+  }
+
   /// The tokens in ascending order.
   public var tokens: [Token] {
     var tokens: [Token] = []

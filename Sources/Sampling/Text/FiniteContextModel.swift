@@ -58,6 +58,12 @@ extension FiniteContextModel {
     advance(&context, by: token)
   }
 
+  /// Looks the token up.
+  @inlinable
+  public func scoreDirectly(_ token: Token, behind context: Context) -> Double {
+    logProbability(of: token, in: context)
+  }
+
   /// Asks for the vector of the context.
   @inlinable
   public func fillDirectly(_ row: inout MutableSpan<Double>, behind context: Context) {

@@ -36,13 +36,18 @@ public protocol LanguageModel: Sendable {
   /// Whether the model answers about a single context as cheaply as about a batch.
   ///
   /// `false` by default, and callers gather what they ask into batches. Where it is `true`,
-  /// ``advanceDirectly(_:by:)`` and ``fillDirectly(_:behind:)`` work.
+  /// ``advanceDirectly(_:by:)``, ``scoreDirectly(_:behind:)`` and ``fillDirectly(_:behind:)`` work.
   var readsDirectly: Bool { get }
 
   /// Appends a token to a context without a batch.
   ///
   /// - Precondition: ``readsDirectly`` is `true`.
   func advanceDirectly(_ context: inout Context, by token: Token)
+
+  /// Natural log-probability of a token, or of the end symbol, behind a context without a batch.
+  ///
+  /// - Precondition: ``readsDirectly`` is `true`.
+  func scoreDirectly(_ token: Token, behind context: Context) -> Double
 
   /// Writes the row of log-probabilities behind a context without a batch.
   ///
@@ -58,6 +63,12 @@ extension LanguageModel {
   /// Traps: this model reads in batches.
   @inlinable
   public func advanceDirectly(_ context: inout Context, by token: Token) {
+    preconditionFailure("this model reads in batches")
+  }
+
+  /// Traps: this model reads in batches.
+  @inlinable
+  public func scoreDirectly(_ token: Token, behind context: Context) -> Double {
     preconditionFailure("this model reads in batches")
   }
 
