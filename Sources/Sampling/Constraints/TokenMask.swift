@@ -6,7 +6,9 @@
 public struct TokenMask: Hashable, Sendable {
   /// How many tokens the vocabulary has.
   public let count: Int
-  /// Token i is bit i % 64 of word i / 64. Bits beyond the vocabulary are 0.
+  /// Token i is bit i % 64 of word i / 64.
+  ///
+  /// Bits beyond the vocabulary are 0.
   public private(set) var words: [UInt64]
 
   /// The empty set over a vocabulary of so many tokens.

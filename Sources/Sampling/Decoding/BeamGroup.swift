@@ -50,7 +50,7 @@ struct BeamGroup<Model: LanguageModel, Constraint: TokenConstraint> {
   let search: BeamSearch
   let group: Int
   let width: Int
-  /// How many finished texts are kept. With patience, as many end the search.
+  /// How many finished texts are kept; with patience, as many end the search.
   let keeps: Int
   /// Whether a text's log-probability can rise.
   let canRise: Bool

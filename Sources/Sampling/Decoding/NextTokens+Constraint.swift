@@ -1,6 +1,15 @@
 // Licensed under the Apache License, Version 2.0.
 
 extension NextTokens {
+  /// Removes the tokens outside a mask; what is left may be nothing.
+  ///
+  /// - Precondition: the mask is over as many tokens.
+  /// - Complexity: O(vocabulary), or O(tokens in the mask) for masks of few tokens.
+  public mutating func keep(_ mask: TokenMask) {
+    removeAll(outside: mask)
+    noteChanges()
+  }
+
   /// Leaves the tokens behind which an allowed end can still be reached, at fluency x logit plus the
   /// nats that the constraint adds.
   ///
@@ -16,15 +25,10 @@ extension NextTokens {
   ) throws(DecodingError) -> Double {
     saveEnds()
     let mask = constraint.mask(state, within: room - 2)
-    keep(mask)
+    removeAll(outside: mask)
     if fluency != 1 { scale(by: fluency) }
     if !constraint.isUniform { constraint.addWeights(state, of: mask, to: &stored) }
-    if isListed {
-      foremost = nil
-      isChanged = true
-    } else {
-      take(DenseNumbers.scan(stored, highs: &highs))
-    }
+    noteChanges()
     let endWeight = constraint.endWeight(state)
     for i in ends.indices {
       // A stop token may be one that the constraint can read: as an end it counts as the end.
@@ -45,10 +49,18 @@ extension NextTokens {
     return high + LogSpace.log(weigh())
   }
 
-  /// Removes the tokens outside a mask from logits that a step has just begun with.
-  ///
-  /// Maxima are not kept true: the caller scans when it has finished its changes.
-  private mutating func keep(_ mask: TokenMask) {
+  /// Makes maxima true again after changes of many logits.
+  private mutating func noteChanges() {
+    if isListed {
+      foremost = nil
+      isChanged = true
+    } else {
+      take(DenseNumbers.scan(stored, highs: &highs))
+    }
+  }
+
+  /// Removes the tokens outside a mask; ``noteChanges()`` comes after it.
+  private mutating func removeAll(outside mask: TokenMask) {
     precondition(mask.count == count, "the constraint is over the model's vocabulary")
     if isListed {
       for token in listed where !mask.contains(token) { stored[token.index] = -.infinity }
