@@ -14,7 +14,46 @@ enum DecodingBenchmark {
         let seconds = try measure(size, transforms, steps: setting.steps ?? 40)
         say("\(size)  \(String(format: "%8.1f", seconds * 1e6))  \(name)")
       }
+      guard setting.only.map("mask".contains) ?? true else { continue }
+      for (name, seconds) in try measureMasks(size, steps: setting.steps ?? 400) {
+        say("\(size)  \(String(format: "%8.3f", seconds * 1e6))  \(name)")
+      }
     }
+  }
+
+  /// The mask of a state met before, and its effect on logits in double precision.
+  private static func measureMasks(_ size: Int, steps: Int) throws -> [(String, Double)] {
+    var random = RandomChoices(seed: 1)
+    // Class 0 goes on, class 1 is forbidden in one of two states: a wide mask and, behind class 2,
+    // one of few tokens.
+    let automaton = TokenAutomaton(
+      start: 0, classes: (0..<size).map { $0 % 100 == 0 ? 2 : $0 % 3 == 0 ? 1 : 0 }, classCount: 3,
+      transitions: [0, TokenAutomaton.dead, 1, TokenAutomaton.dead, TokenAutomaton.dead, 0],
+      finalWeights: [0, 0])
+    let row = (0..<size).map { _ in
+      3 * normalQuantile((Double(random.index(below: 1 << 30)) + 0.5) / Double(1 << 30))
+    }
+    var next = NextTokens(count: size, ends: [Token(1)])
+    var sum = 0
+    let fetch = try fastest(of: 40) {
+      for step in 0..<steps { sum += automaton.mask(TokenAutomaton.State(step & 1)).count }
+    }
+    let begin = try fastest(of: 40) { for _ in 0..<steps { try next.begin(row) } }
+    func apply(_ state: TokenAutomaton.State) throws -> Double {
+      try fastest(of: 40) {
+        for _ in 0..<steps {
+          try next.begin(row)
+          next.keep(automaton.mask(state))
+        }
+      }
+    }
+    let (wide, narrow) = (try apply(0), try apply(1))
+    precondition(sum > 0)
+    return [
+      ("fetch the mask of a state met before", fetch / Double(steps)),
+      ("apply a mask of two tokens in three", (wide - begin) / Double(steps)),
+      ("apply a mask of one token in 100", (narrow - begin) / Double(steps)),
+    ]
   }
 
   private static func chains() throws -> [(String, [any NextTokenTransform])] {

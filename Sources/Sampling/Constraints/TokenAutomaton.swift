@@ -45,8 +45,8 @@ public struct TokenAutomaton: TokenConstraint, @unchecked Sendable {
   /// Whether all allowed texts weigh the same.
   public let isUniform: Bool
   private let masks: MaskCache<State>
-  /// The longest of all states' shortest completions.
-  private let farthest: Int
+  /// The longest of all states' shortest completions: with this much room, no length binds.
+  public let farthest: Int
 
   /// An automaton given by its tables; the shortest completions are computed here and every
   /// transition to a state that has none becomes ``dead``.
@@ -125,6 +125,43 @@ public struct TokenAutomaton: TokenConstraint, @unchecked Sendable {
       token.index < tokenCount && Int(state) < stateCount, "a token lies in the vocabulary")
     return unsafe transitionTable[
       Int(state) &* classCount &+ Int(classTable[token.index])]
+  }
+
+  /// The class of a token.
+  ///
+  /// - Precondition: the token lies in the vocabulary.
+  @inlinable
+  public func tokenClass(of token: Token) -> UInt32 {
+    precondition(token.index < tokenCount, "a token lies in the vocabulary")
+    return unsafe classTable[token.index]
+  }
+
+  /// The state after a token of a class, or ``dead``.
+  @inlinable
+  public func following(_ state: State, class c: UInt32) -> State {
+    precondition(Int(state) < stateCount && Int(c) < classCount, "a state and a class")
+    return unsafe transitionTable[Int(state) &* classCount &+ Int(c)]
+  }
+
+  /// Nats added by reading a token of a class in a state.
+  @inlinable
+  public func weight(_ state: State, class c: UInt32) -> Double {
+    guard let weightTable = unsafe weightTable else { return 0 }
+    precondition(Int(state) < stateCount && Int(c) < classCount, "a state and a class")
+    return unsafe weightTable[Int(state) &* classCount &+ Int(c)]
+  }
+
+  /// The tokens of each class, in ascending order.
+  ///
+  /// - Parameter isIncluded: which tokens are listed.
+  /// - Returns: one list per class.
+  /// - Complexity: O(vocabulary).
+  public func membersByClass(where isIncluded: (Token) -> Bool = { _ in true }) -> [[Token]] {
+    var members = [[Token]](repeating: [], count: classCount)
+    for i in 0..<tokenCount where isIncluded(Token(i)) {
+      members[Int(classes[i])].append(Token(i))
+    }
+    return members
   }
 
   /// The state after one more token.

@@ -48,6 +48,17 @@ public protocol TokenConstraint: Sendable {
   /// - Returns: `nil` where no text is allowed; only the start can be such a state.
   func shortestCompletion(_ state: State) -> Int?
 
+  /// Adds the nats of reading each token of a mask to the token's logit: many ``weight(_:_:)`` at once.
+  ///
+  /// - Parameters:
+  ///   - state: the state before the token.
+  ///   - mask: tokens that can be read in the state.
+  ///   - logits: one for each token of the vocabulary.
+  func addWeights(_ state: State, of mask: TokenMask, to logits: inout [Double])
+
+  /// Writes the shortest completion behind each of some tokens, `Int.max` where there is none.
+  func shortestCompletions(_ state: State, behind tokens: [Token], into counts: inout [Int])
+
   /// Whether all allowed texts weigh the same.
   ///
   /// Scorers and kernels save work where it is true; `false` is always safe.
@@ -87,6 +98,25 @@ extension TokenConstraint {
       if !isNear { mask.remove(token) }
     }
     return mask
+  }
+
+  /// Asks ``weight(_:_:)`` for every token of the mask.
+  ///
+  /// - Complexity: O(tokens in the mask).
+  public func addWeights(_ state: State, of mask: TokenMask, to logits: inout [Double]) {
+    mask.forEach { logits[$0.index] += weight(state, $0) }
+  }
+
+  /// Asks for one token after another.
+  ///
+  /// - Complexity: O(tokens).
+  public func shortestCompletions(
+    _ state: State, behind tokens: [Token], into counts: inout [Int]
+  ) {
+    counts.removeAll(keepingCapacity: true)
+    for token in tokens {
+      counts.append(next(state, token).flatMap { shortestCompletion($0) } ?? .max)
+    }
   }
 
   /// Unknown, and so taken to be false.

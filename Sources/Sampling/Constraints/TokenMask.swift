@@ -6,7 +6,9 @@
 public struct TokenMask: Hashable, Sendable {
   /// How many tokens the vocabulary has.
   public let count: Int
-  /// Token i is bit i % 64 of word i / 64. Bits beyond the vocabulary are 0.
+  /// Token i is bit i % 64 of word i / 64.
+  ///
+  /// Bits beyond the vocabulary are 0.
   public private(set) var words: [UInt64]
 
   /// The empty set over a vocabulary of so many tokens.
@@ -47,6 +49,18 @@ public struct TokenMask: Hashable, Sendable {
 
   /// How many tokens are in the set.
   public var memberCount: Int { words.reduce(0) { $0 + $1.nonzeroBitCount } }
+
+  /// Hands over the tokens in ascending order.
+  @inlinable
+  public func forEach(_ body: (Token) -> Void) {
+    for i in words.indices {
+      var rest = words[i]
+      while rest != 0 {
+        body(Token(i << 6 + rest.trailingZeroBitCount))
+        rest &= rest - 1
+      }
+    }
+  }
 
   /// The tokens in ascending order.
   public var tokens: [Token] {

@@ -1,10 +1,10 @@
 // Licensed under the Apache License, Version 2.0.
 
 /// One group's part of a beam search.
-struct BeamGroup<Model: FiniteContextModel> {
+struct BeamGroup<Model: LanguageModel, Constraint: TokenConstraint> {
   struct Text {
-    var decoding: Decoding<Model>
-    /// Its log-probability without what it lost to earlier groups.
+    var decoding: Decoding<Model, Constraint>
+    /// Its log-probability less what it lost to earlier groups.
     var logRanked: Double
   }
 
@@ -20,10 +20,10 @@ struct BeamGroup<Model: FiniteContextModel> {
     }
   }
 
-  /// The first continuations of some, in their order once all are there.
+  /// The first of some continuations, in their order once all are there.
   struct Bank {
     private(set) var first: [Continuation] = []
-    /// The last one that may still be among the first.
+    /// No continuation behind this one is among the first.
     private var worst: Continuation?
 
     mutating func removeAll() {
@@ -33,7 +33,7 @@ struct BeamGroup<Model: FiniteContextModel> {
 
     func takes(_ one: Continuation) -> Bool { worst.map { one.precedes($0) } ?? true }
 
-    /// Adds one that it takes, and now and then drops those behind the first `width`.
+    /// Adds a continuation that it takes, and now and then drops those behind the first `width`.
     mutating func insert(_ one: Continuation, width: Int) {
       first.append(one)
       if first.count >= 2 * width { settle(width: width) }
@@ -50,7 +50,7 @@ struct BeamGroup<Model: FiniteContextModel> {
   let search: BeamSearch
   let group: Int
   let width: Int
-  /// How many finished texts are kept, and how many end the search if patience does.
+  /// How many finished texts are kept; with patience, as many end the search.
   let keeps: Int
   /// Whether a text's log-probability can rise.
   let canRise: Bool
@@ -58,14 +58,18 @@ struct BeamGroup<Model: FiniteContextModel> {
   private(set) var finished: [BeamSearch.Result] = []
   private(set) var cut: [BeamSearch.Result] = []
   private(set) var isDone = false
-  /// Whether time is up and one text alone is to be closed.
+  /// Whether time is up and only one text is left, to be closed.
   private var isClosing = false
   private var looping: [BeamSearch.Result] = []
-  /// The best continuations that go on, by their distance to an allowed end.
-  private var banks: [Bank]
+  /// The best continuations that go on, by their distance to an allowed end; one bank without a
+  /// constraint.
+  private var banks = [Bank()]
+  private var distances: [Int] = []
   private var ends: [Continuation] = []
 
-  init(_ search: BeamSearch, group: Int, _ start: Decoding<Model>, _ model: Model) {
+  init(
+    _ search: BeamSearch, group: Int, _ start: Decoding<Model, Constraint>, _ model: Model
+  ) {
     self.search = search
     self.group = group
     let share = search.width / search.groups
@@ -73,22 +77,36 @@ struct BeamGroup<Model: FiniteContextModel> {
     keeps = max(
       share, search.patience.map { Int(min(1e9, ($0 * Double(share)).rounded(.up))) } ?? 0)
     texts = [Text(decoding: start, logRanked: 0)]
-    let constraint = search.rules.constraint
-    canRise = constraint != nil && (constraint?.canRaise == true || model.logProbabilityCeiling > 0)
-    let farthest = constraint?.automaton.distances.filter { $0 != .max }.max() ?? 0
-    banks = [Bank](repeating: Bank(), count: Int(farthest) + 1)
+    let ceiling = (model as? any FiniteContextModel)?.logProbabilityCeiling ?? 0
+    canRise = search.rules.constraint != nil && (start.constraint.canRaise || ceiling > 0)
   }
 
-  /// One step, which is left where it is when time is up; at the end of the search what is left of the
-  /// beam is cut.
-  mutating func advance(
-    _ model: Model, _ next: inout NextTokens, penalties: [Double]
-  ) throws(DecodingError) {
+  /// Ends the search of this group where a text has no further step.
+  mutating func cutIfDue() {
     for i in texts.indices { texts[i].decoding.closeIfDue(search.rules) }
-    if texts.contains(where: { $0.decoding.ending != nil }) { return cutAll() }
-    guard try rank(model, &next, penalties) else { return }
+    if texts.contains(where: { $0.decoding.ending != nil }) { cutAll() }
+  }
+
+  /// Whether the row behind a text has to be read.
+  func isUnread(by model: Model) -> Bool { texts.contains { $0.decoding.isUnread(by: model) } }
+
+  /// Adds all texts to the next batch.
+  mutating func add(to rows: inout NextRows<Model>) {
+    for i in texts.indices { texts[i].decoding.add(to: &rows) }
+  }
+
+  /// Takes what the batch says of the texts.
+  mutating func take(from rows: NextRows<Model>) {
+    for i in texts.indices { texts[i].decoding.take(from: rows) }
+  }
+
+  /// Makes one step, or none where time is up before all texts have been looked at.
+  mutating func advance(
+    _ rows: NextRows<Model>, _ next: inout NextTokens, penalties: [Double]
+  ) throws(DecodingError) {
+    guard try rank(rows, &next, penalties) else { return }
     if texts.isEmpty { return cutAll() }
-    choose(model)
+    choose(rows)
     if texts.isEmpty { return cutAll() }
     if let patience = search.patience {
       if Double(finished.count) >= patience * Double(width) { isDone = true }
@@ -101,35 +119,35 @@ struct BeamGroup<Model: FiniteContextModel> {
 
   /// Ends with all texts as they are.
   mutating func cutAll() {
-    // Time may have come up between one text and the next.
+    // Time may have run out between one text and the next.
     for i in texts.indices { texts[i].decoding.closeIfDue(search.rules) }
     isDone = true
     let rest = looping + texts.map { search.result($0.decoding, group: group) }
     cut = Array(rest.sorted { $0.score > $1.score }.prefix(max(0, width - finished.count)))
   }
 
-  /// Ends without what is open.
+  /// Ends and drops the open texts.
   mutating func giveUp() { isDone = true }
 
-  /// Goes on with the best text alone.
+  /// Goes on with the best text only.
   mutating func keepBest() {
     isClosing = true
     texts.removeLast(texts.count - 1)
   }
 
-  /// Finds the best continuations of each bank; false where time came up before all were seen.
+  /// Finds the best continuations of each bank; false where time ran out before all were seen.
   private mutating func rank(
-    _ model: Model, _ next: inout NextTokens, _ penalties: [Double]
+    _ rows: NextRows<Model>, _ next: inout NextTokens, _ penalties: [Double]
   ) throws(DecodingError) -> Bool {
     for i in banks.indices { banks[i].removeAll() }
     ends.removeAll(keepingCapacity: true)
     var choices = NoChoices()
     var failure: DecodingError?
-    let automaton = search.rules.constraint?.automaton
+    let isConstrained = search.rules.constraint != nil
     for parent in texts.indices {
       if !isClosing, search.rules.isTimeUp() { return false }
       do {
-        try texts[parent].decoding.look(model, &next, search.rules, using: &choices)
+        try texts[parent].decoding.look(rows, &next, search.rules, using: &choices)
       } catch {
         guard error.kind == .nothingLeft else { throw error }
         failure = error
@@ -138,7 +156,12 @@ struct BeamGroup<Model: FiniteContextModel> {
       next.normalize()
       let decoding = texts[parent].decoding
       let before = texts[parent].logRanked + decoding.logAllowed
-      for token in next.candidates {
+      let candidates = next.candidates
+      if isConstrained {
+        decoding.constraint.shortestCompletions(
+          decoding.state, behind: candidates, into: &distances)
+      }
+      for (i, token) in candidates.enumerated() {
         let lost = penalties.isEmpty ? 0 : penalties[token.index]
         let one = Continuation(
           parent: parent, token: token, logProbability: next[token],
@@ -148,11 +171,12 @@ struct BeamGroup<Model: FiniteContextModel> {
           continue
         }
         var bank = 0
-        if let automaton {
-          bank = Int(automaton.distances[Int(automaton.following(decoding.state, token))])
+        if isConstrained {
+          bank = distances[i]
+          while banks.count <= bank { banks.append(Bank()) }
         }
         guard banks[bank].takes(one) else { continue }
-        if decoding.closes(token, model, next, search.rules) {
+        if decoding.closes(token, rows.model, next, search.rules) {
           ends.append(one)
           continue
         }
@@ -167,10 +191,10 @@ struct BeamGroup<Model: FiniteContextModel> {
     return true
   }
 
-  /// Keeps what ends and makes the next beam.
-  private mutating func choose(_ model: Model) {
+  /// Keeps the texts that end and makes the next beam.
+  private mutating func choose(_ rows: NextRows<Model>) {
     ends.sort { $0.precedes($1) }
-    // Rivals of an end are what stands as near to one.
+    // An end competes with the continuations that could end next.
     let rivals = banks[0].first
     var better = 0
     for (ahead, end) in ends.enumerated() {
@@ -178,8 +202,8 @@ struct BeamGroup<Model: FiniteContextModel> {
       guard ahead + better < width else { break }
       var decoding = texts[end.parent].decoding
       decoding.commit(
-        model, end.token, logProbability: end.logProbability,
-        isEnd: search.rules.stops.contains(end.token) || end.token == model.vocabulary.end,
+        rows, end.token, logProbability: end.logProbability,
+        isEnd: search.rules.stops.contains(end.token) || end.token == rows.model.vocabulary.end,
         search.rules)
       keep(search.result(decoding, group: group))
     }
@@ -196,7 +220,7 @@ struct BeamGroup<Model: FiniteContextModel> {
     for one in chosen {
       var text = Text(decoding: texts[one.parent].decoding, logRanked: one.logRanked)
       text.decoding.commit(
-        model, one.token, logProbability: one.logProbability, isEnd: false, search.rules)
+        rows, one.token, logProbability: one.logProbability, isEnd: false, search.rules)
       if case .loop = text.decoding.ending {
         looping.append(search.result(text.decoding, group: group))
       } else {
@@ -206,15 +230,15 @@ struct BeamGroup<Model: FiniteContextModel> {
     texts = successors
   }
 
-  /// What no continuation of a text exceeds: its log-probability can only fall, and no coverage adds
-  /// to it.
-  private func bound(_ decoding: Decoding<Model>) -> Double {
+  /// The score that no continuation of a text exceeds: its log-probability can only fall, and a
+  /// coverage adds nothing to it.
+  private func bound(_ decoding: Decoding<Model, Constraint>) -> Double {
     search.score(
       decoding.logTransformed,
       length: search.lengthPenalty >= 0 ? search.rules.maxTokens : decoding.count + 1)
   }
 
-  /// Puts a text behind those of no lower score and keeps the first ones.
+  /// Inserts a text behind those of equal or higher score and keeps the first ones.
   private mutating func keep(_ result: BeamSearch.Result) {
     let place = finished.firstIndex { $0.score < result.score } ?? finished.count
     finished.insert(result, at: place)

@@ -2,39 +2,40 @@
 
 /// The best texts that a beam of fixed width finds.
 ///
-/// At each step all continuations of the beam are ranked by log-probability under the model as the
-/// transforms change it. Of the first `width`, those that end are kept as finished; the first
-/// `width` that do not end are the next beam. A finished text's score is its log-probability
-/// divided by length^penalty, its end counted and its prompt not. Without a patience the search
-/// stops when no continuation of the beam can reach the scores of `width` finished texts.
+/// Each step ranks all continuations of the beam by log-probability under the model as the transforms
+/// change it. Of the first `width`, those that end are kept as finished. The first `width` that do not
+/// end are the next beam. A finished text's score is its log-probability divided by length^penalty;
+/// the length counts the end and leaves out the prompt. Without a patience the search stops when no
+/// continuation of the beam can reach the scores of `width` finished texts.
 ///
-/// **Under a constraint** a text is ranked by the log of the unnormalised target, and the beam is
-/// shared evenly among the continuations' distances to an allowed end, the nearest first, so that
-/// keywords are not put off for ever by more probable words.
+/// **Under a constraint** a text is ranked by the log of the unnormalised target. The beam is shared
+/// evenly among the continuations' distances to an allowed end, the nearest first. Otherwise more
+/// probable words would put off keywords for ever.
 ///
-/// **In groups** the beam is searched in parts of `width / groups`, one after another at each step;
-/// a token loses `diversity` for each text of an earlier group that goes on by it at this step.
-/// Ranks, not scores, include what was lost.
+/// **In groups** the beam is searched in parts of `width / groups`, one after another at each step. A
+/// token loses `diversity` for each text of an earlier group that goes on by it at this step. Ranks
+/// include this loss, scores don't.
 ///
-/// **With a coverage** a text's score, not its rank, gains what the ``CoveragePenalty`` says.
+/// **With a coverage** a text's score, but not its rank, gains what the ``CoveragePenalty`` gives.
+///
+/// **Cost.** One batch a step for all open texts of all groups.
 ///
 /// References: Wu et al. 2016, "Google's neural machine translation system", section 7, with the
 /// penalty length^a of transformers and fairseq; Kasai, Sakaguchi, Le Bras, Radev, Choi and Smith
 /// 2024, "A call for clarity in beam search", section 2, for patience; Vijayakumar et al. 2018,
 /// "Diverse beam search", algorithm 1 with Hamming diversity; Post and Vilar 2018, "Fast lexically
-/// constrained decoding with dynamic beam allocation", section 3, with the automaton's distance in
-/// the place of the number of words unmet.
+/// constrained decoding with dynamic beam allocation", section 3, with the distance to an allowed end
+/// in place of the number of words that are missing.
 ///
-/// **When time is up** the step at hand is left. What is open is cut there; under a constraint
-/// finished texts are returned, or, where there is none, the best open one with its shortest
-/// completion.
+/// **When time is up** the search leaves its step unfinished and cuts the open texts. Under a
+/// constraint it returns the finished texts. Where there is none, it closes the best open text by its
+/// shortest completion.
 ///
 /// **Edge cases.** A text that several groups find is returned once, for the first of them. Width 1
-/// without a penalty is greedy decoding. Of equal continuations that of the better text comes first,
-/// then the lower token's. A text that has no token left is given up; the search fails where all
-/// are.
+/// without a penalty is greedy decoding. Of equal continuations the better text's comes first, then
+/// the lower token's. A text that has no token left is dropped; the search fails where all are.
 public struct BeamSearch: Sendable {
-  /// A text with the score that it was ranked by.
+  /// A text with its score.
   public struct Result: Hashable, Sendable {
     /// The text; its `logDrawn` is 0.
     public let decoded: DecodedText
@@ -44,9 +45,9 @@ public struct BeamSearch: Sendable {
     public let group: Int
   }
 
-  /// What it was told.
+  /// What all decoders are told.
   public let rules: DecodingRules
-  /// How many texts go on at each step, those of all groups together.
+  /// How many texts all groups together keep at each step.
   public let width: Int
   /// The exponent of the length.
   public let lengthPenalty: Double
@@ -57,7 +58,7 @@ public struct BeamSearch: Sendable {
   public let groups: Int
   /// What a token loses for each text of an earlier group that goes on by it.
   public let diversity: Double
-  /// What a score loses for what is left out of a source; `nil` for nothing.
+  /// What a score loses where a text leaves out parts of a source; `nil` for nothing.
   public let coverage: CoveragePenalty?
 
   /// A search.
@@ -98,21 +99,30 @@ public struct BeamSearch: Sendable {
     self.coverage = coverage
   }
 
-  /// The best texts after a prompt.
+  /// Searches for the best texts after a prompt.
   ///
   /// - Parameters:
-  ///   - model: whose texts.
-  ///   - prompt: what they begin with.
-  ///   - watch: is told how many tokens behind the prompt have been chosen, after each step.
+  ///   - model: the model.
+  ///   - prompt: the beginning of all texts.
+  ///   - watch: is called after each step with the number of tokens behind the prompt.
   /// - Returns: different texts, the finished ones by score, then those that were cut, also by score:
   ///   as many of each group as it is wide, or as its patience asks for.
-  /// - Throws: where all texts of a beam have no token left, a logit is no number, or the constraint
-  ///   cannot be met.
+  /// - Throws: `DecodingError` where all texts of a beam have no token left, a logit is no number, or
+  ///   the constraint cannot be met; and what the model throws.
   /// - Complexity: steps x width x vocabulary.
-  public func decode<Model: FiniteContextModel>(
+  public func decode<Model: LanguageModel>(
     _ model: Model, after prompt: TokenSequence = [], watch: (Int) -> Void = { _ in }
-  ) throws(DecodingError) -> [Result] {
-    try search(model, from: Decoding(model, after: prompt, rules: rules), watch: watch)
+  ) throws -> [Result] {
+    try decode(model, prompt, under: rules.opened, watch)
+  }
+
+  private func decode<Model: LanguageModel>(
+    _ model: Model, _ prompt: TokenSequence, under constraint: some TokenConstraint,
+    _ watch: (Int) -> Void
+  ) throws -> [Result] {
+    var rows = NextRows(model)
+    let start = try Decoding(&rows, after: prompt, under: constraint, rules)
+    return try search(from: start, rows, watch: watch)
   }
 
   /// A token that could stand at some place, and the best text with it.
@@ -125,26 +135,35 @@ public struct BeamSearch: Sendable {
     public let result: Result
   }
 
-  /// The most probable tokens at a place of the best text, each completed by a search of its own.
+  /// Finds the most probable tokens at a place of the best text, and completes each by a search of
+  /// its own.
   ///
-  /// What stands before the place is kept as the best text has it.
+  /// The tokens before the place are those of the best text.
   ///
   /// Reference: CTranslate2, `return_alternatives`.
   ///
   /// - Parameters:
   ///   - count: how many tokens, at most.
-  ///   - place: the place behind the prompt, from 1; the best text's end is one, too.
-  ///   - model: whose texts.
-  ///   - prompt: what they begin with.
+  ///   - place: the place behind the prompt, from 1; the best text's end has a place, too.
+  ///   - model: the model.
+  ///   - prompt: the beginning of all texts.
   /// - Returns: the alternatives, the most probable first, the lowest token of equals first.
-  /// - Throws: where the best text has no such place, or as ``decode(_:after:)``.
-  /// - Complexity: one search more than alternatives.
-  public func alternatives<Model: FiniteContextModel>(
+  /// - Throws: where the best text has no such place, or as ``decode(_:after:watch:)``.
+  /// - Complexity: that of one search for the best text and one for each alternative.
+  public func alternatives<Model: LanguageModel>(
     _ count: Int, at place: Int, in model: Model, after prompt: TokenSequence = []
-  ) throws(DecodingError) -> [Alternative] {
-    precondition(count >= 1, "alternatives are asked for")
-    var decoding = try Decoding(model, after: prompt, rules: rules)
-    guard let best = try search(model, from: decoding).first?.decoded else { return [] }
+  ) throws -> [Alternative] {
+    try alternatives(count, at: place, model, prompt, under: rules.opened)
+  }
+
+  private func alternatives<Model: LanguageModel>(
+    _ count: Int, at place: Int, _ model: Model, _ prompt: TokenSequence,
+    under constraint: some TokenConstraint
+  ) throws -> [Alternative] {
+    precondition(count >= 1, "at least one alternative")
+    var rows = NextRows(model)
+    var decoding = try Decoding(&rows, after: prompt, under: constraint, rules)
+    guard let best = try search(from: decoding, rows).first?.decoded else { return [] }
     let places = best.text.count - prompt.count + (best.end == nil ? 0 : 1)
     guard place >= 1 && place <= places else {
       throw DecodingError(
@@ -155,11 +174,13 @@ public struct BeamSearch: Sendable {
     var next = rules.makeNextTokens(for: model.vocabulary)
     var choices = NoChoices()
     for token in best.text.tokens[prompt.count..<prompt.count + place - 1] {
-      try decoding.look(model, &next, rules, using: &choices)
+      try decoding.read(&rows)
+      try decoding.look(rows, &next, rules, using: &choices)
       next.normalize()
-      decoding.commit(model, token, logProbability: next[token], isEnd: false, rules)
+      decoding.commit(rows, token, logProbability: next[token], isEnd: false, rules)
     }
-    try decoding.look(model, &next, rules, using: &choices)
+    try decoding.read(&rows)
+    try decoding.look(rows, &next, rules, using: &choices)
     next.normalize()
     next.orderByLogit()
     var first: [(token: Token, logProbability: Double)] = []
@@ -169,34 +190,39 @@ public struct BeamSearch: Sendable {
       if rules.isTimeUp(), !alternatives.isEmpty { break }
       var begun = decoding
       begun.commit(
-        model, token, logProbability: logProbability, isEnd: next.isEnd(token), rules)
+        rows, token, logProbability: logProbability, isEnd: next.isEnd(token), rules)
       do {
         let result =
-          begun.ending == nil ? try search(model, from: begun).first : result(begun, group: 0)
+          begun.ending == nil ? try search(from: begun, rows).first : result(begun, group: 0)
         guard let result else { continue }
         alternatives.append(
           Alternative(token: token, logProbability: logProbability, result: result))
-      } catch {
-        // A token behind which nothing is left is no alternative.
+      } catch let error as DecodingError {
+        // A token is no alternative where nothing can follow it.
         guard error.kind == .nothingLeft else { throw error }
       }
     }
     return alternatives
   }
 
-  private func search<Model: FiniteContextModel>(
-    _ model: Model, from start: Decoding<Model>, watch: (Int) -> Void = { _ in }
-  ) throws(DecodingError) -> [Result] {
+  private func search<Model: LanguageModel, Constraint: TokenConstraint>(
+    from start: Decoding<Model, Constraint>, _ rows: NextRows<Model>,
+    watch: (Int) -> Void = { _ in }
+  ) throws -> [Result] {
+    var rows = rows
+    let model = rows.model
     var next = rules.makeNextTokens(for: model.vocabulary)
-    var beams: [BeamGroup<Model>] = []
+    var beams: [BeamGroup<Model, Constraint>] = []
     for group in 0..<groups { beams.append(BeamGroup(self, group: group, start, model)) }
     var penalties =
       groups > 1 && diversity > 0 ? [Double](repeating: 0, count: model.vocabulary.count) : []
     while beams.contains(where: { !$0.isDone }) {
       if rules.isTimeUp() { close(&beams) }
       for i in penalties.indices { penalties[i] = 0 }
+      for group in beams.indices where !beams[group].isDone { beams[group].cutIfDue() }
+      try read(&beams, &rows)
       for group in beams.indices where !beams[group].isDone {
-        try beams[group].advance(model, &next, penalties: penalties)
+        try beams[group].advance(rows, &next, penalties: penalties)
         guard !penalties.isEmpty else { continue }
         for text in beams[group].texts {
           if let token = text.decoding.text.last { penalties[token.index] += diversity }
@@ -211,15 +237,29 @@ public struct BeamSearch: Sendable {
       .filter { seen.insert(Found(text: $0.decoded.text, ending: $0.decoded.ending)).inserted }
   }
 
+  /// Reads all open texts as one batch.
+  private func read<Model: LanguageModel, Constraint: TokenConstraint>(
+    _ beams: inout [BeamGroup<Model, Constraint>], _ rows: inout NextRows<Model>
+  ) throws {
+    let open = beams.indices.filter { !beams[$0].isDone }
+    // A new batch replaces the rows of the last one, so that all texts go into it.
+    guard open.contains(where: { beams[$0].isUnread(by: rows.model) }) else { return }
+    for i in open { beams[i].add(to: &rows) }
+    try rows.read()
+    for i in open { beams[i].take(from: rows) }
+  }
+
   /// What tells one result from another.
   private struct Found: Hashable {
     let text: TokenSequence
     let ending: Ending
   }
 
-  /// Ends what is open when time is up: at once, or under a constraint, if nothing is finished, by the
-  /// shortest completion of the best text alone.
-  private func close<Model: FiniteContextModel>(_ beams: inout [BeamGroup<Model>]) {
+  /// Ends the open texts when time is up: at once, or, under a constraint where nothing is finished, by
+  /// the shortest completion of the best text.
+  private func close<Model: LanguageModel, Constraint: TokenConstraint>(
+    _ beams: inout [BeamGroup<Model, Constraint>]
+  ) {
     var isWanted = rules.constraint != nil && beams.allSatisfy { $0.finished.isEmpty }
     for group in beams.indices where !beams[group].isDone {
       if isWanted {
@@ -233,8 +273,8 @@ public struct BeamSearch: Sendable {
     }
   }
 
-  func result<Model: FiniteContextModel>(
-    _ decoding: Decoding<Model>, group: Int
+  func result<Model: LanguageModel, Constraint: TokenConstraint>(
+    _ decoding: Decoding<Model, Constraint>, group: Int
   ) -> Result {
     Result(
       decoded: decoding.decoded(logDrawn: 0),

@@ -2,19 +2,21 @@
 
 /// The best of several sampled texts under a score.
 ///
-/// **Keeps.** With F(s) the probability that one text of the sampler scores s at most, the best of n
-/// scores s at most with probability F(s)^n; among texts of equal score the sampler's own proportions
-/// are kept. It is a choice, no draw from the model, and has no importance weight.
+/// **Keeps.** Let F(s) be the probability that one text of the sampler scores s at most. The best of n
+/// then scores s at most with probability F(s)^n, and texts of equal score keep the sampler's
+/// proportions. The result isn't a draw from the model and has no importance weight.
+///
+/// **Cost.** A model that reads in batches draws all texts together, one batch a step.
 ///
 /// Reference: Nakano et al. 2021, "WebGPT: browser-assisted question-answering with human feedback",
 /// best-of-n.
 ///
-/// **Edge cases.** Of equal scores the first text is taken. A score of minus infinity is the worst; one
-/// that is not a number counts as it.
+/// **Edge cases.** Of equal scores the first text wins. A score of minus infinity is the worst. A score
+/// that is not a number counts as minus infinity.
 public struct BestOf: Sendable {
-  /// Where the texts come from.
+  /// Draws the texts.
   public let sampler: AncestralSampler
-  /// How many compete.
+  /// How many texts compete.
   public let count: Int
   /// How good a text is.
   public let score: @Sendable (DecodedText) -> Double
@@ -31,30 +33,43 @@ public struct BestOf: Sendable {
     self.score = score
   }
 
-  /// A text after a prompt.
+  /// Draws the texts and returns the best one.
   ///
   /// - Parameters:
-  ///   - model: whose text.
-  ///   - prompt: what it begins with.
+  ///   - model: the model.
+  ///   - prompt: the beginning of all texts.
   ///   - choices: what draws.
   /// - Returns: the best text, whose `logDrawn` is that of a single draw, and its score.
   /// - Throws: as ``AncestralSampler/draw(from:after:using:watch:)``.
-  public func draw<Model: FiniteContextModel>(
+  public func draw<Model: LanguageModel>(
     from model: Model, after prompt: TokenSequence = [], using choices: inout some ChoiceSource
-  ) throws(DecodingError) -> (text: DecodedText, score: Double) {
-    var best: (text: DecodedText, score: Double)?
+  ) throws -> (text: DecodedText, score: Double) {
+    guard model.readsDirectly else {
+      return best(of: try sampler.draw(count, from: model, after: prompt, using: &choices))
+    }
+    var texts: [DecodedText] = []
     for _ in 0..<count {
-      // The time that was given is not given again to each text.
-      if best != nil, sampler.rules.isTimeUp() { break }
+      // All texts share the time that was given.
+      if !texts.isEmpty, sampler.rules.isTimeUp() { break }
       let text = try sampler.draw(from: model, after: prompt, using: &choices)
-      // Nor does a text compete that time has cut.
-      if best != nil, sampler.rules.isTimeUp() { break }
+      // A text that time has cut doesn't compete.
+      if !texts.isEmpty, sampler.rules.isTimeUp() { break }
+      texts.append(text)
+    }
+    return best(of: texts)
+  }
+
+  private func best(of texts: [DecodedText]) -> (text: DecodedText, score: Double) {
+    var best: (text: DecodedText, score: Double)?
+    // Time cuts all texts of a batch at once. Where it has cut every one, all compete.
+    let whole = texts.filter { $0.ending != .timeUp }
+    for text in whole.isEmpty ? texts : whole {
       let score = score(text)
       if best.map({ score > $0.score }) ?? true {
         best = (text, score.isNaN ? -.infinity : score)
       }
     }
-    guard let best else { preconditionFailure("one text at least competes") }
+    guard let best else { preconditionFailure("at least one text competes") }
     return best
   }
 }

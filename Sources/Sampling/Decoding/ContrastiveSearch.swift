@@ -1,38 +1,40 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// A token among those that contrastive search compares.
+/// A token that contrastive search compares with others.
 public struct ComparedToken: Hashable, Sendable {
   /// The token.
   public let token: Token
-  /// Its natural log-probability among what was left after the transforms.
+  /// Its natural log-probability among the tokens that the transforms left.
   public let logProbability: Double
-  /// How much the context behind it resembles an earlier one at most, from 0 to 1.
+  /// How much the context behind it resembles the most similar earlier one, from 0 to 1.
   public let resemblance: Double
-  /// What decides: the largest is chosen.
+  /// The token with the largest score is chosen.
   public let score: Double
 }
 
-/// The token that is probable and leads to where the text has not been.
+/// Chooses tokens that are probable and don't lead back to an earlier context.
 ///
-/// Of the `candidates` most probable tokens v that is chosen which has the largest
-/// (1 - penalty) p(v) - penalty max_j s(v, j), where s(v, j) is how much the context behind v
-/// resembles that behind an earlier token j of the text, the prompt's among them.
+/// Of the `candidates` most probable tokens v, the search chooses the one with the largest
+/// (1 - penalty) p(v) - penalty max_j s(v, j). Here s(v, j) says how much the context behind v
+/// resembles the context behind an earlier token j of the text or of its prompt.
 ///
 /// Reference: Su, Lan, Wang, Yogatama, Kong and Collier 2022, "A contrastive framework for neural
-/// text generation", eq. 5. There a context is a network's hidden state and s a cosine. Here, for
-/// models that have none, a context is represented by the square roots of the model's probabilities
-/// of the next token, and s is their cosine, the Bhattacharyya coefficient: 1 for contexts that
-/// predict the same, 0 for contexts that share no next token.
+/// text generation", eq. 5. In the paper a context is a network's hidden state and s is a cosine.
+/// Here a context is represented by the square roots of the model's probabilities of the next token,
+/// which every model has. Their cosine is the Bhattacharyya coefficient: 1 for contexts that predict
+/// the same, 0 for contexts that share no next token.
 ///
-/// **Edge cases.** A penalty of 0 and a single candidate are greedy decoding. An end resembles nothing,
-/// and so does a text's first token. Of equal scores the more probable token is taken, of equally
-/// probable ones the lowest.
+/// **Cost.** One batch a step, with a run for each candidate.
+///
+/// **Edge cases.** A penalty of 0 or a single candidate gives greedy decoding. An end and a text's
+/// first token resemble nothing. Of equal scores the more probable token is chosen, of equally
+/// probable tokens the lowest.
 public struct ContrastiveSearch: Sendable {
-  /// What it was told.
+  /// What all decoders are told.
   public let rules: DecodingRules
   /// How many tokens are compared.
   public let candidates: Int
-  /// How much resemblance weighs, from 0 to 1.
+  /// The weight of the resemblance, from 0 to 1.
   public let penalty: Double
   /// How many of the last tokens a candidate is compared with.
   public let window: Int
@@ -60,49 +62,69 @@ public struct ContrastiveSearch: Sendable {
     self.window = window
   }
 
-  /// The text after a prompt.
+  /// Decodes the text after a prompt.
   ///
   /// - Parameters:
-  ///   - model: whose text.
-  ///   - prompt: what it begins with.
-  ///   - watch: is told each token behind the prompt as soon as it is chosen.
+  ///   - model: the model.
+  ///   - prompt: the beginning of the text.
+  ///   - watch: is called with each token behind the prompt as soon as it is chosen.
   /// - Returns: the text; its `logDrawn` is 0.
-  /// - Throws: where no token is left, a logit is no number, or the constraint cannot be met.
+  /// - Throws: `DecodingError` where no token is left, a logit is no number, or the constraint cannot
+  ///   be met; and what the model throws.
   /// - Complexity: a token takes candidates x window x vocabulary; memory is window x vocabulary.
-  public func decode<Model: FiniteContextModel>(
+  public func decode<Model: LanguageModel>(
     _ model: Model, after prompt: TokenSequence = [], watch: (Token) -> Void = { _ in }
-  ) throws(DecodingError) -> DecodedText {
+  ) throws -> DecodedText {
+    try decode(model, prompt, under: rules.opened, watch)
+  }
+
+  private func decode<Model: LanguageModel>(
+    _ model: Model, _ prompt: TokenSequence, under constraint: some TokenConstraint,
+    _ watch: (Token) -> Void
+  ) throws -> DecodedText {
     var next = rules.makeNextTokens(for: model.vocabulary)
-    var decoding = try Decoding(model, after: prompt, rules: rules)
+    var rows = NextRows(model)
+    var decoding = try Decoding(&rows, after: prompt, under: constraint, rules)
     var choices = NoChoices()
     var past = RecentContexts(limit: window)
-    var context = model.makeContext()
-    for (place, token) in prompt.enumerated() {
-      model.advance(&context, by: token)
-      if place >= prompt.count - window { past.append(Self.representation(of: context, model)) }
-    }
+    try remember(prompt, of: model, in: &past)
+    var batch = NextRows(model)
+    var firsts: [Token] = []
+    var runs: [Int] = []
     while true {
       decoding.closeIfDue(rules)
       if decoding.ending != nil { break }
-      try decoding.look(model, &next, rules, using: &choices)
+      try decoding.read(&rows)
+      try decoding.look(rows, &next, rules, using: &choices)
       next.normalize()
       next.orderByLogit()
-      var best: (token: Token, score: Double, roots: [Float])?
+      firsts.removeAll(keepingCapacity: true)
+      while firsts.count < candidates, let token = next.takeNext() { firsts.append(token) }
+      runs.removeAll(keepingCapacity: true)
+      if !model.readsDirectly {
+        for token in firsts { runs.append(next.isEnd(token) ? 0 : decoding.add(token, to: &batch)) }
+        try batch.read()
+      }
+      var best: (token: Token, score: Double, roots: [Float], run: Int?)?
       var compared: [ComparedToken] = []
-      for _ in 0..<candidates {
-        guard let token = next.takeNext() else { break }
+      for (i, token) in firsts.enumerated() {
         // Many candidates may take longer than there is time.
         if best != nil, rules.isTimeUp() { break }
         let isEnd = next.isEnd(token)
         var roots: [Float] = []
-        if !isEnd {
+        if !isEnd, model.readsDirectly {
           var following = decoding.context
-          model.advance(&following, by: token)
+          model.advanceDirectly(&following, by: token)
           roots = Self.representation(of: following, model)
+        } else if !isEnd {
+          let row = batch.row(at: NextRows.Place(run: runs[i], index: 0))
+          roots = Self.representation(Array(row), model.vocabulary)
         }
         let resemblance = isEnd ? 0 : past.largestProduct(with: roots)
         let score = (1 - penalty) * LogSpace.exp(next[token]) - penalty * resemblance
-        if best.map({ score > $0.score }) ?? true { best = (token, score, roots) }
+        if best.map({ score > $0.score }) ?? true {
+          best = (token, score, roots, isEnd || model.readsDirectly ? nil : runs[i])
+        }
         guard rules.explains else { continue }
         compared.append(
           ComparedToken(
@@ -111,8 +133,13 @@ public struct ContrastiveSearch: Sendable {
       guard let best else { preconditionFailure("a look leaves a token") }
       let isEnd = next.isEnd(best.token)
       decoding.commit(
-        model, best.token, logProbability: next[best.token], isEnd: isEnd, rules,
+        rows, best.token, logProbability: next[best.token], isEnd: isEnd, rules,
         compared: compared)
+      if let run = best.run {
+        // The batch has read the chosen token: its row serves the next step.
+        swap(&rows, &batch)
+        decoding.take(from: rows, run: run)
+      }
       if !isEnd {
         past.append(best.roots)
         watch(best.token)
@@ -121,15 +148,55 @@ public struct ContrastiveSearch: Sendable {
     return decoding.decoded(logDrawn: 0)
   }
 
-  /// Square roots of the next token's probabilities, tokens that are never drawn left out.
-  private static func representation<Model: FiniteContextModel>(
+  /// Remembers the contexts behind the prompt's last tokens.
+  private func remember<Model: LanguageModel>(
+    _ prompt: TokenSequence, of model: Model, in past: inout RecentContexts
+  ) throws {
+    let first = max(0, prompt.count - window)
+    var context = try model.makeContext()
+    if model.readsDirectly {
+      for (place, token) in prompt.enumerated() {
+        model.advanceDirectly(&context, by: token)
+        if place >= first { past.append(Self.representation(of: context, model)) }
+      }
+      return
+    }
+    var rows = NextRows(model)
+    if first > 0 {
+      let run = rows.add(context, Array(prompt.tokens[..<first]), rows: .none)
+      try rows.read()
+      context = rows.context(ofRun: run, behind: first)
+    }
+    // Rows of a whole window could need more memory than there is: about 32 MB are read at once.
+    let most = max(1, (4 << 20) / model.vocabulary.count)
+    var place = first
+    while place < prompt.count {
+      let part = Array(prompt.tokens[place..<min(place + most, prompt.count)])
+      let run = rows.add(context, part, rows: .all)
+      try rows.read()
+      for i in 1...part.count {
+        let row = rows.row(at: NextRows.Place(run: run, index: i))
+        past.append(Self.representation(Array(row), model.vocabulary))
+      }
+      context = rows.context(ofRun: run, behind: part.count)
+      place += part.count
+    }
+  }
+
+  private static func representation<Model: LanguageModel>(
     of context: Model.Context, _ model: Model
   ) -> [Float] {
     var values = [Double](repeating: 0, count: model.vocabulary.count)
     var span = values.mutableSpan
-    model.logProbabilities(in: context, into: &span)
-    values[model.vocabulary.start.index] = -.infinity
-    if let unknown = model.vocabulary.unknown { values[unknown.index] = -.infinity }
+    model.fillDirectly(&span, behind: context)
+    return representation(values, model.vocabulary)
+  }
+
+  /// Square roots of the next token's probabilities, without tokens that are never drawn.
+  private static func representation(_ row: [Double], _ vocabulary: Vocabulary) -> [Float] {
+    var values = row
+    values[vocabulary.start.index] = -.infinity
+    if let unknown = vocabulary.unknown { values[unknown.index] = -.infinity }
     var total = 0.0
     for i in values.indices {
       values[i] = LogSpace.exp(values[i] / 2)

@@ -74,34 +74,46 @@ public struct DecodedText: Hashable, Sendable {
   }
 }
 
-/// What decoders ask of finished texts: an automaton, and the exponent of the model's probability.
+/// What decoders ask of finished texts: a constraint, and the exponent of the model's probability.
 ///
-/// At each step only tokens are left from which an allowed end can still be reached within the
-/// limit of tokens, which the automaton's shortest completions tell. Logits become fluency x logit
-/// plus the nats that soft statements add.
+/// Each step keeps only the tokens behind which an allowed end can still be reached within the limit
+/// of tokens. Logits become fluency x logit plus the nats that soft statements add.
 ///
-/// **Keeps.** A text drawn so is allowed, but does not follow the target: each step is normalised
-/// by itself, however little of the model's mass the constraint leaves beyond it. The importance
-/// weight `logTransformed - logDrawn` of texts sampled without transforms mends that.
+/// **Keeps.** A text drawn so is allowed, but it doesn't follow the target: each step is normalised
+/// alone, however little of the model's mass the constraint leaves later. The importance weight
+/// `logTransformed - logDrawn` of texts that are sampled without transforms corrects that.
 public struct DecodingConstraint: Sendable {
   /// Which texts are allowed, the prompt included.
-  public let automaton: TokenAutomaton
+  public let constraint: any TokenConstraint
   /// The exponent of the model's probability.
   public let fluency: Double
 
   /// A constraint.
   ///
   /// - Precondition: the exponent is finite and positive.
-  public init(_ automaton: TokenAutomaton, fluency: Double = 1) {
+  public init(_ constraint: some TokenConstraint, fluency: Double = 1) {
     precondition(fluency > 0 && fluency < .infinity, "an exponent is positive and finite")
-    self.automaton = automaton
+    self.constraint = constraint
     self.fluency = fluency
   }
 
-  /// Whether soft statements can raise a text's weight.
-  var canRaise: Bool {
-    automaton.weights.contains { $0 > 0 } || automaton.finalWeights.contains { $0 > 0 }
+  /// Whether a whole text is allowed.
+  public func allows(_ text: some Sequence<Token>) -> Bool {
+    constraint.logWeight(of: text) > -.infinity
   }
+}
+
+/// Stands for the constraint where rules have none; decoders ask it nothing but its start.
+struct NoConstraint: TokenConstraint {
+  var tokenCount: Int { 0 }
+  var start: Bool { true }
+  func next(_ state: Bool, _ token: Token) -> Bool? { true }
+  func weight(_ state: Bool, _ token: Token) -> Double { 0 }
+  func endWeight(_ state: Bool) -> Double { 0 }
+  func shortestCompletion(_ state: Bool) -> Int? { 0 }
+  var isUniform: Bool { true }
+  var canRaise: Bool { false }
+  func scaled(by factor: Double) -> NoConstraint { self }
 }
 
 /// What all left-to-right decoders need to be told.
@@ -180,6 +192,9 @@ public struct DecodingRules: Sendable {
     }
     return self
   }
+
+  /// The constraint, for a decoder that opens it once for a whole run.
+  var opened: any TokenConstraint { constraint?.constraint ?? NoConstraint() }
 
   func makeNextTokens(for vocabulary: Vocabulary) -> NextTokens {
     NextTokens(count: vocabulary.count, ends: [vocabulary.end] + stops)

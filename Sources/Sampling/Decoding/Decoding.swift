@@ -1,68 +1,126 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// A text on its way: what one step needs and leaves behind.
-struct Decoding<Model: FiniteContextModel> {
-  var context: Model.Context
-  var text: [Token]
+/// A text that a decoder is making: what one step needs and leaves behind.
+///
+/// A step is: ``read(_:)`` (or ``add(to:)`` for many texts and ``take(from:)`` after their common
+/// batch), ``look(_:_:_:using:)``, then ``commit(_:_:logProbability:isEnd:_:compared:)``.
+struct Decoding<Model: LanguageModel, Constraint: TokenConstraint> {
+  private(set) var context: Model.Context
+  /// The last tokens of the text, which ``context`` does not hold yet.
+  private var unread: [Token] = []
+  /// Where the row behind the text stands; `nil` where it has to be read.
+  private var place: NextRows<Model>.Place?
+  private(set) var text: [Token]
   let promptCount: Int
-  var chain: TransformChain
+  /// How many choices can be made: what the rules allow and the model can read.
+  let limit: Int
+  private var chain: TransformChain
   let logPrompt: Double
-  var logModel = 0.0
-  var logTransformed = 0.0
-  var logDrawn = 0.0
-  var ending: Ending?
-  /// The constraint's state; 0 without one.
-  private(set) var state: TokenAutomaton.State = 0
+  private(set) var logModel = 0.0
+  private(set) var logTransformed = 0.0
+  private(set) var logDrawn = 0.0
+  private(set) var ending: Ending?
+  let constraint: Constraint
+  /// The constraint's state behind the text.
+  private(set) var state: Constraint.State
   /// The log of what the constraint left of the model's mass at this step; 0 without one.
   private(set) var logAllowed = 0.0
   /// Whether only the shortest completion is left.
   private var isClosing = false
-  /// What the text reads, where stop texts are looked for.
+  /// The bytes of the text, where stop texts are looked for.
   private var bytes: [UInt8] = []
   private var promptByteCount = 0
   private var constraintRemoval: Removal?
   private var steps: [DecodedStep] = []
 
+  /// Reads the prompt: one batch, whose row serves the first step.
   init(
-    _ model: Model, after prompt: TokenSequence, rules: DecodingRules
-  ) throws(DecodingError) {
-    context = model.makeContext()
+    _ rows: inout NextRows<Model>, after prompt: TokenSequence, under constraint: Constraint,
+    _ rules: DecodingRules
+  ) throws {
+    let model = rows.model
+    self.constraint = constraint
     text = prompt.tokens
     promptCount = prompt.count
     chain = rules.transforms
-    var sum = 0.0
     for token in prompt {
       guard token.index < model.vocabulary.count, token != model.vocabulary.start,
         token != model.vocabulary.end
       else {
         throw DecodingError(
-          .badArgument, "a prompt holds tokens of the model other than start and end, got \(token)")
+          .badArgument,
+          "a prompt holds tokens of the model other than start and end, got \(token)")
       }
-      sum += model.advance(&context, scoring: token)
     }
-    logPrompt = sum
+    guard prompt.count < model.longestText else {
+      throw DecodingError(
+        .badArgument,
+        "the prompt has \(prompt.count) tokens and leaves no room: the model reads "
+          + "\(model.longestText); shorten it")
+    }
+    limit = min(rules.maxTokens, model.longestText - prompt.count)
+    state = constraint.start
+    if rules.constraint != nil {
+      state = try Self.state(of: constraint, behind: prompt)
+      try Self.checkRoom(constraint, state, promptCount: prompt.count, limit: limit, rules)
+    }
     if !rules.stopTexts.texts.isEmpty {
       bytes = model.vocabulary.bytes(of: text)
       promptByteCount = bytes.count
     }
-    guard let automaton = rules.constraint?.automaton else { return }
-    state = automaton.start
+    context = try model.makeContext()
+    if model.readsDirectly {
+      var sum = 0.0
+      for token in prompt {
+        sum += model.scoreDirectly(token, behind: context)
+        model.advanceDirectly(&context, by: token)
+      }
+      logPrompt = sum
+    } else {
+      let run = rows.add(context, text)
+      try rows.read()
+      logPrompt = rows.logProbability(ofRun: run)
+      place = NextRows.Place(run: run, index: 0)
+      if !text.isEmpty { context = rows.context(ofRun: run, behind: text.count) }
+    }
+  }
+
+  private static func state(
+    of constraint: Constraint, behind prompt: TokenSequence
+  ) throws(DecodingError) -> Constraint.State {
+    var state = constraint.start
     for token in prompt {
-      state = automaton.following(state, token)
-      if state == TokenAutomaton.dead {
+      guard token.index < constraint.tokenCount, let next = constraint.next(state, token) else {
         throw DecodingError(
           .unmet, "no allowed text begins with the prompt; change it or the constraints")
       }
+      state = next
     }
-    let shortest = automaton.distances[Int(state)]
-    guard shortest != .max else { throw DecodingError(.unmet, "no text is allowed") }
-    guard Int(shortest) < rules.maxTokens else {
+    return state
+  }
+
+  /// Throws where the shortest allowed text does not fit.
+  private static func checkRoom(
+    _ constraint: Constraint, _ state: Constraint.State, promptCount: Int, limit: Int,
+    _ rules: DecodingRules
+  ) throws(DecodingError) {
+    guard let shortest = constraint.shortestCompletion(state) else {
+      throw DecodingError(.unmet, "no text is allowed")
+    }
+    guard shortest >= limit else { return }
+    let needed =
+      "the shortest allowed text has \(shortest + 1) tokens"
+      + (promptCount == 0 ? "" : " behind the prompt") + ", its end among them"
+    guard limit == rules.maxTokens else {
       throw DecodingError(
-        .unmet, transform: "max-tokens",
-        "max-tokens \(rules.maxTokens) leaves no room for what is asked: the shortest allowed text has "
-          + "\(Int(shortest) + 1) tokens\(prompt.isEmpty ? "" : " behind the prompt"), its end among "
-          + "them; give \(Int(shortest) + 1) or more")
+        .unmet,
+        "the model leaves room for \(limit) tokens, and \(needed); use a model that reads longer "
+          + "texts")
     }
+    throw DecodingError(
+      .unmet, transform: "max-tokens",
+      "max-tokens \(limit) leaves no room for what is asked: \(needed); give \(shortest + 1) or "
+        + "more")
   }
 
   /// How many choices have been made.
@@ -71,68 +129,162 @@ struct Decoding<Model: FiniteContextModel> {
     return text.count - promptCount
   }
 
+  /// Whether one more choice can be made.
+  var hasRoom: Bool { count < limit }
+
   /// Closes the text where the limit or the time asks for it, before a choice.
   mutating func closeIfDue(_ rules: DecodingRules) {
     guard ending == nil else { return }
-    if count >= rules.maxTokens {
+    if !hasRoom {
       ending = .limit
     } else if rules.isTimeUp() {
       if rules.constraint == nil { ending = .timeUp } else { isClosing = true }
     }
   }
 
-  /// The next token's distribution, constrained and transformed.
-  mutating func look(
-    _ model: Model, _ next: inout NextTokens, _ rules: DecodingRules,
-    using choices: inout some ChoiceSource
-  ) throws(DecodingError) {
-    do {
-      try transform(model, &next, rules, using: &choices)
-    } catch {
-      throw error.at(choice: count + 1, behind: model.vocabulary.text(of: text))
+  /// Reads the row of this text alone, unless it is there.
+  mutating func read(_ rows: inout NextRows<Model>) throws {
+    guard isUnread(by: rows.model) else { return }
+    add(to: &rows)
+    try rows.read()
+    take(from: rows)
+  }
+
+  /// Reads the rows of some texts as one batch, unless all of them are there.
+  static func read(
+    _ texts: inout [Decoding], _ places: some Collection<Int>, _ rows: inout NextRows<Model>
+  ) throws {
+    guard places.contains(where: { texts[$0].isUnread(by: rows.model) }) else { return }
+    // A new batch replaces the rows of the last one, so that all texts go into it.
+    for i in places { texts[i].add(to: &rows) }
+    try rows.read()
+    for i in places { texts[i].take(from: rows) }
+  }
+
+  /// Whether the row behind the text has to be read.
+  func isUnread(by model: Model) -> Bool { !model.readsDirectly && place == nil }
+
+  /// Adds the text to the next batch.
+  mutating func add(to rows: inout NextRows<Model>) {
+    place = NextRows.Place(run: rows.add(context, unread), index: 0)
+  }
+
+  /// Adds the text and one more token to a batch.
+  func add(_ token: Token, to batch: inout NextRows<Model>) -> Int {
+    batch.add(context, unread + [token])
+  }
+
+  /// Takes what the batch says of the text.
+  mutating func take(from rows: NextRows<Model>) {
+    guard let place, !unread.isEmpty else { return }
+    context = rows.context(ofRun: place.run, behind: unread.count)
+    unread.removeAll(keepingCapacity: true)
+  }
+
+  /// Takes the context and the row behind the last token from a batch that read it.
+  mutating func take(from rows: NextRows<Model>, run: Int) {
+    context = rows.context(ofRun: run, behind: 1)
+    unread.removeAll(keepingCapacity: true)
+    place = NextRows.Place(run: run, index: 0)
+  }
+
+  /// Reads the text and some tokens that may follow it: one batch of one run.
+  ///
+  /// - Returns: where the row behind the text stands; the rows behind the further tokens follow it.
+  mutating func readAhead(
+    _ tokens: some Collection<Token>, _ rows: inout NextRows<Model>
+  ) throws -> NextRows<Model>.Place? {
+    if rows.model.readsDirectly { return nil }
+    if tokens.isEmpty {
+      try read(&rows)
+      return place
+    }
+    let run = rows.add(context, unread + tokens, rows: .all)
+    try rows.read()
+    return NextRows.Place(run: run, index: unread.count)
+  }
+
+  /// Uses a row of ``readAhead(_:_:)`` for the next step.
+  mutating func use(_ first: NextRows<Model>.Place?, ahead: Int) {
+    guard let first else { return }
+    place = NextRows.Place(run: first.run, index: first.index + ahead)
+  }
+
+  /// Ends what ``readAhead(_:_:)`` began: so many of the tokens read ahead have become the text's.
+  mutating func keepReadAhead(
+    _ first: NextRows<Model>.Place?, taken: Int, _ rows: NextRows<Model>
+  ) {
+    guard let first else { return }
+    let read = first.index + taken
+    if read > 0 {
+      context = rows.context(ofRun: first.run, behind: read)
+      unread.removeFirst(read)
     }
   }
 
+  /// The next token's distribution, constrained and transformed.
+  mutating func look(
+    _ rows: NextRows<Model>, _ next: inout NextTokens, _ rules: DecodingRules,
+    using choices: inout some ChoiceSource
+  ) throws(DecodingError) {
+    do {
+      try transform(rows, &next, rules, using: &choices)
+    } catch {
+      throw error.at(choice: count + 1, behind: rows.model.vocabulary.text(of: text))
+    }
+  }
+
+  private func begin(
+    _ next: inout NextTokens, _ rows: NextRows<Model>
+  ) throws(DecodingError) {
+    if rows.model.readsDirectly { return try next.begin(rows.model, in: context) }
+    guard let place else { preconditionFailure("a text is read before it is looked at") }
+    try next.begin(rows.row(at: place), of: rows.model.vocabulary)
+  }
+
   private mutating func transform(
-    _ model: Model, _ next: inout NextTokens, _ rules: DecodingRules,
+    _ rows: NextRows<Model>, _ next: inout NextTokens, _ rules: DecodingRules,
     using choices: inout some ChoiceSource
   ) throws(DecodingError) {
     next.setText(text, promptCount: promptCount)
-    try next.begin(model, in: context)
-    guard let constraint = rules.constraint else {
+    try begin(&next, rows)
+    guard let asked = rules.constraint else {
       try chain.apply(to: &next, using: &choices)
       return
     }
     chain.noteEnds(&next)
     let before = rules.explains ? next.snapshot() : nil
-    let room = rules.maxTokens - count
     logAllowed = try next.constrain(
-      by: constraint, in: state,
-      room: isClosing ? Int(constraint.automaton.distances[Int(state)]) + 1 : room)
+      by: constraint, in: state, fluency: asked.fluency, room: room)
     if let before { constraintRemoval = next.removal(by: "constraints", since: before) }
     try chain.apply(to: &next, using: &choices)
     // A termination wrapper brings back an end that is not allowed yet.
-    if constraint.automaton.finalWeights[Int(state)] == -.infinity {
+    if constraint.endWeight(state) == -.infinity {
       for end in next.ends { next.remove(end) }
       try next.settle(after: "the constraints")
     }
   }
 
+  /// How many choices there is room for, the end among them.
+  private var room: Int {
+    isClosing ? (constraint.shortestCompletion(state) ?? 0) + 1 : limit - count
+  }
+
   /// A token drawn from that distribution, with its log-probability.
   mutating func draw(
-    _ model: Model, _ next: inout NextTokens, _ rules: DecodingRules,
+    _ rows: NextRows<Model>, _ next: inout NextTokens, _ rules: DecodingRules,
     using choices: inout some ChoiceSource
   ) throws(DecodingError) -> (token: Token, logProbability: Double) {
     guard rules.constraint == nil else {
-      try look(model, &next, rules, using: &choices)
+      try look(rows, &next, rules, using: &choices)
       return next.draw(using: &choices)
     }
     do {
       next.setText(text, promptCount: promptCount)
-      try next.begin(model, in: context)
+      try begin(&next, rows)
       return try chain.draw(from: &next, using: &choices)
     } catch {
-      throw error.at(choice: count + 1, behind: model.vocabulary.text(of: text))
+      throw error.at(choice: count + 1, behind: rows.model.vocabulary.text(of: text))
     }
   }
 
@@ -145,20 +297,36 @@ struct Decoding<Model: FiniteContextModel> {
     return rules.stopTexts.first(in: longer, from: promptByteCount, readBefore: bytes.count) != nil
   }
 
+  /// The model's log-probability of a token behind the text, as the model gave it.
+  func logModel(of token: Token, _ rows: NextRows<Model>) -> Double {
+    if rows.model.readsDirectly { return rows.model.scoreDirectly(token, behind: context) }
+    guard let place else { preconditionFailure("a text is read before it goes on") }
+    let row = rows.row(at: place)
+    return row[row.startIndex + token.index]
+  }
+
   /// Goes on by a token of this log-probability among those looked at.
   ///
   /// `compared` is what it was compared with, where more than probabilities decided.
   mutating func commit(
-    _ model: Model, _ token: Token, logProbability: Double, isEnd: Bool, _ rules: DecodingRules,
-    compared: [ComparedToken] = []
+    _ rows: NextRows<Model>, _ token: Token, logProbability: Double, isEnd: Bool,
+    _ rules: DecodingRules, compared: [ComparedToken] = []
+  ) {
+    commit(
+      rows.model, token, logModel: logModel(of: token, rows), logProbability: logProbability,
+      isEnd: isEnd, rules, compared: compared)
+  }
+
+  /// Goes on by a token whose log-probability under the model is known.
+  mutating func commit(
+    _ model: Model, _ token: Token, logModel log: Double, logProbability: Double, isEnd: Bool,
+    _ rules: DecodingRules, compared: [ComparedToken] = []
   ) {
     chain.accept(token, logProbability: logProbability)
     logTransformed += logProbability + logAllowed
     logDrawn += logProbability
-    let log =
-      isEnd
-      ? model.logProbability(of: token, in: context) : model.advance(&context, scoring: token)
     logModel += log
+    place = nil
     if rules.explains {
       steps.append(
         DecodedStep(
@@ -169,7 +337,17 @@ struct Decoding<Model: FiniteContextModel> {
       ending = .end(token)
       return
     }
-    if let automaton = rules.constraint?.automaton { state = automaton.following(state, token) }
+    if model.readsDirectly {
+      model.advanceDirectly(&context, by: token)
+    } else {
+      unread.append(token)
+    }
+    if rules.constraint != nil {
+      guard let next = constraint.next(state, token) else {
+        preconditionFailure("a mask leaves only tokens that the constraint can read")
+      }
+      state = next
+    }
     if !rules.stopTexts.texts.isEmpty {
       let before = bytes.count
       model.vocabulary.appendBytes(of: token, isFirst: text.isEmpty, to: &bytes)
@@ -196,51 +374,5 @@ struct Decoding<Model: FiniteContextModel> {
       text: TokenSequence(text), promptCount: promptCount, ending: ending ?? .limit,
       logPrompt: logPrompt, logModel: logModel, logTransformed: logTransformed,
       logDrawn: logDrawn, steps: steps)
-  }
-}
-
-extension NextTokens {
-  /// Leaves the tokens from which an allowed end can be reached in so many choices, this one and
-  /// the end's among them, at fluency x logit plus what the automaton adds.
-  ///
-  /// - Returns: the log of the sum of what is left.
-  mutating func constrain(
-    by constraint: DecodingConstraint, in state: TokenAutomaton.State, room: Int
-  ) throws(DecodingError) -> Double {
-    let automaton = constraint.automaton
-    let row = Int(state) * automaton.classCount
-    let final = automaton.finalWeights[Int(state)]
-    for token in candidates {
-      var weight: Double
-      if isEnd(token) {
-        weight = final
-      } else {
-        let place = row + Int(automaton.classes[token.index])
-        let following = automaton.transitions[place]
-        guard following != TokenAutomaton.dead,
-          Int(automaton.distances[Int(following)]) <= room - 2
-        else {
-          remove(token)
-          continue
-        }
-        weight = automaton.weights.isEmpty ? 0 : automaton.weights[place]
-      }
-      if weight == -.infinity {
-        remove(token)
-      } else {
-        self[token] = constraint.fluency * self[token] + weight
-      }
-    }
-    do {
-      try settle(after: nil)
-    } catch {
-      throw error.kind == .nothingLeft
-        ? DecodingError(
-          .nothingLeft,
-          "the model gives no token a probability that the constraints allow after this text")
-        : error
-    }
-    let high = best.logit
-    return high + LogSpace.log(weigh())
   }
 }

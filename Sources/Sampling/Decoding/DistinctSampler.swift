@@ -1,53 +1,65 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// Distinct texts, drawn one after another without replacement.
+/// Draws distinct texts, one after another without replacement.
 ///
 /// **Keeps.** Each text is drawn in proportion to its probability under the model as the transforms
-/// change it, those drawn before left out. This is the law of the n largest of Gumbel-perturbed
-/// log-probabilities, in their order, so of stochastic beam search; that a text is drawn token by
-/// token, and that what is left below each beginning is remembered, makes every choice finite.
+/// change it, among the texts that have not been drawn. This is the law of the n largest
+/// Gumbel-perturbed log-probabilities, in their order, and so the law of stochastic beam search. Every
+/// choice is finite: a text is drawn token by token, and each beginning remembers how much is left
+/// behind it.
 ///
 /// References: Kool, van Hoof and Welling 2019, "Stochastic beams and where to find them: the
 /// Gumbel-top-k trick for sampling sequences without replacement", section 2.3 and appendix A, for
 /// the law; Shi, Bieber and Sutton 2020, "Incremental sampling without replacement for sequence
 /// models", algorithm 1.
 ///
-/// **Edge cases.** A text cut at the limit of tokens is a text of its own. Where there are fewer
-/// texts than asked for, all are drawn. When time is up, those finished are returned.
+/// **Edge cases.** A text that the limit cuts is a text of its own. Where there are fewer texts than
+/// asked for, all are drawn. When time is up, the sampler returns the finished ones.
 public struct DistinctSampler: Sendable {
-  /// What it was told.
+  /// What all decoders are told.
   public let rules: DecodingRules
 
   /// A sampler; by default of the model as it is.
   ///
-  /// - Throws: where a transform draws at random, for then a text has no fixed probability.
+  /// - Throws: where a transform draws at random, because a text then has no fixed probability.
   public init(_ rules: DecodingRules = .plain) throws(DecodingError) {
     self.rules = try rules.withoutRandomTransforms("sampling without replacement")
   }
 
-  /// Texts after a prompt.
+  /// Draws texts after a prompt.
   ///
   /// - Parameters:
   ///   - count: how many, 0 or more.
-  ///   - model: whose texts.
-  ///   - prompt: what they begin with.
+  ///   - model: the model.
+  ///   - prompt: the beginning of all texts.
   ///   - choices: what draws.
-  ///   - watch: is told each text as soon as it is drawn.
+  ///   - watch: is called with each text as soon as it is drawn.
   /// - Returns: the texts in the order in which they were drawn.
-  /// - Throws: where no token is left, a logit is no number, or the constraint cannot be met.
-  /// - Complexity: as of as many texts drawn with replacement; all tokens drawn are remembered.
-  public func draw<Model: FiniteContextModel>(
+  /// - Throws: `DecodingError` where no token is left, a logit is no number, or the constraint cannot
+  ///   be met; and what the model throws.
+  /// - Complexity: that of as many texts drawn with replacement; all tokens drawn are remembered.
+  public func draw<Model: LanguageModel>(
     _ count: Int, from model: Model, after prompt: TokenSequence = [],
     using choices: inout some ChoiceSource, watch: (DecodedText) -> Void = { _ in }
-  ) throws(DecodingError) -> DistinctTexts {
+  ) throws -> DistinctTexts {
+    try draw(count, model, prompt, under: rules.opened, using: &choices, watch)
+  }
+
+  private func draw<Model: LanguageModel>(
+    _ count: Int, _ model: Model, _ prompt: TokenSequence,
+    under constraint: some TokenConstraint, using choices: inout some ChoiceSource,
+    _ watch: (DecodedText) -> Void
+  ) throws -> DistinctTexts {
     precondition(count >= 0, "a number of texts is 0 or more, got \(count)")
-    let start = try Decoding(model, after: prompt, rules: rules)
+    var rows = NextRows(model)
+    let start = try Decoding(&rows, after: prompt, under: constraint, rules)
     var next = rules.makeNextTokens(for: model.vocabulary)
     var tree = DrawnTexts()
     var texts: [DecodedText] = []
     var remaining = [1.0]
     while texts.count < count, tree.remaining > 0 {
-      guard let text = try tree.draw(from: model, start, &next, rules, using: &choices) else {
+      // The rows of the start are shared by all texts.
+      guard let text = try tree.draw(from: start, rows, &next, rules, using: &choices) else {
         break
       }
       if case .drawn(let decoded) = text {
@@ -60,19 +72,20 @@ public struct DistinctSampler: Sendable {
   }
 }
 
-/// Texts drawn without replacement, and what they leave.
+/// Texts drawn without replacement, and the probability that is left.
 public struct DistinctTexts: Sendable {
   /// The texts in the order in which they were drawn; `logDrawn` is a text's log-probability when one
   /// alone is drawn.
   public let texts: [DecodedText]
-  /// The probability of all texts not drawn yet, before each draw and behind the last; 0 where there
-  /// are no more.
+  /// The probability of all texts that are not drawn yet, before each draw and after the last one; 0
+  /// where there are no more.
   public let remaining: [Double]
 
-  /// When the next text would have come, in a race that text i finishes after an exponential time of
-  /// rate p(i): the texts are the first to come.
+  /// When the next text would arrive, in a race where text i needs an exponential time of rate p(i)
+  /// and the texts drawn are the first to arrive.
   ///
-  /// -log of it is the threshold of the perturbed log-probabilities: the largest one not drawn.
+  /// Minus its logarithm is the threshold of the perturbed log-probabilities: the largest one of a
+  /// text that is not drawn.
   ///
   /// - Returns: a positive number; infinite where no text is left.
   public func raceTime(using choices: inout some ChoiceSource) -> Double {
@@ -85,10 +98,10 @@ public struct DistinctTexts: Sendable {
     return time
   }
 
-  /// The log of the probability with which a text comes before a time.
+  /// The log of the probability that a text arrives before a time.
   ///
-  /// With the time of the next text behind those drawn it is a text's inclusion probability q: the
-  /// sum of p / q x f over the texts drawn is an unbiased estimate of the expectation of f.
+  /// For the time of ``raceTime(using:)`` it is a text's inclusion probability q. The sum of p / q x f
+  /// over the texts drawn is then an unbiased estimate of the expectation of f.
   ///
   /// Reference: Kool, van Hoof and Welling 2019, eq. 9, where it is P(G > kappa), with kappa the
   /// logarithm of 1 / time.
@@ -104,16 +117,16 @@ public struct DistinctTexts: Sendable {
   }
 }
 
-/// The beginnings of texts that were drawn, with the share of each that is left.
+/// The beginnings of the texts that were drawn, each with the share that is left of it.
 private struct DrawnTexts {
   enum Draw {
     case drawn(DecodedText)
-    /// What was left of a beginning was too little for a number.
+    /// What was left of a beginning is too small for a number.
     case none
   }
 
   private struct Beginning {
-    /// The share of its probability that texts not drawn have.
+    /// The share of its probability that belongs to texts that are not drawn.
     var remaining = 1.0
     var followers: [Token: Int] = [:]
   }
@@ -122,7 +135,7 @@ private struct DrawnTexts {
     let beginning: Int
     let token: Token
     let probability: Double
-    /// What is left behind the other tokens.
+    /// The probability that is left behind the other tokens.
     let others: Double
   }
 
@@ -133,20 +146,22 @@ private struct DrawnTexts {
   var remaining: Double { beginnings[0].remaining }
 
   /// Draws one of the texts that are left; `nil` when time is up.
-  mutating func draw<Model: FiniteContextModel>(
-    from model: Model, _ start: Decoding<Model>, _ next: inout NextTokens,
+  mutating func draw<Model: LanguageModel, Constraint: TokenConstraint>(
+    from start: Decoding<Model, Constraint>, _ rows: NextRows<Model>, _ next: inout NextTokens,
     _ rules: DecodingRules, using choices: inout some ChoiceSource
-  ) throws(DecodingError) -> Draw? {
+  ) throws -> Draw? {
+    var rows = rows
     var decoding = start
     var fixed = NoChoices()
     var here = 0
     steps.removeAll(keepingCapacity: true)
     while true {
-      // A text that time closes is none of the model's.
+      // The model's law says nothing of a text that time closes.
       if rules.isTimeUp() { return nil }
       decoding.closeIfDue(rules)
       if decoding.ending != nil { break }
-      try decoding.look(model, &next, rules, using: &fixed)
+      try decoding.read(&rows)
+      try decoding.look(rows, &next, rules, using: &fixed)
       next.normalize()
       let candidates = next.candidates
       weights.removeAll(keepingCapacity: true)
@@ -165,7 +180,8 @@ private struct DrawnTexts {
       }
       let chosen = choices.index(weights: weights)
       let token = candidates[chosen]
-      // Added up without the chosen one, not subtracted: little that is left keeps its digits.
+      // Adding the others up, rather than subtracting the chosen one, keeps the digits of a small
+      // rest.
       var others = 0.0
       for i in weights.indices where i != chosen { others += weights[i] }
       steps.append(
@@ -179,13 +195,13 @@ private struct DrawnTexts {
         here = beginnings.count - 1
       }
       decoding.commit(
-        model, token, logProbability: next[token], isEnd: next.isEnd(token), rules)
+        rows, token, logProbability: next[token], isEnd: next.isEnd(token), rules)
     }
     update(from: 0)
     return .drawn(decoding.decoded(logDrawn: decoding.logDrawn))
   }
 
-  /// Takes the beginning reached last as used up but for a share, and those before it accordingly.
+  /// Leaves a share of the beginning that was reached last, and updates those before it.
   private mutating func update(from share: Double) {
     var share = share
     if let last = steps.last, let end = beginnings[last.beginning].followers[last.token] {
@@ -194,7 +210,7 @@ private struct DrawnTexts {
       beginnings[0].remaining = share
     }
     for step in steps.reversed() {
-      // Rounding can make a whole of a little more.
+      // Rounding can give a little more than 1.
       share = min(1, step.others + step.probability * share)
       beginnings[step.beginning].remaining = share
     }

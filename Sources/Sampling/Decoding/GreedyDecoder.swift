@@ -6,7 +6,7 @@
 /// try GreedyDecoder().decode(model).text
 /// ```
 public struct GreedyDecoder: Sendable {
-  /// What it was told.
+  /// What all decoders are told.
   public let rules: DecodingRules
 
   /// A decoder; by default of the model as it is.
@@ -16,28 +16,38 @@ public struct GreedyDecoder: Sendable {
     self.rules = try rules.withoutRandomTransforms("greedy decoding")
   }
 
-  /// The text after a prompt.
+  /// Decodes the text after a prompt.
   ///
   /// - Parameters:
-  ///   - model: whose text.
-  ///   - prompt: what it begins with.
-  ///   - watch: is told each token behind the prompt as soon as it is chosen.
+  ///   - model: the model, which reads each token once.
+  ///   - prompt: the beginning of the text.
+  ///   - watch: is called with each token behind the prompt as soon as it is chosen.
   /// - Returns: the text; its `logDrawn` is 0.
-  /// - Throws: where no token is left, a logit is no number, or the constraint cannot be met.
-  public func decode<Model: FiniteContextModel>(
+  /// - Throws: `DecodingError` where no token is left, a logit is no number, or the constraint cannot
+  ///   be met; and what the model throws.
+  public func decode<Model: LanguageModel>(
     _ model: Model, after prompt: TokenSequence = [], watch: (Token) -> Void = { _ in }
-  ) throws(DecodingError) -> DecodedText {
+  ) throws -> DecodedText {
+    try decode(model, prompt, under: rules.opened, watch)
+  }
+
+  private func decode<Model: LanguageModel>(
+    _ model: Model, _ prompt: TokenSequence, under constraint: some TokenConstraint,
+    _ watch: (Token) -> Void
+  ) throws -> DecodedText {
     var next = rules.makeNextTokens(for: model.vocabulary)
-    var decoding = try Decoding(model, after: prompt, rules: rules)
+    var rows = NextRows(model)
+    var decoding = try Decoding(&rows, after: prompt, under: constraint, rules)
     var choices = NoChoices()
     while true {
       decoding.closeIfDue(rules)
       if decoding.ending != nil { break }
-      try decoding.look(model, &next, rules, using: &choices)
+      try decoding.read(&rows)
+      try decoding.look(rows, &next, rules, using: &choices)
       next.normalize()
       let best = next.best
       let isEnd = next.isEnd(best.token)
-      decoding.commit(model, best.token, logProbability: best.logit, isEnd: isEnd, rules)
+      decoding.commit(rows, best.token, logProbability: best.logit, isEnd: isEnd, rules)
       if !isEnd { watch(best.token) }
     }
     return decoding.decoded(logDrawn: 0)

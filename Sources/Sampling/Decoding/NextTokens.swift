@@ -154,14 +154,27 @@ public struct NextTokens: Sendable {
   /// Begins a step with a model's log-probabilities; the start symbol and the unknown word go.
   ///
   /// - Throws: where one is not a number or plus infinity, or all are minus infinity.
-  public mutating func begin<Model: FiniteContextModel>(
+  /// - Precondition: the model reads directly.
+  public mutating func begin<Model: LanguageModel>(
     _ model: Model, in context: Model.Context
   ) throws(DecodingError) {
     var span = stored.mutableSpan
-    model.logProbabilities(in: context, into: &span)
+    model.fillDirectly(&span, behind: context)
     stored[model.vocabulary.start.index] = -.infinity
     if let unknown = model.vocabulary.unknown { stored[unknown.index] = -.infinity }
     try begin(DenseNumbers.scan(stored, highs: &highs))
+  }
+
+  /// Begins a step with a row that a model has read; the unknown token goes.
+  ///
+  /// - Throws: where one is not a number or plus infinity, or all are minus infinity.
+  mutating func begin(
+    _ row: ArraySlice<Double>, of vocabulary: Vocabulary
+  ) throws(DecodingError) {
+    try begin(row)
+    remove(vocabulary.start)
+    if let unknown = vocabulary.unknown { remove(unknown) }
+    try settle(after: nil)
   }
 
   /// Begins a step with some tokens alone, in ascending order.

@@ -1,13 +1,13 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// What a draft model proposes, checked by the model that the texts are to be of.
+/// A draft model proposes tokens, and the model checks them.
 ///
-/// The draft goes ahead by some tokens; the model then looks at all places that it has passed. That
-/// pays where looking at several places at once costs a model little more than looking at one.
+/// The draft goes ahead by some tokens. The model then reads all of them in one batch. That pays where
+/// a batch of several tokens costs the model little more than one token.
 ///
-/// **Keeps.** Sampled texts are draws from the model as the transforms change it, whatever the draft:
-/// a token x that the draft drew with probability q(x) is taken with probability min(1, p(x)/q(x)),
-/// and where it is not, one is drawn in proportion to max(0, p - q). Greedy texts are those of
+/// **Keeps.** Sampled texts are draws from the model as the transforms change it, whatever the draft.
+/// A token x that the draft drew with probability q(x) is taken with probability min(1, p(x)/q(x)).
+/// Where it is refused, a token is drawn in proportion to max(0, p - q). Greedy texts are those of
 /// ``GreedyDecoder``. Transforms and constraint shape the draft's proposals too.
 ///
 /// Reference: Leviathan, Kalman and Matias 2023, "Fast inference from transformers via speculative
@@ -18,25 +18,25 @@
 public struct SpeculativeDecoder: Sendable {
   /// How far the draft came.
   public struct Tally: Hashable, Sendable {
-    /// How many tokens it proposed that were looked at.
+    /// How many of its tokens the model checked.
     public internal(set) var proposed = 0
-    /// How many of them were taken.
+    /// How many of them the model took.
     public internal(set) var accepted = 0
-    /// How often the model looked, at all places of a proposal together.
+    /// How often the model checked a proposal.
     public internal(set) var rounds = 0
 
-    /// Nothing yet.
+    /// All counts are 0.
     public init() {}
   }
 
-  /// What it was told.
+  /// What all decoders are told.
   public let rules: DecodingRules
   /// By how many tokens the draft goes ahead.
   public let length: Int
 
   /// A decoder.
   ///
-  /// - Throws: where the draft has no room for a token.
+  /// - Throws: where the length is not positive.
   public init(length: Int = 4, _ rules: DecodingRules = .plain) throws(DecodingError) {
     guard length >= 1 else {
       throw .argument("draft-length", "a draft goes ahead by at least 1 token", length)
@@ -45,66 +45,83 @@ public struct SpeculativeDecoder: Sendable {
     self.rules = rules
   }
 
-  /// A text drawn from the model.
+  /// Draws a text from the model.
   ///
   /// - Parameters:
-  ///   - model: whose text.
-  ///   - draft: what proposes.
-  ///   - prompt: what it begins with.
+  ///   - model: the model.
+  ///   - draft: the model that proposes tokens.
+  ///   - prompt: the beginning of the text.
   ///   - choices: what draws.
-  ///   - tally: is added to.
-  ///   - watch: is told each token behind the prompt as soon as it is certain.
+  ///   - tally: counts are added here.
+  ///   - watch: is called with each token behind the prompt as soon as it is certain.
   /// - Returns: the text; its `logDrawn` is that under the model.
-  /// - Throws: where no token is left, a logit is no number, the constraint cannot be met, or the
-  ///   vocabularies differ.
-  public func draw<Model: FiniteContextModel>(
-    from model: Model, draft: some FiniteContextModel, after prompt: TokenSequence = [],
+  /// - Throws: `DecodingError` where no token is left, a logit is no number, the constraint cannot be
+  ///   met, or the vocabularies differ; and what the models throw.
+  public func draw<Model: LanguageModel>(
+    from model: Model, draft: some LanguageModel, after prompt: TokenSequence = [],
     using choices: inout some ChoiceSource, tally: inout Tally, watch: (Token) -> Void = { _ in }
-  ) throws(DecodingError) -> DecodedText {
-    let decoding = try run(
-      model, draft, prompt, isGreedy: false, using: &choices, &tally, watch)
-    return decoding.decoded(logDrawn: decoding.logDrawn)
+  ) throws -> DecodedText {
+    try run(
+      model, draft, prompt, under: rules.opened, isGreedy: false, using: &choices, &tally, watch)
   }
 
   /// The model's greedy text.
   ///
   /// - Throws: also where a transform draws at random.
-  public func decode<Model: FiniteContextModel>(
-    _ model: Model, draft: some FiniteContextModel, after prompt: TokenSequence = [],
+  public func decode<Model: LanguageModel>(
+    _ model: Model, draft: some LanguageModel, after prompt: TokenSequence = [],
     tally: inout Tally, watch: (Token) -> Void = { _ in }
-  ) throws(DecodingError) -> DecodedText {
+  ) throws -> DecodedText {
     _ = try rules.withoutRandomTransforms("greedy decoding")
     var choices = NoChoices()
-    return try run(model, draft, prompt, isGreedy: true, using: &choices, &tally, watch)
-      .decoded(logDrawn: 0)
+    return try run(
+      model, draft, prompt, under: rules.opened, isGreedy: true, using: &choices, &tally, watch)
   }
 
-  private func run<Model: FiniteContextModel, Draft: FiniteContextModel>(
-    _ model: Model, _ draft: Draft, _ prompt: TokenSequence, isGreedy: Bool,
-    using choices: inout some ChoiceSource, _ tally: inout Tally, _ watch: (Token) -> Void
-  ) throws(DecodingError) -> Decoding<Model> {
+  private func run<Model: LanguageModel, Draft: LanguageModel, Constraint: TokenConstraint>(
+    _ model: Model, _ draft: Draft, _ prompt: TokenSequence, under constraint: Constraint,
+    isGreedy: Bool, using choices: inout some ChoiceSource, _ tally: inout Tally,
+    _ watch: (Token) -> Void
+  ) throws -> DecodedText {
     guard draft.vocabulary.count == model.vocabulary.count else {
       throw DecodingError(
         .badArgument,
-        "draft: its vocabulary is the model's, of \(model.vocabulary.count) tokens, got "
-          + "\(draft.vocabulary.count)")
+        "draft: its vocabulary must be the model's (found \(draft.vocabulary.count) tokens, expected "
+          + "\(model.vocabulary.count))")
     }
     var next = rules.makeNextTokens(for: model.vocabulary)
     var proposals = Proposals(rules.makeNextTokens(for: draft.vocabulary), length)
-    var decoding = try Decoding(model, after: prompt, rules: rules)
-    var follower = try? Decoding(draft, after: prompt, rules: rules)
+    var rows = NextRows(model)
+    var draftRows = NextRows(draft)
+    var decoding = try Decoding(&rows, after: prompt, under: constraint, rules)
+    var follower: Decoding<Draft, Constraint>?
+    do {
+      follower = try Decoding(&draftRows, after: prompt, under: constraint, rules)
+    } catch is DecodingError {
+      // Where the draft cannot read the prompt, the model goes on alone.
+    }
     while true {
       decoding.closeIfDue(rules)
-      if decoding.ending != nil { return decoding }
-      if let follower {
-        proposals.go(on: draft, from: follower, rules, isGreedy: isGreedy, using: &choices)
+      if decoding.ending != nil {
+        return decoding.decoded(logDrawn: isGreedy ? 0 : decoding.logDrawn)
+      }
+      proposals.removeAll()
+      if follower?.hasRoom == true { try follower?.read(&draftRows) }
+      if let follower, follower.hasRoom {
+        try proposals.go(
+          from: follower, upTo: decoding.limit - decoding.count, draftRows, rules,
+          isGreedy: isGreedy, using: &choices)
       }
       tally.rounds += 1
+      // Only the last proposal can be an end, which no model reads.
+      let ahead = try decoding.readAhead(proposals.tokens.prefix { !next.isEnd($0) }, &rows)
       var place = 0
+      var taken = 0
       while decoding.ending == nil {
         if place > 0 { decoding.closeIfDue(rules) }
         if decoding.ending != nil { break }
-        try decoding.look(model, &next, rules, using: &choices)
+        decoding.use(ahead, ahead: place)
+        try decoding.look(rows, &next, rules, using: &choices)
         next.normalize()
         let proposed = place < proposals.count ? proposals.tokens[place] : nil
         var token = next.best.token
@@ -123,24 +140,30 @@ public struct SpeculativeDecoder: Sendable {
           if isTaken { tally.accepted += 1 }
         }
         let isEnd = next.isEnd(token)
-        decoding.commit(model, token, logProbability: next[token], isEnd: isEnd, rules)
-        if !isEnd { watch(token) }
+        decoding.commit(rows, token, logProbability: next[token], isEnd: isEnd, rules)
+        if !isEnd {
+          watch(token)
+          if isTaken { taken += 1 }
+        }
         if decoding.ending == nil {
-          follower?.commit(draft, token, logProbability: next[token], isEnd: false, rules)
+          // Nobody asks for the text's probability under the draft.
+          follower?.commit(
+            draft, token, logModel: 0, logProbability: next[token], isEnd: false, rules)
         }
         place += 1
         if !isTaken { break }
       }
+      decoding.keepReadAhead(ahead, taken: taken, rows)
     }
   }
 }
 
-/// A draft's tokens with the probabilities that it drew them with.
+/// A draft's tokens, with the probabilities that they were drawn with.
 private struct Proposals {
   private(set) var tokens: [Token] = []
   private let length: Int
   private var next: NextTokens
-  /// Natural log-probabilities, a row a place.
+  /// Natural log-probabilities, one row for each place.
   private var rows: [[Double]] = []
   private var weights: [Double] = []
 
@@ -151,22 +174,27 @@ private struct Proposals {
 
   var count: Int { tokens.count }
 
+  mutating func removeAll() { tokens.removeAll(keepingCapacity: true) }
+
   func logProbability(of token: Token, at place: Int) -> Double { rows[place][token.index] }
 
-  /// Goes on from a text, as far as the draft can.
-  mutating func go<Draft: FiniteContextModel>(
-    on draft: Draft, from start: Decoding<Draft>, _ rules: DecodingRules, isGreedy: Bool,
-    using choices: inout some ChoiceSource
-  ) {
+  /// Goes on from a text as far as the draft can, by at most so many tokens.
+  mutating func go<Draft: LanguageModel, Constraint: TokenConstraint>(
+    from start: Decoding<Draft, Constraint>, upTo most: Int, _ read: NextRows<Draft>,
+    _ rules: DecodingRules, isGreedy: Bool, using choices: inout some ChoiceSource
+  ) throws {
+    // The rows of the last batch serve a text that has not gone on since.
+    var batch = read
     var decoding = start
-    tokens.removeAll(keepingCapacity: true)
-    while tokens.count < length {
+    removeAll()
+    while tokens.count < min(length, most) {
       decoding.closeIfDue(rules)
       if decoding.ending != nil { return }
+      try decoding.read(&batch)
       do {
-        try decoding.look(draft, &next, rules, using: &choices)
+        try decoding.look(batch, &next, rules, using: &choices)
       } catch {
-        // Where the draft knows nothing to come, the model goes on alone.
+        // Where the draft knows no next token, the model goes on alone.
         return
       }
       next.normalize()
@@ -180,7 +208,7 @@ private struct Proposals {
       let token = isGreedy ? next.best.token : next.draw(using: &choices).token
       tokens.append(token)
       decoding.commit(
-        draft, token, logProbability: next[token], isEnd: next.isEnd(token), rules)
+        batch, token, logProbability: next[token], isEnd: next.isEnd(token), rules)
     }
   }
 
@@ -196,7 +224,7 @@ private struct Proposals {
       weights.append(weight)
       total += weight
     }
-    // Equal but for rounding: a proposal is then refused with a probability as small.
+    // Only rounding tells p from q here, and a refusal is as improbable.
     return total > 0
       ? candidates[choices.index(weights: weights)] : next.draw(using: &choices).token
   }

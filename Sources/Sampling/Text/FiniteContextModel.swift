@@ -48,6 +48,28 @@ extension FiniteContextModel {
   @inlinable
   public var longestText: Int { .max }
 
+  /// Contexts are small values, so batches gain nothing.
+  @inlinable
+  public var readsDirectly: Bool { true }
+
+  /// Advances the context.
+  @inlinable
+  public func advanceDirectly(_ context: inout Context, by token: Token) {
+    advance(&context, by: token)
+  }
+
+  /// Looks the token up.
+  @inlinable
+  public func scoreDirectly(_ token: Token, behind context: Context) -> Double {
+    logProbability(of: token, in: context)
+  }
+
+  /// Asks for the vector of the context.
+  @inlinable
+  public func fillDirectly(_ row: inout MutableSpan<Double>, behind context: Context) {
+    logProbabilities(in: context, into: &row)
+  }
+
   /// Reads the runs one after another.
   public func score(
     _ runs: [TokenRun<Context>], into results: inout ScoredRuns<Context>

@@ -162,9 +162,9 @@ final class DecodingResults {
       object.add("spelling", .string(model.vocabulary.spelling(of: alternative.token)))
       object.add("alternative_log_probability", .number(alternative.logProbability))
     }
-    let automaton = rules.constraint?.automaton
-    if automaton != nil || best?.isMet != nil {
-      let isAllowed = automaton.map { $0.logWeight(of: decoded.text) > -.infinity } ?? true
+    let constraint = rules.constraint
+    if constraint != nil || best?.isMet != nil {
+      let isAllowed = constraint?.allows(decoded.text) ?? true
       object.add("satisfied", .boolean(isAllowed && best?.isMet != false))
     }
     object.add("finished", .boolean(decoded.isFinished))
