@@ -45,8 +45,8 @@ public struct TokenAutomaton: TokenConstraint, @unchecked Sendable {
   /// Whether all allowed texts weigh the same.
   public let isUniform: Bool
   private let masks: MaskCache<State>
-  /// The longest of all states' shortest completions.
-  private let farthest: Int
+  /// The longest of all states' shortest completions: with this much room, no length binds.
+  public let farthest: Int
 
   /// An automaton given by its tables; the shortest completions are computed here and every
   /// transition to a state that has none becomes ``dead``.
@@ -125,6 +125,11 @@ public struct TokenAutomaton: TokenConstraint, @unchecked Sendable {
       token.index < tokenCount && Int(state) < stateCount, "a token lies in the vocabulary")
     return unsafe transitionTable[
       Int(state) &* classCount &+ Int(classTable[token.index])]
+  }
+
+  /// The states that one more token can lead to, once for each class.
+  public func successors(of state: State) -> [State] {
+    (0..<classCount).map { following(state, class: $0) }.filter { $0 != Self.dead }
   }
 
   /// The state after one more token.
@@ -215,6 +220,10 @@ public struct TokenAutomaton: TokenConstraint, @unchecked Sendable {
     let distance = distances[Int(state)]
     return distance == .max ? nil : Int(distance)
   }
+
+  /// Whether an allowed end is at most so many further tokens away.
+  @inlinable
+  public func isNear(_ state: State, room: Int) -> Bool { Int(distances[Int(state)]) <= room }
 
   /// Whether a token or an end can add more than 0 nats.
   public var canRaise: Bool { weights.contains { $0 > 0 } || finalWeights.contains { $0 > 0 } }

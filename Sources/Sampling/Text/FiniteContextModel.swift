@@ -48,6 +48,22 @@ extension FiniteContextModel {
   @inlinable
   public var longestText: Int { .max }
 
+  /// Contexts are small values, so batches gain nothing.
+  @inlinable
+  public var readsDirectly: Bool { true }
+
+  /// Advances the context.
+  @inlinable
+  public func advanceDirectly(_ context: inout Context, by token: Token) {
+    advance(&context, by: token)
+  }
+
+  /// Asks for the vector of the context.
+  @inlinable
+  public func fillDirectly(_ row: inout MutableSpan<Double>, behind context: Context) {
+    logProbabilities(in: context, into: &row)
+  }
+
   /// Reads the runs one after another.
   public func score(
     _ runs: [TokenRun<Context>], into results: inout ScoredRuns<Context>
@@ -96,6 +112,15 @@ extension FiniteContextModel {
       probabilities[i] =
         token == vocabulary.start ? -.infinity : logProbability(of: token, in: context)
     }
+  }
+
+  /// Natural log-probabilities of all tokens, in an array of their own.
+  @inlinable
+  func logProbabilities(in context: Context) -> [Double] {
+    var logs = [Double](repeating: 0, count: vocabulary.count)
+    var span = logs.mutableSpan
+    logProbabilities(in: context, into: &span)
+    return logs
   }
 
   /// Natural log-probability of a whole text, its end included.

@@ -32,6 +32,40 @@ public protocol LanguageModel: Sendable {
   ///   - results: overwritten; its memory is used again.
   /// - Throws: where the model runs out of memory, or a text is longer than ``longestText``.
   func score(_ runs: [TokenRun<Context>], into results: inout ScoredRuns<Context>) throws
+
+  /// Whether the model answers about a single context as cheaply as about a batch.
+  ///
+  /// `false` by default, and callers gather what they ask into batches. Where it is `true`,
+  /// ``advanceDirectly(_:by:)`` and ``fillDirectly(_:behind:)`` work.
+  var readsDirectly: Bool { get }
+
+  /// Appends a token to a context without a batch.
+  ///
+  /// - Precondition: ``readsDirectly`` is `true`.
+  func advanceDirectly(_ context: inout Context, by token: Token)
+
+  /// Writes the row of log-probabilities behind a context without a batch.
+  ///
+  /// - Precondition: ``readsDirectly`` is `true`, and the row has one place per token.
+  func fillDirectly(_ row: inout MutableSpan<Double>, behind context: Context)
+}
+
+extension LanguageModel {
+  /// Everything goes through batches.
+  @inlinable
+  public var readsDirectly: Bool { false }
+
+  /// Traps: this model reads in batches.
+  @inlinable
+  public func advanceDirectly(_ context: inout Context, by token: Token) {
+    preconditionFailure("this model reads in batches")
+  }
+
+  /// Traps: this model reads in batches.
+  @inlinable
+  public func fillDirectly(_ row: inout MutableSpan<Double>, behind context: Context) {
+    preconditionFailure("this model reads in batches")
+  }
 }
 
 /// Tokens that a model is to read behind a context, and what is wanted of them.

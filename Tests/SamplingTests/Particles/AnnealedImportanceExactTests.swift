@@ -40,16 +40,16 @@ import Testing
   }
 
   static func base(_ target: SentenceTarget<Toy, TokenAutomaton>) throws -> GuidedTexts<
-    GuidedTokens<Toy>
+    GuidedTokens<SentenceTarget<Toy, TokenAutomaton>, AutomatonLookAhead>
   > {
     let automaton = try #require(target.constraint)
     let flat = SentenceTarget(model: easy, constraint: automaton)
-    return GuidedTexts(GuidedTokens(flat, LookAhead(automaton, mostTokens: 2)))
+    return GuidedTexts(GuidedTokens(flat, AutomatonLookAhead(automaton, mostTokens: 2)))
   }
 
   static func annealed<Kernel: TransitionKernel>(
     _ kernel: Kernel, stages: Int, steps: Int = 1
-  ) throws -> AnnealedImportance<GuidedTexts<GuidedTokens<Toy>>, Kernel> {
+  ) throws -> AnnealedImportance<GuidedTexts<GuidedTokens<SentenceTarget<Toy, TokenAutomaton>, AutomatonLookAhead>>, Kernel> {
     let target = space().target
     return AnnealedImportance(
       from: try base(target), to: target, kernel: kernel, stages: stages, steps: steps)
@@ -60,8 +60,8 @@ import Testing
   func weightsAreProper(stages: Int, steps: Int) throws {
     let annealed = try Self.annealed(Self.moves, stages: stages, steps: steps)
     #expect(
-      properWeightDefect(on: Self.space()) { choices in
-        annealed.draw(using: &choices).map { ($0.text, $0.logWeight) }
+      try properWeightDefect(on: Self.space()) { choices in
+        try annealed.draw(using: &choices).map { ($0.text, $0.logWeight) }
       } < 1e-12)
   }
 
@@ -112,8 +112,8 @@ import Testing
   @Test func stepsOfAnotherBridgeAreSeen() throws {
     let annealed = try Self.annealed(Hasty(), stages: 2)
     #expect(
-      properWeightDefect(on: Self.space()) { choices in
-        annealed.draw(using: &choices).map { ($0.text, $0.logWeight) }
+      try properWeightDefect(on: Self.space()) { choices in
+        try annealed.draw(using: &choices).map { ($0.text, $0.logWeight) }
       } > 1e-3)
   }
 
@@ -141,7 +141,9 @@ import Testing
       #expect(abs(mean - firstZ / z) < 1e-12 * firstZ / z)
       let upper = LogSpace.log(firstZ) - logMean
       var lower = 0.0
-      for (log, probability) in outcomes(of: { annealed.draw(using: &$0)?.logWeight }) {
+      for (log, probability) in try outcomes(of: {
+        try annealed.draw(using: &$0)?.logWeight
+      }) {
         lower += probability * (log ?? -.infinity)
       }
       #expect(lower < LogSpace.log(z) && LogSpace.log(z) < upper)
@@ -160,9 +162,9 @@ import Testing
     var last = -Double.infinity
     for size in 1...3 {
       var mean = 0.0
-      let law = outcomes { choices in
+      let law = try outcomes { choices in
         var drawn = WeightedTexts()
-        for _ in 0..<size { drawn.append(texts.draw(using: &choices)) }
+        for _ in 0..<size { drawn.append(try texts.draw(using: &choices)) }
         return drawn.lowerBound(groupsOf: size)?.value ?? 0
       }
       for (bound, probability) in law { mean += probability * bound }
