@@ -10,22 +10,19 @@ import Testing
     letters: ["a", "b"], rows: [[0.4, 0.4, 0.2], [0.3, 0.3, 0.4], [0.3, 0.4, 0.3]])
 
   static let words = UnigramTokens(Toy.toy.vocabulary, weights: [0, 0, 3, 1])
-  typealias Moves = Mixture<
-    MetropolisHastings<
-      BridgedProposal<
-        ReplaceToken<UnigramTokens<ToyScorer>>, IncrementalScorer<Toy, TokenAutomaton>
-      >
-    >,
-    MetropolisHastings<
-      BridgedProposal<
-        InsertOrDeleteToken<UnigramTokens<ToyScorer>>, IncrementalScorer<Toy, TokenAutomaton>
-      >
-    >
-  >
-  static let moves = Moves(
-    MetropolisHastings(BridgedProposal(ReplaceToken(words))),
-    MetropolisHastings(BridgedProposal(InsertOrDeleteToken(words))),
-    probabilityOfFirst: 0.4)
+  typealias Bridge = BridgedScorer<ToyScorer, ToyScorer>
+  static func bridged<P: Proposal<ToyScorer>>(
+    _ proposal: P
+  ) -> MetropolisHastings<BridgedProposal<P, ToyScorer>> {
+    MetropolisHastings(BridgedProposal(proposal))
+  }
+  static var moves: some TransitionKernel<Bridge> {
+    bridged(
+      Mixture {
+        Weighted(2, ReplaceToken(words))
+        Weighted(3, InsertOrDeleteToken(words))
+      })
+  }
 
   /// Letters, at most two, of which one is b; soft weights too.
   static func space() -> EnumeratedTarget<SentenceTarget<Toy, TokenAutomaton>> {
@@ -96,11 +93,7 @@ import Testing
     var kinds: [String] { AnnealedImportanceExactTests.moves.kinds }
 
     func step(
-      _ scorer:
-        inout BridgedScorer<
-          IncrementalScorer<Toy, TokenAutomaton>, IncrementalScorer<Toy, TokenAutomaton>
-        >,
-      using choices: inout some ChoiceSource
+      _ scorer: inout Bridge, using choices: inout some ChoiceSource
     ) -> StepReport {
       let power = scorer.power
       scorer.power = 1
