@@ -78,7 +78,7 @@ tell("exact", plain(exact, length), plain(exact, beginsWithB), nil)
 //> exact      3.853 ± 0.030  0.1970 ± 0.0089
 
 // %%
-let lookAhead = LookAhead(
+let lookAhead = AutomatonLookAhead(
   automaton, mostTokens: 6, weights: [0, 0.3, 0.4, 0.3], vocabulary: toy.vocabulary)
 let rejection = Rejection(
   ModelTexts(target, lookAhead, source: VectorTokens(toy)), logBound: 3)
@@ -98,7 +98,7 @@ tell(
 let tokens = GuidedTokens(target, lookAhead)
 let texts = GuidedTexts(tokens)
 var weighted = WeightedTexts()
-for _ in 0..<n { weighted.append(texts.draw(using: &choices)) }
+for _ in 0..<n { weighted.append(try texts.draw(using: &choices)) }
 func mean(_ texts: WeightedTexts, _ quantity: (TokenSequence) -> Double) -> (Double, Double) {
   texts.mean(quantity).map { ($0.value, $0.error) } ?? (.nan, .nan)
 }
@@ -108,8 +108,8 @@ tell(
 //> importance 3.807 ± 0.035  0.1792 ± 0.0081  -1.699 ± 0.010
 
 // %%
-let runs = (0..<40).map { _ in
-  ParticleFilter(tokens, threshold: 0.9).run(count: 50, using: &choices).texts
+let runs = try (0..<40).map { _ in
+  try ParticleFilter(tokens, threshold: 0.9).run(count: 50, using: &choices).texts
 }
 let evidences = WeightedTexts(
   runs.map { WeightedText([], logWeight: $0.logEvidence) }, zeroCount: 0)

@@ -78,12 +78,12 @@ public struct EnumeratedChoices: ChoiceSource {
 /// ```
 /// - Complexity: the number of branches times the cost of the act.
 public func outcomes<Outcome: Hashable>(
-  of act: (inout EnumeratedChoices) -> Outcome
-) -> [Outcome: Double] {
+  of act: (inout EnumeratedChoices) throws -> Outcome
+) rethrows -> [Outcome: Double] {
   var law: [Outcome: Double] = [:]
   var choices = EnumeratedChoices()
   repeat {
-    let outcome = act(&choices)
+    let outcome = try act(&choices)
     law[outcome, default: 0] += choices.probability
   } while choices.next()
   return law

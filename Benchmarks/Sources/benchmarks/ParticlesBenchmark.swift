@@ -47,7 +47,9 @@ enum ParticlesBenchmark {
   struct ToyTokens: TokenSource {
     let model: ToyModel
 
-    func draw(in context: Bool, using choices: inout some ChoiceSource) -> DrawnToken {
+    func draw<Constraint: TokenConstraint>(
+      after prefix: Prefix<ToyModel, Constraint>, using choices: inout some ChoiceSource
+    ) -> DrawnToken {
       let index = model.table.draw(using: &choices)
       return DrawnToken(Token(index), logProbability: model.logs[index], logSum: 0)
     }
@@ -61,11 +63,11 @@ enum ParticlesBenchmark {
       let statements = try ConstraintFile.parse("match /([a-z]+ )*[a-z]+/", path: "benchmark")
       let target = try SentenceTarget(model: model, constraints: statements)
       guard let automaton = target.constraint else { continue }
-      let lookAhead = LookAhead(
+      let lookAhead = AutomatonLookAhead(
         automaton, mostTokens: mostTokens, weights: model.logs.map(LogSpace.exp),
         vocabulary: model.vocabulary)
-      let fast = rate(RejectedTokens(target, lookAhead, source: ToyTokens(model: model)))
-      let slow = rate(GuidedTokens(target, lookAhead))
+      let fast = try rate(RejectedTokens(target, lookAhead, source: ToyTokens(model: model)))
+      let slow = try rate(GuidedTokens(target, lookAhead))
       say(
         String(size).padding(toLength: 13, withPad: " ", startingAt: 0)
           + short(fast).padding(toLength: 15, withPad: " ", startingAt: 0)
@@ -130,14 +132,14 @@ enum ParticlesBenchmark {
     return text.flatMap { Double($0) } ?? .nan
   }
 
-  private static func rate(_ tokens: some TokenProposal) -> Double {
+  private static func rate(_ tokens: some TokenProposal) throws -> Double {
     let filter = ParticleFilter(tokens)
     let goal = Duration.seconds(2)
     let monitor = RunMonitor()
     let began = ContinuousClock.now
     var number: UInt64 = 0
     while began.duration(to: .now) < goal {
-      _ = filter.run(
+      _ = try filter.run(
         count: particles, random: Philox(seed: number), threads: 1, monitor: monitor)
       number += 1
     }

@@ -139,14 +139,14 @@ enum SamplersBenchmark {
           name: name, logEvidence: (texts.logEvidence, texts.logEvidenceError.value ?? .nan),
           means: quantities.map { texts.mean($0) ?? (.nan, .nan) }, seconds: seconds))
     }
-    let plain = LookAhead(
+    let plain = AutomatonLookAhead(
       automaton, mostTokens: most, weights: model.unigramWeights, vocabulary: model.vocabulary)
     if rejects {
       let texts = ModelTexts(target, plain, source: NGramTokens(left))
-      let (drawn, seconds) = timed {
+      let (drawn, seconds) = try timed {
         var drawn = WeightedTexts()
         var choices = RandomChoices(random)
-        for _ in 0..<1_000_000 { drawn.append(texts.draw(using: &choices)) }
+        for _ in 0..<1_000_000 { drawn.append(try texts.draw(using: &choices)) }
         return drawn
       }
       // With hard constraints every kept text weighs 1: rejection from the model.
@@ -158,9 +158,9 @@ enum SamplersBenchmark {
       try draw(GuidedTexts(tokens), 20_000, random)
     }
     weighted("importance", importance, seconds)
-    let (runs, smcSeconds) = timed {
-      (0..<10).map { run in
-        ParticleFilter(tokens).run(count: 2_000, random: random.stream(run), threads: 2).texts
+    let (runs, smcSeconds) = try timed {
+      try (0..<10).map { run in
+        try ParticleFilter(tokens).run(count: 2_000, random: random.stream(run), threads: 2).texts
       }
     }
     let evidences = WeightedTexts(
@@ -189,7 +189,7 @@ enum SamplersBenchmark {
       BigramGuidedTokens(
         easy,
         BigramLookAhead(
-          LookAhead(
+          AutomatonLookAhead(
             automaton, mostTokens: most, weights: lowered.unigramWeights,
             vocabulary: lowered.vocabulary),
           BigramLookAhead.Tables(lowered.makeBackoffAutomaton()))))
@@ -266,7 +266,7 @@ enum SamplersBenchmark {
   ) throws -> WeightedTexts {
     let drawn = try concurrently(count, threads: 2) { number in
       var choices = RandomChoices(random.stream(UInt64(number)))
-      return texts.draw(using: &choices)
+      return try texts.draw(using: &choices)
     }
     var all = WeightedTexts()
     for draw in drawn { all.append(draw) }

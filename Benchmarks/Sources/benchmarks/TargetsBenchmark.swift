@@ -106,7 +106,7 @@ enum TargetsBenchmark {
               RewriteBlock(
                 automaton: automaton, vocabulary: cheap.vocabulary, weights: cheap.unigramWeights)))
         })
-      let plain = LookAhead(
+      let plain = AutomatonLookAhead(
         automaton, mostTokens: automaton.longestLength ?? 64, weights: model.unigramWeights,
         vocabulary: model.vocabulary)
       try measure(

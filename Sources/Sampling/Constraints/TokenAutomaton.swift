@@ -127,30 +127,6 @@ public struct TokenAutomaton: TokenConstraint, @unchecked Sendable {
       Int(state) &* classCount &+ Int(classTable[token.index])]
   }
 
-  /// The class of a token.
-  ///
-  /// - Precondition: the token lies in the vocabulary.
-  @inlinable
-  public func tokenClass(of token: Token) -> UInt32 {
-    precondition(token.index < tokenCount, "a token lies in the vocabulary")
-    return unsafe classTable[token.index]
-  }
-
-  /// The state after a token of a class, or ``dead``.
-  @inlinable
-  public func following(_ state: State, class c: UInt32) -> State {
-    precondition(Int(state) < stateCount && Int(c) < classCount, "a state and a class")
-    return unsafe transitionTable[Int(state) &* classCount &+ Int(c)]
-  }
-
-  /// Nats added by reading a token of a class in a state.
-  @inlinable
-  public func weight(_ state: State, class c: UInt32) -> Double {
-    guard let weightTable = unsafe weightTable else { return 0 }
-    precondition(Int(state) < stateCount && Int(c) < classCount, "a state and a class")
-    return unsafe weightTable[Int(state) &* classCount &+ Int(c)]
-  }
-
   /// The tokens of each class, in ascending order.
   ///
   /// - Parameter isIncluded: which tokens are listed.
@@ -162,6 +138,11 @@ public struct TokenAutomaton: TokenConstraint, @unchecked Sendable {
       members[Int(classes[i])].append(Token(i))
     }
     return members
+  }
+
+  /// The states that one more token can lead to, once for each class.
+  public func successors(of state: State) -> [State] {
+    (0..<classCount).map { following(state, class: $0) }.filter { $0 != Self.dead }
   }
 
   /// The state after one more token.
@@ -219,11 +200,7 @@ public struct TokenAutomaton: TokenConstraint, @unchecked Sendable {
   /// The tokens of each class.
   ///
   /// - Complexity: O(vocabulary).
-  public var tokenClasses: [[Token]]? {
-    var members = [[Token]](repeating: [], count: classCount)
-    for i in 0..<tokenCount { members[Int(classes[i])].append(Token(i)) }
-    return members
-  }
+  public var tokenClasses: [[Token]]? { membersByClass() }
 
   /// The state after a token of a class, or ``dead``.
   @inlinable
@@ -252,6 +229,10 @@ public struct TokenAutomaton: TokenConstraint, @unchecked Sendable {
     let distance = distances[Int(state)]
     return distance == .max ? nil : Int(distance)
   }
+
+  /// Whether an allowed end is at most so many further tokens away.
+  @inlinable
+  public func isNear(_ state: State, room: Int) -> Bool { Int(distances[Int(state)]) <= room }
 
   /// Whether a token or an end can add more than 0 nats.
   public var canRaise: Bool { weights.contains { $0 > 0 } || finalWeights.contains { $0 > 0 } }

@@ -1,28 +1,34 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// Rejection sampling from the model that never proposes again what it found to be impossible.
+/// Rejection sampling from the model that never proposes again what it has found to be impossible.
 ///
-/// Each prefix keeps how much of its probability has turned out to be rejected: tokens that no
-/// allowed text goes on with, and the rejected share of whole texts. Proposals are drawn from what is
-/// left, so their acceptance rises, and it is known exactly by what share of the model's texts are left.
+/// For each prefix it remembers how much of the prefix's probability turned out to be rejected:
+/// tokens that no allowed text goes on with, and the rejected share of whole texts. It proposes from
+/// what is left. So the acceptance rate rises, and the share of the model's texts that is left is
+/// known exactly.
 ///
-/// **Keeps** rho: an attempt's accepted text has the law rho / Z whatever was learnt before, so that
-/// draws are independent. Removing the mass is not the same as drawing among allowed tokens, which
-/// favours prefixes that few texts can complete.
-/// **Accuracy.** Masses left are relative to 1e-13: what differences leave little of is added up
-/// anew.
-/// Source: Mansinghka, Roy, Jonas and Tenenbaum 2009, "Exact and approximate sampling by
+/// **Keeps** rho: whatever was learnt before, an accepted text has the law rho / Z, so draws are
+/// independent. Drawing among the allowed tokens only is something else: it favours prefixes that few
+/// texts can complete.
+/// **Accuracy.** The shares left have relative errors of about 1e-13: where a difference would lose
+/// digits, the sum is computed anew.
+/// References: Mansinghka, Roy, Jonas and Tenenbaum 2009, "Exact and approximate sampling by
 /// systematic stochastic search"; Parys et al. 2025, "Constrained adaptive rejection sampling".
-public struct AdaptiveRejection<Source: TokenSource>: Sendable {
-  /// What one proposal came to.
+public struct AdaptiveRejection<
+  Target: TextTarget, Source: TokenSource, Look: LookAhead
+>: Sendable
+where Source.Model == Target.Model, Look.Constraint == Target.Constraint {
+  /// The outcome of one proposal.
   public enum Outcome: Hashable, Sendable {
     /// A draw from rho.
     case accepted(TokenSequence)
-    /// Nothing.
+    /// No draw.
     case rejected
-    /// All of the model's texts turned out to be impossible.
+    /// None of the model's texts is possible.
     case exhausted
   }
+
+  private typealias Text = Prefix<Target.Model, Target.Constraint>
 
   private struct Child {
     var probability: Double
@@ -32,21 +38,21 @@ public struct AdaptiveRejection<Source: TokenSource>: Sendable {
     var node: Int32
   }
 
-  /// What is sampled from.
-  public let target: SentenceTarget<Source.Model, TokenAutomaton>
+  /// The target that texts are sampled from.
+  public let target: Target
   /// Which texts can still become allowed ones.
-  public let lookAhead: LookAhead
+  public let lookAhead: Look
   /// Draws the model's tokens.
   public let source: Source
-  /// The log of M: what the log of rho over the model's probability of a text does not exceed.
+  /// The log of M, a bound of rho divided by the model's probability of a text.
   public let logBound: Double
-  /// How many tokens are kept in mind at most; from then on nothing more is learnt.
+  /// How many tokens are remembered at most; nothing more is learnt from then on.
   public let capacity: Int
   /// How often a token is drawn again before the whole vocabulary is asked.
   public let attempts: Int
   private var nodes: [[Token: Child]] = [[:]]
-  /// For each node, what share of the texts through it is left, and what it was when it was last
-  /// added up.
+  /// For each node: the share of the texts through it that is left, and the same when it was last
+  /// summed.
   private var shares: [Double] = [1]
   private var summedShares: [Double] = [1]
   private var childCount = 0
@@ -54,16 +60,16 @@ public struct AdaptiveRejection<Source: TokenSource>: Sendable {
   /// A sampler that has learnt nothing yet.
   ///
   /// - Parameters:
-  ///   - target: what is sampled from.
-  ///   - lookAhead: which texts can be completed, by the target's automaton.
+  ///   - target: the target that texts are sampled from.
+  ///   - lookAhead: which texts can be completed; it has the target's constraint.
   ///   - source: draws the model's tokens.
-  ///   - logBound: the log of M; where the model's probabilities add up to more than 1, M covers
+  ///   - logBound: the log of M. Where the model's probabilities add up to more than 1, M must cover
   ///     the product of these sums along a text.
-  ///   - capacity: how many tokens are kept in mind at most, some hundred bytes each.
+  ///   - capacity: how many tokens are remembered at most, at some hundred bytes each.
   ///   - attempts: how often a token is drawn again before the whole vocabulary is asked.
   public init(
-    _ target: SentenceTarget<Source.Model, TokenAutomaton>, _ lookAhead: LookAhead, source: Source,
-    logBound: Double = 0, capacity: Int = 1 << 20, attempts: Int = 1024
+    _ target: Target, _ lookAhead: Look, source: Source, logBound: Double = 0,
+    capacity: Int = 1 << 20, attempts: Int = 1024
   ) {
     precondition(attempts > 0 && capacity >= 0, "a token is drawn at least once")
     self.target = target
@@ -74,70 +80,74 @@ public struct AdaptiveRejection<Source: TokenSource>: Sendable {
     self.attempts = attempts
   }
 
-  /// What share of the model's texts is left to be proposed; an attempt's acceptance is
-  /// Z / (M x this share).
+  /// The share of the model's texts that is left to be proposed.
+  ///
+  /// An attempt's acceptance rate is Z / (M x this share).
   public var share: Double { shares[0] }
 
   /// One proposal.
   ///
-  /// - Throws: ``BoundExceeded``.
-  public mutating func attempt(
-    using choices: inout some ChoiceSource
-  ) throws(BoundExceeded) -> Outcome {
+  /// - Throws: ``BoundExceeded``, and what the model throws.
+  /// - Complexity: one batch per token, where the model needs batches; a few more where shares are
+  ///   summed anew.
+  public mutating func attempt(using choices: inout some ChoiceSource) throws -> Outcome {
     let model = target.model
     guard lookAhead.isSatisfiable, shares[0] > 0 else { return .exhausted }
-    var prefix = Prefix(model, lookAhead)
+    var prefix = try makePrefix()
     var probabilities: [Double] = []
     var node = 0
     var logWeight = 0.0
     while true {
-      guard let drawn = draw(prefix.context, node, using: &choices) else { return .exhausted }
+      if !model.readsDirectly { try prefix.read(by: model) }
+      guard let drawn = draw(prefix, node, using: &choices) else { return .exhausted }
       let token = drawn.token
       probabilities.append(drawn.probability)
       logWeight += drawn.logWeight
       let known = node < 0 ? nil : nodes[node][token]
       if token == model.vocabulary.end {
-        logWeight += lookAhead.automaton.finalWeights[Int(prefix.state)]
+        logWeight += lookAhead.constraint.endWeight(prefix.state)
         let text = TokenSequence(prefix.tokens)
         if logWeight == -.infinity {
-          learn(prefix.tokens + [token], probabilities, left: 0)
+          try learn(prefix.tokens + [token], probabilities, left: 0)
           return .rejected
         }
-        // What is known of a text's end is the very share that is accepted.
+        // For a text that was seen before, the share left is the very share that is accepted.
         if known != nil { return .accepted(text) }
         let proposed = WeightedText(text, logWeight: logWeight)
         if try isKept(proposed, logBound: logBound, using: &choices) { return .accepted(text) }
-        learn(
+        try learn(
           prefix.tokens + [token], probabilities, left: LogSpace.exp(logWeight - logBound))
         return .rejected
       }
-      if !model.vocabulary.isDrawable(token) {
-        learn(prefix.tokens + [token], probabilities, left: 0)
+      guard model.vocabulary.isDrawable(token),
+        let next = lookAhead.next(prefix.state, token, count: prefix.tokens.count)
+      else {
+        try learn(prefix.tokens + [token], probabilities, left: 0)
         return .rejected
       }
-      logWeight += lookAhead.automaton.weight(prefix.state, token)
-      prefix.append(token, model, lookAhead.automaton)
-      guard lookAhead.isLive(prefix.state, count: prefix.tokens.count) else {
-        learn(prefix.tokens, probabilities, left: 0)
-        return .rejected
-      }
+      logWeight += lookAhead.constraint.weight(prefix.state, token)
+      prefix.append(token, model, leadingTo: next)
       node = known.map { Int($0.node) } ?? -1
     }
   }
 
-  /// A token as it is proposed: never with more than the model's probability of it.
+  private func makePrefix() throws -> Text {
+    Text(context: try target.model.makeContext(), state: lookAhead.constraint.start)
+  }
+
+  /// A proposed token; never more probable than under the model.
   private struct Proposed {
     var token: Token
-    /// How likely it is proposed.
+    /// The probability of proposing it.
     var probability: Double
     /// What it adds to the text's log weight.
     var logWeight: Double
   }
 
-  /// A token of the model.
+  /// Turns a draw of the source into a proposal.
   ///
-  /// Where its probabilities add up to less than 1, the rest stands for no text at all, under the
-  /// name of the start symbol, which no text has.
+  /// Where the model's probabilities add up to less than 1, the rest stands for no text. The start
+  /// symbol, which is in no text, represents it.
   private func proposed(
     _ drawn: DrawnToken, using choices: inout some ChoiceSource
   ) -> Proposed {
@@ -153,10 +163,10 @@ public struct AdaptiveRejection<Source: TokenSource>: Sendable {
 
   /// A token in proportion to its probability and the share that is left behind it.
   private func draw(
-    _ context: Source.Model.Context, _ node: Int, using choices: inout some ChoiceSource
+    _ prefix: Text, _ node: Int, using choices: inout some ChoiceSource
   ) -> Proposed? {
     func draw() -> Proposed {
-      let drawn = source.draw(in: context, using: &choices)
+      let drawn = source.draw(after: prefix, using: &choices)
       return proposed(drawn, using: &choices)
     }
     guard node >= 0 else { return draw() }
@@ -166,7 +176,7 @@ public struct AdaptiveRejection<Source: TokenSource>: Sendable {
       guard let child = children[proposed.token] else { return proposed }
       if child.left > 0, choices.chance(child.left) { return proposed }
     }
-    let (weights, logs, excess) = weights(context, children)
+    let (weights, logs, excess) = weights(prefix, children)
     guard weights.contains(where: { $0 > 0 }) else { return nil }
     let token = Token(choices.index(weights: weights))
     if token == target.model.vocabulary.start {
@@ -177,8 +187,10 @@ public struct AdaptiveRejection<Source: TokenSource>: Sendable {
       logWeight: (target.fluency - 1) * logs[token.index] + excess)
   }
 
-  /// Takes away what a prefix turned out to have less than was thought.
-  private mutating func learn(_ tokens: [Token], _ probabilities: [Double], left: Double) {
+  /// Remembers that a prefix has less left than was thought.
+  private mutating func learn(
+    _ tokens: [Token], _ probabilities: [Double], left: Double
+  ) throws {
     guard childCount + tokens.count <= capacity else { return }
     var path: [Int] = [0]
     for (token, probability) in zip(tokens.dropLast(), probabilities) {
@@ -210,24 +222,27 @@ public struct AdaptiveRejection<Source: TokenSource>: Sendable {
       shares[node] -= lost * probability
       // Differences lose digits; a thousandth of a sum still has thirteen of them.
       if shares[node] < 1e-3 * summedShares[node] {
-        shares[node] = summedShare(of: node, after: tokens[..<place])
+        shares[node] = try summedShare(of: node, after: tokens[..<place])
         summedShares[node] = shares[node]
       }
       lost = before - shares[node]
     }
   }
 
-  private func summedShare(of node: Int, after tokens: some Sequence<Token>) -> Double {
-    var context = target.model.makeContext()
-    for token in tokens { target.model.advance(&context, by: token) }
-    return weights(context, nodes[node]).weights.reduce(0, +)
+  private func summedShare(
+    of node: Int, after tokens: some Sequence<Token>
+  ) throws -> Double {
+    var prefix = try makePrefix()
+    for token in tokens { prefix.append(token, target.model, lookAhead.constraint) }
+    try prefix.read(by: target.model)
+    return weights(prefix, nodes[node]).weights.reduce(0, +)
   }
 
-  /// How likely each token is proposed, times the share that is left behind it.
+  /// For each token: the probability of proposing it times the share that is left behind it.
   private func weights(
-    _ context: Source.Model.Context, _ children: [Token: Child]
+    _ prefix: Text, _ children: [Token: Child]
   ) -> (weights: [Double], logs: [Double], excess: Double) {
-    let logs = target.model.logProbabilities(in: context)
+    let logs = prefix.logProbabilities(by: target.model)
     let logSum = LogSpace.sum(logs)
     let excess = max(0, logSum)
     var weights = logs.map { LogSpace.exp($0 - excess) }

@@ -98,15 +98,11 @@ where First.State == P.Scorer.State {
 /// **Assumes** that the first target allows all that the last one does.
 /// Reference: Neal 2001, "Annealed importance sampling", equations 3 to 7; the bridges are geometric.
 public struct AnnealedImportance<Base: TextProposal, Kernel: TransitionKernel>: TextProposal
-where
-  Kernel.Scorer == BridgedScorer<
-    IncrementalScorer<Base.Model, TokenAutomaton>, IncrementalScorer<Base.Model, TokenAutomaton>
-  >
-{
+where Kernel.Scorer == BridgedScorer<Base.Target.Scorer, Base.Target.Scorer> {
   /// Texts of the first target with proper weights.
   public let base: Base
-  /// What is sampled from.
-  public let target: SentenceTarget<Base.Model, TokenAutomaton>
+  /// The target that texts are sampled from.
+  public let target: Base.Target
   /// Keeps each bridge.
   public let kernel: Kernel
   /// How many bridges there are, the last target among them.
@@ -126,8 +122,7 @@ where
   ///   - steps: how many steps are taken on each.
   ///   - isCancelled: asked now and then on the way; a text that is given up is no draw.
   public init(
-    from base: Base, to target: SentenceTarget<Base.Model, TokenAutomaton>, kernel: Kernel,
-    stages: Int,
+    from base: Base, to target: Base.Target, kernel: Kernel, stages: Int,
     steps: Int = 1, isCancelled: @escaping @Sendable () -> Bool = { false }
   ) {
     precondition(stages > 0 && steps >= 0, "a bridge has stages, and steps are not negative")
@@ -141,8 +136,8 @@ where
 
   /// A text; `nil` where none came of it, or it was given up.
   @inlinable
-  public func draw(using choices: inout some ChoiceSource) -> WeightedText? {
-    guard let drawn = base.draw(using: &choices) else { return nil }
+  public func draw(using choices: inout some ChoiceSource) throws -> WeightedText? {
+    guard let drawn = try base.draw(using: &choices) else { return nil }
     var scorer = BridgedScorer(
       base.target.makeScorer(at: drawn.text), target.makeScorer(at: drawn.text), power: 0)
     var memory = kernel.start(at: scorer)

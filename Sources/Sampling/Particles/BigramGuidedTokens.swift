@@ -1,26 +1,29 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// Tokens in proportion to v under a look-ahead that knows the last token.
+/// Draws tokens in proportion to v under a look-ahead that knows the last token.
 ///
-/// What a context lists differs from what it backs off to by a list of corrections, so that the sum
-/// of v is one over these lists and one without context, which is kept. A negative correction, as
-/// in pruned and quantised models, counts as 0 where tokens are drawn, and the token is accepted
-/// with what that added taken off. After ``attempts`` rejections, or where the length left forbids
-/// some tokens, the whole vector is asked.
+/// What a context lists differs from what it backs off to by a list of corrections. So the sum of v is
+/// a sum over these lists, plus one without context that is kept. A negative correction, as pruned
+/// and quantised models have, counts as 0 when tokens are drawn; the drawn token is then accepted
+/// with the share that it should have had. After ``attempts`` rejections, or where the remaining
+/// length forbids some tokens, the whole row is used.
 public struct BigramGuidedTokens<Model: FiniteContextModel>: ProportionalTokens {
-  /// What is sampled from.
+  /// A prefix under the model and the automaton.
+  public typealias Text = Prefix<Model, TokenAutomaton>
+
+  /// The target that texts are sampled from.
   public let target: SentenceTarget<Model, TokenAutomaton>
-  /// What is expected.
+  /// What steers the proposal.
   public let guide: BigramLookAhead
-  /// How often a token may be rejected before the whole vector is asked.
+  /// How often a token may be rejected before the whole row is used.
   public let attempts: Int
 
-  /// Tokens of a target under a look-ahead.
+  /// Tokens of a target, steered by a look-ahead over the target's automaton.
   ///
   /// - Parameters:
-  ///   - target: what is sampled from.
-  ///   - guide: what is expected, by the target's automaton, its model and its fluency.
-  ///   - attempts: how often a token may be rejected before the whole vector is asked.
+  ///   - target: the target that texts are sampled from.
+  ///   - guide: what is expected, for the target's automaton, model and fluency.
+  ///   - attempts: how often a token may be rejected before the whole row is used.
   public init(
     _ target: SentenceTarget<Model, TokenAutomaton>, _ guide: BigramLookAhead, attempts: Int = 64
   ) {
@@ -33,37 +36,42 @@ public struct BigramGuidedTokens<Model: FiniteContextModel>: ProportionalTokens 
   }
 
   /// Which texts can be completed.
-  public var lookAhead: LookAhead { guide.lookAhead }
+  public var lookAhead: AutomatonLookAhead { guide.lookAhead }
 
-  /// What is expected behind the last token.
-  public func logExpectation(after prefix: Prefix<Model>) -> Double {
+  /// The estimate behind the last token.
+  public func logExpectation(after prefix: Text) -> Double {
     guide.logExpectation(prefix.state, after: prefix.tokens.last ?? target.model.vocabulary.start)
   }
 
   /// The log of v for each token after a prefix.
   ///
   /// - Complexity: O(vocabulary).
-  public func logValues(after prefix: Prefix<Model>) -> [Double] {
+  public func logValues(after prefix: Text) -> [Double] {
     let gains = guide.gains(prefix.state, count: prefix.tokens.count)
-    return logValues(after: prefix) { token in
-      let gain = gains[Int(lookAhead.automaton.classes[token])]
-      return gain.logFactor == -.infinity
-        ? -.infinity : gain.logFactor + LogSpace.log(guide.expectations[gain.row + token])
+    return logValues(after: prefix) { logs in
+      for i in logs.indices {
+        let gain = gains[lookAhead.constraint.tokenClass(of: Token(i))]
+        logs[i] =
+          gain.logFactor == -.infinity
+          ? -.infinity
+          : target.fluency * logs[i]
+            + (gain.logFactor + LogSpace.log(guide.expectations[gain.row + i]))
+      }
     }
   }
 
   /// A token in proportion to v.
   ///
-  /// - Complexity: O(what the context and those that it backs off to list); at worst
+  /// - Complexity: O(arcs of the context and of those that it backs off to); at worst
   ///   O(vocabulary).
   public func draw(
-    after prefix: Prefix<Model>, using choices: inout some ChoiceSource
+    after prefix: Text, using choices: inout some ChoiceSource
   ) -> (token: Token, logWeight: Double)? {
     guard let lists = Lists(guide, after: prefix) else {
       return drawSlowly(after: prefix, using: &choices)
     }
     let logWeight =
-      LogSpace.log(lists.total) + lookAhead.logExpectations[Int(prefix.state)]
+      LogSpace.log(lists.total) + lookAhead.logExpectation(prefix.state)
       - logExpectation(after: prefix)
     for _ in 0..<attempts {
       let token = lists.draw(using: &choices)
@@ -73,47 +81,46 @@ public struct BigramGuidedTokens<Model: FiniteContextModel>: ProportionalTokens 
     return drawSlowly(after: prefix, using: &choices).map { ($0.token, logWeight) }
   }
 
-  /// The log of v of the token over the sum of v.
+  /// The log of the token's share of the sum of v.
   ///
   /// - Complexity: as of a draw.
-  public func logProbability(of token: Token, after prefix: Prefix<Model>) -> Double {
+  public func logProbability(of token: Token, after prefix: Text) -> Double {
     let vocabulary = target.model.vocabulary
-    let state = Int(prefix.state)
     guard let lists = Lists(guide, after: prefix) else {
       let logs = logValues(after: prefix)
       return logs[token.index] == -.infinity ? -.infinity : logs[token.index] - LogSpace.sum(logs)
     }
     var log = -Double.infinity
     if token == vocabulary.end {
-      log = lookAhead.automaton.finalWeights[state]
+      log = lookAhead.constraint.endWeight(prefix.state)
     } else if vocabulary.isDrawable(token) {
-      let gain = lists.gains[Int(lookAhead.automaton.classes[token.index])]
+      let gain = lists.gains[lookAhead.constraint.tokenClass(of: token)]
       if gain.logFactor > -.infinity {
         log = gain.logFactor + LogSpace.log(guide.expectations[gain.row + token.index])
       }
     }
     guard log > -.infinity else { return log }
     return target.fluency * target.model.logProbability(of: token, in: prefix.context) + log
-      - LogSpace.log(lists.total) - lookAhead.logExpectations[state]
+      - LogSpace.log(lists.total) - lookAhead.logExpectation(prefix.state)
   }
 
   private func drawSlowly(
-    after prefix: Prefix<Model>, using choices: inout some ChoiceSource
+    after prefix: Text, using choices: inout some ChoiceSource
   ) -> (token: Token, logWeight: Double)? {
     draw(by: logValues(after: prefix), after: prefix, using: &choices)
   }
 }
 
-/// What is listed behind a prefix, level by level, each token weighed by what it adds to v.
+/// The arcs of a prefix's contexts, level by level, each token weighed by what it adds to v.
 private struct Lists {
-  /// One context's own.
+  /// One context's arcs.
   struct Level {
     var context: Int
     /// By arc; negative ones count as 0.
     var weights: [Double]
     /// Their sum.
     var sum: Double
-    /// The sum of these and all that is backed off to, as tokens are drawn.
+    /// The sum of these and of everything backed off to, as tokens are drawn.
     var total: Double
   }
 
@@ -121,25 +128,27 @@ private struct Lists {
   let state: TokenAutomaton.State
   let gains: [BigramLookAhead.Gain]
   let endGain: Double
-  /// From the longest context to the shortest but context 0.
+  /// From the longest context to the shortest, without context 0.
   var levels: [Level] = []
   /// The sum of v, in units of what is expected without context.
   var total: Double
-  /// Whether tokens are drawn too often that some context takes from.
+  /// Whether some correction is negative, so that some tokens are drawn too often.
   var hasNegative = false
 
-  /// `nil` where the vector of all tokens is needed.
-  init?<Model: FiniteContextModel>(_ guide: BigramLookAhead, after prefix: Prefix<Model>) {
+  /// `nil` where the row of all tokens is needed.
+  init?<Model: FiniteContextModel>(
+    _ guide: BigramLookAhead, after prefix: Prefix<Model, TokenAutomaton>
+  ) {
     self.guide = guide
     state = prefix.state
     let count = prefix.tokens.count
-    guard Int(guide.needs[Int(state)]) <= guide.lookAhead.mostTokens - count - 1 else { return nil }
+    guard guide.needs[Int(state)] <= guide.lookAhead.mostTokens - count - 1 else { return nil }
     gains = guide.gains(state, count: count)
     endGain = guide.endGain(state)
     let model = guide.model
     total = 0
     for sum in guide.blockSums[blocks] { total += sum }
-    // What is too small or too large for a factor, logarithms hold.
+    // Logarithms hold what is too small or too large for a factor.
     guard gains.allSatisfy({ $0.factor > 0 && $0.factor < .infinity || $0.logFactor == -.infinity })
     else { return nil }
     var drawn = total
@@ -160,7 +169,7 @@ private struct Lists {
       levels.append(level)
     }
     levels.reverse()
-    // What rounding could leave of it is no number to draw by.
+    // A smaller rest may be rounding error.
     guard total > 1e-6 * drawn, drawn < .infinity else { return nil }
   }
 
@@ -171,12 +180,11 @@ private struct Lists {
 
   private func value(_ token: UInt32) -> Double {
     if token == guide.model.vocabulary.end.rawValue { return endGain }
-    let gain = gains[Int(guide.lookAhead.automaton.classes[Int(token)])]
+    let gain = gains[guide.lookAhead.constraint.tokenClass(of: Token(rawValue: token))]
     return gain.factor == 0 ? 0 : gain.factor * guide.expectations[gain.row + Int(token)]
   }
 
-  /// A token in proportion to v where no correction is negative; else in proportion to what leaves
-  /// negative ones out.
+  /// A token in proportion to v, with negative corrections counted as 0.
   func draw(using choices: inout some ChoiceSource) -> Token {
     let model = guide.model
     for level in levels where level.sum > 0 {
@@ -193,7 +201,7 @@ private struct Lists {
     return Token(rawValue: model.tokens[first + arc])
   }
 
-  /// What share of the times that a token is drawn it should have been.
+  /// The share of a token's draws that should be accepted.
   func share(of token: Token) -> Double {
     guard hasNegative else { return 1 }
     let model = guide.model

@@ -1,33 +1,33 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// What is still to be expected of a text from its last token and the state of the constraints'
-/// automaton: the mass of all that may follow under the model's bigrams.
+/// The mass expected behind a text's last token and the automaton's state, under the model's bigrams.
 ///
-/// A ``LookAhead`` forgets what word a text stands at, so that a keyword which hardly ever follows
-/// that word promises as much as one that does. Here the sums are exact for a bigram model, and an
-/// estimate for a longer one. As with every look-ahead, samplers are exact whatever it says.
+/// An ``AutomatonLookAhead`` forgets which token a text stands at, so a keyword that hardly ever
+/// follows that token promises as much as one that often does. Here the sums are exact for a bigram
+/// model, and estimates for a longer one. As with every look-ahead, samplers are exact whatever it
+/// says.
 ///
-/// Source: twisting as in Whiteley and Lee 2014, "Twisted particle filters", the twisting functions
-/// being those of a coarser model.
+/// Source: Whiteley and Lee 2014, "Twisted particle filters"; the twisting functions are those of a
+/// coarser model.
 public struct BigramLookAhead: Sendable {
-  /// Which texts can be completed, and what would follow without context.
-  public let lookAhead: LookAhead
-  /// What the model's contexts list, to the power of the target's fluency.
+  /// Which texts can be completed, and what is expected without context.
+  public let lookAhead: AutomatonLookAhead
+  /// The model's contexts, to the power of the target's fluency.
   public let tables: Tables
-  /// State by state, for each token: the mass that is expected behind it, in units of what is
-  /// expected without context; positive.
+  /// State by state, for each token: the mass expected behind it, in units of what is expected
+  /// without context; positive.
   let expectations: [Double]
-  /// State by state: sums over ``blockSize`` tokens each of what they weigh without context.
+  /// State by state: sums of the weights without context, over ``blockSize`` tokens each.
   let blockSums: [Double]
   /// For each state: the largest number of tokens that one of its successors still needs.
-  let needs: [UInt32]
+  let needs: [Int]
 
-  /// What the contexts of a model add to those that they fail to: made once for all targets of one
+  /// What a model's contexts add to those that they back off to: made once for all targets of one
   /// fluency.
   public struct Tables: Sendable {
-    /// The contexts and what they list.
+    /// The contexts and their arcs.
     public let model: BackoffAutomaton
-    /// For each arc: its weight less that of failing with its token.
+    /// For each arc: its weight minus that of backing off with its token.
     let coefficients: [Double]
     /// For each token: the context that remembers it alone.
     let contexts: [Int]
@@ -46,9 +46,9 @@ public struct BigramLookAhead: Sendable {
   var coefficients: [Double] { tables.coefficients }
 
   static let blockSize = 64
-  /// What is expected in any case, so that nothing that is allowed is never drawn.
+  /// The smallest expectation, so that every allowed token can be drawn.
   private static let least = 1e-100
-  /// Sums over cycles need not converge; an estimate is as good as its last sweep.
+  /// Sums over cycles need not converge, so their number is bounded.
   private static let sweeps = 200
   /// Estimates need no more digits.
   private static let tolerance = 1e-3
@@ -56,35 +56,33 @@ public struct BigramLookAhead: Sendable {
   /// Bytes that the estimates for an automaton take.
   ///
   /// - Parameters:
-  ///   - automaton: which texts.
+  ///   - automaton: which texts are allowed.
   ///   - vocabulary: the model's tokens.
-  /// - Returns: bytes, without what the model's own tables take.
+  /// - Returns: bytes, without the model's own tables.
   public static func bytes(_ automaton: TokenAutomaton, _ vocabulary: Vocabulary) -> Int {
     automaton.stateCount * (vocabulary.count + vocabulary.count / blockSize + 1)
       * MemoryLayout<Double>.stride
   }
 
-  /// Sums over what may follow.
+  /// Sums over all that may follow.
   ///
   /// - Parameters:
-  ///   - lookAhead: which texts, and what is expected without context.
-  ///   - tables: what the model's contexts list, to the power of the fluency.
-  ///   - proceed: asked before each state; `false` leaves the rest to what is expected without
-  ///     context.
-  /// - Complexity: O(bigrams x states) where an automaton's texts have bounded length; that for
-  ///   each sweep over its cycles else.
+  ///   - lookAhead: which texts are allowed, and what is expected without context.
+  ///   - tables: the model's contexts, to the power of the fluency.
+  ///   - proceed: called before each state; after `false`, the remaining states keep the estimates
+  ///     without context.
+  /// - Complexity: O(bigrams x states) where the automaton's texts have a bounded length; else the
+  ///   same for each sweep over its cycles.
   public init(
-    _ lookAhead: LookAhead, _ tables: Tables, proceed: () -> Bool = { true }
+    _ lookAhead: AutomatonLookAhead, _ tables: Tables, proceed: () -> Bool = { true }
   ) {
     self.lookAhead = lookAhead
     self.tables = tables
     let model = tables.model
-    let automaton = lookAhead.automaton
+    let automaton = lookAhead.constraint
     let size = model.vocabulary.count
-    needs = (0..<automaton.stateCount).map { state in
-      let row = state * automaton.classCount
-      return automaton.transitions[row..<row + automaton.classCount].lazy
-        .filter { $0 != TokenAutomaton.dead }.map { automaton.distances[Int($0)] }.max() ?? 0
+    needs = (0..<TokenAutomaton.State(automaton.stateCount)).map { state in
+      automaton.successors(of: state).compactMap(automaton.shortestCompletion).max() ?? 0
     }
     var values = [Double](repeating: 1, count: automaton.stateCount * size)
     let order = automaton.statesChildrenFirst
@@ -94,14 +92,11 @@ public struct BigramLookAhead: Sendable {
     sweeping: for _ in 0..<Self.sweeps {
       var change = 0.0
       for state in order {
-        let successors = automaton.transitions[
-          Int(state) * automaton.classCount..<(Int(state) + 1) * automaton.classCount]
+        let successors = automaton.successors(of: state)
         let isLooping = successors.contains(state)
         isCyclic =
           isCyclic
-          || successors.contains {
-            $0 != TokenAutomaton.dead && places[Int($0)] > places[Int(state)]
-          }
+          || successors.contains { places[Int($0)] > places[Int(state)] }
         var last = 0.0
         for pass in 0..<Self.sweeps {
           guard proceed() else { break sweeping }
@@ -126,14 +121,16 @@ public struct BigramLookAhead: Sendable {
     blockSums = Self.blockSums(expectations, lookAhead, tables.model)
   }
 
-  /// The same with each state's masses multiplied by how far they were missed.
+  /// The same, with each state's masses multiplied by the observed ratio to what was expected.
   ///
-  /// - Parameter observations: what texts showed of the mass behind their states.
-  /// - Returns: a look-ahead of the same texts.
-  public func refined(by observations: some Sequence<MassObservation>) -> BigramLookAhead {
-    // As many observations as stand against one that is far off.
+  /// - Parameter observations: the masses that drawn texts showed behind their states.
+  /// - Returns: a look-ahead for the same texts.
+  public func refined(
+    by observations: some Sequence<MassObservation<TokenAutomaton.State>>
+  ) -> BigramLookAhead {
+    // This many observations of a ratio of 1 stand against a single one that is far off.
     let prior = 10.0
-    let count = lookAhead.automaton.stateCount
+    let count = lookAhead.constraint.stateCount
     var sums = [Double](repeating: prior, count: count)
     var counts = [Double](repeating: prior, count: count)
     for one in observations {
@@ -159,15 +156,15 @@ public struct BigramLookAhead: Sendable {
   ///   - last: the token; the start symbol for the empty text.
   /// - Returns: the natural log.
   public func logExpectation(_ state: TokenAutomaton.State, after last: Token) -> Double {
-    lookAhead.logExpectations[Int(state)]
+    lookAhead.logExpectation(state)
       + LogSpace.log(expectations[Int(state) * model.vocabulary.count + last.index])
   }
 
-  /// What the tokens of one class gain in a state, but for what is expected behind them.
+  /// What the tokens of one class gain in a state, without the expectation behind them.
   struct Gain {
-    /// In units of what is expected without context before them.
+    /// In units of what is expected without context before the token.
     var factor: Double
-    /// The same as nats, not in these units; minus infinity where the text could not be completed.
+    /// The same in nats and without these units; minus infinity where the text could not be completed.
     var logFactor: Double
     /// Where in ``expectations`` the state behind them begins.
     var row: Int
@@ -175,56 +172,55 @@ public struct BigramLookAhead: Sendable {
 
   /// By class.
   func gains(_ state: TokenAutomaton.State, count: Int) -> [Gain] {
-    let unit = lookAhead.logExpectations[Int(state)]
-    let row = Int(state) * lookAhead.automaton.classCount
+    let unit = lookAhead.logExpectation(state)
     return lookAhead.gains(state, count: count).enumerated().map { c, gain in
       gain == -.infinity
         ? Gain(factor: 0, logFactor: gain, row: 0)
         : Gain(
           factor: LogSpace.exp(gain - unit), logFactor: gain,
-          row: Int(lookAhead.automaton.transitions[row + c]) * model.vocabulary.count)
+          row: Int(lookAhead.constraint.following(state, class: c))
+            * model.vocabulary.count)
     }
   }
 
   /// What an end weighs in a state, in the same units.
   func endGain(_ state: TokenAutomaton.State) -> Double {
     LogSpace.exp(
-      lookAhead.automaton.finalWeights[Int(state)] - lookAhead.logExpectations[Int(state)])
+      lookAhead.constraint.endWeight(state) - lookAhead.logExpectation(state))
   }
 
   private static func bounded(_ value: Double) -> Double {
-    // What is not a number says nothing.
+    // A value that is no number tells nothing.
     value.isNaN ? 1 : min(max(value, least), 1 / least)
   }
 
-  /// What each token weighs in a state whatever stands left of it, in units of what is expected.
+  /// Each token's weight in a state whatever comes before it, in units of what is expected.
   private static func weights(
-    _ values: [Double], _ state: TokenAutomaton.State, _ lookAhead: LookAhead,
+    _ values: [Double], _ state: TokenAutomaton.State, _ lookAhead: AutomatonLookAhead,
     _ vocabulary: Vocabulary
   ) -> [Double] {
-    let automaton = lookAhead.automaton
-    let unit = lookAhead.logExpectations[Int(state)]
-    let row = Int(state) * automaton.classCount
+    let automaton = lookAhead.constraint
+    let unit = lookAhead.logExpectation(state)
     let gains = (0..<automaton.classCount).map { c -> (factor: Double, row: Int) in
-      let next = automaton.transitions[row + c]
+      let next = automaton.following(state, class: c)
       guard next != TokenAutomaton.dead else { return (0, 0) }
-      let soft = automaton.weights.isEmpty ? 0 : automaton.weights[row + c]
       return (
-        LogSpace.exp(soft + lookAhead.logExpectations[Int(next)] - unit),
+        LogSpace.exp(
+          automaton.weight(state, class: c) + lookAhead.logExpectation(next) - unit),
         Int(next) * vocabulary.count
       )
     }
     var weights = (0..<vocabulary.count).map { i -> Double in
-      let gain = gains[Int(automaton.classes[i])]
+      let gain = gains[automaton.tokenClass(of: Token(i))]
       return gain.factor == 0 ? 0 : gain.factor * values[gain.row + i]
     }
-    weights[vocabulary.end.index] = LogSpace.exp(automaton.finalWeights[Int(state)] - unit)
+    weights[vocabulary.end.index] = LogSpace.exp(automaton.endWeight(state) - unit)
     return weights
   }
 
-  /// Sums over the tokens behind each token in a state; the sum of all, before and after.
+  /// Sums anew over the tokens behind each token in a state; returns the total before and after.
   private static func update(
-    _ values: inout [Double], _ state: TokenAutomaton.State, _ lookAhead: LookAhead,
+    _ values: inout [Double], _ state: TokenAutomaton.State, _ lookAhead: AutomatonLookAhead,
     _ tables: Tables
   ) -> (old: Double, new: Double) {
     let (model, coefficients, contexts) = (tables.model, tables.coefficients, tables.contexts)
@@ -252,12 +248,12 @@ public struct BigramLookAhead: Sendable {
   }
 
   private static func blockSums(
-    _ values: [Double], _ lookAhead: LookAhead, _ model: BackoffAutomaton
+    _ values: [Double], _ lookAhead: AutomatonLookAhead, _ model: BackoffAutomaton
   ) -> [Double] {
     let blocks = model.arcs[0].count / blockSize + 1
-    var sums = [Double](repeating: 0, count: lookAhead.automaton.stateCount * blocks)
+    var sums = [Double](repeating: 0, count: lookAhead.constraint.stateCount * blocks)
     let arcs = model.arcs[0]
-    for state in 0..<lookAhead.automaton.stateCount {
+    for state in 0..<lookAhead.constraint.stateCount {
       let weights = weights(values, TokenAutomaton.State(state), lookAhead, model.vocabulary)
       for (i, arc) in arcs.enumerated() {
         sums[state * blocks + i / blockSize] +=
@@ -269,7 +265,7 @@ public struct BigramLookAhead: Sendable {
 }
 
 extension BackoffAutomaton {
-  /// For each arc: its weight less that of failing with its token; that of context 0's arcs whole.
+  /// For each arc: its weight minus that of backing off with its token; whole for context 0's arcs.
   var differences: [Double] {
     var differences = weights
     for context in 1..<max(1, contextCount) {
@@ -281,7 +277,7 @@ extension BackoffAutomaton {
     return differences
   }
 
-  /// For each token: the context that remembers it alone, 0 where there is none.
+  /// For each token: the context that remembers only it, 0 where there is none.
   var contextsOfTokens: [Int] {
     var contexts = [Int](repeating: 0, count: vocabulary.count)
     for arc in arcs[0] where tokens[Int(arc)] != vocabulary.end.rawValue {

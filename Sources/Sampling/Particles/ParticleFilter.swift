@@ -1,29 +1,31 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// Sequential Monte Carlo: many texts written side by side, token by token, those that promise
-/// nothing making room for copies of those that do.
+/// Sequential Monte Carlo: grows many texts in parallel, token by token, and resamples the good ones.
 ///
-/// A particle stands for its text's target so far times what is expected to follow. Each step draws
-/// a token for every unfinished particle and multiplies its weight; where the weights have become
-/// too uneven, particles are resampled and all weights set to their mean.
+/// A particle is an unfinished text with a weight. It stands for the target of its tokens times the
+/// mass expected behind them. Each step draws a token for every unfinished particle and multiplies
+/// its weight. Where the weights have become too uneven, particles are resampled, and all weights
+/// become their mean.
 ///
-/// **Keeps** rho in this sense: the mean over runs of the sum of the weights at the particles whose
-/// text is x is n x rho(x), for each x and any number of particles. So the evidence is unbiased, and
-/// weighted means are consistent as the number grows. Texts that cannot be completed within the
-/// look-ahead's length are never drawn, and a particle that ended nowhere has a weight of zero.
+/// A step asks a model that needs batches for one batch, in which equal prefixes are read once.
+///
+/// **Keeps** rho in this sense: the mean over runs of the sum of the weights at particles whose text
+/// is x is n x rho(x), for each x and any number n of particles. So the evidence is unbiased, and
+/// weighted means are consistent as n grows. Texts that cannot be completed within the look-ahead's
+/// bound are never drawn, and a particle that cannot go on has a weight of zero.
 /// Reference: Del Moral, Doucet and Jasra 2006, "Sequential Monte Carlo samplers".
 public struct ParticleFilter<Tokens: TokenProposal>: Sendable {
   /// Draws the tokens.
   public let tokens: Tokens
   /// How particles are resampled.
   public let resampling: Resampling
-  /// Resampling takes place where the effective size falls below this share of the particles.
+  /// Particles are resampled where the effective size falls below this share of their number.
   public let threshold: Double
-  /// What parts copies; `nil` leaves them alike until their next tokens.
-  public let rejuvenation: (any PrefixKernel<Tokens.Model>)?
-  /// How many of its steps each unfinished text takes before each token.
+  /// Makes copies differ; `nil` leaves them alike until their next tokens.
+  public let rejuvenation: (any PrefixKernel<Tokens.Model, Tokens.Constraint>)?
+  /// How many rejuvenation steps each unfinished text takes before each token.
   ///
-  /// It takes them whether particles were resampled or not: steps that depended on how uneven
+  /// It takes them whether or not particles were resampled: steps that depended on how uneven the
   /// weights are would bias them.
   public let rejuvenationSteps: Int
 
@@ -32,14 +34,15 @@ public struct ParticleFilter<Tokens: TokenProposal>: Sendable {
   /// - Parameters:
   ///   - tokens: draws the tokens.
   ///   - resampling: how particles are resampled.
-  ///   - threshold: the share of the particles below which the effective size must fall for that;
-  ///     0 for never, 1 for always but with even weights.
-  ///   - rejuvenation: what parts copies; it keeps what prefixes of one length stand for under the
+  ///   - threshold: the share of the particles below which the effective size must fall; 0 for
+  ///     never, 1 for always except with even weights.
+  ///   - rejuvenation: makes copies differ; it keeps what prefixes of one length stand for under the
   ///     same tokens.
   ///   - rejuvenationSteps: how many of its steps each unfinished text takes before each token.
   public init(
     _ tokens: Tokens, resampling: Resampling = .systematic, threshold: Double = 0.5,
-    rejuvenation: (any PrefixKernel<Tokens.Model>)? = nil, rejuvenationSteps: Int = 1
+    rejuvenation: (any PrefixKernel<Tokens.Model, Tokens.Constraint>)? = nil,
+    rejuvenationSteps: Int = 1
   ) {
     precondition(0 <= threshold && threshold <= 1, "a share lies in 0 ... 1")
     precondition(rejuvenationSteps >= 0, "steps are not negative")
@@ -50,126 +53,157 @@ public struct ParticleFilter<Tokens: TokenProposal>: Sendable {
     self.threshold = threshold
   }
 
-  /// A text in the making.
+  /// An unfinished text and its weight.
   public struct Particle: Sendable {
     /// The text so far.
-    public var prefix: Prefix<Tokens.Model>
-    /// Natural log of its weight; minus infinity where it went nowhere.
+    public var prefix: Prefix<Tokens.Model, Tokens.Constraint>
+    /// Natural log of its weight; minus infinity where it cannot go on.
     public var logWeight: Double
     /// Whether the text is complete.
     public var isFinished = false
 
     @inlinable
-    init(prefix: Prefix<Tokens.Model>, logWeight: Double) {
+    init(prefix: Prefix<Tokens.Model, Tokens.Constraint>, logWeight: Double) {
       self.prefix = prefix
       self.logWeight = logWeight
     }
   }
 
-  /// What a run came to.
+  /// The outcome of a run.
   public struct Result: Sendable {
     /// Complete texts with their weights; the mean of all weights estimates the evidence.
     public var texts: WeightedTexts
     /// How often particles were resampled.
     public var resamplings = 0
-    /// For each final particle, from which of the first ones it descends.
+    /// For each final particle, the index of the first particle that it descends from.
     public var ancestors: [Int] = []
     /// The largest Pareto k of the weights at a resampling or at the end; `nil` where there was none.
     ///
-    /// Above .7 too few particles carried the weight for evidences to be trusted.
+    /// Above .7, too few particles carried the weight: do not trust the evidence.
     public var largestShape: Double?
-    /// Steps of rejuvenation, and how many changed their text.
+    /// Rejuvenation steps, and how many of them changed their text.
     public var rejuvenations = (tried: 0, made: 0)
-    /// Whether it was stopped before all texts were complete; these are then left out.
+    /// Whether the run was stopped before all texts were complete; unfinished texts are left out.
     public var isStopped = false
 
     @usableFromInline
     init(texts: WeightedTexts) { self.texts = texts }
 
-    /// From how many of the first particles the final ones descend.
+    /// How many of the first particles have descendants among the final ones.
     public var ancestorCount: Int { Set(ancestors).count }
   }
 
-  /// Writes texts until all are complete.
+  /// Grows texts until all are complete.
   ///
   /// - Parameters:
   ///   - count: the number of particles, positive.
-  ///   - choices: what draws.
-  /// - Returns: the texts and what is known of the run.
+  ///   - choices: the source of all random choices.
+  /// - Returns: the texts, and figures about the run.
+  /// - Throws: what the model throws.
   /// - Complexity: count x length draws of a token.
   @inlinable
-  public func run(count: Int, using choices: inout some ChoiceSource) -> Result {
-    run(count: count, choices: &choices) { particles, choices in
+  public func run(count: Int, using choices: inout some ChoiceSource) throws -> Result {
+    try run(count: count, choices: &choices) { particles, choices in
       var made = 0
-      for i in particles.indices { made += extend(&particles[i], using: &choices) }
+      if let rejuvenation {
+        for i in particles.indices {
+          made += try rejuvenate(&particles[i], rejuvenation, using: &choices)
+        }
+      }
+      try prepare(&particles)
+      for i in particles.indices { extend(&particles[i], using: &choices) }
       return made
     }
   }
 
-  /// Writes texts on several threads; what comes out does not depend on their number.
+  /// Grows texts on several threads; the result does not depend on their number.
   ///
   /// - Parameters:
   ///   - count: the number of particles, positive.
-  ///   - random: what everything is drawn from; each particle's place has a stream of its own.
+  ///   - random: the source of all random choices; each particle's place has its own stream.
   ///   - threads: how many work at once.
-  ///   - monitor: counts tokens and asks to stop.
-  /// - Returns: the texts and what is known of the run.
+  ///   - monitor: counts tokens and can stop the run.
+  /// - Returns: the texts, and figures about the run.
+  /// - Throws: what the model throws.
   @inlinable
   public func run(
     count: Int, random: Philox, threads: Int, monitor: RunMonitor = RunMonitor()
-  ) -> Result {
+  ) throws -> Result {
     var places = (0..<count).map { RandomChoices(random.stream(UInt64($0))) }
     var choices = RandomChoices(random.stream(UInt64(count)))
-    // Enough pieces for even work, large enough to be worth a hand-over.
-    let size = max(1, count / (threads * 4))
-    return run(count: count, choices: &choices) { particles, _ in
-      if monitor.isStopping { return nil }
-      if threads == 1 {
-        var made = 0
-        for i in particles.indices {
-          if monitor.isStopping { return nil }
-          made += extend(&particles[i], using: &places[i])
-        }
-        monitor.add(particles.count { !$0.isFinished })
-        return made
-      }
-      let starts = Array(stride(from: 0, to: count, by: size))
-      let before = (particles, places)
-      // Nothing in it throws.
-      let pieces = try? concurrently(starts.count, threads: threads) { piece in
-        (starts[piece]..<min(count, starts[piece] + size)).map { i in
-          var particle = before.0[i]
-          var own = before.1[i]
-          // What comes of it then is left out.
-          if monitor.isStopping { return (particle, own, 0) }
-          let made = extend(&particle, using: &own)
-          return (particle, own, made)
+    return try run(count: count, choices: &choices) { particles, _ in
+      var made: Int? = 0
+      if let rejuvenation, !tokens.target.model.readsDirectly {
+        made = try rejuvenateTogether(&particles, rejuvenation, &places)
+      } else if let rejuvenation {
+        made = try forEach(&particles, &places, threads: threads, monitor) { particle, choices in
+          try rejuvenate(&particle, rejuvenation, using: &choices)
         }
       }
-      if monitor.isStopping { return nil }
-      var made = 0
-      for (i, moved) in (pieces ?? []).joined().enumerated() {
-        (particles[i], places[i]) = (moved.0, moved.1)
-        made += moved.2
+      guard made != nil, !monitor.isStopping else { return nil }
+      try prepare(&particles)
+      let isDone = try forEach(&particles, &places, threads: threads, monitor) {
+        extend(&$0, using: &$1)
+        return 0
       }
+      guard isDone != nil else { return nil }
       monitor.add(particles.count { !$0.isFinished })
       return made
     }
   }
 
+  /// Does something with each particle and its choices; the sum of what it returns, or `nil` where
+  /// it was stopped.
+  @inlinable
+  func forEach(
+    _ particles: inout [Particle], _ places: inout [RandomChoices], threads: Int,
+    _ monitor: RunMonitor,
+    _ act: @Sendable (inout Particle, inout RandomChoices) throws -> Int
+  ) throws -> Int? {
+    if monitor.isStopping { return nil }
+    let count = particles.count
+    var made = 0
+    if threads == 1 {
+      for i in particles.indices {
+        if monitor.isStopping { return nil }
+        made += try act(&particles[i], &places[i])
+      }
+      return made
+    }
+    // Enough pieces to spread the work evenly, each large enough to be worth a hand-over.
+    let size = max(1, count / (threads * 4))
+    let starts = Array(stride(from: 0, to: count, by: size))
+    let before = (particles, places)
+    let pieces = try concurrently(starts.count, threads: threads) { piece in
+      try (starts[piece]..<min(count, starts[piece] + size)).map { i in
+        var particle = before.0[i]
+        var own = before.1[i]
+        // A stopped run leaves this particle out.
+        if monitor.isStopping { return (particle, own, 0) }
+        let made = try act(&particle, &own)
+        return (particle, own, made)
+      }
+    }
+    if monitor.isStopping { return nil }
+    for (i, moved) in pieces.joined().enumerated() {
+      (particles[i], places[i]) = (moved.0, moved.1)
+      made += moved.2
+    }
+    return made
+  }
+
   @inlinable
   func run<Choices: ChoiceSource>(
     count: Int, choices: inout Choices,
-    extendAll: (inout [Particle], inout Choices) -> Int?
-  ) -> Result {
+    extendAll: (inout [Particle], inout Choices) throws -> Int?
+  ) throws -> Result {
     precondition(count > 0, "a filter has particles")
-    let lookAhead = tokens.lookAhead
     var result = Result(texts: WeightedTexts())
-    guard lookAhead.isSatisfiable else {
+    guard tokens.lookAhead.isSatisfiable else {
       result.texts.zeroCount = count
       return result
     }
-    let first = Prefix(tokens.target.model, lookAhead)
+    let first = try tokens.makePrefix()
     var particles = [Particle](
       repeating: Particle(
         prefix: first, logWeight: tokens.logExpectation(after: first)),
@@ -179,7 +213,7 @@ public struct ParticleFilter<Tokens: TokenProposal>: Sendable {
       if rejuvenation != nil {
         result.rejuvenations.tried += rejuvenationSteps * particles.count { !$0.isFinished }
       }
-      guard let made = extendAll(&particles, &choices) else {
+      guard let made = try extendAll(&particles, &choices) else {
         result.isStopped = true
         break
       }
@@ -198,29 +232,67 @@ public struct ParticleFilter<Tokens: TokenProposal>: Sendable {
     return result
   }
 
-  /// One more token; how many steps of rejuvenation changed the text before it.
+  /// Reads what all unfinished texts need, in one batch.
   @inlinable
-  func extend(
-    _ particle: inout Particle, using choices: inout some ChoiceSource
-  ) -> Int {
-    guard !particle.isFinished else { return 0 }
+  func prepare(_ particles: inout [Particle]) throws {
+    if tokens.target.model.readsDirectly { return }
+    let unfinished = particles.indices.filter { !particles[$0].isFinished }
+    var prefixes = unfinished.map { particles[$0].prefix }
+    try tokens.prepare(&prefixes)
+    for (i, place) in unfinished.enumerated() { particles[place].prefix = prefixes[i] }
+  }
+
+  /// Rejuvenation steps of one particle; how many of them changed the text.
+  @inlinable
+  func rejuvenate(
+    _ particle: inout Particle, _ kernel: any PrefixKernel<Tokens.Model, Tokens.Constraint>,
+    using choices: inout some ChoiceSource
+  ) throws -> Int {
+    guard !particle.isFinished, particle.logWeight > -.infinity else { return 0 }
     var made = 0
-    if let rejuvenation, particle.logWeight > -.infinity {
-      for _ in 0..<rejuvenationSteps
-      where rejuvenation.step(&particle.prefix, using: &choices) { made += 1 }
+    for _ in 0..<rejuvenationSteps
+    where try kernel.step(&particle.prefix, using: &choices) { made += 1 }
+    return made
+  }
+
+  /// Rejuvenation steps of all particles side by side; how many of them changed a text.
+  @usableFromInline
+  func rejuvenateTogether(
+    _ particles: inout [Particle],
+    _ kernel: any PrefixKernel<Tokens.Model, Tokens.Constraint>, _ places: inout [RandomChoices]
+  ) throws -> Int {
+    let live = particles.indices.filter {
+      !particles[$0].isFinished && particles[$0].logWeight > -.infinity
     }
+    var prefixes = live.map { particles[$0].prefix }
+    var choices = live.map { places[$0] }
+    var made = 0
+    for _ in 0..<rejuvenationSteps {
+      made += try kernel.step(&prefixes, usingEach: &choices).count { $0 }
+    }
+    for (i, place) in live.enumerated() {
+      particles[place].prefix = prefixes[i]
+      places[place] = choices[i]
+    }
+    return made
+  }
+
+  /// One more token.
+  @inlinable
+  func extend(_ particle: inout Particle, using choices: inout some ChoiceSource) {
+    guard !particle.isFinished else { return }
     guard let next = tokens.draw(after: particle.prefix, using: &choices) else {
       particle.logWeight = -.infinity
       particle.isFinished = true
-      return made
+      return
     }
     particle.logWeight += next.logWeight
     if next.token == tokens.target.model.vocabulary.end {
       particle.isFinished = true
+      particle.prefix.dropRow()
     } else {
-      particle.prefix.append(next.token, tokens.target.model, tokens.lookAhead.automaton)
+      particle.prefix.append(next.token, tokens.target.model, tokens.lookAhead.constraint)
     }
-    return made
   }
 
   @usableFromInline

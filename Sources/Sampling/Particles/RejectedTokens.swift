@@ -1,40 +1,45 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// Tokens in proportion to v without a vector over the vocabulary: the model's tokens are drawn and
-/// accepted in proportion to what is added to them, and what was rejected is never drawn again.
+/// Draws tokens by v without a row over the vocabulary: the model's tokens are drawn and accepted in
+/// proportion to their gain, and what was rejected is never drawn again.
 ///
-/// Drawing goes on to a second acceptance, which gives the weight. With R_k the probability left
-/// after k rejections and m rejections in all, the weight is 1 / (1/R_0 + ... + 1/R_m): the mean,
-/// given what was rejected, of whether the very first draw was accepted, whose mean in turn is the
-/// sum of v in units of its largest gain. After ``attempts`` rejections that sum is computed, and
-/// the same mean is taken.
+/// Drawing goes on until a second token is accepted, which gives the weight. Let R_k be the
+/// probability left after k rejections, and m the number of rejections in all. Then the weight is
+/// 1 / (1/R_0 + ... + 1/R_m). Given the rejections, this is the mean of whether the very first draw
+/// was accepted; the mean of that is the sum of v in units of its largest gain. After ``attempts``
+/// rejections the sum is computed, and the same mean is taken.
 ///
-/// Whether the text ends is decided first, as likely as the end's share of v would be if all else
-/// came as expected: the end adds far more than other tokens, which would make their acceptance small.
+/// Whether the text ends is decided first, with the share of v that the end would have if everything
+/// else came as expected: an end gains far more than other tokens, which would make their acceptance
+/// rate small.
 ///
-/// **Requires** a fluency of at least 1, so that probabilities of acceptance lie in 0 ... 1.
+/// **Requires** a fluency of at least 1, so that acceptance probabilities lie in 0 ... 1.
 /// Source of the idea: Lipkin et al. 2025, "Fast controlled generation from language models with
 /// adaptive weighted rejection sampling".
-public struct RejectedTokens<Source: TokenSource>: TokenProposal {
-  /// What is sampled from.
-  public let target: SentenceTarget<Source.Model, TokenAutomaton>
-  /// What is expected.
-  public let lookAhead: LookAhead
+public struct RejectedTokens<Source: TokenSource, Look: LookAhead>: TokenProposal
+where Source.Model: FiniteContextModel {
+  /// A prefix under the source's model.
+  public typealias Text = Prefix<Source.Model, Look.Constraint>
+
+  /// The target that texts are sampled from.
+  public let target: SentenceTarget<Source.Model, Look.Constraint>
+  /// What steers the proposal.
+  public let lookAhead: Look
   /// Draws the model's tokens.
   public let source: Source
   /// How many rejections there may be before the whole vocabulary is asked.
   public let attempts: Int
 
-  /// Tokens of a target under a look-ahead.
+  /// Tokens of a target, steered by a look-ahead over the target's constraint.
   ///
   /// - Parameters:
-  ///   - target: what is sampled from; its fluency is at least 1.
-  ///   - lookAhead: what is expected, by the target's automaton.
+  ///   - target: the target that texts are sampled from; its fluency is at least 1.
+  ///   - lookAhead: which texts are allowed, and what is expected.
   ///   - source: draws the model's tokens.
   ///   - attempts: how many rejections there may be before the whole vocabulary is asked; `nil` for
   ///     as many as take about as long as that.
   public init(
-    _ target: SentenceTarget<Source.Model, TokenAutomaton>, _ lookAhead: LookAhead, source: Source,
+    _ target: SentenceTarget<Source.Model, Look.Constraint>, _ lookAhead: Look, source: Source,
     attempts: Int? = nil
   ) {
     let attempts = attempts ?? max(16, target.model.vocabulary.count / 8)
@@ -52,34 +57,34 @@ public struct RejectedTokens<Source: TokenSource>: TokenProposal {
   ///   pass over the vocabulary.
   @inlinable
   public func draw(
-    after prefix: Prefix<Source.Model>, using choices: inout some ChoiceSource
+    after prefix: Text, using choices: inout some ChoiceSource
   ) -> (token: Token, logWeight: Double)? {
-    let state = Int(prefix.state)
     let gains = Gains(lookAhead, prefix)
     let model = target.model
-    var end = lookAhead.automaton.finalWeights[state]
+    let expectation = lookAhead.logExpectation(prefix.state)
+    var end = lookAhead.constraint.endWeight(prefix.state)
     if end > -.infinity {
       end += target.fluency * model.logProbability(of: model.vocabulary.end, in: prefix.context)
     }
     guard gains.most > -.infinity else {
       return end > -.infinity
-        ? (model.vocabulary.end, end - lookAhead.logExpectations[state]) : nil
+        ? (model.vocabulary.end, end - expectation) : nil
     }
-    // The end's share if all else came as expected.
-    let share = 1 / (1 + LogSpace.exp(lookAhead.logRests[state] - end))
+    // The end's share, if everything else came as expected.
+    let share = 1 / (1 + LogSpace.exp(lookAhead.logRest(prefix.state) - end))
     if share > 0, choices.chance(share) {
-      return (model.vocabulary.end, end - LogSpace.log(share) - lookAhead.logExpectations[state])
+      return (model.vocabulary.end, end - LogSpace.log(share) - expectation)
     }
     guard share < 1 else { return nil }
-    let unit = gains.most - lookAhead.logExpectations[state] - LogSpace.log(1 - share)
-    // Of rejected tokens, how likely they are accepted when they come again.
+    let unit = gains.most - expectation - LogSpace.log(1 - share)
+    // For each rejected token, the probability of accepting it when it comes again.
     var rejected = RejectedChances()
     var left = 1.0
     var inverses = 1.0
     var first: Token?
     var logSum = 0.0
     while rejected.count < attempts {
-      let (drawn, chance) = drawLeft(prefix.context, rejected, gains, using: &choices)
+      let (drawn, chance) = drawLeft(prefix, rejected, gains, using: &choices)
       guard let chance else {
         if let first { return (first, unit + drawn.logSum - LogSpace.log(inverses)) }
         first = drawn.token
@@ -87,7 +92,7 @@ public struct RejectedTokens<Source: TokenSource>: TokenProposal {
       }
       rejected.insert(drawn.token, chance)
       logSum = drawn.logSum
-      // Less than what rounding leaves of 1 cannot be told from it.
+      // Anything smaller is rounding error.
       left = max(
         left - LogSpace.exp(drawn.logProbability - drawn.logSum) * (1 - chance), .ulpOfOne)
       if rejected.count < attempts { inverses += 1 / left }
@@ -97,15 +102,16 @@ public struct RejectedTokens<Source: TokenSource>: TokenProposal {
       using: &choices)
   }
 
-  /// A token of what is left when the rejected part of each rejected token is taken away; where it
-  /// is rejected itself, how likely it is to be accepted when it comes again.
+  /// A token from what is left once the rejected part of each rejected token is taken away.
+  ///
+  /// Where it is rejected too, the probability of accepting it when it comes again.
   @inlinable
   func drawLeft(
-    _ context: Source.Model.Context, _ rejected: RejectedChances, _ gains: Gains,
+    _ prefix: Text, _ rejected: RejectedChances, _ gains: Gains,
     using choices: inout some ChoiceSource
   ) -> (drawn: DrawnToken, rejectedAt: Double?) {
     for _ in 0..<attempts {
-      let drawn = source.draw(in: context, using: &choices)
+      let drawn = source.draw(after: prefix, using: &choices)
       if let chance = rejected[drawn.token] {
         if chance > 0, choices.chance(chance) { return (drawn, nil) }
       } else {
@@ -113,16 +119,16 @@ public struct RejectedTokens<Source: TokenSource>: TokenProposal {
         return (drawn, chance > 0 && choices.chance(chance) ? nil : chance)
       }
     }
-    return drawLeftFromVector(context, rejected, gains, using: &choices)
+    return drawLeftFromVector(prefix, rejected, gains, using: &choices)
   }
 
-  /// The same from the vector of all probabilities.
+  /// The same from the row of all probabilities.
   @usableFromInline
   func drawLeftFromVector(
-    _ context: Source.Model.Context, _ rejected: RejectedChances, _ gains: Gains,
+    _ prefix: Text, _ rejected: RejectedChances, _ gains: Gains,
     using choices: inout some ChoiceSource
   ) -> (drawn: DrawnToken, rejectedAt: Double?) {
-    let logs = target.model.logProbabilities(in: context)
+    let logs = prefix.logProbabilities(by: target.model)
     let weights = logs.enumerated().map { i, log in
       LogSpace.exp(log) * (rejected[Token(i)] ?? 1)
     }
@@ -134,10 +140,10 @@ public struct RejectedTokens<Source: TokenSource>: TokenProposal {
     return (drawn, chance > 0 && choices.chance(chance) ? nil : chance)
   }
 
-  /// The mean that ends the attempts, where the sum of v is known.
+  /// The mean that ends the attempts, once the sum of v is computed.
   @inlinable
   func drawFromSum(
-    _ prefix: Prefix<Source.Model>, _ first: Token?, unit: Double, logMost: Double,
+    _ prefix: Text, _ first: Token?, unit: Double, logMost: Double,
     logSum: Double, inverses: Double, using choices: inout some ChoiceSource
   ) -> (token: Token, logWeight: Double)? {
     let all = GuidedTokens(target, lookAhead)
@@ -145,33 +151,32 @@ public struct RejectedTokens<Source: TokenSource>: TokenProposal {
     logValues[target.model.vocabulary.end.index] = -.infinity
     guard let (token, logWeight) = all.draw(by: logValues, after: prefix, using: &choices)
     else { return nil }
-    // In units of the largest gain, of what the model gives all tokens.
+    // In units of the largest gain times the model's sum over all tokens.
     let sum = LogSpace.exp(logWeight + all.logExpectation(after: prefix) - logMost - logSum)
     return (first ?? token, unit + logSum + LogSpace.log(sum / (1 + sum * inverses)))
   }
 
-  /// What chances of acceptance behind a prefix are reckoned from.
+  /// What acceptance probabilities behind a prefix depend on.
   @usableFromInline
   struct Gains {
-    @usableFromInline let state: TokenAutomaton.State
+    @usableFromInline let state: Look.Constraint.State
     @usableFromInline let count: Int
-    /// The most that any token adds.
+    /// What no token's gain exceeds.
     @usableFromInline let most: Double
 
     @inlinable
-    init(_ lookAhead: LookAhead, _ prefix: Prefix<Source.Model>) {
+    init(_ lookAhead: Look, _ prefix: Text) {
       state = prefix.state
       count = prefix.tokens.count
       most = lookAhead.mostGain(state, count: count)
     }
   }
 
-  /// How likely a token that is not the end is accepted.
+  /// The probability of accepting a token that is not the end.
   @inlinable
   func acceptance(_ gains: Gains, _ token: Token, _ logProbability: Double) -> Double {
     guard target.model.vocabulary.isDrawable(token) else { return 0 }
-    let gain = lookAhead.gain(
-      gains.state, lookAhead.automaton.classes[token.index], count: gains.count)
+    let gain = lookAhead.gain(gains.state, token, count: gains.count)
     guard gain > -.infinity else { return 0 }
     let steepness = target.fluency - 1
     let log = gain - gains.most + (steepness == 0 ? 0 : steepness * logProbability)
@@ -179,7 +184,8 @@ public struct RejectedTokens<Source: TokenSource>: TokenProposal {
   }
 }
 
-/// Tokens that were rejected in one place, each with its chance: open addressing, half full at most.
+/// The tokens rejected at one place with their acceptance probabilities: a hash table with open
+/// addressing, at most half full.
 @usableFromInline
 struct RejectedChances {
   @usableFromInline var slots = [Slot](repeating: .empty, count: 64)
@@ -204,7 +210,7 @@ struct RejectedChances {
   @inlinable
   init() {}
 
-  /// Where a token is, or would be.
+  /// The slot of a token, or the one where it would go.
   @inlinable
   func place(of token: Token) -> Int {
     // Fibonacci hashing: Knuth 1998, volume 3, section 6.4.

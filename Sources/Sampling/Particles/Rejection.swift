@@ -2,9 +2,9 @@
 
 /// A weight above the bound that it was said to have.
 public struct BoundExceeded: Error, Hashable, Sendable {
-  /// Whose weight.
+  /// The text that has this weight.
   public let text: TokenSequence
-  /// Its natural log.
+  /// Natural log of the weight.
   public let logWeight: Double
   /// The log of the bound.
   public let logBound: Double
@@ -12,11 +12,12 @@ public struct BoundExceeded: Error, Hashable, Sendable {
 
 /// Rejection sampling: a proposed text is kept with probability weight / M.
 ///
-/// **Keeps** rho: what is kept are independent draws from it, if no proposal's weight exceeds M. An
-/// excess is an error at once, since what was kept until then follows min(rho, M x proposal).
+/// **Keeps** rho: the kept texts are independent draws from it, if no proposal's weight exceeds M. A
+/// larger weight is an error at once, because the texts kept until then follow
+/// min(rho, M x proposal).
 /// Reference: von Neumann 1951.
 public struct Rejection<Texts: TextProposal>: Sendable {
-  /// What is proposed.
+  /// Proposes texts.
   public let texts: Texts
   /// The log of M.
   public let logBound: Double
@@ -29,11 +30,9 @@ public struct Rejection<Texts: TextProposal>: Sendable {
 
   /// One proposal: a draw from rho, or `nil` where it is rejected.
   ///
-  /// - Throws: ``BoundExceeded``.
-  public func attempt(
-    using choices: inout some ChoiceSource
-  ) throws(BoundExceeded) -> TokenSequence? {
-    guard let proposed = texts.draw(using: &choices) else { return nil }
+  /// - Throws: ``BoundExceeded``, and what the model throws.
+  public func attempt(using choices: inout some ChoiceSource) throws -> TokenSequence? {
+    guard let proposed = try texts.draw(using: &choices) else { return nil }
     return try isKept(proposed, logBound: logBound, using: &choices) ? proposed.text : nil
   }
 }
@@ -43,7 +42,7 @@ func isKept(
   _ proposed: WeightedText, logBound: Double, using choices: inout some ChoiceSource
 ) throws(BoundExceeded) -> Bool {
   let excess = proposed.logWeight - logBound
-  // A weight that is the bound itself is a sum of some hundred terms, rounded.
+  // A weight that equals the bound is a sum of some hundred terms, with their rounding.
   guard excess <= 1e-9 else {
     throw BoundExceeded(
       text: proposed.text, logWeight: proposed.logWeight, logBound: logBound)

@@ -1,79 +1,96 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// A text that is being written from left to right under a target.
-public struct Prefix<Model: FiniteContextModel>: Sendable {
-  /// The tokens so far.
-  public var tokens: [Token] = []
-  /// The model's context behind them.
-  public var context: Model.Context
-  /// The automaton's state behind them.
-  public var state: TokenAutomaton.State
-
-  /// The empty text.
-  @inlinable
-  public init(_ model: Model, _ lookAhead: LookAhead) {
-    context = model.makeContext()
-    state = lookAhead.automaton.start
-  }
-
-  @inlinable
-  mutating func append(_ token: Token, _ model: Model, _ automaton: TokenAutomaton) {
-    tokens.append(token)
-    model.advance(&context, by: token)
-    state = automaton.following(state, token)
-  }
-}
-
-/// Draws a next token together with a weight that makes up for how it was drawn.
+/// Draws a next token together with the weight that makes up for how it was drawn.
 ///
-/// With v(w) = p(w | context)^fluency x exp(nats of w) x (what is expected behind w), the end symbol
-/// counting its final nats instead, the law is that of a proper weight: the mean of `exp(logWeight)`
-/// over draws that are w is v(w) / (what was expected before w), for each w.
-public protocol TokenProposal<Model>: Sendable {
-  /// Whose tokens.
-  associatedtype Model: FiniteContextModel
-  /// What is sampled from.
-  var target: SentenceTarget<Model, TokenAutomaton> { get }
-  /// Which texts can be completed, and what is expected where nothing else says it.
-  var lookAhead: LookAhead { get }
+/// Let v(w) = p(w | context)^fluency x exp(nats of w) x (the expectation behind w); for the end
+/// symbol, the constraint's final nats replace the last two factors. Law: the weights are proper.
+/// For each token w, the mean of `exp(logWeight)` over draws, counting only those that are w, is
+/// v(w) / (the expectation before w).
+public protocol TokenProposal<Target>: Sendable {
+  /// The kind of target.
+  associatedtype Target: TextTarget
+  /// What steers the proposal.
+  associatedtype Look: LookAhead<Target.Constraint>
+  /// The language model.
+  typealias Model = Target.Model
+  /// Which texts are allowed.
+  typealias Constraint = Target.Constraint
 
-  /// The log of what is expected behind a prefix.
-  func logExpectation(after prefix: Prefix<Model>) -> Double
+  /// The target that texts are sampled from; its constraint is the look-ahead's.
+  var target: Target { get }
+  /// Which texts can be completed, and what is expected behind a state.
+  var lookAhead: Look { get }
 
-  /// A token with its log weight; `nil` where the model gives nothing that is allowed a probability.
+  /// The log of the mass that is expected behind a prefix.
+  func logExpectation(after prefix: Prefix<Model, Constraint>) -> Double
+
+  /// Does what draws need and the model does best for many prefixes at once: one batch.
+  ///
+  /// By default it reads what is unread, which is nothing for models that read directly.
+  ///
+  /// - Throws: what the model throws.
+  func prepare(_ prefixes: inout [Prefix<Model, Constraint>]) throws
+
+  /// A token with its log weight; `nil` where the model gives every allowed token probability 0.
+  ///
+  /// - Precondition: the prefix was prepared, or the model reads directly.
   func draw(
-    after prefix: Prefix<Model>, using choices: inout some ChoiceSource
+    after prefix: Prefix<Model, Constraint>, using choices: inout some ChoiceSource
   ) -> (token: Token, logWeight: Double)?
 }
 
 extension TokenProposal {
-  /// What the look-ahead says of the state.
+  /// The look-ahead's estimate for the state.
   @inlinable
-  public func logExpectation(after prefix: Prefix<Model>) -> Double {
-    lookAhead.logExpectations[Int(prefix.state)]
+  public func logExpectation(after prefix: Prefix<Model, Constraint>) -> Double {
+    lookAhead.logExpectation(prefix.state)
   }
 
-  /// The log of v for each token after a prefix, by what each token adds to its probability.
+  /// Reads what is unread.
+  public func prepare(_ prefixes: inout [Prefix<Model, Constraint>]) throws {
+    try Prefix.read(&prefixes, by: target.model)
+  }
+
+  /// Prepares one prefix.
   @inlinable
-  func logValues(after prefix: Prefix<Model>, gain: (Int) -> Double) -> [Double] {
+  func prepare(_ prefix: inout Prefix<Model, Constraint>) throws {
+    if target.model.readsDirectly { return }
+    var alone = [prefix]
+    try prepare(&alone)
+    prefix = alone[0]
+  }
+
+  /// The empty text.
+  ///
+  /// - Throws: what the model throws where it cannot make a context.
+  @inlinable
+  public func makePrefix() throws -> Prefix<Model, Constraint> {
+    Prefix(context: try target.model.makeContext(), state: lookAhead.constraint.start)
+  }
+
+  /// The log of v for each token after a prefix, given what turns log-probabilities into it for all
+  /// tokens but the end.
+  @inlinable
+  func logValues(
+    after prefix: Prefix<Model, Constraint>, addGains: (inout MutableSpan<Double>) -> Void
+  ) -> [Double] {
     let vocabulary = target.model.vocabulary
-    var logs = target.model.logProbabilities(in: prefix.context)
+    var logs = prefix.logProbabilities(by: target.model)
     let end = logs[vocabulary.end.index]
-    for i in logs.indices {
-      let gain = gain(i)
-      logs[i] = gain == -.infinity ? gain : target.fluency * logs[i] + gain
-    }
+    var span = logs.mutableSpan
+    addGains(&span)
     logs[vocabulary.start.index] = -.infinity
     if let unknown = vocabulary.unknown { logs[unknown.index] = -.infinity }
     logs[vocabulary.end.index] =
-      target.fluency * end + lookAhead.automaton.finalWeights[Int(prefix.state)]
+      target.fluency * end + lookAhead.constraint.endWeight(prefix.state)
     return logs
   }
 
   /// A token in proportion to v, given the log of v for each.
   @inlinable
   func draw(
-    by logValues: [Double], after prefix: Prefix<Model>, using choices: inout some ChoiceSource
+    by logValues: [Double], after prefix: Prefix<Model, Constraint>,
+    using choices: inout some ChoiceSource
   ) -> (token: Token, logWeight: Double)? {
     var most = -Double.infinity
     for value in logValues where value > most { most = value }
@@ -88,21 +105,26 @@ extension TokenProposal {
 
 /// A token proposal that draws exactly in proportion to v, and says with what probability.
 ///
-/// Its log weight is that of the sum of v over what was expected, whatever token is drawn.
-public protocol ProportionalTokens<Model>: TokenProposal {
+/// Its weight is the sum of v divided by the expectation, whichever token is drawn.
+public protocol ProportionalTokens<Target>: TokenProposal {
   /// Natural log of the probability with which a token is drawn after a prefix.
-  func logProbability(of token: Token, after prefix: Prefix<Model>) -> Double
+  ///
+  /// - Precondition: the prefix was prepared, or the model reads directly.
+  func logProbability(of token: Token, after prefix: Prefix<Model, Constraint>) -> Double
 }
 
-/// Tokens in proportion to v, through a vector over the vocabulary: the proposal of smallest variance.
-public struct GuidedTokens<Model: FiniteContextModel>: ProportionalTokens {
-  /// What is sampled from.
-  public let target: SentenceTarget<Model, TokenAutomaton>
-  /// What is expected.
-  public let lookAhead: LookAhead
+/// Draws tokens in proportion to v from the row of all tokens: for any model and any constraint.
+///
+/// No proposal under the same look-ahead has a smaller variance.
+public struct GuidedTokens<Target: TextTarget, Look: LookAhead>: ProportionalTokens
+where Look.Constraint == Target.Constraint {
+  /// The target that texts are sampled from.
+  public let target: Target
+  /// What steers the proposal.
+  public let lookAhead: Look
 
-  /// Tokens of a target under a look-ahead, which has the target's automaton.
-  public init(_ target: SentenceTarget<Model, TokenAutomaton>, _ lookAhead: LookAhead) {
+  /// Tokens of a target, steered by a look-ahead over the target's constraint.
+  public init(_ target: Target, _ lookAhead: Look) {
     self.target = target
     self.lookAhead = lookAhead
   }
@@ -111,9 +133,11 @@ public struct GuidedTokens<Model: FiniteContextModel>: ProportionalTokens {
   ///
   /// - Complexity: O(vocabulary).
   @inlinable
-  public func logValues(after prefix: Prefix<Model>) -> [Double] {
-    let gains = lookAhead.gains(prefix.state, count: prefix.tokens.count)
-    return logValues(after: prefix) { gains[Int(lookAhead.automaton.classes[$0])] }
+  public func logValues(after prefix: Prefix<Target.Model, Target.Constraint>) -> [Double] {
+    logValues(after: prefix) { logs in
+      lookAhead.addGains(
+        to: &logs, fluency: target.fluency, prefix.state, count: prefix.tokens.count)
+    }
   }
 
   /// A token in proportion to v.
@@ -121,15 +145,17 @@ public struct GuidedTokens<Model: FiniteContextModel>: ProportionalTokens {
   /// - Complexity: O(vocabulary).
   @inlinable
   public func draw(
-    after prefix: Prefix<Model>, using choices: inout some ChoiceSource
+    after prefix: Prefix<Target.Model, Target.Constraint>, using choices: inout some ChoiceSource
   ) -> (token: Token, logWeight: Double)? {
     draw(by: logValues(after: prefix), after: prefix, using: &choices)
   }
 
-  /// The log of v of the token over the sum of v.
+  /// The log of the token's share of the sum of v.
   ///
   /// - Complexity: O(vocabulary).
-  public func logProbability(of token: Token, after prefix: Prefix<Model>) -> Double {
+  public func logProbability(
+    of token: Token, after prefix: Prefix<Target.Model, Target.Constraint>
+  ) -> Double {
     let logs = logValues(after: prefix)
     return logs[token.index] == -.infinity ? -.infinity : logs[token.index] - LogSpace.sum(logs)
   }

@@ -6,10 +6,10 @@ public struct DrawnToken: Hashable, Sendable {
   public var token: Token
   /// Natural log of the probability that the model gives it.
   public var logProbability: Double
-  /// Natural log of the sum of what the model gives all tokens in the context.
+  /// Natural log of the sum of the model's probabilities of all tokens.
   ///
-  /// It is 0, but for models whose probabilities were quantised, pruned or come from elsewhere. The
-  /// token was drawn with its probability over this sum.
+  /// It is 0, except for models whose probabilities were quantised, pruned or come from elsewhere.
+  /// The token was drawn with its probability divided by this sum.
   public var logSum: Double
 
   /// A drawn token.
@@ -20,48 +20,41 @@ public struct DrawnToken: Hashable, Sendable {
   }
 }
 
-/// Draws tokens as the model gives them, the end symbol and the unknown word among them.
+/// Draws next tokens from the model alone; the end symbol and the unknown token are among them.
 ///
-/// Law: a token is drawn in proportion to the probability that the model gives it in the context.
+/// Law: a token is drawn in proportion to the probability that the model gives it.
 public protocol TokenSource<Model>: Sendable {
-  /// Whose tokens.
-  associatedtype Model: FiniteContextModel
-  /// Whose tokens.
+  /// The model that gives the probabilities.
+  associatedtype Model: LanguageModel
+  /// The model that gives the probabilities.
   var model: Model { get }
 
-  /// A token, and with what probability it was drawn.
-  func draw(in context: Model.Context, using choices: inout some ChoiceSource) -> DrawnToken
+  /// A token to follow a prefix.
+  ///
+  /// - Precondition: the model reads directly, or the prefix was read.
+  func draw<Constraint: TokenConstraint>(
+    after prefix: Prefix<Model, Constraint>, using choices: inout some ChoiceSource
+  ) -> DrawnToken
 }
 
-/// Tokens drawn from the vector of all probabilities: for any model, and the oracle of fast forms.
-public struct VectorTokens<Model: FiniteContextModel>: TokenSource {
-  /// Whose tokens.
+/// Tokens drawn from the row of all probabilities: for any model, and the oracle of fast sources.
+public struct VectorTokens<Model: LanguageModel>: TokenSource {
+  /// The model that gives the probabilities.
   public let model: Model
 
-  /// Draws from a model's vectors.
+  /// Draws from a model's rows.
   public init(_ model: Model) { self.model = model }
 
-  /// A token, and with what probability it was drawn.
+  /// A token in proportion to its place in the row.
   ///
   /// - Complexity: O(vocabulary).
-  public func draw(
-    in context: Model.Context, using choices: inout some ChoiceSource
+  public func draw<Constraint: TokenConstraint>(
+    after prefix: Prefix<Model, Constraint>, using choices: inout some ChoiceSource
   ) -> DrawnToken {
-    let logs = model.logProbabilities(in: context)
+    let logs = prefix.logProbabilities(by: model)
     let weights = logs.map(LogSpace.exp)
     let index = choices.index(weights: weights)
     return DrawnToken(
       Token(index), logProbability: logs[index], logSum: LogSpace.log(weights.reduce(0, +)))
-  }
-}
-
-extension FiniteContextModel {
-  /// Natural log-probabilities of all tokens, in an array of their own.
-  @inlinable
-  func logProbabilities(in context: Context) -> [Double] {
-    var logs = [Double](repeating: 0, count: vocabulary.count)
-    var span = logs.mutableSpan
-    logProbabilities(in: context, into: &span)
-    return logs
   }
 }

@@ -120,6 +120,15 @@ extension FiniteContextModel {
     }
   }
 
+  /// Natural log-probabilities of all tokens, in an array of their own.
+  @inlinable
+  func logProbabilities(in context: Context) -> [Double] {
+    var logs = [Double](repeating: 0, count: vocabulary.count)
+    var span = logs.mutableSpan
+    logProbabilities(in: context, into: &span)
+    return logs
+  }
+
   /// Natural log-probability of a whole text, its end included.
   @inlinable
   public func logProbability(of text: some Sequence<Token>) -> Double {

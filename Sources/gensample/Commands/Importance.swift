@@ -124,7 +124,7 @@ enum Importance: Command {
       for number in piece * size..<min(count, (piece + 1) * size) {
         if monitor.isStopping { return drawn }
         var choices = RandomChoices(random.stream(UInt64(number)))
-        let text = texts.draw(using: &choices)
+        let text = try texts.draw(using: &choices)
         // What was given up on the way has no weight.
         if monitor.isStopping { return drawn }
         drawn.append(text)

@@ -84,13 +84,13 @@ enum RejectionCommand: Command {
     init(
       _ texts: LeftToRight, _ proposal: Proposal, bound: Double?, pilot: Int, seed: UInt64,
       _ run: SamplerRun
-    ) throws(CommandFailure) {
+    ) throws {
       // A stream apart from those of the draws.
       var choices = RandomChoices(Philox(seed: seed).stream(UInt64(RejectionCommand.lanes)))
       var weighted = WeightedTexts()
       var clock = ContinuousClock.now
       for _ in 0..<pilot where !run.monitor.isStopping {
-        weighted.append(texts.guided.draw(using: &choices))
+        weighted.append(try texts.guided.draw(using: &choices))
       }
       guard weighted.draws.count > 0 || run.monitor.isStopping else {
         throw CommandFailure(.failed, "the model gives no allowed text a positive probability")
@@ -105,7 +105,7 @@ enum RejectionCommand: Command {
         logBound = bound ?? most
         isEstimated = bound == nil
       case .model:
-        let automaton = texts.lookAhead.automaton
+        let automaton = texts.lookAhead.constraint
         if let bound {
           logBound = bound
         } else if texts.target.fluency >= 1, let most = automaton.largestLogWeight {
@@ -117,7 +117,7 @@ enum RejectionCommand: Command {
         }
         let plain = ModelTexts(texts.target, texts.lookAhead, source: texts.source)
         clock = .now
-        for _ in 0..<pilot where !run.monitor.isStopping { _ = plain.draw(using: &choices) }
+        for _ in 0..<pilot where !run.monitor.isStopping { _ = try plain.draw(using: &choices) }
         secondsPerProposal = clock.duration(to: .now) / .seconds(1) / Double(max(1, pilot))
         if bound == nil {
           // Rounded probabilities add up to 1 within 1e-7, a text's to e within 1e-4.
@@ -178,7 +178,7 @@ enum RejectionCommand: Command {
       var adaptive = AdaptiveRejection(
         texts.target, texts.lookAhead, source: texts.source, logBound: forecast.logBound)
       let plain = Rejection(guided, logBound: forecast.logBound)
-      do throws(BoundExceeded) {
+      do {
         while lane.kept.count < share, !monitor.isStopping, hasFailed.value == 0 {
           let inverse = proposal == .model ? 1 / adaptive.share : 1
           switch proposal {
@@ -197,7 +197,7 @@ enum RejectionCommand: Command {
           lane.inverses += inverse
           monitor.add(1)
         }
-      } catch {
+      } catch let error as BoundExceeded {
         hasFailed.value = 1
         throw CommandFailure(
           .failed,
@@ -205,6 +205,9 @@ enum RejectionCommand: Command {
             + String(format: "%.4f, above log M = %.4f", error.logWeight, error.logBound)
             + "; nothing is printed, as draws kept under a bound that does not hold are not from "
             + String(format: "rho; give --bound %.1f or more", error.logWeight + 1))
+      } catch {
+        hasFailed.value = 1
+        throw error
       }
       return lane
     }

@@ -149,17 +149,17 @@ enum SMC: Command {
     ) throws -> [ParticleSummary] {
       try texts.learn(
         from: pilot, random: random.stream(UInt64(runs) + 2), threads: threads, monitor)
-      return (0..<runs).map { number in
+      return try (0..<runs).map { number in
         let own = random.stream(UInt64(number))
         switch tokens {
         case .guided:
           let tokens = texts.guided.tokens
-          return ParticleFilter(
+          return try ParticleFilter(
             tokens, resampling: resampling, threshold: threshold,
             rejuvenation: redraw > 0 ? RedrawnTail(tokens, length: redraw) : nil
           ).run(count: particles, random: own, threads: threads, monitor: monitor).summary
         case .rejection:
-          return ParticleFilter(
+          return try ParticleFilter(
             RejectedTokens(texts.target, texts.lookAhead, source: texts.source),
             resampling: resampling, threshold: threshold
           ).run(count: particles, random: own, threads: threads, monitor: monitor).summary

@@ -115,7 +115,7 @@ enum ComparedSampler: String, CaseIterable {
     // The model's own texts where one in a thousand is kept at least.
     let canBePlain =
       texts.target.fluency >= 1
-      && texts.lookAhead.automaton.largestLogWeight.map { logEvidence - $0 > LogSpace.log(1e-3) }
+      && texts.lookAhead.constraint.largestLogWeight.map { logEvidence - $0 > LogSpace.log(1e-3) }
         ?? false
     let proposal: RejectionCommand.Proposal = canBePlain ? .model : .guided
     let forecast = try RejectionCommand.Forecast(

@@ -73,20 +73,22 @@ struct SteeredTokens: ProportionalTokens {
   let bigrams: BigramGuidedTokens<NGramModel>?
 
   var target: SentenceTarget<NGramModel, TokenAutomaton> { words.target }
-  var lookAhead: LookAhead { words.lookAhead }
+  var lookAhead: AutomatonLookAhead { words.lookAhead }
 
-  func logExpectation(after prefix: Prefix<NGramModel>) -> Double {
+  func logExpectation(after prefix: Prefix<NGramModel, TokenAutomaton>) -> Double {
     bigrams?.logExpectation(after: prefix) ?? words.logExpectation(after: prefix)
   }
 
   func draw(
-    after prefix: Prefix<NGramModel>, using choices: inout some ChoiceSource
+    after prefix: Prefix<NGramModel, TokenAutomaton>, using choices: inout some ChoiceSource
   ) -> (token: Token, logWeight: Double)? {
     guard let bigrams else { return words.draw(after: prefix, using: &choices) }
     return bigrams.draw(after: prefix, using: &choices)
   }
 
-  func logProbability(of token: Token, after prefix: Prefix<NGramModel>) -> Double {
+  func logProbability(
+    of token: Token, after prefix: Prefix<NGramModel, TokenAutomaton>
+  ) -> Double {
     bigrams?.logProbability(of: token, after: prefix)
       ?? words.logProbability(of: token, after: prefix)
   }
@@ -97,7 +99,7 @@ struct LeftToRight {
   let target: SentenceTarget<NGramModel, TokenAutomaton>
   let words: NGramLeftTokens<TokenAutomaton>
   /// With expectations of what follows.
-  private(set) var lookAhead: LookAhead
+  private(set) var lookAhead: AutomatonLookAhead
   /// The same where they know the last word.
   private(set) var bigrams: BigramLookAhead?
   /// Whether texts were cut off that the constraints would allow.
@@ -136,16 +138,16 @@ struct LeftToRight {
     let longest = automaton.longestLength
     let most =
       try arguments.integer("max-tokens", in: 0...1_000_000) ?? longest
-      ?? max(ParticleOptions.defaultMost, 2 * Int(automaton.distances[Int(automaton.start)]))
+      ?? max(ParticleOptions.defaultMost, 2 * (automaton.shortestCompletion(automaton.start) ?? 0))
     isBoundedHere = longest.map { $0 > most } ?? true
-    lookAhead = LookAhead(
+    lookAhead = AutomatonLookAhead(
       automaton, mostTokens: most, weights: weights, vocabulary: model.vocabulary,
       fluency: target.fluency)
     guard lookAhead.isSatisfiable else {
       throw CommandFailure(
         .data,
         "the shortest allowed text has "
-          + counted(Int(automaton.distances[Int(automaton.start)]), "token") + ", "
+          + counted((automaton.shortestCompletion(automaton.start) ?? 0), "token") + ", "
           + "--max-tokens allows \(most)")
     }
     if kind == .bigrams, bytes <= memory {
@@ -175,7 +177,7 @@ struct LeftToRight {
     let guided = guided
     let seen = try concurrently(count, threads: threads) { number in
       var choices = RandomChoices(random.stream(UInt64(number)))
-      return monitor.isStopping ? [] : guided.observation(using: &choices)
+      return monitor.isStopping ? [] : try guided.observation(using: &choices)
     }
     if bigrams == nil {
       lookAhead = lookAhead.refined(by: seen.joined())
@@ -188,7 +190,7 @@ struct LeftToRight {
   func bounded() throws -> SentenceTarget<NGramModel, TokenAutomaton> {
     guard isBoundedHere else { return target }
     let most = lookAhead.mostTokens
-    let classes = lookAhead.automaton.classes.indices.map { i -> UInt32 in
+    let classes = (0..<model.vocabulary.count).map { i -> UInt32 in
       model.vocabulary.isDrawable(Token(i)) ? 0 : 1
     }
     let counting = TokenAutomaton(
@@ -198,7 +200,7 @@ struct LeftToRight {
       },
       finalWeights: [Double](repeating: 0, count: most + 1))
     return SentenceTarget(
-      model: model, constraint: try lookAhead.automaton.product(counting), fluency: target.fluency)
+      model: model, constraint: try lookAhead.constraint.product(counting), fluency: target.fluency)
   }
 
   /// By how much the model's probabilities of tokens add up to more than 1 along a text, as the log

@@ -42,7 +42,7 @@ import Testing
   ) throws -> BigramLookAhead {
     let automaton = try #require(target.constraint)
     let model = target.model
-    let plain = LookAhead(
+    let plain = AutomatonLookAhead(
       automaton, mostTokens: mostTokens, weights: model.unigramWeights,
       vocabulary: model.vocabulary, fluency: target.fluency)
     return BigramLookAhead(
@@ -55,18 +55,16 @@ import Testing
     _ expectation: (TokenAutomaton.State, Token) -> Double
   ) throws -> Double {
     let model = tokens.target.model
-    let automaton = tokens.lookAhead.automaton
+    let automaton = tokens.lookAhead.constraint
     let words = (0..<model.vocabulary.count).map { Token($0) }
       .filter(model.vocabulary.isDrawable)
     var worst = 0.0
     for text in [[], [words[0]], [words[1]], [words[0], words[1]], [words[1], words[2]]] {
-      var prefix = Prefix(model, tokens.lookAhead)
-      for token in text where prefix.state != TokenAutomaton.dead {
-        prefix.tokens.append(token)
-        model.advance(&prefix.context, by: token)
-        prefix.state = automaton.following(prefix.state, token)
+      var prefix = try tokens.makePrefix()
+      for token in text where automaton.next(prefix.state, token) != nil {
+        prefix.append(token, model, automaton)
       }
-      guard prefix.state != TokenAutomaton.dead else { continue }
+      guard prefix.tokens == text else { continue }
       let here = expectation(prefix.state, prefix.tokens.last ?? model.vocabulary.start)
       var expected: [Token: Double] = [:]
       for word in words {
@@ -122,7 +120,7 @@ import Testing
     let guide = try Self.guide(target, mostTokens: 4)
     #expect(
       try defect(BigramGuidedTokens(target, guide, attempts: 1)) { state, _ in
-        guide.lookAhead.logExpectations[Int(state)]
+        guide.lookAhead.logExpectation(state)
       } > 1e-3)
   }
 
@@ -137,10 +135,10 @@ import Testing
     let guide = try Self.guide(target, mostTokens: 3)
     #expect(
       abs(
-        guide.logExpectation(guide.lookAhead.automaton.start, after: model.vocabulary.start) - z)
+        guide.logExpectation(guide.lookAhead.constraint.start, after: model.vocabulary.start) - z)
         < 1e-12)
     let texts = GuidedTexts(BigramGuidedTokens(target, guide, attempts: 1))
-    let weights = outcomes { texts.draw(using: &$0).map(\.logWeight) }.keys
+    let weights = try outcomes { try texts.draw(using: &$0).map(\.logWeight) }.keys
     #expect(weights.allSatisfy { abs(($0 ?? 0) - z) < 1e-12 })
   }
 
@@ -154,7 +152,8 @@ import Testing
     if hasLearnt {
       var choices = RandomChoices(seed: 1)
       let texts = GuidedTexts(BigramGuidedTokens(target, guide))
-      guide = guide.refined(by: (0..<20).flatMap { _ in texts.observation(using: &choices) })
+      guide = guide.refined(
+        by: try (0..<20).flatMap { _ in try texts.observation(using: &choices) })
     }
     let words = (0..<model.vocabulary.count).map { Token($0) }
       .filter(model.vocabulary.isDrawable)
@@ -164,8 +163,8 @@ import Testing
     let space = EnumeratedTarget(target, among: candidates)
     let texts = GuidedTexts(BigramGuidedTokens(target, guide, attempts: 1))
     #expect(
-      properWeightDefect(on: space) { choices in
-        texts.draw(using: &choices).map { ($0.text, $0.logWeight) }
+      try properWeightDefect(on: space) { choices in
+        try texts.draw(using: &choices).map { ($0.text, $0.logWeight) }
       } < 1e-12)
   }
 

@@ -29,12 +29,12 @@ import Testing
 
   private func defect(
     _ space: NGramMovesExactTests.Space, order: Int, attempts: Int,
-    lookAhead other: LookAhead? = nil
+    lookAhead other: AutomatonLookAhead? = nil
   ) throws -> Double {
     let model = try NGramWordsExactTests.model(order: order, vocabulary: 8)
     let target = try space.target(model).target
     let automaton = try #require(target.constraint)
-    let lookAhead = LookAhead(
+    let lookAhead = AutomatonLookAhead(
       automaton, mostTokens: 3, weights: model.unigramWeights, vocabulary: model.vocabulary)
     let slow = GuidedTokens(target, other ?? lookAhead)
     let fast = NGramGuidedTokens(
@@ -42,14 +42,12 @@ import Testing
       attempts: attempts, longestList: 100)
     var worst = 0.0
     for tokens in [[], [Token(3)], [Token(4), Token(3)]] {
-      var prefix = Prefix(model, lookAhead)
-      for token in tokens {
-        prefix.tokens.append(token)
-        model.advance(&prefix.context, by: token)
-        prefix.state = automaton.following(prefix.state, token)
+      var prefix = try slow.makePrefix()
+      for token in tokens where automaton.next(prefix.state, token) != nil {
+        prefix.append(token, model, automaton)
       }
-      guard prefix.state != TokenAutomaton.dead else { continue }
-      let here = lookAhead.logExpectations[Int(prefix.state)]
+      guard prefix.tokens == tokens else { continue }
+      let here = lookAhead.logExpectation(prefix.state)
       var expected: [Token: Double] = [:]
       for (i, value) in slow.logValues(after: prefix).enumerated() where value > -.infinity {
         expected[Token(i)] = LogSpace.exp(value - here)
@@ -77,7 +75,7 @@ import Testing
     let model = try NGramWordsExactTests.model(order: 2, vocabulary: 8)
     let automaton = try #require(
       try NGramMovesExactTests.Space.keyword.target(model).target.constraint)
-    let blind = LookAhead(automaton, mostTokens: 3)
+    let blind = AutomatonLookAhead(automaton, mostTokens: 3)
     #expect(try defect(.keyword, order: 2, attempts: 1, lookAhead: blind) > 1e-3)
   }
 }

@@ -6,7 +6,11 @@ import Testing
 
 /// Kernels beyond Metropolis-Hastings of single edits, by every branch of a step.
 enum FurtherKernels {
-  static func suffix(_ space: Space) -> ResampleSuffix<GuidedTokens<Toy>, ToyScorer> {
+  static func suffix(
+    _ space: Space
+  ) -> ResampleSuffix<
+    GuidedTokens<SentenceTarget<Toy, TokenAutomaton>, AutomatonLookAhead>, ToyScorer
+  > {
     ResampleSuffix(GuidedTokens(space.space.target, space.guided))
   }
 

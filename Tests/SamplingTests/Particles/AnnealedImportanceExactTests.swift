@@ -9,20 +9,20 @@ import Testing
   static let easy = BigramTable(
     letters: ["a", "b"], rows: [[0.4, 0.4, 0.2], [0.3, 0.3, 0.4], [0.3, 0.4, 0.3]])
 
-  typealias Unigram = UnigramTokens<ToyScorer>
-  typealias Moves = MetropolisHastings<
-    BridgedProposal<
-      Mixture<
-        WeightedPair<Weighted<ReplaceToken<Unigram>>, Weighted<InsertOrDeleteToken<Unigram>>>
-      >, ToyScorer
-    >
-  >
-  static let moves = Moves(
-    BridgedProposal(
+  static let words = UnigramTokens<ToyScorer>(Toy.toy.vocabulary, weights: [0, 0, 3, 1])
+  typealias Bridge = BridgedScorer<ToyScorer, ToyScorer>
+  static func bridged<P: Proposal<ToyScorer>>(
+    _ proposal: P
+  ) -> MetropolisHastings<BridgedProposal<P, ToyScorer>> {
+    MetropolisHastings(BridgedProposal(proposal))
+  }
+  static var moves: some TransitionKernel<Bridge> {
+    bridged(
       Mixture {
-        Weighted(2, ReplaceToken(Unigram(Toy.toy.vocabulary, weights: [0, 0, 3, 1])))
-        Weighted(3, InsertOrDeleteToken(Unigram(Toy.toy.vocabulary, weights: [0, 0, 3, 1])))
-      }))
+        Weighted(2, ReplaceToken(words))
+        Weighted(3, InsertOrDeleteToken(words))
+      })
+  }
 
   /// Letters, at most two, of which one is b; soft weights too.
   static func space() -> EnumeratedTarget<SentenceTarget<Toy, TokenAutomaton>> {
@@ -37,16 +37,16 @@ import Testing
   }
 
   static func base(_ target: SentenceTarget<Toy, TokenAutomaton>) throws -> GuidedTexts<
-    GuidedTokens<Toy>
+    GuidedTokens<SentenceTarget<Toy, TokenAutomaton>, AutomatonLookAhead>
   > {
     let automaton = try #require(target.constraint)
     let flat = SentenceTarget(model: easy, constraint: automaton)
-    return GuidedTexts(GuidedTokens(flat, LookAhead(automaton, mostTokens: 2)))
+    return GuidedTexts(GuidedTokens(flat, AutomatonLookAhead(automaton, mostTokens: 2)))
   }
 
   static func annealed<Kernel: TransitionKernel>(
     _ kernel: Kernel, stages: Int, steps: Int = 1
-  ) throws -> AnnealedImportance<GuidedTexts<GuidedTokens<Toy>>, Kernel> {
+  ) throws -> AnnealedImportance<GuidedTexts<GuidedTokens<SentenceTarget<Toy, TokenAutomaton>, AutomatonLookAhead>>, Kernel> {
     let target = space().target
     return AnnealedImportance(
       from: try base(target), to: target, kernel: kernel, stages: stages, steps: steps)
@@ -57,8 +57,8 @@ import Testing
   func weightsAreProper(stages: Int, steps: Int) throws {
     let annealed = try Self.annealed(Self.moves, stages: stages, steps: steps)
     #expect(
-      properWeightDefect(on: Self.space()) { choices in
-        annealed.draw(using: &choices).map { ($0.text, $0.logWeight) }
+      try properWeightDefect(on: Self.space()) { choices in
+        try annealed.draw(using: &choices).map { ($0.text, $0.logWeight) }
       } < 1e-12)
   }
 
@@ -93,11 +93,7 @@ import Testing
     var kinds: [String] { AnnealedImportanceExactTests.moves.kinds }
 
     func step(
-      _ scorer:
-        inout BridgedScorer<
-          IncrementalScorer<Toy, TokenAutomaton>, IncrementalScorer<Toy, TokenAutomaton>
-        >,
-      using choices: inout some ChoiceSource
+      _ scorer: inout Bridge, using choices: inout some ChoiceSource
     ) -> StepReport {
       let power = scorer.power
       scorer.power = 1
@@ -109,8 +105,8 @@ import Testing
   @Test func stepsOfAnotherBridgeAreSeen() throws {
     let annealed = try Self.annealed(Hasty(), stages: 2)
     #expect(
-      properWeightDefect(on: Self.space()) { choices in
-        annealed.draw(using: &choices).map { ($0.text, $0.logWeight) }
+      try properWeightDefect(on: Self.space()) { choices in
+        try annealed.draw(using: &choices).map { ($0.text, $0.logWeight) }
       } > 1e-3)
   }
 
@@ -138,7 +134,9 @@ import Testing
       #expect(abs(mean - firstZ / z) < 1e-12 * firstZ / z)
       let upper = LogSpace.log(firstZ) - logMean
       var lower = 0.0
-      for (log, probability) in outcomes(of: { annealed.draw(using: &$0)?.logWeight }) {
+      for (log, probability) in try outcomes(of: {
+        try annealed.draw(using: &$0)?.logWeight
+      }) {
         lower += probability * (log ?? -.infinity)
       }
       #expect(lower < LogSpace.log(z) && LogSpace.log(z) < upper)
@@ -157,9 +155,9 @@ import Testing
     var last = -Double.infinity
     for size in 1...3 {
       var mean = 0.0
-      let law = outcomes { choices in
+      let law = try outcomes { choices in
         var drawn = WeightedTexts()
-        for _ in 0..<size { drawn.append(texts.draw(using: &choices)) }
+        for _ in 0..<size { drawn.append(try texts.draw(using: &choices)) }
         return drawn.lowerBound(groupsOf: size)?.value ?? 0
       }
       for (bound, probability) in law { mean += probability * bound }

@@ -6,11 +6,11 @@ import Testing
 
 extension Space {
   /// What every sampler without a chain is judged with on a space.
-  var lookAhead: LookAhead { LookAhead(automaton, mostTokens: 4) }
+  var lookAhead: AutomatonLookAhead { AutomatonLookAhead(automaton, mostTokens: 4) }
 
   /// The same with expectations of its own for each state, for better or worse.
-  var guided: LookAhead {
-    LookAhead(
+  var guided: AutomatonLookAhead {
+    AutomatonLookAhead(
       automaton, mostTokens: 4, weights: [0, 0.3, 0.4, 0.3], vocabulary: Toy.toy.vocabulary,
       fluency: space.target.fluency)
   }
@@ -45,9 +45,10 @@ let boundedSpaces: [Space] = [.lengths, .containsB, .soft, .fixedLength]
 
   /// Guided proposals under their largest weight.
   @Test(arguments: Space.allCases)
-  func guidedRejectionKeepsItsTarget(space: Space) {
+  func guidedRejectionKeepsItsTarget(space: Space) throws {
     let texts = GuidedTexts(GuidedTokens(space.space.target, space.guided))
-    let logBound = outcomes { texts.draw(using: &$0)?.logWeight }.keys.compactMap { $0 }.max() ?? 0
+    let logBound =
+      try outcomes { try texts.draw(using: &$0)?.logWeight }.keys.compactMap { $0 }.max() ?? 0
     let sampler = Rejection(texts, logBound: logBound)
     #expect(defect(outcomes { try? sampler.attempt(using: &$0) }, space) < 1e-12)
   }
@@ -116,9 +117,9 @@ let boundedSpaces: [Space] = [.lengths, .containsB, .soft, .fixedLength]
 
   /// Drawing among the allowed tokens of each prefix, as decoders under constraints do, keeps
   /// another law.
-  @Test func maskingIsNoRejection() {
-    let law = outcomes { choices in
-      GuidedTexts(GuidedTokens(Space.containsB.space.target, Space.containsB.lookAhead))
+  @Test func maskingIsNoRejection() throws {
+    let law = try outcomes { choices in
+      try GuidedTexts(GuidedTokens(Space.containsB.space.target, Space.containsB.lookAhead))
         .draw(using: &choices)?.text
     }
     #expect(defect(law, .containsB) > 1e-3)
@@ -131,7 +132,7 @@ let boundedSpaces: [Space] = [.lengths, .containsB, .soft, .fixedLength]
     let automaton = TokenAutomaton(model, lengths: 1...2)
     let space = EnumeratedTarget(
       SentenceTarget(model: model, constraint: automaton), among: model.texts(ofLengths: 0...2))
-    let lookAhead = LookAhead(automaton, mostTokens: 2)
+    let lookAhead = AutomatonLookAhead(automaton, mostTokens: 2)
     let source = VectorTokens(model)
     for attempts in 1...2 {
       let law = outcomes { choices -> TokenSequence? in
@@ -153,28 +154,28 @@ let boundedSpaces: [Space] = [.lengths, .containsB, .soft, .fixedLength]
     }
     let texts = ModelTexts(space.target, lookAhead, source: source)
     #expect(
-      properWeightDefect(on: space) { choices in
-        texts.draw(using: &choices).map { ($0.text, $0.logWeight) }
+      try properWeightDefect(on: space) { choices in
+        try texts.draw(using: &choices).map { ($0.text, $0.logWeight) }
       } < 1e-12)
     let rejected = GuidedTexts(
       RejectedTokens(space.target, lookAhead, source: source, attempts: 1))
     #expect(
-      properWeightDefect(on: space) { choices in
-        rejected.draw(using: &choices).map { ($0.text, $0.logWeight) }
+      try properWeightDefect(on: space) { choices in
+        try rejected.draw(using: &choices).map { ($0.text, $0.logWeight) }
       } < 1e-12)
   }
 
   /// A bound that is exceeded is said with the text that does.
-  @Test func exceededBoundIsSaid() {
+  @Test func exceededBoundIsSaid() throws {
     let space = Space.fixedLength
     let sampler = Rejection(
       ModelTexts(space.space.target, space.lookAhead, source: VectorTokens(Toy.toy)),
       logBound: -1)
     var excess: BoundExceeded?
-    _ = outcomes { choices in
-      do throws(BoundExceeded) {
+    _ = try outcomes { choices in
+      do {
         return try sampler.attempt(using: &choices)
-      } catch {
+      } catch let error as BoundExceeded {
         excess = error
         return nil
       }
@@ -194,26 +195,26 @@ let boundedSpaces: [Space] = [.lengths, .containsB, .soft, .fixedLength]
 }
 
 @Suite struct TokenProposalExactTests {
-  private func prefixes(_ space: Space) -> [Prefix<Toy>] {
+  private typealias ToyPrefix = Prefix<Toy, TokenAutomaton>
+
+  private func prefixes(_ space: Space) -> [ToyPrefix] {
     let toy = Toy.toy
     return toy.texts(ofLengths: 0...3).compactMap { text in
-      var prefix = Prefix(toy, space.lookAhead)
+      var prefix = ToyPrefix(context: toy.makeContext(), state: space.automaton.start)
       for token in text {
-        prefix.tokens.append(token)
-        toy.advance(&prefix.context, by: token)
-        prefix.state = space.automaton.following(prefix.state, token)
-        if prefix.state == TokenAutomaton.dead { return nil }
+        guard space.automaton.next(prefix.state, token) != nil else { return nil }
+        prefix.append(token, toy, space.automaton)
       }
       return prefix
     }
   }
 
   private func values(
-    _ space: Space, _ lookAhead: LookAhead, _ prefix: Prefix<Toy>
+    _ space: Space, _ lookAhead: AutomatonLookAhead, _ prefix: ToyPrefix
   ) -> [Token: Double] {
     let tokens = GuidedTokens(space.space.target, lookAhead)
     let logs = tokens.logValues(after: prefix)
-    let here = lookAhead.logExpectations[Int(prefix.state)]
+    let here = lookAhead.logExpectation(prefix.state)
     var values: [Token: Double] = [:]
     for i in logs.indices where logs[i] > -.infinity {
       values[Token(i)] = LogSpace.exp(logs[i] - here)
@@ -277,7 +278,7 @@ let boundedSpaces: [Space] = [.lengths, .containsB, .soft, .fixedLength]
     let space = Space.lengths
     let lookAhead = space.lookAhead
     let source = VectorTokens(Toy.toy)
-    let prefix = Prefix(Toy.toy, lookAhead)
+    let prefix = ToyPrefix(context: Toy.toy.makeContext(), state: lookAhead.constraint.start)
     let expected = values(space, lookAhead, prefix)
     let defect = weightDefect(expected) { choices in
       var draws = 0.0
@@ -285,7 +286,7 @@ let boundedSpaces: [Space] = [.lengths, .containsB, .soft, .fixedLength]
       // probability 1e-6.
       while draws < 6 {
         draws += 1
-        let token = source.draw(in: prefix.context, using: &choices).token
+        let token = source.draw(after: prefix, using: &choices).token
         if expected[token] != nil { return (token, -LogSpace.log(draws)) }
       }
       return nil
@@ -295,33 +296,32 @@ let boundedSpaces: [Space] = [.lengths, .containsB, .soft, .fixedLength]
 
   /// What is observed behind the empty text has the evidence as its mean.
   @Test(arguments: Space.allCases)
-  func observationsAreUnbiased(space: Space) {
+  func observationsAreUnbiased(space: Space) throws {
     let guided = GuidedTexts(GuidedTokens(space.space.target, space.guided))
     let z = evidence(of: space.space)
-    let defect = weightDefect([true: z]) { choices in
-      (true, guided.observation(using: &choices).last?.logMass ?? -.infinity)
+    let defect = try weightDefect([true: z]) { choices in
+      (true, try guided.observation(using: &choices).last?.logMass ?? -.infinity)
     }
     #expect(defect < 1e-12)
   }
 
   @Test(arguments: Space.allCases)
-  func textsWeighProperly(space: Space) {
+  func textsWeighProperly(space: Space) throws {
     var choices = RandomChoices(seed: 1)
+    let guided = GuidedTexts(GuidedTokens(space.space.target, space.guided))
     let learnt = space.guided.refined(
-      by: (0..<20).flatMap { _ in
-        GuidedTexts(GuidedTokens(space.space.target, space.guided)).observation(using: &choices)
-      })
+      by: try (0..<20).flatMap { _ in try guided.observation(using: &choices) })
     for lookAhead in [space.lookAhead, space.guided, learnt] {
       let guided = GuidedTexts(GuidedTokens(space.space.target, lookAhead))
       #expect(
-        properWeightDefect(on: space.space) { choices in
-          guided.draw(using: &choices).map { ($0.text, $0.logWeight) }
+        try properWeightDefect(on: space.space) { choices in
+          try guided.draw(using: &choices).map { ($0.text, $0.logWeight) }
         } < 1e-12)
     }
     let plain = ModelTexts(space.space.target, space.lookAhead, source: VectorTokens(Toy.toy))
     #expect(
-      properWeightDefect(on: space.space) { choices in
-        plain.draw(using: &choices).map { ($0.text, $0.logWeight) }
+      try properWeightDefect(on: space.space) { choices in
+        try plain.draw(using: &choices).map { ($0.text, $0.logWeight) }
       } < 1e-12)
   }
 }

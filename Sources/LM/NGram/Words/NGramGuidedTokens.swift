@@ -2,33 +2,35 @@
 
 public import Sampling
 
-/// Tokens steered by a look-ahead under an n-gram model: the fast form of `GuidedTokens`.
+/// Draws an n-gram model's tokens under a look-ahead: the fast form of `GuidedTokens`.
 ///
-/// In most states most words change nothing that constraints ask for and share one gain. The sum
-/// over all words is that gain times the model's, corrected for the words of other gains; words are
-/// drawn from the model, and those of larger gains from a list. Where more than a part of the
-/// vocabulary has other gains, or the fluency is not 1, it is `GuidedTokens` itself.
+/// In most states, most words change nothing that the constraints ask for, and share one gain. The sum
+/// over all words is that gain times the model's sum, corrected for the words with other gains. Words
+/// are drawn from the model, and those with larger gains from a list. Where too many words have other
+/// gains, or the fluency is not 1, it does what `GuidedTokens` does.
 public struct NGramGuidedTokens: ProportionalTokens {
+  /// A prefix under the model and the automaton.
+  public typealias Text = Prefix<NGramModel, TokenAutomaton>
+
   /// Draws the model's tokens.
   public let source: NGramTokens
-  /// The slow twin, which draws what this cannot.
-  public let slow: GuidedTokens<NGramModel>
-  /// How often a word may be rejected before the whole vector is asked.
+  /// The slow twin, which draws where this cannot.
+  public let slow: GuidedTokens<SentenceTarget<NGramModel, TokenAutomaton>, AutomatonLookAhead>
+  /// How often a word may be rejected before the whole row is used.
   public let attempts: Int
   private let members: [[Token]]
   private let longestList: Int
 
-  /// Tokens of a target under a look-ahead, which has the target's automaton.
+  /// Tokens of a target, steered by a look-ahead over the target's automaton.
   ///
   /// - Parameters:
-  ///   - target: what is sampled from.
-  ///   - lookAhead: what is expected.
+  ///   - target: the target that texts are sampled from.
+  ///   - lookAhead: which texts are allowed, and what is expected.
   ///   - source: draws the model's tokens.
-  ///   - attempts: how often a word may be rejected before the whole vector is asked.
+  ///   - attempts: how often a word may be rejected before the whole row is used.
   public init(
-    _ target: SentenceTarget<NGramModel, TokenAutomaton>, _ lookAhead: LookAhead,
-    source: NGramTokens,
-    attempts: Int = 64
+    _ target: SentenceTarget<NGramModel, TokenAutomaton>, _ lookAhead: AutomatonLookAhead,
+    source: NGramTokens, attempts: Int = 64
   ) {
     // A look-up costs about twenty times as much as an entry of the vector.
     self.init(
@@ -36,33 +38,28 @@ public struct NGramGuidedTokens: ProportionalTokens {
       longestList: target.model.vocabulary.count / 20)
   }
 
-  /// The same where words of other gains are listed up to a given number.
+  /// The same, with a bound on how many words of other gains are listed.
   package init(
-    _ target: SentenceTarget<NGramModel, TokenAutomaton>, _ lookAhead: LookAhead,
-    source: NGramTokens,
-    attempts: Int, longestList: Int
+    _ target: SentenceTarget<NGramModel, TokenAutomaton>, _ lookAhead: AutomatonLookAhead,
+    source: NGramTokens, attempts: Int, longestList: Int
   ) {
     slow = GuidedTokens(target, lookAhead)
     self.source = source
     self.attempts = attempts
     self.longestList = longestList
-    var members = [[Token]](repeating: [], count: lookAhead.automaton.classCount)
-    for i in 0..<target.model.vocabulary.count
-    where target.model.vocabulary.isDrawable(Token(i)) {
-      members[Int(lookAhead.automaton.classes[i])].append(Token(i))
-    }
-    self.members = members
+    let classes = lookAhead.constraint.tokenClasses ?? []
+    members = classes.map { $0.filter(target.model.vocabulary.isDrawable) }
   }
 
-  /// What is sampled from.
+  /// The target that texts are sampled from.
   public var target: SentenceTarget<NGramModel, TokenAutomaton> { slow.target }
-  /// What is expected.
-  public var lookAhead: LookAhead { slow.lookAhead }
+  /// What steers the proposal.
+  public var lookAhead: AutomatonLookAhead { slow.lookAhead }
 
-  /// That of the slow twin.
+  /// The slow twin's answer.
   ///
   /// - Complexity: O(vocabulary).
-  public func logProbability(of token: Token, after prefix: Prefix<NGramModel>) -> Double {
+  public func logProbability(of token: Token, after prefix: Text) -> Double {
     slow.logProbability(of: token, after: prefix)
   }
 
@@ -70,7 +67,7 @@ public struct NGramGuidedTokens: ProportionalTokens {
   ///
   /// - Complexity: O(words of other gains x order).
   public func draw(
-    after prefix: Prefix<NGramModel>, using choices: inout some ChoiceSource
+    after prefix: Text, using choices: inout some ChoiceSource
   ) -> (token: Token, logWeight: Double)? {
     guard target.fluency == 1 else { return slow.draw(after: prefix, using: &choices) }
     let gains = lookAhead.gains(prefix.state, count: prefix.tokens.count)
@@ -81,7 +78,7 @@ public struct NGramGuidedTokens: ProportionalTokens {
       counts.reduce(0, { $0 + ($1.key == common ? 0 : $1.value) }) <= longestList
     else { return slow.draw(after: prefix, using: &choices) }
     let model = target.model
-    // In units of the common gain, under which the words' sum is that of the drawable ones.
+    // In units of the common gain, so this is the model's sum over the drawable words.
     var sum = LogSpace.exp(source.words.logSum(of: prefix.context))
     var richer: [Token] = []
     var surpluses: [Double] = []
@@ -100,23 +97,23 @@ public struct NGramGuidedTokens: ProportionalTokens {
     }
     let whole = sum
     sum -= rejectable
-    // What rounding could leave of it is no number to draw by.
+    // A smaller rest may be rounding error.
     guard sum > 1e-6 * whole, surpluses.allSatisfy(\.isFinite) else {
       return slow.draw(after: prefix, using: &choices)
     }
     let end =
       LogSpace.exp(
         model.logProbability(of: model.vocabulary.end, in: prefix.context)
-          + lookAhead.automaton.finalWeights[Int(prefix.state)] - common)
+          + lookAhead.constraint.endWeight(prefix.state) - common)
     let total = sum + end + surpluses.reduce(0, +)
     guard total.isFinite else { return slow.draw(after: prefix, using: &choices) }
     let logWeight =
-      common + LogSpace.log(total) - lookAhead.logExpectations[Int(prefix.state)]
+      common + LogSpace.log(total) - lookAhead.logExpectation(prefix.state)
     let chosen = choices.index(weights: [sum, end] + surpluses)
     if chosen == 1 { return (model.vocabulary.end, logWeight) }
     if chosen > 1 { return (richer[chosen - 2], logWeight) }
     func share(_ word: Token) -> Double {
-      let gain = gains[Int(lookAhead.automaton.classes[word.index])]
+      let gain = gains[lookAhead.constraint.tokenClass(of: word)]
       return gain < common ? LogSpace.exp(gain - common) : 1
     }
     for _ in 0..<attempts {

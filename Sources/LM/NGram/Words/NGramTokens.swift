@@ -2,16 +2,16 @@
 
 public import Sampling
 
-/// An n-gram model's tokens drawn by descending its back-off levels: the fast form of
+/// Draws an n-gram model's tokens by descending its back-off levels: the fast form of
 /// `VectorTokens`.
 public struct NGramTokens: TokenSource {
-  /// How the drawable words are drawn.
+  /// Draws the drawable words.
   public let words: NGramLeftTokens<TokenAutomaton>
 
-  /// Tokens by a model's left conditional.
+  /// Tokens drawn from a model's left conditional.
   public init(_ words: NGramLeftTokens<TokenAutomaton>) { self.words = words }
 
-  /// Whose tokens.
+  /// The model that gives the probabilities.
   public var model: NGramModel { words.model }
 
   /// Natural log of the sum of the probabilities of all tokens in a context.
@@ -22,7 +22,16 @@ public struct NGramTokens: TokenSource {
       [words.logSum(of: context)] + specials.map { model.logProbability(of: $0, in: context) })
   }
 
-  /// Whether it is the end, the unknown word or a drawable one, then which.
+  /// A token to follow a prefix.
+  ///
+  /// - Complexity: O(order).
+  @inlinable
+  public func draw<Constraint: TokenConstraint>(
+    after prefix: Prefix<NGramModel, Constraint>, using choices: inout some ChoiceSource
+  ) -> DrawnToken { draw(in: prefix.context, using: &choices) }
+
+  /// A token behind a context: first whether it is the end, the unknown word or a drawable one, then
+  /// which.
   ///
   /// - Complexity: O(order).
   @inlinable
