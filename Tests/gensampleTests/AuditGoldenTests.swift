@@ -109,7 +109,7 @@ import Testing
       "audit", "--model", model, "--max-transitions", "1", "--format", "jsonl",
     ]).objects()[0]
     #expect(kept["exact"] as? Bool == true && kept["never_ends"] as? Double == 0)
-    #expect((kept["proof"] as? String)?.hasPrefix("an end that no context lacks") == true)
+    #expect((kept["proof"] as? String)?.hasPrefix("every context can end") == true)
   }
 
   /// Decoders that remember more than the context.
@@ -153,7 +153,7 @@ import Testing
     let beam = try Program.run([
       "audit", "--model", model, "--strategy", "beam", "--one-word-prompts",
     ])
-    #expect(beam.code == 64 && beam.errors.contains("--one-word-prompts is for decoders"))
+    #expect(beam.code == 64 && beam.errors.contains("--one-word-prompts needs a decoder"))
   }
 
   /// The shares are one partition, however they are known.
@@ -278,6 +278,6 @@ import Testing
     #expect(outcome.code == 65 && outcome.output == "")
     #expect(
       outcome.errors
-        == "gensample: --prompts: standard input holds no prompt; one a line is expected\n")
+        == "gensample: --prompts: standard input is empty; expected one prompt per line\n")
   }
 }

@@ -14,13 +14,13 @@ import Testing
     #expect(outcome.code == 0 && Set(outcome.lines).count == outcome.lines.count)
     #expect(
       outcome.errors.contains(
-        "  \(outcome.lines.count) of the 4 results asked for: without --diversity the groups find the "
+        "  \(outcome.lines.count) of the 4 results asked for: without --diversity all groups find the "
           + "same texts\n"))
     #expect(!outcome.errors.contains("like another"))
     let summary = try #require(
       try run("beam", "--width", "2", "--best", "9", "--format", "jsonl").objects().last)
     #expect(summary["results"] as? Int == 2 && summary["asked_for"] as? Int == 9)
-    #expect(summary["missing_because"] as? String == "a beam of --width 2 finds no more")
+    #expect(summary["missing_because"] as? String == "a beam of --width 2 finds no more texts")
     #expect(try run("beam").errors.contains("results asked for") == false)
   }
 

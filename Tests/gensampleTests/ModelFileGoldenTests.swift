@@ -37,7 +37,7 @@ import Testing
     let outcome = try Program.run(["score", SmallModel.path, "-", "--format", "jsonl"])
     let summary = try #require(try outcome.objects().first)
     #expect(summary["perplexity"] is NSNull)
-    #expect(summary["reason"] as? String == "there was no line")
+    #expect(summary["reason"] as? String == "the input has no lines")
   }
 
   @Test(
@@ -62,11 +62,11 @@ import Testing
       ),
       (
         ["convert", "small.gsm", "out.bin"], 64,
-        "'out.bin' does not say what to write; let it end in .gsm, .arpa or .arpa.gz"
+        "'out.bin' has no known suffix; use .gsm, .arpa or .arpa.gz"
       ),
       (
         ["convert", "small.gsm", "out.gsm", "--layout", "fast", "--quantize", "8"], 64,
-        "--quantize makes the small layout smaller; the fast one would gain nothing"
+        "--quantize needs --layout small; the fast layout would not get smaller"
       ),
       (
         ["convert", "cut.arpa.gz", "out.gsm"], 65,
@@ -242,9 +242,9 @@ import Testing
       outcome.lines == [
         "met\tthe sea was calm .",
         "unmet\tthe sea and the moon .\texclude \"moon\": can no longer be met from character 17 on",
-        "unmet\tthe wind .\tinclude \"sea\": not met by the whole text",
-        "unmet\t\tinclude \"sea\": not met by the whole text",
-        "unmet\tsea\tlength 2..6 words: not met by the whole text",
+        "unmet\tthe wind .\tinclude \"sea\": the whole text does not meet it",
+        "unmet\t\tinclude \"sea\": the whole text does not meet it",
+        "unmet\tsea\tlength 2..6 words: the whole text does not meet it",
         "unmet\ta zebra\ta word that is outside the model's vocabulary from character 3 on",
       ])
     let objects = try Program.run(

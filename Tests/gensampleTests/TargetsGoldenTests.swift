@@ -71,7 +71,7 @@ import Testing
   static let little: [([String], [String])] = [
     (
       ["rejection", "--samples", "2"],
-      [", log evidence (", ", no nearer: two successes have no spread"]
+      [", log evidence (", ", no standard error: two successes have no spread"]
     ),
     (
       ["importance", "--particles", "1", "--samples", "1", "--max-tokens", "1"],

@@ -95,7 +95,10 @@ import Testing
       ["temper", "--steps", "150"],
       "--steps 150 is no multiple of --every 100; chains are looked at after exchanges"
     ),
-    (["anneal", "--from", "3", "--to", "2"], "--from 3.0 lies above --to 2.0; powers of rho rise"),
+    (
+      ["anneal", "--from", "3", "--to", "2"],
+      "--from 3.0 is above --to 2.0, but the power of rho must rise"
+    ),
     (
       ["anneal", "--schedule", "cubic"],
       "--schedule takes one of geometric, linear, logarithmic, adaptive; got 'cubic'"

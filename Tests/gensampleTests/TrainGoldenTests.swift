@@ -6,7 +6,7 @@ import Testing
 /// `gensample train` on texts that are strange, broken or not there.
 @Suite struct TrainGoldenTests {
   private static let few = [1, 2, 3].map {
-    "gensample: the counts of order \($0) are too few to estimate discounts; took .5, 1 and 1.5\n"
+    "gensample: there are too few n-grams of order \($0) to estimate discounts; using 0.5, 1 and 1.5 instead\n"
   }
 
   /// Bytes of a corpus, what is said of them and the exit code.
@@ -203,7 +203,7 @@ import Testing
       in: folder.path)
     #expect(exact.code == 0 && exact.output.hasPrefix("of course, of course"))
     for (options, message) in [
-      (["--rebalance", "0.9"], "takes a share and a number of times"),
+      (["--rebalance", "0.9"], "takes a share and a count"),
       (["--rebalance", "2,3", "--tokens", "words"], "a share of 2.0 is not possible"),
       (["--rebalance", "0.5,1", "--tokens", "words"], "is not frequent, expected 2 or more"),
       (["--rebalance", "0.5,3"], "rebalance words or characters"),

@@ -67,8 +67,8 @@ import Testing
       (["mh", "--unique=yes"], "--unique takes no value"),
       (
         ["mh", "sea.txt"],
-        "mh takes options only, got 'sea.txt'; a file of constraints is given by "
-          + "--constraints sea.txt"
+        "mh takes only options, got 'sea.txt'; to name a constraint file, use "
+          + "--constraints 'sea.txt'"
       ),
       (
         ["mh", "--samples", "3", "--steps", "9"],
@@ -98,7 +98,7 @@ import Testing
       (["mh", "--constraints", "-", "--each", "-"], "standard input can be read only once"),
       (
         ["sample", "It"],
-        "sample takes options only, got 'It'; what the texts begin with is given by --prompt 'It'"
+        "sample takes only options, got 'It'; to give the beginning of the texts, use --prompt 'It'"
       ),
       (
         ["sample", "--temperature", "-1"], "--temperature: a temperature is 0 or more, got -1.0"
@@ -164,9 +164,9 @@ import Testing
       ),
       (
         ["beam", "It"],
-        "beam takes options only, got 'It'; what the text begins with is given by --prompt 'It'"
+        "beam takes only options, got 'It'; to give the beginning of the texts, use --prompt 'It'"
       ),
-      (["beam", "--diversity", "1"], "--diversity is between groups; say how many with --groups"),
+      (["beam", "--diversity", "1"], "--diversity needs --groups N"),
       (["beam", "--patience", "0"], "--patience: a factor is positive and finite, got 0.0"),
       (["greedy", "--stop", ""], "--stop: a stop text has at least 1 character, got none"),
       (
@@ -175,19 +175,19 @@ import Testing
           + "--presence-penalty, and none is given"
       ),
       (["diagnose"], "diagnose needs a run: gensample diagnose RUN... [options]"),
-      (["audit", "--width", "3"], "--width is for --strategy beam"),
-      (["audit", "--strategy", "greedy", "--top-k", "3"], "--top-k is for --strategy sample"),
+      (["audit", "--width", "3"], "--width needs --strategy beam"),
+      (["audit", "--strategy", "greedy", "--top-k", "3"], "--top-k needs --strategy sample"),
       (["check"], "check needs a constraint file: gensample check FILE [TEXT...] [options]"),
       (["check", "-", "-"], "standard input can be read only once"),
       (["train", "x"], "train needs -o MODEL, the file to write"),
       (["train", "-o", "x.gsm"], "train needs a text: gensample train TEXT... -o MODEL [options]"),
       (
         ["train", "x", "-o", "model.bin"],
-        "'model.bin' does not say what to write; let it end in .gsm, .arpa or .arpa.gz"
+        "'model.bin' has no known suffix; use .gsm, .arpa or .arpa.gz"
       ),
       (
         ["train", "x", "-o", "m.arpa", "--quantize", "8"],
-        "--layout and --quantize are about .gsm files; an ARPA file holds plain numbers"
+        "--layout and --quantize need a .gsm file; ARPA files hold plain numbers"
       ),
       (
         ["train", "x", "-o", "m.gsm", "--prune", "0,x"],
