@@ -197,8 +197,8 @@ import Testing
     let outcome = try Program.run(["mh", "--constraints", "bad.txt"], in: folder.path)
     #expect(
       outcome.errors
-        == "gensample: bad.txt at byte 11: found the byte 0xC3, which is no UTF-8 there; convert "
-        + "the text to UTF-8\n")
+        == "gensample: bad.txt at byte 11: found the byte 0xC3, which is not valid UTF-8 here; convert "
+        + "the file to UTF-8\n")
     #expect(outcome.code == 65)
   }
 
@@ -249,22 +249,22 @@ import Testing
       ),
       (
         ["--include", "see"],
-        "--include: include \"see\": 'see' is outside the model's vocabulary; near words within are "
-          + "'sea'"
+        "--include: include \"see\": 'see' is outside the model's vocabulary; did you mean "
+          + "'sea'?"
       ),
       (
         ["--include", "zeppelin"],
-        "--include: include \"zeppelin\": 'zeppelin' is outside the model's vocabulary; take another "
-          + "word, or a model with --model that knows it"
+        "--include: include \"zeppelin\": 'zeppelin' is outside the model's vocabulary; use another "
+          + "word or a --model that knows it"
       ),
       (
         ["--prompt", "the see was"],
-        "--prompt: begin \"the see was\": 'see' is outside the model's vocabulary; near words within "
-          + "are 'sea'"
+        "--prompt: begin \"the see was\": 'see' is outside the model's vocabulary; did you mean "
+          + "'sea'?"
       ),
       (
         ["--start", "the see was"],
-        "--start: 'see' is outside the model's vocabulary; near words within are 'sea'"
+        "--start: 'see' is outside the model's vocabulary; did you mean 'sea'?"
       ),
       (
         ["--start", "the sea was", "--include", "moon"],
@@ -304,9 +304,9 @@ import Testing
     let outcome = try Program.run(SmallModel.mh("--constraints", "-"), input: statement)
     #expect(
       outcome.errors
-        == "gensample: standard input:1: \(statement): the weights of longer and longer texts add "
-        + "up without end; bound the length, for example with 'length ..40 tokens' (words leave marks "
-        + "uncounted)\n")
+        == "gensample: standard input:1: \(statement): the sum over all lengths diverges; "
+        + "limit the length, for example with 'length ..40 tokens' ('words' does not limit marks)\n"
+    )
     #expect(outcome.code == 65)
     let bounded = try Program.run(
       SmallModel.mh("--constraints", "-"), input: statement + "\nlength ..8 words")

@@ -167,7 +167,7 @@ import Testing
     #expect(
       outcome.errors == """
         gensample: each.txt:3: include "zebra" "moon": 'zebra' is outside the model's vocabulary; \
-        take another word, or a model with --model that knows it
+        use another word or a --model that knows it
         gensample: 1 of 3 lines could not be sampled for
 
         """)
@@ -360,8 +360,8 @@ import Testing
   @Test(arguments: [
     (
       "englsh",
-      "there is no model 'englsh', did you mean 'english'? built in are english, tang, else give "
-        + "a file"
+      "there is no model 'englsh'; did you mean 'english'? Give a file, or a built-in model: "
+        + "english or tang"
     ),
     ("nowhere.gsm", "nowhere.gsm: cannot be read: No such file or directory"),
   ])

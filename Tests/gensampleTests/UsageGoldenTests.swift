@@ -60,10 +60,10 @@ import Testing
       (["mh", "--length"], "--length needs a value: --length A..B"),
       (
         ["mh", "--include", "--unique"],
-        "--include needs a value, got the option --unique; if that is the value, write "
+        "--include needs a value, got the option --unique; if you mean this value, write "
           + "--include=--unique"
       ),
-      (["mh", "--length", "2", "--length", "3"], "--length is given twice; it takes one A..B"),
+      (["mh", "--length", "2", "--length", "3"], "--length was given twice; it takes one A..B"),
       (["mh", "--unique=yes"], "--unique takes no value"),
       (
         ["mh", "sea.txt"],
@@ -171,8 +171,8 @@ import Testing
       (["greedy", "--stop", ""], "--stop: a stop text has at least 1 character, got none"),
       (
         ["greedy", "--penalty-decay", "3"],
-        "--penalty-decay says something of --repetition-penalty, --frequency-penalty, "
-          + "--presence-penalty, and none is given"
+        "--penalty-decay needs --repetition-penalty, --frequency-penalty or "
+          + "--presence-penalty"
       ),
       (["diagnose"], "diagnose needs a run: gensample diagnose RUN... [options]"),
       (["audit", "--width", "3"], "--width needs --strategy beam"),
