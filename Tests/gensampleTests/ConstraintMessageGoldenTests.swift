@@ -232,7 +232,7 @@ import Testing
       (
         ["--include", "sea", "--exclude", "sea", "--length", "3..5"],
         """
-        no text of this model meets all of these, and each of them is needed for that:
+        no text of this model meets all of these statements, but without one of them it could:
           --include: include "sea"
           --exclude: exclude "sea"
         """
@@ -240,7 +240,7 @@ import Testing
       (
         ["--include", "storm", "--include", "sea", "--include", "moon", "--length", "2"],
         """
-        no text of this model meets all of these, and each of them is needed for that:
+        no text of this model meets all of these statements, but without one of them it could:
           --include: include "storm"
           --include: include "sea"
           --include: include "moon"

@@ -348,7 +348,7 @@ import Testing
       (["--source", source], "--source needs --copy or --coverage"),
       (["--source", source, "--copy", "0"], "a span has at least 1 token"),
       (["--source", "/nowhere", "--copy", "2"], "cannot be read"),
-      (["--source", try folder.write("none.txt", "qwertz\n"), "--copy", "2"], "holds no word"),
+      (["--source", try folder.write("none.txt", "qwertz\n"), "--copy", "2"], "contains no word"),
     ] {
       let outcome = try Program.run(["sample", "--model", SmallModel.path] + options)
       #expect(outcome.code != 0 && outcome.errors.contains(message), "\(outcome.errors)")

@@ -28,7 +28,7 @@ import Testing
     let wanted = ["--best-of", "3", "--score", "include \"storm\"", "--score", "exclude \"storm\""]
     let arguments =
       ["sample", "--model", SmallModel.path, "--samples", "2", "--seed", "1"] + wanted
-    let reason = "none of 3 texts drawn meets include \"storm\" and exclude \"storm\""
+    let reason = "none of the 3 texts meets include \"storm\" and exclude \"storm\""
     let objects = try Program.run(arguments + ["--format", "jsonl"]).objects()
     for object in objects.dropLast() {
       #expect(object["score"] is NSNull && object["satisfied"] as? Bool == false)

@@ -245,7 +245,7 @@ import Testing
         "unmet\tthe wind .\tinclude \"sea\": the whole text does not meet it",
         "unmet\t\tinclude \"sea\": the whole text does not meet it",
         "unmet\tsea\tlength 2..6 words: the whole text does not meet it",
-        "unmet\ta zebra\ta word that is outside the model's vocabulary from character 3 on",
+        "unmet\ta zebra\ta word is outside the model's vocabulary from character 3 on",
       ])
     let objects = try Program.run(
       arguments + ["--format", "jsonl"], input: texts, in: folder.path

@@ -178,7 +178,7 @@ import Testing
     (["smc", "--threshold", "2"], 64, "--threshold takes a share from 0 to 1, got '2'"),
     (
       ["smc", "--resampling", "none"], 64,
-      "--resampling takes one of multinomial, residual, stratified, systematic; got 'none'"
+      "--resampling takes one of multinomial, residual, stratified, systematic, got 'none'"
     ),
     (
       ["rejection", "--bound", "many"], 64,
@@ -217,7 +217,7 @@ import Testing
       ["importance", "--without-replacement", "--particles", "30"],
       "there are no more different texts among those drawn"
     ),
-    (["anneal", "--best", "500", "--restarts", "2", "--steps", "200"], "take more --restarts"),
+    (["anneal", "--best", "500", "--restarts", "2", "--steps", "200"], "try more --restarts"),
     (["mh", "--best", "100000", "--steps", "10", "--warmup", "0"], "the chains have seen no more"),
   ])
   func fewerResultsAreSaid(options: [String], reason: String) throws {
@@ -245,7 +245,7 @@ import Testing
       Self.arguments("rejection", "--include", "sea", "--samples", "1"))
     let summary = try Self.summary(outcome)
     #expect(summary["log_evidence"] is NSNull && summary["log_evidence_error"] is NSNull)
-    #expect(summary["reason"] as? String == "one success says nothing without bias")
+    #expect(summary["reason"] as? String == "one success allows no unbiased estimate")
     let interval = try #require(summary["acceptance_interval"] as? [Double])
     #expect(interval[0] > 0 && interval[0] < interval[1] && interval[1] <= 1)
   }

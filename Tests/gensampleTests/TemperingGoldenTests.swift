@@ -84,7 +84,7 @@ import Testing
   }
 
   static let badInput: [([String], String)] = [
-    (["gibbs", "--scan", "up"], "--scan takes one of random, systematic; got 'up'"),
+    (["gibbs", "--scan", "up"], "--scan takes one of random, systematic, got 'up'"),
     (["gibbs", "--block", "1"], "--block takes a whole number from 2 to 64, got '1'"),
     (["temper", "--hottest", "2"], "--hottest takes a power from 1e-6 to 1, got '2'"),
     (
@@ -101,7 +101,7 @@ import Testing
     ),
     (
       ["anneal", "--schedule", "cubic"],
-      "--schedule takes one of geometric, linear, logarithmic, adaptive; got 'cubic'"
+      "--schedule takes one of geometric, linear, logarithmic, adaptive, got 'cubic'"
     ),
   ]
 

@@ -80,7 +80,7 @@ import Testing
       ),
       (["mh", "--thin", "0"], "--thin takes a whole number from 1 to 1099511627776, got '0'"),
       (["mh", "--seed", "-1"], "--seed takes a whole number from 0 to 2^64 - 1, got '-1'"),
-      (["mh", "--format", "json"], "--format takes one of text, jsonl; got 'json'"),
+      (["mh", "--format", "json"], "--format takes one of text, jsonl, got 'json'"),
       (
         ["mh", "--chain-range", "2..4"],
         "--chain-range takes two of the plan's chains such as 0..3, got '2..4'"
@@ -142,14 +142,14 @@ import Testing
         "--self-terminating: epsilon lies in 0 ..< 1, got 1.0"
       ),
       (
-        ["greedy", "--progress", "soon"], "--progress takes one of auto, always, never; got 'soon'"
+        ["greedy", "--progress", "soon"], "--progress takes one of auto, always, never, got 'soon'"
       ),
       (["sample", "--top-k", "0"], "--top-k: at least 1 token is kept, got 0"),
       (["sample", "--top-p", "1.5"], "--top-p: a mass lies in 0 ... 1, got 1.5"),
       (["sample", "--temperature", "nan"], "--temperature: a temperature is 0 or more, got nan"),
       (
         ["sample", "--min-tokens", "20", "--max-tokens", "10"],
-        "--min-tokens 20 leaves no end within --max-tokens 10"
+        "--min-tokens 20 leaves no room for the end within --max-tokens 10"
       ),
       (["sample", "--top-k", "many"], "--top-k takes a whole number, got 'many'"),
       (["sample", "--xtc", "0.5"], "--xtc takes 2 numbers P,T, got '0.5'"),
@@ -157,7 +157,7 @@ import Testing
         ["sample", "--bias", "sea"],
         "--bias takes TEXT=X with a finite X, such as sea=1.5, got 'sea'; --forbid removes"
       ),
-      (["greedy", "--forbid", ""], "--forbid is given an empty text, expected words"),
+      (["greedy", "--forbid", ""], "--forbid was given an empty text, expected words"),
       (
         ["greedy", "--top-k", "3"],
         "'greedy' has no option --top-k (see 'gensample greedy --help')"
