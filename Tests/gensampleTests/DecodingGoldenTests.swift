@@ -190,7 +190,7 @@ import Testing
     #expect(outcome.code == 1)
     #expect(
       outcome.errors.hasPrefix(
-        "gensample: --no-repeat-ngram 1 removed the last token that could come next; loosen it "
+        "gensample: --no-repeat-ngram 1 removed the last possible token; use a weaker setting "
           + "(token 13, behind 'the sea "))
   }
 

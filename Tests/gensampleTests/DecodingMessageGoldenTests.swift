@@ -147,7 +147,7 @@ import Testing
     let outcome = try run("sample", "--bias", "sea=1e308", "--bias", "sea=1.7e308")
     #expect(outcome.code == 1 && outcome.output == "")
     #expect(outcome.errors.hasPrefix(#"gensample: --bias "sea"=1.7e+308 gave token "#))
-    #expect(outcome.errors.contains("the logit inf; a logit is a number or minus infinity"))
+    #expect(outcome.errors.contains("the logit inf, expected a number or minus infinity"))
   }
 
   @Test func everyTokenForbiddenNamesTheLastOption() throws {
@@ -157,7 +157,7 @@ import Testing
     #expect(outcome.code == 1 && outcome.output == "")
     #expect(
       outcome.errors
-        == #"gensample: --forbid "moon" removed the last token that could come next; loosen it "#
+        == #"gensample: --forbid "moon" removed the last possible token; use a weaker setting "#
         + "(token 1, behind no text)\n")
   }
 
