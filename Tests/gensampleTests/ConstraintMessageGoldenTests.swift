@@ -214,7 +214,7 @@ import Testing
     let folder = try Folder()
     let outcome = try Program.run(["mh", "--constraints", folder.path])
     #expect(
-      outcome.errors == "gensample: \(folder.path): is a folder, where a file is expected\n")
+      outcome.errors == "gensample: \(folder.path): is a folder, but a file was expected\n")
     #expect(outcome.code == 66)
   }
 

@@ -70,7 +70,7 @@ import Testing
       ),
       (
         ["convert", "cut.arpa.gz", "out.gsm"], 65,
-        "cut.arpa.gz: is no sound gzip file: gzip cannot read it"
+        "cut.arpa.gz: is not a valid gzip file"
       ),
       (["check", "nowhere.txt"], 66, "nowhere.txt: cannot be read: No such file or directory"),
     ] as [([String], Int32, String)])
@@ -156,10 +156,10 @@ import Testing
     #expect(outcome.code == 65)
     #expect(
       outcome.errors == """
-        gensample: cut.gsm at byte 16: the header says \(sound.count) bytes, the file has \
-        \(sound.count - 1); it is cut or padded
-        gensample: flipped.gsm at byte \(sound.count - 8): the checksum does not fit the contents: \
-        the file is damaged; make it again
+        gensample: cut.gsm at byte 16: the header says \(sound.count) bytes, but the file has \
+        \(sound.count - 1)
+        gensample: flipped.gsm at byte \(sound.count - 8): the checksum does not match the contents, \
+        so the file is damaged; create it again
         gensample: empty.gsm at byte 0: the file is empty
 
         """)

@@ -118,7 +118,7 @@ import Testing
       (
         ["nowhere.txt", "-o", "m.gsm"], 66, "nowhere.txt: cannot be read: No such file or directory"
       ),
-      (["/tmp", "-o", "m.gsm"], 66, "/tmp: is a folder, where a file is expected"),
+      (["/tmp", "-o", "m.gsm"], 66, "/tmp: is a folder, but a file was expected"),
       (
         ["corpus.txt", "-o", "m.gsm", "--vocabulary", "nowhere.txt"], 66,
         "nowhere.txt: cannot be read: No such file or directory"
@@ -129,7 +129,7 @@ import Testing
       ),
       (["corpus.txt", "-o", "folder.gsm"], 73, "cannot write 'folder.gsm': it is a folder"),
       (
-        ["cut.txt.gz", "-o", "m.gsm"], 65, "cut.txt.gz: is no sound gzip file: gzip cannot read it"
+        ["cut.txt.gz", "-o", "m.gsm"], 65, "cut.txt.gz: is not a valid gzip file"
       ),
       (["-", "-", "-o", "m.gsm"], 64, "standard input can be read only once"),
       (
