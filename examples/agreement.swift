@@ -3,9 +3,9 @@
 // %% [markdown]
 // # Five samplers, one answer
 //
-// Samplers differ in what they cost and in how they fail, but they sample the same target. Here exact
-// draws, rejection, importance weights, particles and a Markov chain answer the same questions.
-// `swift run -c release agreement` prints the lines after `//>`.
+// Samplers differ in what they cost and in how they fail, but they sample the same target. Here
+// exact draws, rejection, importance weights, particles and a Markov chain answer the same
+// questions. `swift run -c release agreement` prints the lines after `//>`.
 
 // %%
 import Foundation
@@ -60,9 +60,9 @@ func plain(_ texts: [TokenSequence], _ quantity: (TokenSequence) -> Double) -> (
 // ## The answers
 //
 // **Exact** comes from the list. **Rejection** takes texts of the model, gives up those that can no
-// longer contain aa, and keeps the others by their soft weight, which is at most e^3. **Importance**
-// and **particles** write texts from left to right, guided by the automaton's predictions. The
-// **chain** starts from a text and edits it.
+// longer contain aa, and keeps the others by their soft weight, which is at most e^3.
+// **Importance** and **particles** write texts from left to right, guided by the automaton's
+// predictions. The **chain** starts from a text and edits it.
 
 // %%
 let n = 2_000
@@ -143,7 +143,7 @@ tell("chain", traces[0], traces[1], nil)
 //> chain      3.815 ± 0.021  0.1763 ± 0.0040
 
 // %% [markdown]
-// All agree with the list within three of their errors. Only the chain gives no evidence, because it
-// never sees Z; its errors come from its own traces. Which one to take depends on the target:
+// All agree with the list within three of their errors. Only the chain gives no evidence, because
+// it never sees Z; its errors come from its own traces. Which one to take depends on the target:
 // rejection if much is allowed, importance and particles if the next tokens show what is promising,
 // and a chain if they do not.

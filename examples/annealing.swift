@@ -3,8 +3,8 @@
 // %% [markdown]
 // # From a transition matrix to annealing
 //
-// A step of a chain is a matrix. On a space small enough to list, we can write the matrix down. Here
-// we check its balance, multiply it and cool it, without a random number until the end.
+// A step of a chain is a matrix. On a space small enough to list, we can write the matrix down.
+// Here we check its balance, multiply it and cool it, without a random number until the end.
 // `swift run -c release annealing` prints the lines after `//>`.
 
 // %%
@@ -15,8 +15,8 @@ import SamplingLaws
 // %% [markdown]
 // ## A target and a step
 //
-// The texts have two to four letters of a toy language, and each bb makes a text e^3 times as likely.
-// A Metropolis-Hastings step replaces, inserts or deletes a letter, or stays.
+// The texts have two to four letters of a toy language, and each bb makes a text e^3 times as
+// likely. A Metropolis-Hastings step replaces, inserts or deletes a letter, or stays.
 
 // %%
 let toy = BigramTable.toy

@@ -38,9 +38,9 @@ for text in ["a", "b", "ab", "ba"] {
 //
 // ## The kernel
 //
-// It chooses a place uniformly, draws a new letter by fixed weights, and accepts it with probability
-// min(1, rho(new) w(old) / rho(old) w(new)). The second factor is the Hastings ratio. Two mistakes
-// of published samplers can be switched on.
+// It chooses a place uniformly, draws a new letter by fixed weights, and accepts it with
+// probability min(1, rho(new) w(old) / rho(old) w(new)). The second factor is the Hastings ratio.
+// Two mistakes of published samplers can be switched on.
 
 // %%
 struct ReplaceLetter: TransitionKernel {
@@ -101,8 +101,9 @@ judge(
 //> replace or insert or delete: defect none, out of reach 0
 
 // %% [markdown]
-// Both keep the law: the defects are about 1e-16, which is rounding. But the first never changes the
-// length, so each of the 30 texts is out of reach from some other text. Invariance is not enough.
+// Both keep the law: the defects are about 1e-16, which is rounding. But the first never changes
+// the length, so each of the 30 texts is out of reach from some other text. Invariance is not
+// enough.
 //
 // ## Mistakes
 

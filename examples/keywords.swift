@@ -44,10 +44,10 @@ for text in ["The sea and the sky.", "The sky and the dark sea.", "The dark sea.
 //
 // ## Chains
 //
-// There are four chains, each with its own allowed start. `NGramMoves` replaces, inserts, deletes and
-// swaps tokens and rewrites blocks. Metropolis-Hastings accepts or rejects each move so that the
-// chain keeps the target. We trace three quantities: the log of the target, the number of tokens,
-// and whether the sea comes before the sky.
+// There are four chains, each with its own allowed start. `NGramMoves` replaces, inserts, deletes
+// and swaps tokens and rewrites blocks. Metropolis-Hastings accepts or rejects each move so that
+// the chain keeps the target. We trace three quantities: the log of the target, the number of
+// tokens, and whether the sea comes before the sky.
 
 // %%
 let sea = model.vocabulary.token(" sea")
@@ -96,7 +96,8 @@ for (kind, name) in NGramMoves(for: target).kinds.enumerated() {
 //> rewrite: 29.9 %
 
 // %% [markdown]
-// About one in five replacements is accepted, one in eleven insertions or deletions, one in 30 swaps.
+// About one in five replacements is accepted, one in eleven insertions or deletions, one in 30
+// swaps.
 //
 // ## Effective draws
 //
@@ -126,8 +127,8 @@ for (i, name) in names.enumerated() { print(line(name, records.traces(ofQuantity
 //
 // ## Can it be trusted?
 //
-// This test needs no theory: another seed gives other starts and other steps. Two honest means differ
-// by about the square root of the sum of their squared errors.
+// This test needs no theory: another seed gives other starts and other steps. Two honest means
+// differ by about the square root of the sum of their squared errors.
 
 // %%
 let again = try run(seed: 2)

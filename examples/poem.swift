@@ -3,9 +3,9 @@
 // %% [markdown]
 // # 藏头诗: a poem whose lines begin with given characters
 //
-// The poem has four lines of five characters in the manner of the Tang poets. Their first characters
-// read 春江花月: spring, river, flowers, moon. Run this with `swift run -c release poem`; it prints
-// the lines after `//>`.
+// The poem has four lines of five characters in the manner of the Tang poets. Their first
+// characters read 春江花月: spring, river, flowers, moon. Run this with `swift run -c release poem`; it
+// prints the lines after `//>`.
 
 // %%
 import Foundation
@@ -78,10 +78,10 @@ for (kind, name) in kernel.kinds.enumerated() {
 //> rewrite: 27.6 %
 
 // %% [markdown]
-// Characters drawn from the left context (`replace`) are accepted seven times as often as characters
-// drawn by frequency alone: 22 against 3 in a hundred. A swap of two characters seldom fits, once in
-// sixty steps. The characters of the acrostic and the punctuation never change, because a move that
-// changes them leaves the target and is rejected.
+// Characters drawn from the left context (`replace`) are accepted seven times as often as
+// characters drawn by frequency alone: 22 against 3 in a hundred. A swap of two characters seldom
+// fits, once in sixty steps. The characters of the acrostic and the punctuation never change,
+// because a move that changes them leaves the target and is rejected.
 //
 // ## What the draws show
 
@@ -98,6 +98,6 @@ for (i, name) in ["log of the target", "different characters"].enumerated() {
 //> different characters: mean 18.77 ± 0.05, effective draws 324, R-hat 1.018
 
 // %% [markdown]
-// Of the twenty characters, 18.77 are distinct: a poem repeats one and a quarter on average, give or
-// take .05, as in 花开花落. R-hat is 1.02 and 1.03, so the chains have not quite converged:
+// Of the twenty characters, 18.77 are distinct: a poem repeats one and a quarter on average, give
+// or take .05, as in 花开花落. R-hat is 1.02 and 1.03, so the chains have not quite converged:
 // beginnings such as 春风 hold a chain for long. `gensample exact` draws such poems independently.

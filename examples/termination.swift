@@ -18,8 +18,8 @@ func prompts(of model: NGramModel) -> [TokenSequence] {
     .map { TokenSequence([$0]) }
 }
 
-/// An interval for the share of texts after random prompts that are unfinished after 64 tokens.
-/// It misses the truth once in ten thousand.
+/// A 99.99 % confidence interval for the share of texts after random prompts that are unfinished
+/// after 64 tokens.
 func simulated(
   _ model: NGramModel, count: Int,
   _ decode: @Sendable (TokenSequence, inout RandomChoices) throws -> DecodedText?
@@ -41,12 +41,12 @@ func show(_ cells: [String], _ range: ClosedRange<Double>) {
 // %% [markdown]
 // ## Computed, and simulated
 //
-// In the tables below, **begin** is the probability that a text never ends. **prompts** is the number
-// of one-token prompts that may lead into a loop. If all prompts are equally likely, **share** is the
-// share of texts that never end, and **64** the share unfinished after 64 tokens. One chain and one
-// solution serve all prompts. The interval comes from texts that the decoder itself makes; the
-// program stops if it does not contain the computed share. Greedy decoding is top-k 1, and keep-end,
-// which never removes the end, makes a truncation consistent.
+// In the tables below, **begin** is the probability that a text never ends. **prompts** is the
+// number of one-token prompts that may lead into a loop. If all prompts are equally likely,
+// **share** is the share of texts that never end, and **64** the share unfinished after 64 tokens.
+// One chain and one solution serve all prompts. The interval comes from texts that the decoder
+// itself makes; the program stops if it does not contain the computed share. Greedy decoding is
+// top-k 1, and keep-end, which never removes the end, makes a truncation consistent.
 
 // %%
 func compute(_ model: NGramModel) throws {
@@ -78,8 +78,8 @@ func compute(_ model: NGramModel) throws {
 // %% [markdown]
 // ## Simulated only
 //
-// The choices of wrappers and beams depend on the step and on scores. The wrappers are proven to end;
-// **prompts** is the token from which their epsilon makes the end more likely than not.
+// The choices of wrappers and beams depend on the step and on scores. The wrappers are proven to
+// end; **prompts** is the token from which their epsilon makes the end more likely than not.
 
 // %%
 func simulate(_ model: NGramModel) throws {
@@ -144,6 +144,6 @@ for name in [BuiltInModel.english, .tang] {
 //> beam 4                                                       0.000 ... 0.190
 
 // %% [markdown]
-// From the start, greedy decoding of these models never ends, and after more than half of the English
-// tokens it does not either. Small nuclei get stuck at words that were only seen repeated. Keeping the
-// end cures that and changes little else. An epsilon of 1e-5 is no cure in practice.
+// From the start, greedy decoding of these models never ends, and after more than half of the
+// English tokens it does not either. Small nuclei get stuck at words that were only seen repeated.
+// Keeping the end cures that and changes little else. An epsilon of 1e-5 is no cure in practice.
