@@ -101,9 +101,8 @@ judge(
 //> replace or insert or delete: defect none, out of reach 0
 
 // %% [markdown]
-// Both keep the law: the defects are about 1e-16, which is rounding. But the first never changes
-// the length, so each of the 30 texts is out of reach from some other text. Invariance is not
-// enough.
+// Both keep the law: the defects of about 1e-16 are rounding. But the first never changes a length,
+// so each of the 30 texts is out of reach from some other one. Invariance is not enough.
 //
 // ## Mistakes
 

@@ -96,8 +96,7 @@ for (kind, name) in NGramMoves(for: target).kinds.enumerated() {
 //> rewrite: 29.9 %
 
 // %% [markdown]
-// About one in five replacements is accepted, one in eleven insertions or deletions, one in 30
-// swaps.
+// One replacement in five is accepted, one insertion or deletion in eleven, one swap in 30.
 //
 // ## Effective draws
 //
