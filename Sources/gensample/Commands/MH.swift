@@ -56,10 +56,10 @@ enum MH: Command {
       return []
     }
     let words = command.makeWords()
-    if let cheap = moves.screen {
-      let words = NGramLeftTokens<TokenAutomaton>(cheap)
+    if let surrogate = moves.screen {
+      let words = NGramLeftTokens<TokenAutomaton>(surrogate)
       return try command.run(
-        of: { ScreenedTarget($0.target, screenedBy: $0.target.screen(by: cheap)) },
+        of: { ScreenedTarget($0.target, screenedBy: $0.target.screen(by: surrogate)) },
         by: { ScreenedMoves(for: $0.target, left: words) })
     }
     guard let kinds = moves.kinds else {
