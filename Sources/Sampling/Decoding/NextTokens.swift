@@ -167,7 +167,7 @@ public struct NextTokens: Sendable {
     try begin(DenseNumbers.scan(stored, highs: &highs))
   }
 
-  /// Begins a step with a row that a model has read; the unknown token goes.
+  /// Begins a step with the row of a model, without the start symbol and the unknown token.
   ///
   /// - Throws: where one is not a number or plus infinity, or all are minus infinity.
   mutating func begin(
@@ -179,7 +179,7 @@ public struct NextTokens: Sendable {
     try settle(after: nil)
   }
 
-  /// Begins a step with some tokens alone, in ascending order.
+  /// Begins a step with only some tokens, in ascending order.
   ///
   /// - Throws: if a logit is NaN or plus infinity, or all are minus infinity.
   mutating func begin(
