@@ -3,9 +3,9 @@
 // %% [markdown]
 // # Five samplers, one answer
 //
-// Samplers differ in what they cost and in how they fail, not in what they are about. Here exact
-// draws, rejection, importance weights, particles and a Markov chain are asked the same questions.
-// `swift run -c release agreement` prints what stands behind `//>`.
+// Samplers differ in what they cost and in how they fail, but they sample the same target. Here
+// exact draws, rejection, importance weights, particles and a Markov chain answer the same
+// questions. `swift run -c release agreement` prints the lines after `//>`.
 
 // %%
 import Foundation
@@ -15,9 +15,9 @@ import SamplingLaws
 // %% [markdown]
 // ## The target
 //
-// A language of the letters a and b: from ^ a .6, b .3, the end .1; from a .2, .5, .3; from b .4,
-// .1, .5. Of its texts those of at most six letters that hold aa, each bb making a text e times as
-// likely: few enough to list.
+// The language has the letters a and b. From ^: a .6, b .3, the end .1. From a: a .2, b .5, end .3.
+// From b: a .4, b .1, end .5. The target has the texts of at most six letters that contain aa, and
+// each bb makes a text e times as likely. These texts are few enough to list.
 
 // %%
 let toy = BigramTable.toy
@@ -36,7 +36,7 @@ print(space.states.count, "texts, log evidence", String(format: "%.4f", log(evid
 // ## The questions
 //
 // How long is a text, how likely does it begin with b, and what is the sum Z of rho over all texts?
-// A mean of n independent draws has the error s / root(n).
+// The mean of n independent draws has the error s / root(n).
 
 // %%
 func length(_ text: TokenSequence) -> Double { Double(text.count) }
@@ -59,10 +59,10 @@ func plain(_ texts: [TokenSequence], _ quantity: (TokenSequence) -> Double) -> (
 // %% [markdown]
 // ## The answers
 //
-// **Exact** means: from the list. **Rejection** takes the model's texts, gives up those that cannot
-// hold aa any more, and keeps the others by their soft weight, at most e^3. **Importance** and
-// **particles** write texts left to right, steered by what the automaton leads to expect. The
-// **chain** begins somewhere and goes on by edits.
+// **Exact** comes from the list. **Rejection** takes texts of the model, gives up those that can no
+// longer contain aa, and keeps the others by their soft weight, which is at most e^3.
+// **Importance** and **particles** write texts from left to right, guided by the automaton's
+// predictions. The **chain** starts from a text and edits it.
 
 // %%
 let n = 2_000
@@ -113,7 +113,7 @@ let runs = try (0..<40).map { _ in
 }
 let evidences = WeightedTexts(
   runs.map { WeightedText([], logWeight: $0.logEvidence) }, zeroCount: 0)
-// Particles of one run are related: whole runs, each weighing its evidence, are not.
+// The particles of one run depend on each other, but whole runs, weighted by evidence, do not.
 func mean(_ runs: [WeightedTexts], _ quantity: (TokenSequence) -> Double) -> (Double, Double) {
   let means = runs.map { $0.mean(quantity)?.value ?? .nan }
   let weights = evidences.relativeWeights
@@ -143,7 +143,7 @@ tell("chain", traces[0], traces[1], nil)
 //> chain      3.815 ± 0.021  0.1763 ± 0.0040
 
 // %% [markdown]
-// All agree with the list within three of their errors. Only the chain has no evidence to tell: it never sees Z, but its
-// errors come from its own traces. Which one to take is a matter of the target: rejection where
-// much is allowed, importance and particles where the next tokens say what is promising, a chain
-// where they do not.
+// All agree with the list within three of their errors. Only the chain gives no evidence, because
+// it never sees Z; its errors come from its own traces. Which one to take depends on the target:
+// rejection if much is allowed, importance and particles if the next tokens show what is promising,
+// and a chain if they do not.

@@ -3,9 +3,9 @@
 // %% [markdown]
 // # From a transition matrix to annealing
 //
-// A chain's step is a matrix. On a space small enough to list it can be written down: here it is
-// looked at, balanced, multiplied, and cooled, without a random number until the end.
-// `swift run -c release annealing` prints what stands behind `//>`.
+// A step of a chain is a matrix. On a space small enough to list, we can write the matrix down.
+// Here we check its balance, multiply it and cool it, without a random number until the end.
+// `swift run -c release annealing` prints the lines after `//>`.
 
 // %%
 import Foundation
@@ -15,8 +15,8 @@ import SamplingLaws
 // %% [markdown]
 // ## A target and a step
 //
-// Texts of two to four letters of a toy language, each bb making one e^3 times as likely. A step
-// replaces, inserts or deletes a letter, or stays: Metropolis-Hastings.
+// The texts have two to four letters of a toy language, and each bb makes a text e^3 times as
+// likely. A Metropolis-Hastings step replaces, inserts or deletes a letter, or stays.
 
 // %%
 let toy = BigramTable.toy
@@ -77,8 +77,8 @@ print("balanced everywhere:", matrix.reversibilityDefect(of: space.probabilities
 // %% [markdown]
 // ## Powers of the matrix
 //
-// A chain that begins at aa has the law of row aa of P after a step, of P^2 after two. Its distance
-// from pi falls again and again: warm-up is this, seen from outside.
+// A chain that starts at aa has the law of row aa of P after one step, and of P^2 after two. Its
+// distance from pi falls with every step. This is what a warm-up does.
 
 // %%
 func next(_ law: Law, _ matrix: TransitionMatrix<TokenSequence>) -> Law {
@@ -105,8 +105,8 @@ for step in 1...256 {
 // %% [markdown]
 // ## Cooling
 //
-// Each power of rho has a matrix of its own, and an annealing run is their product: the law of where
-// it ends is known. Slower is surer; cold from the beginning does well where no valley lies between.
+// Each power of rho has its own matrix. An annealing run is their product, so the law of its last
+// text is known. Slow cooling is safer; a cold start does well if there is no valley to cross.
 
 // %%
 let best = space.states.min(by: isLikelier) ?? []
@@ -138,7 +138,7 @@ for steps in [20, 60, 180] {
 // %% [markdown]
 // ## The same, drawn
 //
-// `Annealing` does this where texts cannot be listed, and keeps the best that it has seen.
+// `Annealing` does this for texts that cannot be listed, and keeps the best text it has seen.
 
 // %%
 var choices = RandomChoices(seed: 1)

@@ -3,8 +3,8 @@
 // %% [markdown]
 // # Write your own kernel and let the laws judge it
 //
-// A chain that is a little wrong still prints plausible text. On a space small enough to list its
-// mistakes show as numbers. `swift run -c release kernel` prints what stands behind `//>`.
+// A chain that is slightly wrong still prints plausible texts. On a space small enough to list, its
+// mistakes show up as numbers. `swift run -c release kernel` prints the lines after `//>`.
 
 // %%
 import Foundation
@@ -14,7 +14,7 @@ import SamplingLaws
 // %% [markdown]
 // ## A language to check by hand
 //
-// `^` begins, `$` ends a text. From ^: a .6, b .3, $ .1. From a: a .2, b .5, $ .3. From b: a .4,
+// `^` begins and `$` ends a text. From ^: a .6, b .3, $ .1. From a: a .2, b .5, $ .3. From b: a .4,
 // b .1, $ .5. The target is this language on the 30 texts of one to four letters.
 
 // %%
@@ -34,13 +34,13 @@ for text in ["a", "b", "ab", "ba"] {
 //> ba 0.046195
 
 // %% [markdown]
-// By hand: p(a) = .6 x .3 = .18 and the 30 texts weigh .77931 together, so a has .230974.
+// By hand: p(a) = .6 x .3 = .18, and the 30 texts have .77931 together, so a has .230974.
 //
 // ## The kernel
 //
-// One place, drawn equally; a new letter, drawn by fixed weights; accepted with probability
-// min(1, rho(new) w(old) / rho(old) w(new)). The second factor is the Hastings ratio. Two mistakes
-// of published samplers can be switched on.
+// It chooses a place uniformly, draws a new letter by fixed weights, and accepts it with
+// probability min(1, rho(new) w(old) / rho(old) w(new)). The second factor is the Hastings ratio.
+// Two mistakes of published samplers can be switched on.
 
 // %%
 struct ReplaceLetter: TransitionKernel {
@@ -63,7 +63,7 @@ struct ReplaceLetter: TransitionKernel {
       switch mistake {
       case .none: choices.accepts { _ in change + log(weights[old] / weights[new]) }
       case .noHastingsRatio: choices.accepts { _ in change }
-      // One of two candidates, the drawn and the current one, in proportion to the target.
+      // Chooses between the drawn and the current candidate, in proportion to the target.
       case .currentAmongCandidates: choices.chance(1 / (1 + exp(-change)))
       }
     if isAccepted { scorer.commit(edit) }
@@ -74,8 +74,8 @@ struct ReplaceLetter: TransitionKernel {
 // %% [markdown]
 // ## The laws
 //
-// `TransitionMatrix` plays every branch of a step from every text. Invariance: one step must turn
-// the target's law into itself. Irreducibility: every text must be within reach of every other.
+// `TransitionMatrix` plays every branch of a step from every text. Invariance: one step turns the
+// target's law into itself. Irreducibility: every text can be reached from every other text.
 
 // %%
 func judge(
@@ -83,7 +83,7 @@ func judge(
 ) {
   let matrix = TransitionMatrix(of: kernel, on: space)
   let defect = matrix.invarianceDefect(of: law)
-  // Rounding errors are below this and differ between machines' libraries.
+  // Rounding errors are smaller than this and differ between libraries.
   let shown = defect < 1e-14 ? "none" : String(format: "%.4f", defect)
   print("\(name): defect \(shown), out of reach \(matrix.unreachableCount)")
 }
@@ -101,8 +101,8 @@ judge(
 //> replace or insert or delete: defect none, out of reach 0
 
 // %% [markdown]
-// Both keep the law: the defects are about 1e-16, mere rounding. But the first alone never changes
-// a length, so each of the 30 texts is out of reach from some other: invariance is not enough.
+// Both keep the law: the defects of about 1e-16 are rounding. But the first never changes a length,
+// so each of the 30 texts is out of reach from some other one. Invariance is not enough.
 //
 // ## Mistakes
 
@@ -116,14 +116,14 @@ judge("current, 3 to 1", ReplaceLetter(weights: lopsided, mistake: .currentAmong
 //> current, 3 to 1: defect 0.0824, out of reach 30
 
 // %% [markdown]
-// A step without the Hastings ratio moves .14 of the probability to wrong texts, one among
-// candidates that always contain the current letter .08. With letters drawn equally the ratio is 1
-// and the first mistake does not show: judge a kernel where its proposals are lopsided.
+// Without the Hastings ratio, a step moves .14 of the probability to wrong texts. Choosing between
+// candidates that always include the current letter moves .08. If letters are drawn uniformly, the
+// ratio is 1 and hides the first mistake, so judge a kernel with uneven proposals.
 //
-// ## A rejected step not recorded
+// ## A rejected step that is not recorded
 //
-// The kernel is right, but whoever writes down only accepted steps samples another law: each text
-// in proportion to its probability times the chance that a step from it is accepted.
+// The kernel is right, but recording only accepted steps samples another law: each text in
+// proportion to its probability times the probability that a step from it is accepted.
 
 // %%
 let kernel = Mixture {
@@ -157,4 +157,4 @@ print(
 
 // %% [markdown]
 // The run agrees with the exact .2310 within its error of .0025. Accepted steps alone would give
-// .2441, five errors off, and misplace .09 of the probability in all.
+// .2441, which is five errors off, and misplace .09 of the probability in all.

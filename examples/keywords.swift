@@ -3,8 +3,8 @@
 // %% [markdown]
 // # Sentences from keywords
 //
-// Write down what is wanted of a sentence, sample, and find out how far the sample can be trusted.
-// Run it with `swift run -c release keywords`; lines behind `//>` are what it prints.
+// Describe the sentence that you want, sample it, and find out how far to trust the sample.
+// Run this with `swift run -c release keywords`; it prints the lines after `//>`.
 
 // %%
 import Foundation
@@ -12,12 +12,12 @@ import LM
 import Sampling
 
 // %% [markdown]
-// ## What is wanted
+// ## What we want
 //
 // A model gives every text a probability p(x). Statements narrow it down: both keywords, six to ten
 // words, a capital at the beginning, a full stop at the end. `prefer` adds one nat for each "and",
-// so such texts become e times as likely, and `fluency` raises p(x) to a power: above 1 it favours
-// what the model finds likely. Together they are the target, a distribution known up to a constant.
+// so such texts become e times as likely. `fluency` raises p(x) to a power; above 1 it favours what
+// the model finds likely. Together they define the target, a distribution known up to a constant.
 
 // %%
 let model = try BuiltInModel.english.load(layout: .fast)
@@ -39,15 +39,15 @@ for text in ["The sea and the sky.", "The sky and the dark sea.", "The dark sea.
 //>     -inf The dark sea.
 
 // %% [markdown]
-// The first has only five words and the last no sky: neither is a text of the target, and its log
-// is minus infinity. The second is one, with e^-30.83 before normalisation.
+// The first text has only five words and the last one has no sky, so neither is in the target: its
+// log is minus infinity. The second text is, with e^-30.83 before normalisation.
 //
 // ## Chains
 //
-// Four chains, each from an allowed text of its own. `NGramMoves` replaces, inserts, deletes and
-// swaps words and rewrites blocks; Metropolis-Hastings accepts or rejects each move so that the
-// target stays as it is. Three quantities are traced: the log of the target, the number of tokens,
-// and whether the sea comes before the sky.
+// There are four chains, each with its own allowed start. `NGramMoves` replaces, inserts, deletes
+// and swaps tokens and rewrites blocks. Metropolis-Hastings accepts or rejects each move so that
+// the chain keeps the target. We trace three quantities: the log of the target, the number of
+// tokens, and whether the sea comes before the sky.
 
 // %%
 let sea = model.vocabulary.token(" sea")
@@ -77,10 +77,10 @@ for record in records {
 //> And she will sky, and the sea.
 
 // %% [markdown]
-// ## Acceptance
+// ## Acceptance rates
 //
-// A rejected move leaves the sentence, which then counts once more. Low rates are no fault: a word
-// drawn from 20,000 seldom fits between its neighbours, and steps are cheap. A rate of 0 would say
+// After a rejected move the sentence stays and counts once more. Low rates are no fault: a token
+// drawn from 20,000 seldom fits between its neighbours, and steps are cheap. A rate of 0 would mean
 // that a kind of move is useless here.
 
 // %%
@@ -96,14 +96,14 @@ for (kind, name) in NGramMoves(for: target).kinds.enumerated() {
 //> rewrite: 29.9 %
 
 // %% [markdown]
-// About one replaced word in five stays, an insertion or a deletion in eleven, a swap in 30.
+// One replacement in five is accepted, one insertion or deletion in eleven, one swap in 30.
 //
 // ## Effective draws
 //
-// Neighbouring states of a chain are alike, so 600,000 steps are worth far fewer independent
-// draws: these are the effective draws, and the error of a mean is the spread divided by their
-// square root. R-hat compares the chains with each other; it nears 1 once they have forgotten
-// where they began.
+// Neighbouring states of a chain are alike, so 600,000 steps are worth far fewer independent draws.
+// That number is the effective draws (effective sample size); the error of a mean is the standard
+// deviation divided by its square root. R-hat compares the chains with each other and approaches 1
+// when they have forgotten where they began.
 
 // %%
 func line(_ name: String, _ traces: ChainTraces) -> String {
@@ -120,14 +120,14 @@ for (i, name) in names.enumerated() { print(line(name, records.traces(ofQuantity
 
 // %% [markdown]
 // 600,000 steps are worth some hundreds of draws. The sea comes first in .30 of the texts, give or
-// take .04. R-hat at 1.03 for the order of the two is above the customary 1.01: it changes seldom,
-// since both words have to change places at once. For figures to be published one would run ten
-// times as long; sentences to read need less.
+// take .04. For the order of the two words R-hat is 1.03, above the usual limit of 1.01: the order
+// seldom changes, because both words must change places at once. For figures to publish, run ten
+// times as long; for sentences to read, less is enough.
 //
 // ## Can it be trusted?
 //
-// The test that needs no theory: another seed, other starts, other steps. Two honest means differ
-// by about the root of the sum of their squared errors.
+// This test needs no theory: another seed gives other starts and other steps. Two honest means
+// differ by about the square root of the sum of their squared errors.
 
 // %%
 let again = try run(seed: 2)
@@ -145,5 +145,5 @@ for (i, name) in names.enumerated() {
 //> sea before sky: 0.297 and 0.304, 0.1 errors apart
 
 // %% [markdown]
-// All three pairs lie within one error of each other: the errors are honest, although R-hat asks
-// for longer chains. A pair four errors apart would say that a chain has not left its beginning.
+// All three pairs differ by less than one error. So the errors are honest, although R-hat asks for
+// longer chains. A pair that differs by four errors would mean that a chain is stuck at its start.

@@ -3,9 +3,9 @@
 // %% [markdown]
 // # 藏头诗: a poem whose lines begin with given characters
 //
-// Four lines of five characters, in the manner of the Tang poets, whose first characters read
-// 春江花月: spring, river, flowers, moon. Run it with `swift run -c release poem`; lines behind
-// `//>` are what it prints.
+// The poem has four lines of five characters in the manner of the Tang poets. Their first
+// characters read 春江花月: spring, river, flowers, moon. Run this with `swift run -c release poem`; it
+// prints the lines after `//>`.
 
 // %%
 import Foundation
@@ -15,10 +15,10 @@ import Sampling
 // %% [markdown]
 // ## Form and acrostic
 //
-// The built-in model `tang` gives each character a probability behind the three before it. The form
-// is a regular expression over the whole text, the acrostic four statements about places. Commas
-// and full stops stand at the places 6, 12, 18 and 24, so the lines begin at 1, 7, 13 and 19. The
-// fluency, above 1, favours what the model finds likely.
+// The built-in model `tang` gives each character a probability after the three before it. The form
+// is a regular expression for the whole text, and the acrostic is four statements about places.
+// Commas and full stops are at places 6, 12, 18 and 24, so the lines begin at 1, 7, 13 and 19. The
+// fluency is above 1 and favours what the model finds likely.
 
 // %%
 let model = try BuiltInModel.tang.load(layout: .fast)
@@ -40,9 +40,9 @@ print(statements)
 // %% [markdown]
 // ## Sampling
 //
-// Every allowed text has 24 characters, so an insertion or a deletion would always leave the form.
-// `NGramMoves` sees that in the target's automaton and proposes what can be accepted: replaced
-// characters, exchanges of two, and blocks rewritten.
+// Every allowed text has 24 characters, so an insertion or deletion would always break the form.
+// `NGramMoves` sees this in the target's automaton and proposes only what can be accepted: replaced
+// characters, swaps of two, and rewritten blocks.
 
 // %%
 let kernel = NGramMoves(for: target)
@@ -51,7 +51,7 @@ let plan = RunPlan(
 let records = try runChains(
   of: plan, target: target, kernel: kernel,
   quantities: { scorer in
-    // How many of the twenty characters are different ones.
+    // The number of distinct characters among the twenty.
     [scorer.logProbability, Double(Set(scorer.state).count - 2)]
   }, threads: 2)
 for draw in records.flatMap(\.draws) { print(model.vocabulary.text(of: draw.state)) }
@@ -78,12 +78,12 @@ for (kind, name) in kernel.kinds.enumerated() {
 //> rewrite: 27.6 %
 
 // %% [markdown]
-// Characters drawn by what stands before them (`replace`) are accepted seven times as often as
-// those drawn by their frequency alone: 22 against 3 in a hundred. An exchange of two characters
-// seldom fits, once in sixty steps. The acrostic's own characters and the punctuation stay where
-// they are: a move that changes them leaves the target and is rejected.
+// Characters drawn from the left context (`replace`) are accepted seven times as often as
+// characters drawn by frequency alone: 22 against 3 in a hundred. A swap of two characters seldom
+// fits, once in sixty steps. The characters of the acrostic and the punctuation never change,
+// because a move that changes them leaves the target and is rejected.
 //
-// ## What the draws say
+// ## What the draws show
 
 // %%
 for (i, name) in ["log of the target", "different characters"].enumerated() {
@@ -98,6 +98,6 @@ for (i, name) in ["log of the target", "different characters"].enumerated() {
 //> different characters: mean 18.77 ± 0.05, effective draws 324, R-hat 1.018
 
 // %% [markdown]
-// Of the twenty characters 18.77 are different ones: on average a poem repeats one and a quarter,
-// give or take .05, as in 花开花落. R-hat at 1.02 and 1.03 says that the chains have not quite met:
+// Of the twenty characters, 18.77 are distinct: a poem repeats one and a quarter on average, give
+// or take .05, as in 花开花落. R-hat is 1.02 and 1.03, so the chains have not quite converged:
 // beginnings such as 春风 hold a chain for long. `gensample exact` draws such poems independently.

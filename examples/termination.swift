@@ -3,9 +3,9 @@
 // %% [markdown]
 // # Does it end?
 //
-// A decoder that looks at a context alone makes of an n-gram model a Markov chain over contexts:
-// with which probability it never ends can be computed, and need not be guessed from long texts.
-// `swift run -c release termination` prints what stands behind `//>`.
+// If a decoder looks only at the context, an n-gram model under it is a Markov chain over contexts.
+// The probability that it never ends can then be computed instead of guessed from long texts.
+// `swift run -c release termination` prints the lines after `//>`.
 
 // %%
 import Foundation
@@ -18,8 +18,8 @@ func prompts(of model: NGramModel) -> [TokenSequence] {
     .map { TokenSequence([$0]) }
 }
 
-/// An interval for the share of texts behind random prompts that go on after 64 tokens; it misses
-/// the truth once in ten thousand.
+/// A 99.99 % confidence interval for the share of texts after random prompts that are unfinished
+/// after 64 tokens.
 func simulated(
   _ model: NGramModel, count: Int,
   _ decode: @Sendable (TokenSequence, inout RandomChoices) throws -> DecodedText?
@@ -41,12 +41,12 @@ func show(_ cells: [String], _ range: ClosedRange<Double>) {
 // %% [markdown]
 // ## Computed, and simulated
 //
-// In the tables below, **begin** is the probability that a text never ends; **prompts** tells how
-// many of all prompts of one token may lead into a loop, **share** how many of the texts behind such
-// prompts never end, all prompts being equally likely, and **64** how many go on after 64 tokens.
-// All prompts share one chain and one solution. The interval is that of texts which the decoder
-// itself makes; the program stops if it does not hold the computed share. Greedy decoding is top-k
-// 1, and keep-end, which never cuts the end off, makes a truncation consistent.
+// In the tables below, **begin** is the probability that a text never ends. **prompts** is the
+// number of one-token prompts that may lead into a loop. If all prompts are equally likely,
+// **share** is the share of texts that never end, and **64** the share unfinished after 64 tokens.
+// One chain and one solution serve all prompts. The interval comes from texts that the decoder
+// itself makes; the program stops if it does not contain the computed share. Greedy decoding is
+// top-k 1, and keep-end, which never removes the end, makes a truncation consistent.
 
 // %%
 func compute(_ model: NGramModel) throws {
@@ -76,10 +76,10 @@ func compute(_ model: NGramModel) throws {
 }
 
 // %% [markdown]
-// ## Simulated alone
+// ## Simulated only
 //
-// What wrappers and beams choose depends on the step and on scores. The wrappers are proven to end;
-// **prompts** says from which token on their epsilon makes the end more probable than not.
+// The choices of wrappers and beams depend on the step and on scores. The wrappers are proven to
+// end; **prompts** is the token from which their epsilon makes the end more likely than not.
 
 // %%
 func simulate(_ model: NGramModel) throws {
@@ -144,6 +144,6 @@ for name in [BuiltInModel.english, .tang] {
 //> beam 4                                                       0.000 ... 0.190
 
 // %% [markdown]
-// From the beginning greedy decoding of these models never ends, and behind more than half of the
-// English words it does not. Small nuclei are caught by words that were only ever seen repeated;
-// keeping the end cures that and changes little else. An epsilon of 1e-5 is a cure in name only.
+// From the start, greedy decoding of these models never ends, and after more than half of the
+// English tokens it does not either. Small nuclei get stuck at words that were only seen repeated.
+// Keeping the end cures that and changes little else. An epsilon of 1e-5 is no cure in practice.

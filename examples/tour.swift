@@ -3,9 +3,9 @@
 // %% [markdown]
 // # A tour: samplers of one target
 //
-// Call sites on one target of the English model, as the guides show them.
-// `swift run -c release tour` prints what stands behind `//>`; what the samplers are for and how
-// they fail is told in `Guides`. Rejection, importance and particles are in `agreement`.
+// This shows how to call each sampler on one target of the English model, as in the guides.
+// `swift run -c release tour` prints the lines after `//>`. `Guides` describes when to use each
+// sampler and how it fails. Rejection, importance and particles are in `agreement`.
 
 // %%
 import Foundation
@@ -55,7 +55,7 @@ print("R-hat", chains.traces(ofQuantity: 0).rHat)
 // %% [markdown]
 // ## Gibbs
 //
-// Words drawn anew from their full conditionals, and now and then a word more or less.
+// Tokens are redrawn from their full conditionals, and some steps insert or delete a token.
 
 // %%
 let words = NGramFullTokens<TokenAutomaton>(model)
@@ -93,7 +93,7 @@ print("round trips", replicas.roundTrips)
 // %% [markdown]
 // ## Decoding
 //
-// Left to right, with no regard to rho.
+// Decoding works from left to right and does not follow rho.
 
 // %%
 let rules = try DecodingRules(transforms: [Temperature(0.8), Nucleus(0.9, keepsEnd: true)])

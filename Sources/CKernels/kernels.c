@@ -8,8 +8,8 @@ typedef uint64_t lanes __attribute__((vector_size(32)));
 
 WIDEST void gensample_philox(uint32_t key0, uint32_t key1, uint64_t first, uint64_t *_Nonnull words) {
   const lanes low = {0xFFFFFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0xFFFFFFFF};
-  // Counters go along the lanes, each in the low half of 64 bits; high halves may hold anything
-  // until the end, for products take the low ones only.
+  // Counters occupy the low half of each 64-bit lane. High halves may hold anything until the end,
+  // because products read only the low ones.
   lanes a[2], b[2], c[2], d[2];
   for (int i = 0; i < 2; i++) {
     uint64_t counter = (first & 0xFFFFFFFF) + 4 * (uint64_t)i;
@@ -49,7 +49,7 @@ typedef float halves __attribute__((ext_vector_type(16)));
 typedef int32_t half_masks __attribute__((ext_vector_type(16)));
 typedef bool marks __attribute__((ext_vector_type(16)));
 
-// Sums and products stay apart, so that all instruction sets round alike.
+// Sums and products stay separate, so that all instruction sets round in the same way.
 #pragma clang fp contract(off)
 
 WIDEST struct gensample_scan gensample_scan_logits(
@@ -72,7 +72,7 @@ WIDEST struct gensample_scan gensample_scan_logits(
       }
       block = x > block ? x : block;
       low = x < low ? x : low;
-      // A sum is below infinity only if both are; where two large ones overflow, who asks looks.
+      // A sum is below infinity only if both are. If two large ones overflow, the caller checks.
       good &= x + y < top;
       block = y > block ? y : block;
       low = y < low ? y : low;
@@ -158,7 +158,7 @@ WIDEST double gensample_exponentials(
     x -= high;
     const numbers least = -700;
     numbers bounded = x > least ? x : least;
-    // Adding 1.5 x 2^52 rounds to a whole number, which then stands in the lowest bits.
+    // Adding 1.5 x 2^52 rounds to a whole number, which is then in the lowest bits.
     numbers shifted = bounded * 1.4426950408889634 + 0x1.8p52;
     numbers n = shifted - 0x1.8p52;
     numbers r = (bounded - n * 0x1.62e42fee00000p-1) - n * 0x1.a39ef35793c76p-33;
@@ -206,7 +206,7 @@ WIDEST double gensample_sum(const double *_Nonnull from, size_t count) {
 WIDEST double gensample_distance(
     const double *_Nonnull from, const double *_Nonnull weights, size_t count, double high) {
   numbers sum = 0;
-  // Weights that far below are 0, and so their products.
+  // Weights this far below are 0, and so are their products.
   const numbers least = -1e4;
   size_t i = 0;
   for (; i + 8 <= count; i += 8) {
@@ -299,12 +299,12 @@ WIDEST struct gensample_moments gensample_moments_above(
 
 #pragma clang fp contract(fast)
 
-// Adds 2^x, and 0 where x reaches the cut, which is marked; x lies above -120. Vectors go by address,
-// for what they are passed in differs between instruction sets.
+// Adds 2^x, or 0 and a mark where x reaches the cut; x is above -120. Vectors are passed by
+// address, because passing them by value depends on the instruction set.
 static inline __attribute__((always_inline)) void add_powers(
     const halves *_Nonnull exponents, float cut, uint16_t *_Nonnull found, halves *_Nonnull sum) {
   halves x = *exponents;
-  // Adding 1.5 x 2^23 rounds to a whole number, which then stands in the lowest bits.
+  // Adding 1.5 x 2^23 rounds to a whole number, which is then in the lowest bits.
   halves shifted = x + 0x1.8p23f;
   halves f = x - (shifted - 0x1.8p23f);
   halves p = f * 0x1.3997d6p-7f + 0x1.ca1440p-5f;

@@ -5,17 +5,17 @@
 #include "widest.h"
 
 #define WIDTH 8
-/// How many contexts ahead a row is asked for that will be written.
+/// How many contexts ahead a row is prefetched for writing.
 #define CONTEXTS_AHEAD 12
 
 typedef double numbers __attribute__((ext_vector_type(WIDTH)));
 
-// Sums and products stay apart, so that all instruction sets round alike.
+// Sums and products stay separate, so that all instruction sets round in the same way.
 #pragma clang fp contract(off)
 
 #define INLINE static inline __attribute__((always_inline))
 
-// Vectors go by address: who passes them by value states their instruction set.
+// Vectors are passed by address, because passing them by value depends on the instruction set.
 INLINE void load(numbers *_Nonnull to, const double *_Nonnull from) {
   __builtin_memcpy(to, from, sizeof *to);
 }
@@ -24,12 +24,12 @@ INLINE void store(const numbers *_Nonnull from, double *_Nonnull to) {
   __builtin_memcpy(to, from, sizeof *from);
 }
 
-/// Adds what the rows of some arcs add to a sum.
+/// Adds the weighted rows of some arcs to a sum.
 INLINE void add(
     numbers *_Nonnull sum, int32_t first, int32_t last, const double *_Nonnull rows, size_t stride,
     const uint32_t *_Nonnull targets, const double *_Nonnull weights) {
   for (int32_t arc = first; arc < last; arc++) {
-    // Those of later contexts, too: arcs lie in the order of passes.
+    // This also prefetches for later contexts, because arcs lie in the order of passes.
     __builtin_prefetch(rows + targets[arc + GENSAMPLE_ARCS_AHEAD] * stride);
     numbers row;
     load(&row, rows + targets[arc] * stride);
@@ -37,7 +37,8 @@ INLINE void add(
   }
 }
 
-/// Adds what many arcs add up to, leaving the sums of their blocks and of these by as many.
+/// Adds the weighted rows of many arcs, and stores the sums of blocks of arcs and of blocks of
+/// blocks.
 INLINE void add_by_blocks(
     numbers *_Nonnull sum, int32_t first, int32_t last, const double *_Nonnull rows, size_t stride,
     const uint32_t *_Nonnull targets, const double *_Nonnull weights, double *_Nonnull sums,
@@ -76,7 +77,7 @@ WIDEST size_t gensample_sum_messages(
     const double *weights = here->is_split ? m->weights : m->corrections;
     const size_t later = place + CONTEXTS_AHEAD < last ? place + CONTEXTS_AHEAD : last - 1;
     for (size_t column = 0; column < stride; column += WIDTH) {
-      // Rows are written in no order.
+      // Rows are written in random order.
       __builtin_prefetch(m->out + contexts[later].context * m->out_stride + column, 1);
       const double *rows = m->rows + column;
       numbers sum = 0, failed;
@@ -95,7 +96,7 @@ WIDEST size_t gensample_sum_messages(
       }
       sum += rest;
       if (here->is_split) {
-        // What is left of so much subtracted is rounding.
+        // After such a subtraction only rounding errors remain.
         bool is_lost = false;
         for (int lane = 0; lane < WIDTH; lane++) is_lost |= sum[lane] < failed[lane] * (1.0 / 64);
         if (is_lost) return place;

@@ -1,19 +1,19 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// What a user can call: one file each in `Commands/`.
+/// A command of the program; each has a file of its own in `Commands/`.
 protocol Command {
-  /// The word after `gensample`.
+  /// The command's name on the command line.
   static var name: String { get }
   /// One line for the list of commands.
   static var summary: String { get }
-  /// What stands after the name.
+  /// The rest of the usage line, after the name.
   static var usage: String { get }
-  /// A paragraph for the command's own help.
+  /// The text of the command's help page, between the usage line and the options.
   static var discussion: String { get }
-  /// All options it takes.
+  /// All options that it accepts.
   static var options: [Option] { get }
 
-  /// Does it.
+  /// Runs the command and writes its results.
   static func run(_ arguments: Arguments) throws
 }
 
@@ -41,7 +41,7 @@ extension Command {
   }
 }
 
-/// Words in lines of at most so many characters; one line at least.
+/// Fills lines of at most `width` characters with the words of a text; returns at least one line.
 func wrapped(_ text: String, to width: Int) -> [String] {
   var lines = [""]
   for word in text.split(separator: " ") {

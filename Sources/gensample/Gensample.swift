@@ -9,7 +9,7 @@ enum Gensample {
   static var groups: [(title: String, commands: [any Command.Type])] {
     [
       (
-        "sample from a target",
+        "sample from a distribution",
         [
           MH.self, GibbsCommand.self, RejectionCommand.self, Importance.self, Anneal.self,
           Temper.self,
@@ -28,7 +28,8 @@ enum Gensample {
     var page = """
       usage: gensample <command> [arguments] [options]
 
-      Samples text from a distribution that you write down.
+      Describe the text you want. gensample samples texts that fit, and tells you how far to trust
+      them.
 
       """
     for group in groups {
@@ -38,13 +39,13 @@ enum Gensample {
         page += command.summary + "\n"
       }
     }
-    return page + "\n'gensample help COMMAND' says more of each.\n"
+    return page + "\nFor help on a command, run 'gensample help COMMAND'.\n"
   }
 
   static func main() {
-    // A closed pipe is an answer of write(2), not the end of the program.
+    // Without this, a closed pipe would kill the program; write(2) reports it instead.
     signal(SIGPIPE, SIG_IGN)
-    // And so is a limit on the size of files.
+    // The same for a limit on the size of files.
     signal(SIGXFSZ, SIG_IGN)
     Interruption.begin()
     do {
@@ -57,10 +58,10 @@ enum Gensample {
     }
   }
 
-  /// Says an error on standard error.
+  /// Reports an error on standard error.
   static func tell(_ error: any Error) {
     Progress.leaveLine()
-    // A transform's name is its option without the hyphens.
+    // The name of a transform is its option without the hyphens.
     let isTransform = (error as? DecodingError)?.transform != nil
     report(
       "gensample: \((error as? CommandFailure)?.message ?? (isTransform ? "--" : "") + "\(error)")")

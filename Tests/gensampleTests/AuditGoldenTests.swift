@@ -109,7 +109,7 @@ import Testing
       "audit", "--model", model, "--max-transitions", "1", "--format", "jsonl",
     ]).objects()[0]
     #expect(kept["exact"] as? Bool == true && kept["never_ends"] as? Double == 0)
-    #expect((kept["proof"] as? String)?.hasPrefix("an end that no context lacks") == true)
+    #expect((kept["proof"] as? String)?.hasPrefix("every context can end") == true)
   }
 
   /// Decoders that remember more than the context.
@@ -153,7 +153,7 @@ import Testing
     let beam = try Program.run([
       "audit", "--model", model, "--strategy", "beam", "--one-word-prompts",
     ])
-    #expect(beam.code == 64 && beam.errors.contains("--one-word-prompts is for decoders"))
+    #expect(beam.code == 64 && beam.errors.contains("--one-word-prompts needs a decoder"))
   }
 
   /// The shares are one partition, however they are known.
@@ -187,10 +187,10 @@ import Testing
     }
     #expect(
       try texts("12")?.hasSuffix(
-        "  0 end, 1 are stopped as loops, 0 are cut at --max-tokens 12 (the one text)") == true)
+        "  0 end, 1 are stopped in a loop, 0 are cut at --max-tokens 12 (one text)") == true)
     #expect(
       try texts("11")?.hasSuffix(
-        "  0 end, 0 are stopped as loops, 1 are cut at --max-tokens 11 (the one text)") == true)
+        "  0 end, 0 are stopped in a loop, 1 are cut at --max-tokens 11 (one text)") == true)
     let picture = folder.path("survival.svg")
     let drawn = try Program.run([
       "audit", "--model", model, "--strategy", "greedy", "--stop-loops", "--picture", picture,
@@ -216,7 +216,8 @@ import Testing
     let tokens = try #require(audit["log_expected_tokens_at_least"] as? Double)
     #expect(abs(tokens + leaving) < 1e-6)
     let told = try Program.run(["audit", "--model", model, "--bias", "</s>=-2000"])
-    #expect(told.output.contains("never ends       0 (exact), but not in practice: see the loops"))
+    #expect(
+      told.output.contains("never ends       0 (exact), but texts hardly ever end in practice"))
     #expect(told.output.contains("expected tokens  at least e^1999.59"))
     #expect(told.output.contains(", left with probability e^-1999.59 a token"))
     // Neither another k nor a kept end makes it more probable.
@@ -278,6 +279,6 @@ import Testing
     #expect(outcome.code == 65 && outcome.output == "")
     #expect(
       outcome.errors
-        == "gensample: --prompts: standard input holds no prompt; one a line is expected\n")
+        == "gensample: --prompts: standard input is empty; expected one prompt per line\n")
   }
 }

@@ -197,8 +197,8 @@ import Testing
     let outcome = try Program.run(["mh", "--constraints", "bad.txt"], in: folder.path)
     #expect(
       outcome.errors
-        == "gensample: bad.txt at byte 11: found the byte 0xC3, which is no UTF-8 there; convert "
-        + "the text to UTF-8\n")
+        == "gensample: bad.txt at byte 11: found the byte 0xC3, which is not valid UTF-8 here; convert "
+        + "the file to UTF-8\n")
     #expect(outcome.code == 65)
   }
 
@@ -214,7 +214,7 @@ import Testing
     let folder = try Folder()
     let outcome = try Program.run(["mh", "--constraints", folder.path])
     #expect(
-      outcome.errors == "gensample: \(folder.path): is a folder, where a file is expected\n")
+      outcome.errors == "gensample: \(folder.path): is a folder, but a file was expected\n")
     #expect(outcome.code == 66)
   }
 
@@ -232,7 +232,7 @@ import Testing
       (
         ["--include", "sea", "--exclude", "sea", "--length", "3..5"],
         """
-        no text of this model meets all of these, and each of them is needed for that:
+        no text of this model meets all of these statements, but without one of them it could:
           --include: include "sea"
           --exclude: exclude "sea"
         """
@@ -240,7 +240,7 @@ import Testing
       (
         ["--include", "storm", "--include", "sea", "--include", "moon", "--length", "2"],
         """
-        no text of this model meets all of these, and each of them is needed for that:
+        no text of this model meets all of these statements, but without one of them it could:
           --include: include "storm"
           --include: include "sea"
           --include: include "moon"
@@ -249,22 +249,22 @@ import Testing
       ),
       (
         ["--include", "see"],
-        "--include: include \"see\": 'see' is outside the model's vocabulary; near words within are "
-          + "'sea'"
+        "--include: include \"see\": 'see' is outside the model's vocabulary; did you mean "
+          + "'sea'?"
       ),
       (
         ["--include", "zeppelin"],
-        "--include: include \"zeppelin\": 'zeppelin' is outside the model's vocabulary; take another "
-          + "word, or a model with --model that knows it"
+        "--include: include \"zeppelin\": 'zeppelin' is outside the model's vocabulary; use another "
+          + "word or a --model that knows it"
       ),
       (
         ["--prompt", "the see was"],
-        "--prompt: begin \"the see was\": 'see' is outside the model's vocabulary; near words within "
-          + "are 'sea'"
+        "--prompt: begin \"the see was\": 'see' is outside the model's vocabulary; did you mean "
+          + "'sea'?"
       ),
       (
         ["--start", "the see was"],
-        "--start: 'see' is outside the model's vocabulary; near words within are 'sea'"
+        "--start: 'see' is outside the model's vocabulary; did you mean 'sea'?"
       ),
       (
         ["--start", "the sea was", "--include", "moon"],
@@ -304,9 +304,9 @@ import Testing
     let outcome = try Program.run(SmallModel.mh("--constraints", "-"), input: statement)
     #expect(
       outcome.errors
-        == "gensample: standard input:1: \(statement): the weights of longer and longer texts add "
-        + "up without end; bound the length, for example with 'length ..40 tokens' (words leave marks "
-        + "uncounted)\n")
+        == "gensample: standard input:1: \(statement): the sum over all lengths diverges; "
+        + "limit the length, for example with 'length ..40 tokens' ('words' does not limit marks)\n"
+    )
     #expect(outcome.code == 65)
     let bounded = try Program.run(
       SmallModel.mh("--constraints", "-"), input: statement + "\nlength ..8 words")

@@ -65,7 +65,7 @@ import Testing
     for text in all.dropLast() { #expect(text["log_inclusion"] as? Double == 0) }
     let told = try run(
       "sample", "--without-replacement", "--max-tokens", "1", "--samples", "100000")
-    #expect(told.errors.contains("all texts that there are"))
+    #expect(told.errors.contains("these are all texts there are"))
     for wrong in [
       ["--xtc", "0.5,0.1"], ["--samples", "1000001"], ["--draft", SmallModel.path],
     ] {
@@ -135,7 +135,7 @@ import Testing
     }
     #expect(
       try run("sample", "--presence-penalty", "1", "--penalty-window", "0").errors
-        .contains("looks at no token"))
+        .contains("makes the penalties do nothing"))
   }
 
   @Test func stopTokensAreNamed() throws {
@@ -190,7 +190,7 @@ import Testing
     #expect(outcome.code == 1)
     #expect(
       outcome.errors.hasPrefix(
-        "gensample: --no-repeat-ngram 1 removed the last token that could come next; loosen it "
+        "gensample: --no-repeat-ngram 1 removed the last possible token; use a weaker setting "
           + "(token 13, behind 'the sea "))
   }
 
@@ -270,8 +270,8 @@ import Testing
     let outcome = try run("sample", "--samples", "0", "--non-monotone", "1e-5")
     #expect(
       outcome.errors.hasPrefix(
-        "non-monotone 1e-05: its epsilon alone makes the end more probable than not from token "
-          + "69315 on; with --max-tokens 64 that is no safeguard\n"))
+        "non-monotone 1e-05: its epsilon alone makes the end more likely than not from token "
+          + "69315 on, which is after --max-tokens 64\n"))
   }
 
   @Test func timeUpIsNoFailure() throws {
@@ -300,8 +300,8 @@ import Testing
     let wanted = log / (count + 1) + 2 * Double(text.split(separator: " ").count { $0 == "the" })
     #expect(abs((scored["score"] as? Double ?? 0) - wanted) < 1e-9)
     for (options, message) in [
-      (["--score", "log-probability"], "--score chooses among the texts of --best-of N"),
-      (["--best-of", "2", "--score", "fluency 2"], "a fluency is the exponent of a target"),
+      (["--score", "log-probability"], "--score needs --best-of N"),
+      (["--best-of", "2", "--score", "fluency 2"], "the fluency belongs to a target"),
       (["--best-of", "2", "--score", "no statement"], "--score:1:1"),
       (["--best-of", "0"], "--best-of takes"),
     ] {
@@ -344,11 +344,11 @@ import Testing
       }
     }
     for (options, message) in [
-      (["--copy", "2"], "--copy is about a text; give it by --source FILE"),
-      (["--source", source], "--source is the text that --copy copies from"),
+      (["--copy", "2"], "--copy needs --source FILE"),
+      (["--source", source], "--source needs --copy or --coverage"),
       (["--source", source, "--copy", "0"], "a span has at least 1 token"),
       (["--source", "/nowhere", "--copy", "2"], "cannot be read"),
-      (["--source", try folder.write("none.txt", "qwertz\n"), "--copy", "2"], "holds no word"),
+      (["--source", try folder.write("none.txt", "qwertz\n"), "--copy", "2"], "contains no word"),
     ] {
       let outcome = try Program.run(["sample", "--model", SmallModel.path] + options)
       #expect(outcome.code != 0 && outcome.errors.contains(message), "\(outcome.errors)")

@@ -14,13 +14,13 @@ import Testing
     #expect(outcome.code == 0 && Set(outcome.lines).count == outcome.lines.count)
     #expect(
       outcome.errors.contains(
-        "  \(outcome.lines.count) of the 4 results asked for: without --diversity the groups find the "
+        "  \(outcome.lines.count) of the 4 results asked for: without --diversity all groups find the "
           + "same texts\n"))
     #expect(!outcome.errors.contains("like another"))
     let summary = try #require(
       try run("beam", "--width", "2", "--best", "9", "--format", "jsonl").objects().last)
     #expect(summary["results"] as? Int == 2 && summary["asked_for"] as? Int == 9)
-    #expect(summary["missing_because"] as? String == "a beam of --width 2 finds no more")
+    #expect(summary["missing_because"] as? String == "a beam of --width 2 finds no more texts")
     #expect(try run("beam").errors.contains("results asked for") == false)
   }
 
@@ -28,7 +28,7 @@ import Testing
     let wanted = ["--best-of", "3", "--score", "include \"storm\"", "--score", "exclude \"storm\""]
     let arguments =
       ["sample", "--model", SmallModel.path, "--samples", "2", "--seed", "1"] + wanted
-    let reason = "none of 3 texts drawn meets include \"storm\" and exclude \"storm\""
+    let reason = "none of the 3 texts meets include \"storm\" and exclude \"storm\""
     let objects = try Program.run(arguments + ["--format", "jsonl"]).objects()
     for object in objects.dropLast() {
       #expect(object["score"] is NSNull && object["satisfied"] as? Bool == false)
@@ -52,8 +52,8 @@ import Testing
     #expect(outcome.code == 65)
     #expect(
       outcome.errors
-        == "gensample: --\(option): 'stormm' is outside the model's vocabulary; near words within are "
-        + "'storm'\n")
+        == "gensample: --\(option): 'stormm' is outside the model's vocabulary; did you mean "
+        + "'storm'?\n")
   }
 
   /// A word is one with its space, and a sign one without.
@@ -62,10 +62,12 @@ import Testing
     #expect(outcome.code == 65)
     #expect(
       outcome.errors
-        == "gensample: --prompt: '.' behind a space is outside the model's vocabulary, without one it "
-        + "is within: write 'It was. not'\n")
+        == "gensample: --prompt: the vocabulary has '.' only without a space before it; "
+        + "write 'It was. not'\n")
     let missing = try run("greedy", "--prompt", "the sea.")
-    #expect(missing.errors.hasSuffix("behind a space it is within: write 'the sea .'\n"))
+    #expect(
+      missing.errors.hasSuffix(
+        "the vocabulary has '.' only with a space before it; write 'the sea .'\n"))
   }
 
   @Test(arguments: ["greedy", "beam"])
@@ -75,7 +77,7 @@ import Testing
     #expect(kept.code == 0 && kept.lines == plain.lines)
     #expect(
       kept.errors.hasPrefix(
-        "--keep-end changes nothing: this decoder takes no truncation that drops the end\n"))
+        "--keep-end has no effect: this decoder has no truncation that could drop the end\n"))
     #expect(try run(command, "--keep-end", "--quiet").errors == "")
   }
 
@@ -85,20 +87,23 @@ import Testing
       let outcome = try Program.run(["greedy", "--model", model])
       return (outcome.code, outcome.errors)
     }
-    let read = "; read are n-gram models in .gsm, .arpa and .arpa.gz files, which 'gensample train'"
+    let read =
+      ". gensample reads .gsm, .arpa and .arpa.gz files, and the built-in models english and tang"
     var (code, text) = try message(folder.path)
-    #expect(code == 66 && text.contains("is a folder, no model's file\(read)"))
+    #expect(code == 66 && text.contains("is a folder, but a model file was expected\(read)"))
     try folder.write("config.json", "{}")
     (code, text) = try message(folder.path)
     #expect(
       code == 66
-        && text.contains("is a folder of a neural model, and neural models are not read\(read)"))
+        && text.contains(
+          "is a folder of a neural model, and gensample cannot read neural models yet\(read)")
+    )
     (code, text) = try message(folder.write("model.gguf", "GGUF"))
     #expect(
       code == 66
-        && text.contains("is a neural model's file, and neural models are not read\(read)"))
+        && text.contains("is a neural model, and gensample cannot read neural models yet\(read)"))
     (code, text) = try message("http://localhost:8080")
-    #expect(code == 64 && text.contains("is a server, and servers are not asked\(read)"))
+    #expect(code == 64 && text.contains("gensample cannot use a server as a model yet"))
   }
 
   /// A stop text may lie within a token or across two; what stands before it is kept, whole tokens or
@@ -142,7 +147,7 @@ import Testing
     let outcome = try run("sample", "--bias", "sea=1e308", "--bias", "sea=1.7e308")
     #expect(outcome.code == 1 && outcome.output == "")
     #expect(outcome.errors.hasPrefix(#"gensample: --bias "sea"=1.7e+308 gave token "#))
-    #expect(outcome.errors.contains("the logit inf; a logit is a number or minus infinity"))
+    #expect(outcome.errors.contains("the logit inf, expected a number or minus infinity"))
   }
 
   @Test func everyTokenForbiddenNamesTheLastOption() throws {
@@ -152,7 +157,7 @@ import Testing
     #expect(outcome.code == 1 && outcome.output == "")
     #expect(
       outcome.errors
-        == #"gensample: --forbid "moon" removed the last token that could come next; loosen it "#
+        == #"gensample: --forbid "moon" removed the last possible token; use a weaker setting "#
         + "(token 1, behind no text)\n")
   }
 

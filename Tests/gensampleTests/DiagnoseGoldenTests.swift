@@ -68,7 +68,7 @@ import Testing
     let object = try Self.object(
       Program.run(["diagnose", "a.csv", "b.csv", "--format", "jsonl"], in: folder.path))
     let problems = object["problems"] as? [String] ?? []
-    #expect(problems.contains { $0.hasPrefix("chains 0 and 1 hold the same numbers") })
+    #expect(problems.contains { $0.hasPrefix("chains 0 and 1 have the same numbers") })
     let still = try Self.object(
       Program.run(["diagnose", "still.csv", "still.csv", "--format", "jsonl"], in: folder.path))
     #expect(!(still["problems"] as? [String] ?? []).contains { $0.contains("the same numbers") })
@@ -86,8 +86,8 @@ import Testing
       return object["problems"] as? [String] ?? []
     }
     #expect(
-      try problems("one.csv", "other.csv").contains { $0.contains("1 row a chain: too few") })
-    #expect(try problems("none.csv").contains { $0.hasPrefix("there are no rows") })
+      try problems("one.csv", "other.csv").contains { $0.contains("1 row per chain is too few") })
+    #expect(try problems("none.csv").contains { $0.hasPrefix("no chain has rows yet") })
     #expect(
       try problems("one.csv", "other.csv", "none.csv").contains {
         $0.hasPrefix("1 of 3 chains have no rows yet (2)")
@@ -111,7 +111,7 @@ import Testing
     let some = try Program.run(["diagnose", "a", "c"], in: folder.path)
     #expect(
       some.output.contains(
-        "the run has 4 chains, and 2 of them are not here (the first is chain 1)"))
+        "the run has 4 chains, but 2 of them are missing (the first is chain 1)"))
     let twice = try Program.run(["diagnose", "whole", "b"], in: folder.path)
     #expect(
       twice.errors
@@ -147,20 +147,20 @@ import Testing
     #expect(outcome.code == 65)
     #expect(
       outcome.errors
-        == "gensample: 'b' is no part of the run in 'a': its chains is 5, there it is 4; runs are "
-        + "merged that differ in their --chain-range only\n")
+        == "gensample: 'b' is not a part of the run in 'a': its chains is 5, there it is 4; only "
+        + "runs that differ in nothing but --chain-range can be merged\n")
   }
 
   /// Chains by hand, and the sentences that they deserve.
   @Test(arguments: [
     (["1\n1\n1\n1\n1\n1", "2\n2\n2\n2\n2\n2"], "x: R-hat is infinite, above 1.01"),
-    (["1\n1\n1\n1\n1\n1", "1\n2\n1\n2\n1\n3"], "x: chain 0 stays at 1.00 while others move"),
-    (["1\n2\n1\n2", "1"], "the chains are of different lengths, up to 4 rows; chain 1 has 1"),
-    (["1", "2"], "x: no R-hat: a chain has 1 draw, and 4 are needed"),
-    (["", ""], "x: no R-hat: a chain has 0 draws, and 4 are needed"),
-    (["1\nnan\n2\n3", "1\n2\n3\n4"], "x: a row holds no number"),
-    (["1\n2\n3\n4"], "there is one chain, which cannot be compared with others"),
-    (["1\n2\ninf\n4\n3\n2", "1\n2\n3\n4\n2\n1"], "x: effective draws are"),
+    (["1\n1\n1\n1\n1\n1", "1\n2\n1\n2\n1\n3"], "x: chain 0 is stuck at 1.00 while others move"),
+    (["1\n2\n1\n2", "1"], "the chains have different lengths, up to 4 rows; chain 1 has 1"),
+    (["1", "2"], "x: no R-hat: a chain has 1 draw, but 4 are needed"),
+    (["", ""], "x: no R-hat: a chain has 0 draws, but 4 are needed"),
+    (["1\nnan\n2\n3", "1\n2\n3\n4"], "x: a row has a value that is not a number"),
+    (["1\n2\n3\n4"], "there is only one chain, so R-hat cannot compare chains"),
+    (["1\n2\ninf\n4\n3\n2", "1\n2\n3\n4\n2\n1"], "x: the effective sample size is"),
   ])
   func problemsAreNamed(chains: [String], sentence: String) throws {
     let folder = try Folder()
@@ -201,22 +201,25 @@ import Testing
   }
 
   @Test(arguments: [
-    ("x\n1\n2,3\n", "0.csv:3: found more than the 1 numbers that the columns' names announce"),
+    ("x\n1\n2,3\n", "0.csv:3: found too many numbers, expected 1 column"),
     (
       "x,y\n1,2\n3\n",
-      "0.csv:3: found 1 number where 2 columns are named; the file may be cut short"
+      "0.csv:3: found 1 number, expected 2; the file may be incomplete"
     ),
     ("x,y\n1,2\n3,4q\n", "0.csv:3:3: found '4q', expected a number"),
-    ("x,x\n", "0.csv:1: the column 'x' stands twice"),
-    ("1,2\n", "0.csv:1: found the number 1, expected the columns' names, such as 'lp__,length'"),
+    ("x,x\n", "0.csv:1: the column 'x' is repeated"),
+    (
+      "1,2\n",
+      "0.csv:1: found the number 1, expected the names of the columns, such as 'lp__,length'"
+    ),
     (
       "# nothing\n",
-      "0.csv: holds no line of columns' names; a run's trace or a sample file of Stan is expected"
+      "0.csv: has no line of column names; expected the trace of a run or a Stan sample file"
     ),
     (
       "# num_samples = 9\nx\n1\n",
-      "0.csv: found 1 rows where its comments promise 9: it is cut short, or its chain was not "
-        + "finished"
+      "0.csv: found 1 row, but its comments announce 9; the file or its chain is "
+        + "incomplete"
     ),
   ])
   func badFilesAreNamed(text: String, message: String) throws {
@@ -241,23 +244,23 @@ import Testing
     }
     let goesOn =
       "; the command that began it goes on, or makes it anew, with --run run --resume"
-    let anew = "; deleted, it is made anew by the run's command with --resume"
+    let anew = "; delete it, then run the run's command again with --resume"
     try check("nowhere: cannot be read: No such file or directory", 66, "nowhere")
     try check(
       "'.' holds no run.json; a folder that --run made is expected", 65, ".")
     try folder.write("a.csv", "x\n1\n")
     try check(
-      "diagnose takes folders of one run or sample files of Stan, and here are both", 64, "run",
+      "diagnose takes run folders or Stan sample files, but not both", 64, "run",
       "a.csv")
     let samples = try folder.read("run/samples.jsonl")
     try folder.write("run/samples.jsonl", String(samples.prefix(300)))
     try check(
-      "run/samples.jsonl:2: found no JSON object, expected a result of the run; the file may be "
-        + "cut short" + anew, 65, "run")
+      "run/samples.jsonl:2: found no JSON object, expected a result; the file may be "
+        + "incomplete" + anew, 65, "run")
     try folder.write(
       "run/samples.jsonl", samples.split(separator: "\n")[0] + "\n")
     try check(
-      "run/samples.jsonl: ends without the line of its summary; the file is cut short" + anew, 65,
+      "run/samples.jsonl: has no summary line at its end; the file is incomplete" + anew, 65,
       "run")
     try remove("run/samples.jsonl")
     try check(
@@ -295,6 +298,6 @@ import Testing
     #expect(outcome.code == 64)
     #expect(
       outcome.errors
-        == "gensample: --superchain 7 makes no two whole superchains of 40 chains\n")
+        == "gensample: --superchain 7 does not divide 40 chains into two or more superchains\n")
   }
 }

@@ -205,7 +205,7 @@ import Testing
     #expect(outcome.code == 65 && outcome.output == "")
     #expect(
       outcome.errors
-        == "gensample: standard input:1: \(statement): the weights of longer and longer texts add up without end; give the most "
+        == "gensample: standard input:1: \(statement): the sum over all lengths diverges; give the most "
         + "tokens that a text may have: add a statement to a constraint file, for example "
         + "'length ..30 tokens'\n")
   }

@@ -61,16 +61,17 @@ import Testing
     #expect(exact["log_evidence"] as? Double != nil && exact["quantities"] == nil)
     #expect((exact["texts"] as? [String: Any])?["count"] as? Int == 20)
     let text = try Program.run(["diagnose", "exact"], in: folder.path)
-    #expect(text.output.hasSuffix("\nNothing speaks against these results.\n"))
+    #expect(text.output.hasSuffix("\nNo problems found.\n"))
     let anneal = try run("anneal", "--steps", "200", "--restarts", "2")
     #expect(
       (anneal["problems"] as? [String])?.first
-        == "these texts are no draws from rho: annealing is an optimiser, and finds likely ones")
+        == "these texts are not draws from rho: annealing is an optimiser that searches for likely "
+        + "texts")
     let smc = try run("smc", "--runs", "2", "--particles", "20", "--pilot", "20")
     #expect(
       (smc["problems"] as? [String])?.contains { $0.contains("times the spread") } == true)
     let both = try Program.run(["diagnose", "exact", "anneal"], in: folder.path)
-    #expect(both.code == 64 && both.errors.contains("which has no parts to be merged"))
+    #expect(both.code == 64 && both.errors.contains("which cannot be merged with others"))
     let each = try Program.run(["exact", "--each", "-", "--run", "x"], in: folder.path)
     #expect(
       each.code == 64

@@ -167,7 +167,7 @@ import Testing
     #expect(
       outcome.errors == """
         gensample: each.txt:3: include "zebra" "moon": 'zebra' is outside the model's vocabulary; \
-        take another word, or a model with --model that knows it
+        use another word or a --model that knows it
         gensample: 1 of 3 lines could not be sampled for
 
         """)
@@ -360,8 +360,8 @@ import Testing
   @Test(arguments: [
     (
       "englsh",
-      "there is no model 'englsh', did you mean 'english'? built in are english, tang, else give "
-        + "a file"
+      "there is no model 'englsh'; did you mean 'english'? Give a file, or a built-in model: "
+        + "english or tang"
     ),
     ("nowhere.gsm", "nowhere.gsm: cannot be read: No such file or directory"),
   ])
@@ -403,17 +403,17 @@ import Testing
     #expect(outcome.code == 64)
     #expect(
       outcome.errors
-        == "gensample: --moves takes some of move, copy, tries, block, suffix, informed, each once, "
-        + "with commas between; got '\(moves)'\n")
+        == "gensample: --moves takes a list of move, copy, tries, block, suffix, informed, each at "
+        + "most once and separated by commas, got '\(moves)'\n")
   }
 
   @Test(arguments: [
-    (["--balancing", "barker"], "--balancing says how --moves informed weighs words"),
-    (["--moves", "copy", "--balancing", "barker"], "--balancing says how --moves informed"),
+    (["--balancing", "barker"], "--balancing needs --moves informed"),
+    (["--moves", "copy", "--balancing", "barker"], "--balancing needs --moves informed"),
     (["--moves", "informed", "--balancing", "x"], "--balancing takes one of square-root, barker"),
-    (["--screen", "1", "--moves", "copy"], "further --moves are not screened"),
+    (["--screen", "1", "--moves", "copy"], "--moves cannot be screened"),
     (["--screen", "9"], "--screen takes a whole number from 1 to 8, got '9'"),
-    (["--screen", "8"], "a screen is to cost less"),
+    (["--screen", "8"], "must be below the model's order"),
   ])
   func movesThatMeanNothingAreRefused(options: [String], message: String) throws {
     let folder = try Folder()

@@ -37,7 +37,7 @@ import Testing
     let outcome = try Program.run(["score", SmallModel.path, "-", "--format", "jsonl"])
     let summary = try #require(try outcome.objects().first)
     #expect(summary["perplexity"] is NSNull)
-    #expect(summary["reason"] as? String == "there was no line")
+    #expect(summary["reason"] as? String == "the input has no lines")
   }
 
   @Test(
@@ -62,15 +62,15 @@ import Testing
       ),
       (
         ["convert", "small.gsm", "out.bin"], 64,
-        "'out.bin' does not say what to write; let it end in .gsm, .arpa or .arpa.gz"
+        "'out.bin' has no known suffix; use .gsm, .arpa or .arpa.gz"
       ),
       (
         ["convert", "small.gsm", "out.gsm", "--layout", "fast", "--quantize", "8"], 64,
-        "--quantize makes the small layout smaller; the fast one would gain nothing"
+        "--quantize needs --layout small; the fast layout would not get smaller"
       ),
       (
         ["convert", "cut.arpa.gz", "out.gsm"], 65,
-        "cut.arpa.gz: is no sound gzip file: gzip cannot read it"
+        "cut.arpa.gz: is not a valid gzip file"
       ),
       (["check", "nowhere.txt"], 66, "nowhere.txt: cannot be read: No such file or directory"),
     ] as [([String], Int32, String)])
@@ -156,10 +156,10 @@ import Testing
     #expect(outcome.code == 65)
     #expect(
       outcome.errors == """
-        gensample: cut.gsm at byte 16: the header says \(sound.count) bytes, the file has \
-        \(sound.count - 1); it is cut or padded
-        gensample: flipped.gsm at byte \(sound.count - 8): the checksum does not fit the contents: \
-        the file is damaged; make it again
+        gensample: cut.gsm at byte 16: the header says \(sound.count) bytes, but the file has \
+        \(sound.count - 1)
+        gensample: flipped.gsm at byte \(sound.count - 8): the checksum does not match the contents, \
+        so the file is damaged; create it again
         gensample: empty.gsm at byte 0: the file is empty
 
         """)
@@ -242,10 +242,10 @@ import Testing
       outcome.lines == [
         "met\tthe sea was calm .",
         "unmet\tthe sea and the moon .\texclude \"moon\": can no longer be met from character 17 on",
-        "unmet\tthe wind .\tinclude \"sea\": not met by the whole text",
-        "unmet\t\tinclude \"sea\": not met by the whole text",
-        "unmet\tsea\tlength 2..6 words: not met by the whole text",
-        "unmet\ta zebra\ta word that is outside the model's vocabulary from character 3 on",
+        "unmet\tthe wind .\tinclude \"sea\": the whole text does not meet it",
+        "unmet\t\tinclude \"sea\": the whole text does not meet it",
+        "unmet\tsea\tlength 2..6 words: the whole text does not meet it",
+        "unmet\ta zebra\ta word is outside the model's vocabulary from character 3 on",
       ])
     let objects = try Program.run(
       arguments + ["--format", "jsonl"], input: texts, in: folder.path

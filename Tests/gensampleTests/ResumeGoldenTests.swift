@@ -82,7 +82,7 @@ import Testing
       interrupt: (signal, { _ in FileManager.default.fileExists(atPath: checkpoint) }))
     #expect(stopped.code == 128 + signal)
     let half = try Program.run(["diagnose", "stopped"], in: folder.path)
-    #expect(half.output.contains("the run in 'stopped' was stopped before its end"))
+    #expect(half.output.contains("the run in 'stopped' was stopped early"))
     let resumed = try Program.run(
       [command[0], "--run", "stopped", "--resume", "--quiet", "--threads", "1"], in: folder.path,
       limit: 120)

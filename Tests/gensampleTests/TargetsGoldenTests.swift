@@ -71,7 +71,7 @@ import Testing
   static let little: [([String], [String])] = [
     (
       ["rejection", "--samples", "2"],
-      [", log evidence (", ", no nearer: two successes have no spread"]
+      [", log evidence (", ", no standard error: two successes have no spread"]
     ),
     (
       ["importance", "--particles", "1", "--samples", "1", "--max-tokens", "1"],
@@ -122,7 +122,8 @@ import Testing
     #expect(missing["upper_bound"] == "the run was stopped")
     #expect(missing["other texts"] == "the run was stopped after 0 of 1000")
     #expect(summary["asked_for"] as? Int == 5 && summary["results"] as? Int == 0)
-    #expect(summary["reason"] as? String == "nothing was drawn; 0 weights have no tail of 5")
+    #expect(
+      summary["reason"] as? String == "nothing was drawn; 0 weights are too few for a tail of 5")
   }
 
   /// Chains that were not begun do not take away what is known of the others.

@@ -84,7 +84,7 @@ import Testing
   }
 
   static let badInput: [([String], String)] = [
-    (["gibbs", "--scan", "up"], "--scan takes one of random, systematic; got 'up'"),
+    (["gibbs", "--scan", "up"], "--scan takes one of random, systematic, got 'up'"),
     (["gibbs", "--block", "1"], "--block takes a whole number from 2 to 64, got '1'"),
     (["temper", "--hottest", "2"], "--hottest takes a power from 1e-6 to 1, got '2'"),
     (
@@ -95,10 +95,13 @@ import Testing
       ["temper", "--steps", "150"],
       "--steps 150 is no multiple of --every 100; chains are looked at after exchanges"
     ),
-    (["anneal", "--from", "3", "--to", "2"], "--from 3.0 lies above --to 2.0; powers of rho rise"),
+    (
+      ["anneal", "--from", "3", "--to", "2"],
+      "--from 3.0 is above --to 2.0, but the power of rho must rise"
+    ),
     (
       ["anneal", "--schedule", "cubic"],
-      "--schedule takes one of geometric, linear, logarithmic, adaptive; got 'cubic'"
+      "--schedule takes one of geometric, linear, logarithmic, adaptive, got 'cubic'"
     ),
   ]
 

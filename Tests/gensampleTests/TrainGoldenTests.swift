@@ -6,25 +6,25 @@ import Testing
 /// `gensample train` on texts that are strange, broken or not there.
 @Suite struct TrainGoldenTests {
   private static let few = [1, 2, 3].map {
-    "gensample: the counts of order \($0) are too few to estimate discounts; took .5, 1 and 1.5\n"
+    "gensample: there are too few n-grams of order \($0) to estimate discounts; using 0.5, 1 and 1.5 instead\n"
   }
 
   /// Bytes of a corpus, what is said of them and the exit code.
   @Test(arguments: [
-    ("", "corpus.txt: the corpus is empty; give a text with one sentence a line"),
+    ("", "corpus.txt: the corpus is empty; give a text with one sentence per line"),
     (
       "a b\nc \u{0} d\n<s>\n",
-      "corpus.txt:3:1: found '<s>', which stands for the model's own symbol; take it out of the "
+      "corpus.txt:3:1: found '<s>', which is a special symbol of the model; remove it from the "
         + "corpus"
     ),
     (
       "a b\nc </s>\n",
-      "corpus.txt:2:3: found '</s>', which stands for the model's own symbol; take it out of the "
+      "corpus.txt:2:3: found '</s>', which is a special symbol of the model; remove it from the "
         + "corpus"
     ),
     (
       "<unk>",
-      "corpus.txt:1:1: found '<unk>', which stands for the model's own symbol; take it out of the "
+      "corpus.txt:1:1: found '<unk>', which is a special symbol of the model; remove it from the "
         + "corpus"
     ),
   ])
@@ -53,8 +53,8 @@ import Testing
       outcome.errors
         == "gensample: corpus.txt at byte \(offset): found the byte 0x"
         + String(byte, radix: 16, uppercase: true)
-        + ", which is no UTF-8 there; convert the text, or give --lossy to put U+FFFD in its "
-        + "place\n")
+        + ", which is not valid UTF-8 here; convert the file, or use --lossy to replace it with "
+        + "U+FFFD\n")
     #expect(outcome.code == 65)
     #expect(try folder.names() == ["corpus.txt"])
     let lossy = try Program.run(arguments + ["--lossy"], in: folder.path)
@@ -118,7 +118,7 @@ import Testing
       (
         ["nowhere.txt", "-o", "m.gsm"], 66, "nowhere.txt: cannot be read: No such file or directory"
       ),
-      (["/tmp", "-o", "m.gsm"], 66, "/tmp: is a folder, where a file is expected"),
+      (["/tmp", "-o", "m.gsm"], 66, "/tmp: is a folder, but a file was expected"),
       (
         ["corpus.txt", "-o", "m.gsm", "--vocabulary", "nowhere.txt"], 66,
         "nowhere.txt: cannot be read: No such file or directory"
@@ -129,7 +129,7 @@ import Testing
       ),
       (["corpus.txt", "-o", "folder.gsm"], 73, "cannot write 'folder.gsm': it is a folder"),
       (
-        ["cut.txt.gz", "-o", "m.gsm"], 65, "cut.txt.gz: is no sound gzip file: gzip cannot read it"
+        ["cut.txt.gz", "-o", "m.gsm"], 65, "cut.txt.gz: is not a valid gzip file"
       ),
       (["-", "-", "-o", "m.gsm"], 64, "standard input can be read only once"),
       (
@@ -139,7 +139,7 @@ import Testing
       ),
       (
         ["corpus.txt", "-o", "m.gsm", "--memory", "1K"], 64,
-        "1024 bytes of memory are too few to count with, expected 40M or more"
+        "1024 bytes of memory are too few for counting, expected 40M or more"
       ),
     ] as [([String], Int32, String)])
   func whatCannotBeDoneIsSaid(arguments: [String], code: Int32, message: String) throws {
@@ -203,11 +203,14 @@ import Testing
       in: folder.path)
     #expect(exact.code == 0 && exact.output.hasPrefix("of course, of course"))
     for (options, message) in [
-      (["--rebalance", "0.9"], "takes a share and a number of times"),
+      (["--rebalance", "0.9"], "takes a share and a count"),
       (["--rebalance", "2,3", "--tokens", "words"], "a share of 2.0 is not possible"),
       (["--rebalance", "0.5,1", "--tokens", "words"], "is not frequent, expected 2 or more"),
-      (["--rebalance", "0.5,3"], "rebalance words or characters"),
-      (["--rebalance", "0.5,3", "--tokens", "words", "--min-count", "2"], "would undo them"),
+      (["--rebalance", "0.5,3"], "tokens that are words or characters"),
+      (
+        ["--rebalance", "0.5,3", "--tokens", "words", "--min-count", "2"],
+        "cannot be combined with a minimum count"
+      ),
     ] {
       let outcome = try Program.run(
         ["train", "corpus.txt", "-o", "n.gsm"] + options, in: folder.path)

@@ -58,8 +58,8 @@ import Testing
     #expect(outcome.lines.count == 3)
     #expect(
       outcome.errors
-        == "gensample: no numbers were found that meet the goals within 0.01 after 2 rounds; the "
-        + "nearest are printed\n")
+        == "gensample: found no numbers that reach the goals within 0.01 in 2 rounds; the "
+        + "output holds the nearest\n")
   }
 
   /// Goals that contradict each other: their best compromise is soon found.
@@ -69,7 +69,7 @@ import Testing
       input: Self.soft)
     #expect(outcome.code == 1)
     #expect(outcome.lines.count == 3)
-    #expect(outcome.errors.contains("of which came no nearer; the nearest are printed"))
+    #expect(outcome.errors.contains("rounds made no progress; the output holds the nearest"))
   }
 
   @Test(

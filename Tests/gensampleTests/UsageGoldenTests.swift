@@ -60,15 +60,15 @@ import Testing
       (["mh", "--length"], "--length needs a value: --length A..B"),
       (
         ["mh", "--include", "--unique"],
-        "--include needs a value, got the option --unique; if that is the value, write "
+        "--include needs a value, got the option --unique; if you mean this value, write "
           + "--include=--unique"
       ),
-      (["mh", "--length", "2", "--length", "3"], "--length is given twice; it takes one A..B"),
+      (["mh", "--length", "2", "--length", "3"], "--length was given twice; it takes one A..B"),
       (["mh", "--unique=yes"], "--unique takes no value"),
       (
         ["mh", "sea.txt"],
-        "mh takes options only, got 'sea.txt'; a file of constraints is given by "
-          + "--constraints sea.txt"
+        "mh takes only options, got 'sea.txt'; to name a constraint file, use "
+          + "--constraints 'sea.txt'"
       ),
       (
         ["mh", "--samples", "3", "--steps", "9"],
@@ -80,7 +80,7 @@ import Testing
       ),
       (["mh", "--thin", "0"], "--thin takes a whole number from 1 to 1099511627776, got '0'"),
       (["mh", "--seed", "-1"], "--seed takes a whole number from 0 to 2^64 - 1, got '-1'"),
-      (["mh", "--format", "json"], "--format takes one of text, jsonl; got 'json'"),
+      (["mh", "--format", "json"], "--format takes one of text, jsonl, got 'json'"),
       (
         ["mh", "--chain-range", "2..4"],
         "--chain-range takes two of the plan's chains such as 0..3, got '2..4'"
@@ -98,7 +98,7 @@ import Testing
       (["mh", "--constraints", "-", "--each", "-"], "standard input can be read only once"),
       (
         ["sample", "It"],
-        "sample takes options only, got 'It'; what the texts begin with is given by --prompt 'It'"
+        "sample takes only options, got 'It'; to give the beginning of the texts, use --prompt 'It'"
       ),
       (
         ["sample", "--temperature", "-1"], "--temperature: a temperature is 0 or more, got -1.0"
@@ -142,14 +142,14 @@ import Testing
         "--self-terminating: epsilon lies in 0 ..< 1, got 1.0"
       ),
       (
-        ["greedy", "--progress", "soon"], "--progress takes one of auto, always, never; got 'soon'"
+        ["greedy", "--progress", "soon"], "--progress takes one of auto, always, never, got 'soon'"
       ),
       (["sample", "--top-k", "0"], "--top-k: at least 1 token is kept, got 0"),
       (["sample", "--top-p", "1.5"], "--top-p: a mass lies in 0 ... 1, got 1.5"),
       (["sample", "--temperature", "nan"], "--temperature: a temperature is 0 or more, got nan"),
       (
         ["sample", "--min-tokens", "20", "--max-tokens", "10"],
-        "--min-tokens 20 leaves no end within --max-tokens 10"
+        "--min-tokens 20 leaves no room for the end within --max-tokens 10"
       ),
       (["sample", "--top-k", "many"], "--top-k takes a whole number, got 'many'"),
       (["sample", "--xtc", "0.5"], "--xtc takes 2 numbers P,T, got '0.5'"),
@@ -157,37 +157,37 @@ import Testing
         ["sample", "--bias", "sea"],
         "--bias takes TEXT=X with a finite X, such as sea=1.5, got 'sea'; --forbid removes"
       ),
-      (["greedy", "--forbid", ""], "--forbid is given an empty text, expected words"),
+      (["greedy", "--forbid", ""], "--forbid was given an empty text, expected words"),
       (
         ["greedy", "--top-k", "3"],
         "'greedy' has no option --top-k (see 'gensample greedy --help')"
       ),
       (
         ["beam", "It"],
-        "beam takes options only, got 'It'; what the text begins with is given by --prompt 'It'"
+        "beam takes only options, got 'It'; to give the beginning of the texts, use --prompt 'It'"
       ),
-      (["beam", "--diversity", "1"], "--diversity is between groups; say how many with --groups"),
+      (["beam", "--diversity", "1"], "--diversity needs --groups N"),
       (["beam", "--patience", "0"], "--patience: a factor is positive and finite, got 0.0"),
       (["greedy", "--stop", ""], "--stop: a stop text has at least 1 character, got none"),
       (
         ["greedy", "--penalty-decay", "3"],
-        "--penalty-decay says something of --repetition-penalty, --frequency-penalty, "
-          + "--presence-penalty, and none is given"
+        "--penalty-decay needs --repetition-penalty, --frequency-penalty or "
+          + "--presence-penalty"
       ),
       (["diagnose"], "diagnose needs a run: gensample diagnose RUN... [options]"),
-      (["audit", "--width", "3"], "--width is for --strategy beam"),
-      (["audit", "--strategy", "greedy", "--top-k", "3"], "--top-k is for --strategy sample"),
+      (["audit", "--width", "3"], "--width needs --strategy beam"),
+      (["audit", "--strategy", "greedy", "--top-k", "3"], "--top-k needs --strategy sample"),
       (["check"], "check needs a constraint file: gensample check FILE [TEXT...] [options]"),
       (["check", "-", "-"], "standard input can be read only once"),
       (["train", "x"], "train needs -o MODEL, the file to write"),
       (["train", "-o", "x.gsm"], "train needs a text: gensample train TEXT... -o MODEL [options]"),
       (
         ["train", "x", "-o", "model.bin"],
-        "'model.bin' does not say what to write; let it end in .gsm, .arpa or .arpa.gz"
+        "'model.bin' has no known suffix; use .gsm, .arpa or .arpa.gz"
       ),
       (
         ["train", "x", "-o", "m.arpa", "--quantize", "8"],
-        "--layout and --quantize are about .gsm files; an ARPA file holds plain numbers"
+        "--layout and --quantize need a .gsm file; ARPA files hold plain numbers"
       ),
       (
         ["train", "x", "-o", "m.gsm", "--prune", "0,x"],

@@ -2,7 +2,8 @@
 
 internal import Foundation
 
-/// Bytes of a file, of standard input (`-`) or of what `gzip` makes of a `.gz` file, in pieces.
+/// Reads the bytes of a file, of standard input (`-`), or of a `.gz` file through `gzip`, in
+/// pieces.
 final class ByteStream {
   /// The path as the user gave it, for messages.
   let path: String
@@ -11,7 +12,7 @@ final class ByteStream {
   private let output: Pipe?
   private let isCancelled: @Sendable () -> Bool
 
-  /// Opens a path; what waits for a pipe or a terminal is given up when `isCancelled` says so.
+  /// Opens a path; waiting for a pipe or a terminal ends when `isCancelled` returns true.
   init(
     path: String, isCancelled: @escaping @Sendable () -> Bool = { false }
   ) throws(LoadError) {
@@ -30,7 +31,7 @@ final class ByteStream {
     var status = stat()
     guard unsafe fstat(opened, &status) == 0, status.st_mode & S_IFMT != S_IFDIR else {
       close(opened)
-      throw LoadError(.cannotRead, path: path, "is a folder, where a file is expected")
+      throw LoadError(.cannotRead, path: path, "is a folder, but a file was expected")
     }
     guard path.hasSuffix(".gz") else {
       descriptor = opened
@@ -44,7 +45,7 @@ final class ByteStream {
     process.arguments = ["gzip", "-dc"]
     process.standardInput = FileHandle(fileDescriptor: opened, closeOnDealloc: true)
     process.standardOutput = output
-    // What it would say there, the error says with the file's name.
+    // The error below reports what gzip would say, together with the file's name.
     process.standardError = FileHandle.nullDevice
     do {
       try process.run()
@@ -72,7 +73,7 @@ final class ByteStream {
         if let process {
           process.waitUntilExit()
           guard process.terminationStatus == 0 else {
-            throw LoadError(.badData, path: path, "is no sound gzip file: gzip cannot read it")
+            throw LoadError(.badData, path: path, "is not a valid gzip file")
           }
         }
         return 0
@@ -83,7 +84,7 @@ final class ByteStream {
     }
   }
 
-  /// A read that has begun could not be given up.
+  /// Waits until there are bytes, because a read that has begun cannot be cancelled.
   private func waitForBytes() throws(LoadError) {
     var waiting = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
     while true {
@@ -93,9 +94,9 @@ final class ByteStream {
     }
   }
 
-  /// Hands over one line after another, without its line feed, numbered from 1.
+  /// Visits the lines of the file without their line feeds, numbered from 1.
   ///
-  /// A last line without a line feed counts; memory is that of the longest line.
+  /// A last line without a line feed counts. The longest line must fit into memory.
   func forEachLine(_ body: (UnsafeRawBufferPointer, Int) throws -> Void) throws {
     var capacity = 1 << 20
     var buffer = UnsafeMutableRawPointer.allocate(byteCount: capacity, alignment: 16)

@@ -2,11 +2,11 @@
 
 internal import Foundation
 
-/// The names of a file that is written beside its place and takes its name at the end.
+/// The names of a file that is written under a temporary name and renamed at the end.
 package struct OutputNames {
-  /// What the path leads to: a link goes on pointing there.
+  /// The real path after symbolic links, so that a link keeps its target.
   package let destination: String
-  /// Where it is written.
+  /// The temporary name.
   package let beside: String
 
   package init(_ path: String) {
@@ -16,7 +16,8 @@ package struct OutputNames {
   }
 }
 
-/// A file that appears whole under its name or not at all: written beside, then renamed.
+/// A file that appears only when it is complete: it is written under a temporary name, then
+/// renamed.
 final class FileOutput {
   let path: String
   private let destination: String
@@ -26,7 +27,7 @@ final class FileOutput {
   private var buffer: [UInt8] = []
   private var isFinished = false
 
-  /// Opens a file beside the path; a `.gz` path goes through `gzip`.
+  /// Opens a temporary file; the contents of a `.gz` file go through `gzip`.
   init(path: String) throws(LoadError) {
     self.path = path
     let names = OutputNames(path)
@@ -111,12 +112,12 @@ final class FileOutput {
     }
   }
 
-  /// What went wrong, `gzip` itself has said on standard error.
+  /// The error after gzip has failed; gzip itself has already written its message.
   private var gzipFailure: LoadError {
     LoadError(.cannotWrite, path: path, "cannot be written: gzip failed")
   }
 
-  /// Puts bytes in place of the first ones that were written; of a plain file.
+  /// Replaces the first bytes that were written; not for `.gz` files.
   func replaceBeginning(with bytes: [UInt8]) throws(LoadError) {
     try flush()
     var written = 0
@@ -133,7 +134,7 @@ final class FileOutput {
     }
   }
 
-  /// Hands over all that was written so far, in parts of so many bytes but for the last.
+  /// Visits everything written so far, in parts of the same size, except for the last part.
   func readBack(partBytes: Int, _ body: (UnsafeRawBufferPointer) -> Void) throws(LoadError) {
     try flush()
     var part = [UInt8](repeating: 0, count: partBytes)
@@ -158,7 +159,7 @@ final class FileOutput {
     }
   }
 
-  /// Writes what is left, makes it durable and gives the file its name.
+  /// Writes what is buffered, makes it durable and gives the file its name.
   func finish() throws(LoadError) {
     try flush()
     if let process, let input {

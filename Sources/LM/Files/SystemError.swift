@@ -2,7 +2,7 @@
 
 internal import Foundation
 
-/// What the system says of an error number.
+/// The system's text for an error number.
 package func systemErrorText(_ number: Int32 = errno) -> String {
   unsafe String(cString: strerror(number))
 }

@@ -2,16 +2,16 @@
 
 public import Sampling
 
-/// How a text is cut into the words of an n-gram model.
+/// How text is split into the tokens of an n-gram model.
 public enum Tokenization: String, CaseIterable, Sendable {
-  /// Words with their own leading space, punctuation apart, characters of scripts without spaces.
+  /// Words with their leading space, punctuation marks, and characters of scripts without spaces.
   case words
   /// Unicode scalars.
   case characters
-  /// What stands between ASCII white space, byte for byte.
+  /// Whatever stands between ASCII white space, byte for byte.
   case whitespace
 
-  /// How tokens of this kind meet.
+  /// How tokens of this kind are joined into text.
   public var spacing: Vocabulary.Spacing {
     switch self {
     case .words: .carried
@@ -20,7 +20,7 @@ public enum Tokenization: String, CaseIterable, Sendable {
     }
   }
 
-  /// The kind whose tokens meet so.
+  /// The kind whose tokens are joined in a given way.
   public init(_ spacing: Vocabulary.Spacing) {
     switch spacing {
     case .carried: self = .words
@@ -30,33 +30,33 @@ public enum Tokenization: String, CaseIterable, Sendable {
   }
 }
 
-/// Cuts lines into tokens.
+/// Splits lines into tokens.
 ///
-/// The bytes of a line's tokens, put together as ``Vocabulary`` does it, are the line again, in
-/// NFC and with single spaces. With ``Tokenization/words`` a word that begins a line still carries
-/// a space, so that it is the same token wherever it stands; `don't`, `well-known` and `3,141.5`
-/// are one word each.
+/// The tokens of a line, joined as ``Vocabulary`` joins them, give the line again, in NFC and with
+/// single spaces. With ``Tokenization/words``, a word at the beginning of a line also has a leading
+/// space, so it is the same token everywhere. `don't`, `well-known` and `3,141.5` are single words.
 ///
 /// ```swift
 /// var tokenizer = Tokenizer(.words)
 /// tokenizer.pieces(of: "It was night.")  // " It", " was", " night", "."
 /// ```
 public struct Tokenizer {
-  /// How it cuts.
+  /// The kind of tokens.
   public let tokenization: Tokenization
   private var scratch: [UInt8] = []
-  /// Where pieces that may be put together end.
+  /// The ends of pieces that may be merged.
   private var ends: [Int] = []
-  /// The entries of several pieces, and how many pieces one has at most; `nil` without any.
+  /// A vocabulary with entries of several pieces, and the most pieces in one; `nil` if there are
+  /// none.
   private var longer: (vocabulary: Vocabulary, most: Int)?
 
-  /// A tokenizer of a kind.
+  /// Creates a tokenizer for a kind of tokens.
   public init(_ tokenization: Tokenization) { self.tokenization = tokenization }
 
-  /// A tokenizer of a vocabulary's kind.
+  /// Creates a tokenizer for a vocabulary.
   ///
-  /// Where entries are several pieces, as rebalanced training makes them, each place of a text takes
-  /// the longest that stands there.
+  /// If entries consist of several pieces, as after training with rebalancing, the longest entry is
+  /// taken at each place of a text.
   ///
   /// - Complexity: O(bytes of the vocabulary).
   public init(for vocabulary: Vocabulary) {
@@ -73,7 +73,7 @@ public struct Tokenizer {
     if most > 1 { longer = (vocabulary, most) }
   }
 
-  /// The tokens' spellings, in order.
+  /// The spellings of a line's tokens, in order.
   public mutating func pieces(of line: String) -> [String] {
     var pieces: [String] = []
     let composed = tokenization == .whitespace ? line : NFC.of(line)
@@ -85,13 +85,13 @@ public struct Tokenizer {
     return pieces
   }
 
-  /// The tokens of a text in a vocabulary, by how its tokens meet; `nil` for what has no entry.
+  /// The tokens of a text in a vocabulary; `nil` for pieces without an entry.
   public static func tokens(of text: String, in vocabulary: Vocabulary) -> [Token?] {
     var tokenizer = Tokenizer(for: vocabulary)
     return tokenizer.tokens(of: text, in: vocabulary)
   }
 
-  /// The same by a tokenizer that was made for the vocabulary: one for many texts.
+  /// The tokens of a text in a vocabulary, for a tokenizer that is reused for many texts.
   public mutating func tokens(of text: String, in vocabulary: Vocabulary) -> [Token?] {
     var tokens: [Token?] = []
     let composed = tokenization == .whitespace ? text : NFC.of(text)
@@ -101,17 +101,16 @@ public struct Tokenizer {
     return tokens
   }
 
-  /// Hands over the token of each piece of a line, `nil` for one without an entry; the bytes are as
-  /// ``cut(_:_:)`` takes them.
+  /// Visits the token of each piece of a line; `nil` for pieces without an entry.
   ///
-  /// This is the one place that says how text becomes tokens.
+  /// The bytes must be as for ``cut(_:_:)``. Only this function defines how text becomes tokens.
   mutating func forEachToken(
     of line: UnsafeRawBufferPointer, in vocabulary: Vocabulary, _ body: (Token?) -> Void
   ) {
     var isFirst = tokenization == .words
     unsafe cut(line) { piece in
       var token = unsafe vocabulary.token(spelled: piece)
-      // A sign that only ever follows a word reads the same at the beginning, where no space shows.
+      // A mark that only follows words has no leading space, even at the beginning of a line.
       if token == nil, isFirst, unsafe piece.first == 0x20 {
         token = unsafe vocabulary.token(
           spelled: UnsafeRawBufferPointer(rebasing: piece.dropFirst()))
@@ -121,8 +120,9 @@ public struct Tokenizer {
     }
   }
 
-  /// Hands over the bytes of each token of a line, which must be valid UTF-8 in NFC unless the
-  /// kind is ``Tokenization/whitespace``.
+  /// Visits the bytes of each token of a line.
+  ///
+  /// The line must be valid UTF-8 in NFC, unless the kind is ``Tokenization/whitespace``.
   mutating func cut(_ line: UnsafeRawBufferPointer, _ emit: (UnsafeRawBufferPointer) -> Void) {
     switch tokenization {
     case .whitespace: unsafe cutAtWhitespace(line, emit)
@@ -167,7 +167,7 @@ public struct Tokenizer {
     unsafe emitLongest(line, emit)
   }
 
-  /// Hands over the longest entries among the pieces that have been kept back.
+  /// Emits the longest entries among the pieces that are waiting.
   private func emitLongest(
     _ bytes: UnsafeRawBufferPointer, _ emit: (UnsafeRawBufferPointer) -> Void
   ) {
@@ -191,7 +191,7 @@ public struct Tokenizer {
   private mutating func cutWords(
     _ line: UnsafeRawBufferPointer, _ emit: (UnsafeRawBufferPointer) -> Void
   ) {
-    // A copy with one space before the first word and single spaces elsewhere.
+    // Copy the line with one space before the first word and single spaces elsewhere.
     scratch.removeAll(keepingCapacity: true)
     var isAfterSpace = true
     var place = 0
@@ -227,7 +227,7 @@ public struct Tokenizer {
     unsafe scratch.withUnsafeBytes { unsafe emitLongest($0, emit) }
   }
 
-  /// Where the token ends that begins at a place, which is no space.
+  /// The end of the token that begins at a place without a space.
   private func endOfWord(_ bytes: UnsafeRawBufferPointer, _ start: Int) -> Int {
     let (first, afterFirst) = unsafe decode(bytes, start)
     var place = afterFirst
@@ -235,7 +235,7 @@ public struct Tokenizer {
     case .spaceless, .space:
       return place
     case .other:
-      // Dots and dashes in a row are one sign.
+      // Consecutive dots or dashes are one mark.
       while place < bytes.count {
         let (scalar, next) = unsafe decode(bytes, place)
         guard scalar == first, "-.*_=~—…".unicodeScalars.contains(scalar) else { break }
@@ -267,12 +267,12 @@ public struct Tokenizer {
   }
 }
 
-/// Bytes of the scalar that begins with a byte of valid UTF-8.
+/// The length in bytes of the scalar that begins with this byte of valid UTF-8.
 private func utf8Length(_ byte: UInt8) -> Int {
   byte < 0x80 ? 1 : byte < 0xE0 ? 2 : byte < 0xF0 ? 3 : 4
 }
 
-/// The scalar at a place of valid UTF-8, and where the next one begins.
+/// The scalar at a place in valid UTF-8, and the place of the next one.
 private func decode(_ bytes: UnsafeRawBufferPointer, _ place: Int) -> (Unicode.Scalar, Int) {
   let first = unsafe bytes[place]
   if first < 0x80 { return (Unicode.Scalar(first), place + 1) }

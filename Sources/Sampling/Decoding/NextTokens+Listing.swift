@@ -1,11 +1,11 @@
 // Licensed under the Apache License, Version 2.0.
 
 extension NextTokens {
-  /// Writes the list.
+  /// Lists the candidates.
   mutating func list() {
     widen()
     listed.removeAll(keepingCapacity: true)
-    // What is not a number stays, so that it is found.
+    // NaN stays in the list, so that it is reported.
     for i in 0..<count where stored[i] != -.infinity {
       stored[i] = stored[i] / divisor
       listed.append(Token(i))
@@ -14,7 +14,7 @@ extension NextTokens {
     isListed = true
   }
 
-  /// Leaves no token but those to be listed next.
+  /// Removes all tokens, before the kept ones are listed again.
   mutating func startSelection() {
     if stamp == .max {
       for i in stamps.indices { stamps[i] = 0 }
@@ -30,7 +30,7 @@ extension NextTokens {
     isChanged = false
   }
 
-  /// Lists a token of a selection with its logit.
+  /// Lists a kept token with its logit.
   mutating func select(_ token: Token, _ logit: Double) {
     listed.append(token)
     stamps[token.index] = stamp
@@ -51,7 +51,7 @@ extension NextTokens {
     }
   }
 
-  /// Brings a token back with a logit.
+  /// Restores a token with a logit.
   mutating func restore(_ token: Token, _ logit: Double) {
     divideAll()
     change(token.index, to: logit)
@@ -68,7 +68,7 @@ extension NextTokens {
 
   /// Drops removed tokens from the candidates.
   ///
-  /// - Throws: where a logit is not a number or plus infinity, or none is left.
+  /// - Throws: if a logit is NaN or plus infinity, or no token remains.
   mutating func settle(after transform: @autoclosure () -> String?) throws(DecodingError) {
     guard isChanged else { return }
     isChanged = false
@@ -102,14 +102,14 @@ extension NextTokens {
   private func badLogit(_ token: Token, _ transform: String?) -> DecodingError {
     DecodingError(
       .badLogit, transform: transform,
-      "\(transform ?? "the model") gave token \(token.index) the logit \(stored[token.index]); a "
-        + "logit is a number or minus infinity")
+      "\(transform ?? "the model") gave token \(token.index) the logit \(stored[token.index]), "
+        + "expected a number or minus infinity")
   }
 
   private func nothingLeft(_ transform: String?) -> DecodingError {
     DecodingError(
       .nothingLeft, transform: transform,
-      transform.map { "\($0) removed the last token that could come next; loosen it" }
+      transform.map { "\($0) removed the last possible token; use a weaker setting" }
         ?? "the model gives no token a probability after this text")
   }
 }

@@ -10,10 +10,10 @@ extension NextTokens {
     foremost = nil
   }
 
-  /// A stored logit in whatever precision.
+  /// A stored logit, whichever its precision.
   func storedLogit(at place: Int) -> Double { isSingle ? Double(singles[place]) : stored[place] }
 
-  /// Goes on in double precision.
+  /// Converts the logits to double precision.
   mutating func widen() {
     guard isSingle else { return }
     isSingle = false
@@ -24,7 +24,7 @@ extension NextTokens {
     }
   }
 
-  /// Divides what is yet to be divided.
+  /// Carries out the pending division.
   mutating func divideAll() {
     guard divisor != 1 else { return }
     widen()
@@ -33,7 +33,7 @@ extension NextTokens {
     take(DenseNumbers.scan(stored, highs: &highs))
   }
 
-  /// Finds maxima anew where they have gone.
+  /// Finds block maxima again where they were lost.
   mutating func refresh() {
     guard hasUnknownHighs else { return }
     high = -.infinity
@@ -53,7 +53,7 @@ extension NextTokens {
     return first..<min(first + DenseNumbers.blockCount, count)
   }
 
-  /// Keeps maxima true where one stored logit changes.
+  /// Updates the maxima when one stored logit changes.
   mutating func change(_ place: Int, to new: Double) {
     widen()
     let old = stored[place]
@@ -77,13 +77,13 @@ extension NextTokens {
     }
   }
 
-  /// A number that no stored logit lies below whose quotient by ``divisor`` equals that of this one.
+  /// A lower bound of the stored logits whose quotient by ``divisor`` equals that of `logit`.
   func leastEqual(_ logit: Double) -> Double {
-    // Quotients are off by 2^-53 of themselves; those of the smallest numbers by more.
+    // Quotients have a relative error of 2^-53, and more for the smallest numbers.
     divisor == 1 ? logit : logit - abs(logit) * 0x1p-50 - 0x1p-900
   }
 
-  /// The largest logit and the token that has it, the lowest of equals.
+  /// The largest logit and its token, the one with the lowest number among equals.
   public var best: (token: Token, logit: Double) {
     mutating get {
       let token = foremost ?? (isListed ? bestListed() : bestStored())
@@ -107,10 +107,10 @@ extension NextTokens {
         return Token(i)
       }
     }
-    preconditionFailure("a token is left")
+    preconditionFailure("at least one token remains")
   }
 
-  /// The smallest logit of a token that is left.
+  /// The smallest logit of a remaining token.
   mutating func lowest() -> Double {
     var lowest = Double.infinity
     if isListed {
@@ -134,7 +134,7 @@ extension NextTokens {
     }
     divideAll()
     if origin == 0, divisor > 0x1p-60, divisor < 0x1p60 {
-      // Those that a selection leaves out need no division.
+      // Logits that a selection leaves out need no division.
       self.divisor = divisor
       foremost = nil
       return

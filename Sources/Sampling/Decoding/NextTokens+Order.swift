@@ -1,7 +1,8 @@
 // Licensed under the Apache License, Version 2.0.
 
 extension NextTokens {
-  /// Prepares to hand out the tokens by logit, the largest first, the lowest of equals first.
+  /// Prepares to return the tokens by logit, the largest first; among equals, the lowest number
+  /// first.
   ///
   /// - Complexity: O(candidates); each ``takeNext()`` O(log candidates).
   mutating func orderByLogit() {
@@ -9,7 +10,7 @@ extension NextTokens {
     orderByKey()
   }
 
-  /// The same by ``keys``.
+  /// Prepares to return the tokens by ``keys``.
   mutating func orderByKey() {
     heap.removeAll(keepingCapacity: true)
     for token in candidates { heap.append(token.rawValue) }
@@ -27,13 +28,13 @@ extension NextTokens {
     let token = heap[0]
     heapCount -= 1
     heap[0] = heap[heapCount]
-    // What is taken stays behind the heap, so that the rest can be told from it.
+    // Tokens that were taken are stored after the heap, so that they can be told from the rest.
     heap[heapCount] = token
     sift(from: 0)
     return Token(rawValue: token)
   }
 
-  /// Removes all tokens that ``takeNext()`` has not handed out.
+  /// Removes all tokens that ``takeNext()`` has not returned.
   mutating func removeRest() {
     for i in 0..<heapCount { stored[Int(heap[i])] = -.infinity }
     isChanged = true

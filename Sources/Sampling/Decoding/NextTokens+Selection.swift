@@ -7,9 +7,9 @@ extension NextTokens {
     return x > y || (x == y && a < b)
   }
 
-  /// Keeps the first k by logit, the lowest of equals first.
+  /// Keeps the first k tokens by logit; among equals, those with the lowest numbers.
   ///
-  /// - Complexity: O(candidates / block + k block) where k is at most the number of blocks, else
+  /// - Complexity: O(candidates / block + k block) if k is at most the number of blocks, otherwise
   ///   O(candidates) expected.
   mutating func keepFirst(_ k: Int) {
     if !isListed {
@@ -22,7 +22,7 @@ extension NextTokens {
     keep(through: heap[k - 1])
   }
 
-  /// Lists the tokens that reach the k-th of the block maxima: k at least do.
+  /// Lists the tokens that reach the k-th largest block maximum; these are at least k.
   private mutating func listThose(beyondBlockMaximum k: Int) {
     refresh()
     for block in highs.indices { keys[block] = highs[block] }
@@ -41,9 +41,9 @@ extension NextTokens {
     if isSingle { gather(singles, reaching: floor) } else { gather(stored, reaching: floor) }
   }
 
-  /// Lists those of ``heap``.
+  /// Lists the tokens in ``heap``.
   mutating func listGathered() {
-    // From the selection on the others are not read.
+    // From here on, tokens outside the selection are not read.
     for (place, token) in heap.enumerated() {
       keys[place] = storedLogit(at: Int(token)) / divisor
     }
@@ -62,8 +62,8 @@ extension NextTokens {
     }
   }
 
-  /// Keeps the smallest set of the most probable tokens whose share of the probability reaches a
-  /// mass, one at least; of equal logits the lowest tokens.
+  /// Keeps the smallest set of most probable tokens whose mass reaches a share, and at least one
+  /// token; among equals, those with the lowest numbers.
   ///
   /// - Complexity: O(candidates) expected.
   mutating func keepFirst(reaching mass: Double) {
@@ -80,8 +80,8 @@ extension NextTokens {
     let total = weigh()
     let goal = mass * total
     heap.removeAll(keepingCapacity: true)
-    // Tokens of less than their even share of what is left out cannot all be needed: those below
-    // sum to less than total - goal. A little lower, so that rounding drops none that counts.
+    // A token below its even share of what is left out cannot be needed: all such tokens together
+    // sum to less than total - goal. The floor is a little lower, to be safe from rounding.
     let floor = (total - goal) / Double(count) * (1 - 0x1p-20)
     if isListed {
       for token in listed where weights[token.index] >= floor { heap.append(token.rawValue) }
@@ -100,8 +100,10 @@ extension NextTokens {
       : nucleus.find(reaching: mass, in: stored, highs: highs, high: high, divisor: divisor)
   }
 
-  /// Draws from the smallest set of the most probable tokens whose share of the probability reaches a
-  /// mass, as if it were kept first; what is left does not change where no list of it is needed.
+  /// Draws from the smallest set of most probable tokens whose mass reaches a share.
+  ///
+  /// The result is the same as if the set were kept first, but the candidates change only if a list
+  /// of them is needed.
   ///
   /// - Complexity: O(candidates) expected.
   mutating func draw(
@@ -123,14 +125,14 @@ extension NextTokens {
     return draw(using: &choices)
   }
 
-  /// Moves the first tokens of ``heap``, one at least, until their weights reach a goal, to its
-  /// beginning, the last of them to their end; or until there are so many.
+  /// Moves the first tokens of ``heap`` to its beginning until their weights reach a goal or there
+  /// are enough of them; at least one is moved, and the last of them comes last.
   ///
-  /// - Returns: how many they are.
+  /// - Returns: the number of these tokens.
   private mutating func moveFirst(
     reaching goal: Double, byWeight: Bool
   ) -> Int {
-    // Quick-select by mass: [0, low) is kept, [high, ...) is not.
+    // Quick-select by mass: tokens in [0, low) are kept, tokens in [high, ...) are not.
     var low = 0
     var high = heap.count
     var sum = 0.0
@@ -158,7 +160,7 @@ extension NextTokens {
         if sum >= goal { return low }
       }
     }
-    // A few by insertion.
+    // Sort a few tokens by insertion.
     for place in low..<high {
       var here = place
       while here > low, comesFirst(heap[here], heap[here - 1]) {
@@ -173,7 +175,7 @@ extension NextTokens {
     return low
   }
 
-  /// Keeps a token and those that come before it by logit.
+  /// Keeps a token and all tokens that come before it by logit.
   private mutating func keep(through last: UInt32) {
     let limit = stored[Int(last)]
     if isListed {
@@ -198,12 +200,12 @@ extension NextTokens {
     }
   }
 
-  /// Remembers the ends' logits.
+  /// Saves the logits of the ends.
   mutating func saveEnds() {
     for i in ends.indices { saved[i] = self[ends[i]] }
   }
 
-  /// Brings back the ends that were left at ``saveEnds()``.
+  /// Restores the ends that remained at ``saveEnds()``.
   mutating func restoreEnds() {
     for i in ends.indices where saved[i] > -.infinity && self[ends[i]] == -.infinity {
       restore(ends[i], saved[i])
@@ -212,7 +214,7 @@ extension NextTokens {
 }
 
 extension [Double] {
-  /// The k-th largest of the first numbers, whose order is lost.
+  /// The k-th largest of the first numbers; their order changes.
   ///
   /// - Complexity: O(count) expected.
   fileprivate mutating func largest(_ k: Int, ofFirst count: Int) -> Double {

@@ -1,10 +1,10 @@
 // Licensed under the Apache License, Version 2.0.
 
 extension NextTokens {
-  /// Smaller vocabularies are listed at once: libm rounds a bit better, and passes gain nothing.
+  /// Smaller vocabularies are listed at once, because passes gain nothing and libm rounds better.
   static let fewestInPasses = 1024
 
-  /// Notes ``logModelEnds``, unless it is there.
+  /// Records ``logModelEnds`` if it isn't known yet.
   mutating func noteEnds() {
     guard logModelEnds.isNaN else { return }
     let total = weigh()
@@ -30,7 +30,7 @@ extension NextTokens {
     return total
   }
 
-  /// Entropy in nats of what ``weigh()`` wrote.
+  /// The entropy in nats of the weights that ``weigh()`` wrote.
   mutating func entropy(total: Double) -> Double {
     let high = best.logit
     var distance = 0.0
@@ -43,15 +43,15 @@ extension NextTokens {
       divideAll()
       distance = DenseNumbers.distance(of: stored, minus: high, weights: weights)
     }
-    // - sum of p log p, with log p = distance - log total.
+    // -sum p log p, with log p = distance - log total.
     return max(0, LogSpace.log(total) - distance / total)
   }
 
-  /// Makes the logits log-probabilities.
+  /// Turns the logits into log-probabilities.
   public mutating func normalize() {
     let high = best.logit
     let logTotal = LogSpace.log(weigh())
-    // The largest goes first: beside a huge one the logarithm of the sum would vanish.
+    // Subtract the largest first: beside a huge logit, the log of the sum would vanish.
     for token in candidates { stored[token.index] = stored[token.index] - high - logTotal }
     foremost = nil
     isChanged = true
@@ -69,7 +69,7 @@ extension NextTokens {
       let token = Token(choices.index(weights: weights.span))
       return (token, self[token] - high - LogSpace.log(total))
     }
-    // The list's logits stand together, so that their exponentials are one pass too.
+    // In the list the logits are contiguous, so their exponentials take a single pass.
     if !isListed { list() }
     for i in listed.indices { keys[i] = stored[listed[i].index] }
     let total = DenseNumbers.exponentials(

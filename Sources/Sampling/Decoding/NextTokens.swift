@@ -1,10 +1,10 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// The tokens that may come next, with their logits: what transforms work on.
+/// The tokens that may come next and their logits, on which transforms work.
 ///
-/// A logit is the natural logarithm of an unnormalised weight; a removed token's is minus
-/// infinity. The value also knows what stands before. It is made once and filled again at each
-/// step, so that nothing is allocated once its buffers have grown.
+/// A logit is the natural log of an unnormalised weight; a removed token has minus infinity. The
+/// value also knows the text so far. It is created once and refilled at each step, so that nothing
+/// is allocated after its buffers have grown.
 ///
 /// ```swift
 /// var next = NextTokens(count: 3, ends: [Token(0)])
@@ -13,26 +13,27 @@
 public struct NextTokens: Sendable {
   /// The tokens that close a text.
   public let ends: [Token]
-  /// What stands before, the prompt first.
+  /// The text so far, with the prompt first.
   public internal(set) var text: [Token] = []
-  /// How many tokens of ``text`` are the prompt's.
+  /// The number of tokens of ``text`` that belong to the prompt.
   public internal(set) var promptCount = 0
-  /// The tokens that are left, in ascending order.
+  /// The remaining tokens, in ascending order.
   public var candidates: [Token] {
     mutating get {
       if !isListed { list() }
       return listed
     }
   }
-  /// The same, once they have been asked for or are few; until then logits alone tell.
+  /// The remaining tokens, once they are listed; until then the logits decide.
   var listed: [Token] = []
   var isListed = false
-  /// The most probable token, while nothing has changed.
+  /// The most probable token, as long as nothing has changed.
   var foremost: Token?
-  /// The model's own natural log-probability of ending here, before any constraint and transform;
-  /// noted for transforms that ask for it, else not a number.
+  /// The model's own log-probability of ending here, before any constraint or transform.
+  ///
+  /// It is recorded only for transforms that need it, and is otherwise NaN.
   public internal(set) var logModelEnds = Double.nan
-  /// One logit a token of the vocabulary.
+  /// The logits, one per token of the vocabulary.
   public var logits: [Double] {
     mutating get {
       widen()
@@ -44,34 +45,34 @@ public struct NextTokens: Sendable {
       return stored
     }
   }
-  /// The logits, yet to be divided by ``divisor``; those of tokens that are not left may be stale.
+  /// The logits before division by ``divisor``; those of removed tokens may be stale.
   var stored: [Double]
-  /// The same in single precision, while ``isSingle``; until some are, there is no room for any.
+  /// The logits in single precision, while ``isSingle`` is true; empty until first used.
   var singles: [Float] = []
-  /// Whether the logits are still those of a step that began in single precision.
+  /// Whether the logits are still in single precision.
   var isSingle = false
-  /// What all logits are to be divided by before they are read one by one; 1 if they are listed.
+  /// The pending divisor of all logits; 1 once the tokens are listed.
   var divisor = 1.0
-  /// Whether only tokens with the last stamp are left: a selection need not touch the others.
+  /// Whether only tokens with the last stamp remain, so that a selection need not touch the others.
   var isPartial = false
   var stamps: [UInt32]
   var stamp: UInt32 = 0
-  /// The largest stored logit of each block, or not a number where it has to be looked for.
+  /// The largest stored logit of each block; NaN where it must be found again.
   ///
-  /// It means nothing once tokens are listed, nor do the two below.
+  /// It is meaningless once the tokens are listed, and so are ``high`` and ``low``.
   var highs: [Double]
-  /// The largest of all, or not a number.
+  /// The largest stored logit, or NaN.
   var high = -Double.infinity
   var hasUnknownHighs = false
-  /// Whether a logit has changed since all were found good.
+  /// Whether a logit has changed since all were last checked.
   var isChanged = false
-  /// No stored logit is lower.
+  /// A lower bound of the stored logits.
   var low = Double.nan
   var mayBeBad = false
 
-  /// One weight a token, written by ``weigh()``; meaningless for tokens that are not left.
+  /// The weights written by ``weigh()``, one per token; meaningless for removed tokens.
   var weights: [Double]
-  /// Keys by which ``orderByKey()`` orders; who asks for an order writes them first.
+  /// The keys for ``orderByKey()``, which its caller writes first.
   var keys: [Double]
   var heap: [UInt32] = []
   var heapCount = 0
@@ -79,12 +80,12 @@ public struct NextTokens: Sendable {
   var numbers: [Int] = []
   var nucleus: NucleusSelection
 
-  /// Room for a vocabulary.
+  /// Creates the value for a vocabulary.
   ///
   /// - Parameters:
-  ///   - count: how many tokens there are.
+  ///   - count: the number of tokens.
   ///   - ends: the tokens that close a text.
-  /// - Precondition: the ends lie below the count.
+  /// - Precondition: the ends are in 0 ..< count.
   public init(count: Int, ends: [Token]) {
     precondition(ends.allSatisfy { $0.index < count }, "the ends lie in the vocabulary")
     self.ends = ends
@@ -101,10 +102,10 @@ public struct NextTokens: Sendable {
     numbers.reserveCapacity(count)
   }
 
-  /// How many tokens the vocabulary has.
+  /// The number of tokens in the vocabulary.
   public var count: Int { stored.count }
 
-  /// Sets what stands before.
+  /// Sets the text so far.
   ///
   /// - Precondition: 0 <= promptCount <= text.count, and the tokens lie in the vocabulary.
   public mutating func setText(_ text: some Collection<Token>, promptCount: Int) {
@@ -119,9 +120,9 @@ public struct NextTokens: Sendable {
 
   /// Begins a step with these logits.
   ///
-  /// - Throws: where one is not a number or plus infinity, or all are minus infinity.
+  /// - Throws: if a logit is NaN or plus infinity, or all are minus infinity.
   public mutating func begin(_ logits: some Collection<Double>) throws(DecodingError) {
-    precondition(logits.count == count, "there is one logit a token")
+    precondition(logits.count == count, "there is one logit per token")
     let scan = logits.withContiguousStorageIfAvailable {
       unsafe DenseNumbers.copy($0, to: &stored, highs: &highs)
     }
@@ -137,12 +138,13 @@ public struct NextTokens: Sendable {
     }
   }
 
-  /// Begins a step with these logits in single precision, as neural models have them: until all digits
-  /// are needed, half of the memory is passed through.
+  /// Begins a step with logits in single precision, as neural models produce them.
   ///
-  /// - Throws: where one is not a number or plus infinity, or all are minus infinity.
+  /// Until all digits are needed, this reads half as much memory.
+  ///
+  /// - Throws: if a logit is NaN or plus infinity, or all are minus infinity.
   public mutating func begin(_ logits: some Collection<Float>) throws(DecodingError) {
-    precondition(logits.count == count, "there is one logit a token")
+    precondition(logits.count == count, "there is one logit per token")
     if singles.isEmpty { singles = [Float](repeating: 0, count: count) }
     let scan = logits.withContiguousStorageIfAvailable {
       unsafe DenseNumbers.copy($0, to: &singles, highs: &highs)
@@ -165,7 +167,7 @@ public struct NextTokens: Sendable {
     try begin(DenseNumbers.scan(stored, highs: &highs))
   }
 
-  /// Begins a step with a row that a model has read; the unknown token goes.
+  /// Begins a step with the row of a model, without the start symbol and the unknown token.
   ///
   /// - Throws: where one is not a number or plus infinity, or all are minus infinity.
   mutating func begin(
@@ -177,9 +179,9 @@ public struct NextTokens: Sendable {
     try settle(after: nil)
   }
 
-  /// Begins a step with some tokens alone, in ascending order.
+  /// Begins a step with only some tokens, in ascending order.
   ///
-  /// - Throws: where a logit is not a number or plus infinity, or all are minus infinity.
+  /// - Throws: if a logit is NaN or plus infinity, or all are minus infinity.
   mutating func begin(
     alone tokens: some Sequence<(token: Token, logit: Double)>
   ) throws(DecodingError) {
@@ -203,7 +205,7 @@ public struct NextTokens: Sendable {
     try settle(after: nil)
   }
 
-  /// A token's logit; setting that of a removed token changes nothing.
+  /// The logit of a token; setting that of a removed token has no effect.
   public subscript(token: Token) -> Double {
     get {
       guard !isPartial || stamps[token.index] == stamp else { return -.infinity }
@@ -220,7 +222,7 @@ public struct NextTokens: Sendable {
   /// Removes a token.
   public mutating func remove(_ token: Token) { change(token.index, to: -.infinity) }
 
-  /// Removes all tokens but one, which need not be left.
+  /// Removes all tokens except one, which may have been removed before.
   public mutating func force(_ token: Token) {
     startSelection()
     select(token, 0)

@@ -1,14 +1,15 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// Numbers of independent draws that would tell as much, by Geyer's initial monotone sequence over
-/// all chains.
+/// Effective sample sizes: how many independent draws give equally good estimates.
+///
+/// They use Geyer's initial monotone sequence over all chains.
 ///
 /// Reference: Geyer 1992, "Practical Markov chain Monte Carlo"; Vehtari and others 2021, section 3.
 extension ChainTraces {
   /// Effective sample size of the bulk: of the rank-normalised half chains.
   public var bulkEffectiveSize: Estimate { effectiveSize { rankNormalised(split($0)) } }
 
-  /// Effective sample size of the tails: the smaller one of those of the 5 % and 95 % quantiles.
+  /// Effective sample size of the tails: the smaller of those of the 5 % and 95 % quantiles.
   public var tailEffectiveSize: Estimate {
     .smaller(effectiveSize(ofQuantile: 0.05), effectiveSize(ofQuantile: 0.95))
   }
@@ -47,7 +48,8 @@ extension ChainTraces {
     return effectiveSize { split($0.map { $0.map { $0 <= bound ? 1 : 0 } }) }
   }
 
-  /// Effective sample size of a small interval: of the indicator of the draws between two quantiles.
+  /// Effective sample size of a small interval: of the indicator of the draws between two
+  /// quantiles.
   public func effectiveSize(ofQuantiles range: ClosedRange<Double>) -> Estimate {
     guard !sorted.isEmpty else { return effectiveSize { split($0) } }
     let low = Sampling.quantile(range.lowerBound, ofSorted: sorted)
@@ -55,8 +57,9 @@ extension ChainTraces {
     return effectiveSize { split($0.map { $0.map { low <= $0 && $0 <= high ? 1 : 0 } }) }
   }
 
-  /// Draws that tell as much about the mean as one independent draw: 1 + 2 x the sum of the
-  /// autocorrelations.
+  /// The number of draws that are worth one independent draw when estimating the mean.
+  ///
+  /// It is 1 + 2 x the sum of the autocorrelations.
   public var autocorrelationTime: Estimate {
     meanEffectiveSize.map { Double(chains.count * count) / $0 }
   }
@@ -64,17 +67,17 @@ extension ChainTraces {
   /// The autocorrelation within one chain.
   ///
   /// - Parameters:
-  ///   - chain: its place in ``chains``.
-  ///   - lag: steps of the trace, fewer than it has draws.
+  ///   - chain: the index of the chain in ``chains``.
+  ///   - lag: a number of rows of the trace, smaller than the number of draws.
   /// - Returns: a number in -1 ... 1.
-  /// - Precondition: both exist.
+  /// - Precondition: the chain exists and the lag is in range.
   public func autocorrelation(ofChain chain: Int, lag: Int) -> Estimate {
     precondition(chains.indices.contains(chain), "there is no chain \(chain)")
     precondition((0..<count).contains(lag), "a lag lies in 0 ..< \(count), got \(lag)")
     if let reason = defect(minimum: 1, needsFinite: true) { return .undefined(reason) }
     let covariance = Autocovariance([numbers[chain]])
     let whole = covariance.direct(0)
-    guard whole > 0 else { return .undefined("the chain stays where it is") }
+    guard whole > 0 else { return .undefined("the chain never moves") }
     return finite(covariance.direct(lag) / whole)
   }
 
@@ -91,14 +94,14 @@ extension ChainTraces {
   }
 }
 
-/// Squared distances from the mean of all.
+/// Squared distances from the mean of all draws.
 func squaredDistances(_ chains: [[Double]]) -> [[Double]] {
   let all = centred(chains.flatMap { $0 }).map { $0 * $0 }
   let draws = chains[0].count
   return chains.indices.map { Array(all[$0 * draws..<($0 + 1) * draws]) }
 }
 
-/// Geyer's initial monotone estimate over several chains.
+/// Geyer's initial monotone estimate of the effective sample size over several chains.
 func initialMonotoneEffectiveSize(_ chains: [[Double]]) -> Double {
   let draws = chains[0].count
   let size = Double(chains.count * draws)
@@ -108,11 +111,11 @@ func initialMonotoneEffectiveSize(_ chains: [[Double]]) -> Double {
   let pooled = first + (chains.count > 1 ? variance(chains.map(average)) : 0)
   guard pooled > 0 else { return size }
   let time = initialMonotoneTime(draws: draws) { 1 - (within - covariance[$0]) / pooled }
-  // Antithetic chains may be better than independent draws, but not without limit.
+  // Antithetic chains can be better than independent draws, but only up to a limit.
   return size / max(time, 1 / (LogSpace.log(size) / LogSpace.log(10)))
 }
 
-/// 1 + 2 x the sum of autocorrelations, cut off and made to fall as those of a reversible chain do.
+/// 1 + 2 x the sum of the autocorrelations, truncated and made monotone as for a reversible chain.
 func initialMonotoneTime(draws: Int, _ correlation: (Int) -> Double) -> Double {
   guard draws > 1 else { return 1 }
   var rho = [Double](repeating: 0, count: draws)

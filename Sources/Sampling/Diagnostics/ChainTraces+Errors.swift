@@ -1,8 +1,8 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// Monte Carlo standard errors: how far an estimate from these draws may lie from the truth.
+/// Monte Carlo standard errors: how far estimates from these draws may be from the truth.
 ///
-/// They speak for chains that have met; where R-hat is high they are too small.
+/// They are valid for chains that have converged; if R-hat is high, they are too small.
 extension ChainTraces {
   /// Monte Carlo standard error of the mean.
   public var meanError: Estimate {
@@ -11,8 +11,8 @@ extension ChainTraces {
 
   /// Monte Carlo standard error of the standard deviation.
   ///
-  /// By the delta method from the error of the variance: with u the squared distances from the
-  /// mean, it is the root of var(u) / (4 x mean(u) x effective size of u).
+  /// It follows from the error of the variance by the delta method: with u the squared distances
+  /// from the mean, it is the square root of var(u) / (4 x mean(u) x effective size of u).
   public var deviationError: Estimate {
     deviationEffectiveSize.map { size in
       let squares = squaredDistances(numbers).flatMap { $0 }
@@ -25,8 +25,9 @@ extension ChainTraces {
   /// Monte Carlo standard error of the median.
   public var medianError: Estimate { error(ofQuantile: 0.5) }
 
-  /// Monte Carlo standard error of a quantile: half the distance of the order statistics between
-  /// which the quantile lies in 68 of 100 cases.
+  /// Monte Carlo standard error of a quantile.
+  ///
+  /// It is half the distance of the order statistics that enclose the quantile in 68 % of cases.
   ///
   /// Reference: Vehtari and others 2021, section 4.3.
   public func error(ofQuantile probability: Double) -> Estimate {
@@ -34,7 +35,7 @@ extension ChainTraces {
     case .undefined(let reason): return .undefined(reason)
     case .value(let size):
       let total = Double(sorted.count)
-      // One standard deviation of a normal variable to either side.
+      // One standard deviation of a normal variable on either side.
       let places = [0.1586553, 0.8413447].map {
         betaQuantile($0, size * probability + 1, size * (1 - probability) + 1) * total - 1
       }

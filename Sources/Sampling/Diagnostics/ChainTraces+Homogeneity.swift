@@ -1,53 +1,52 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// What a test found.
+/// The result of a statistical test.
 public struct TestResult: Hashable, Sendable {
-  /// The statistic, corrected for what the draws of a chain have in common.
+  /// The statistic, corrected for the dependence between the draws of a chain.
   public let statistic: Double
-  /// Its degrees of freedom.
+  /// The degrees of freedom.
   public let degrees: Int
-  /// How often chance alone gives at least this.
+  /// The probability that chance alone gives at least this statistic.
   public let pValue: Double
 }
 
-/// A test's result, or the reason why there is none.
+/// The result of a test, or the reason why there is none.
 public enum TestEstimate: Hashable, Sendable {
-  /// The result.
+  /// The result of the test.
   case result(TestResult)
-  /// Why there is none, as a sentence without its full stop.
+  /// The reason why there is no result, as a sentence without a full stop.
   case undefined(String)
 }
 
 extension ChainTraces {
-  /// Whether chains of a discrete quantity visit its values equally often: Pearson's test of
-  /// homogeneity, made right for draws that depend on each other.
+  /// Tests whether the chains of a discrete quantity visit its values equally often.
   ///
-  /// Pearson's statistic is divided by the mean design effect of the values' shares, which are the
-  /// autocorrelation times of their indicators within the chains, and compared with chi-square.
-  /// R-hat compares places and spreads; this compares the whole distributions of lengths, counts
-  /// and what is either met or not.
+  /// This is Pearson's test of homogeneity, corrected for dependent draws. Its statistic is divided
+  /// by the mean design effect of the values' shares, which are the autocorrelation times of their
+  /// indicators within the chains, and compared with chi-square. R-hat compares locations and
+  /// spreads; this test compares whole distributions of lengths, counts and yes-or-no statements.
   ///
-  /// **Assumes** that the chains forget well within their length, as every time of autocorrelation
-  /// does.
+  /// **Assumes** that the chains forget their past well within their length, as every estimate of
+  /// an autocorrelation time does.
   ///
   /// References: Deonovic and Smith 2017, "Convergence diagnostics for MCMC draws of a categorical
   /// variable", which compares such tests; Rao and Scott 1981, "The analysis of categorical data
   /// from complex sample surveys", for the correction.
   ///
-  /// - Parameter classes: at most so many classes are compared. Neighbouring values are taken
-  ///   together until each class has that share of the draws and, in each chain, five expected
-  ///   draws, which the approximation by chi-square needs.
-  /// - Returns: a p-value near 0 where the chains differ.
+  /// - Parameter classes: the largest number of classes to compare. Neighbouring values are merged
+  ///   until each class has its share of the draws and at least five expected draws in each chain,
+  ///   which the chi-square approximation needs.
+  /// - Returns: the test; its p-value is near 0 if the chains differ.
   /// - Precondition: there are at least two classes.
   public func homogeneity(classes: Int = 20) -> TestEstimate {
     precondition(classes > 1, "a test compares at least two classes")
     if let reason = defect(minimum: 4) { return .undefined(reason) }
-    guard chains.count > 1 else { return .undefined("one chain cannot be compared with others") }
+    guard chains.count > 1 else { return .undefined("there is only one chain") }
     if isConstant { return .undefined("all draws are the same") }
     let bounds = classBounds(classes)
     guard bounds.count > 1 else {
       return .undefined(
-        "the chains are too short: of two values each needs 5 expected draws in every chain")
+        "the chains are too short: the test needs two values with 5 expected draws in every chain")
     }
     let members = numbers.map { $0.map { lowerBound(of: $0, in: bounds) } }
     let draws = Double(count)
@@ -64,7 +63,7 @@ extension ChainTraces {
         statistic += (found - expected) * (found - expected) / expected
       }
     }
-    // Within the chains alone, or chains that have not met would excuse themselves.
+    // Use variation within the chains only; otherwise, chains that differ would hide it.
     var effect = 0.0
     for i in bounds.indices {
       var covariance = Autocovariance(members.map { $0.map { $0 == i ? 1 : 0 } })
@@ -75,9 +74,9 @@ extension ChainTraces {
     }
     effect /= Double(bounds.count - 1)
     guard effect < .infinity else {
-      return .undefined("the chains stay where they are, so that nothing is known of their times")
+      return .undefined("the chains never move, so their autocorrelation times are unknown")
     }
-    // As for effective sizes: antithetic chains gain, but not without limit.
+    // As for effective sample sizes, antithetic chains gain only up to a limit.
     let total = draws * Double(chains.count)
     let corrected = statistic / max(effect, LogSpace.log(10) / LogSpace.log(total))
     let degrees = (bounds.count - 1) * (chains.count - 1)
@@ -100,7 +99,7 @@ extension ChainTraces {
         held = 0
       }
     }
-    // What is left joins the last class.
+    // The remaining values join the last class.
     if held > 0, let last = sorted.last {
       if bounds.isEmpty { bounds.append(last) } else { bounds[bounds.count - 1] = last }
     }

@@ -1,27 +1,28 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// One real quantity along several chains, and what can be said of their convergence.
+/// The values of one real quantity along several chains, and statistics of their convergence.
 ///
 /// ```swift
 /// let traces = records.traces(ofQuantity: 0)
 /// print(traces.mean, traces.meanError, traces.rHat, traces.bulkEffectiveSize)
 /// ```
 /// Reference: Vehtari, Gelman, Simpson, Carpenter and Bürkner 2021, "Rank-normalization, folding,
-/// and localization: an improved R-hat". Chains are split into halves; odd ones lose their middle
-/// draw by that. What leans on ranks alone is defined for infinite draws too; nothing is for draws
-/// that are no numbers.
+/// and localization: an improved R-hat". Chains are split into halves; a chain of odd length loses
+/// its middle draw. Statistics that use only ranks are also defined for infinite draws. None is
+/// defined for draws that are not numbers.
 public struct ChainTraces: Sendable {
-  /// Draws by chain; all chains hold the same number.
+  /// The draws by chain; all chains have the same number.
   public let chains: [[Double]]
-  /// The draws over ``unit``.
+  /// The draws divided by ``unit``.
   let numbers: [[Double]]
-  /// These in ascending order; empty where one of them is no number.
+  /// The numbers in ascending order; empty if one of them is not a number.
   let sorted: [Double]
-  /// A power of two in which no power that is summed overflows or vanishes.
+  /// A power of two by which the draws are scaled, so that sums of their powers don't overflow or
+  /// vanish.
   let unit: Double
   private let hasNaN: Bool
 
-  /// The traces of some chains, the longer ones cut to the length of the shortest.
+  /// Creates the traces of some chains, cutting all of them to the length of the shortest.
   public init(_ chains: [[Double]]) {
     let count = chains.map(\.count).min() ?? 0
     self.chains = chains.map { Array($0.prefix(count)) }
@@ -39,32 +40,33 @@ public struct ChainTraces: Sendable {
     for chain in chains {
       for draw in chain where draw.isFinite { largest = max(largest, abs(draw)) }
     }
-    // Fourth powers are summed, and numbers reach from 2^-1074 to 2^1024.
+    // Fourth powers are summed, and numbers range from 2^-1074 to 2^1024.
     guard largest > 0, !(0x1p-200...0x1p200).contains(largest) else { return 1 }
     return Double(sign: .plus, exponent: largest.exponent, significand: 1)
   }
 
-  /// The number of draws of each chain.
+  /// The number of draws in each chain.
   public var count: Int { chains.first?.count ?? 0 }
 
   /// The mean of all draws.
   public var mean: Estimate { moment(minimum: 1) { average($0) } }
 
-  /// The standard deviation of all draws, with the divisor n - 1.
+  /// The standard deviation of all draws, with divisor n - 1.
   public var deviation: Estimate { moment(minimum: 2) { variance($0).squareRoot() } }
 
-  /// A quantile of all draws, by linear interpolation between order statistics (type 7 of Hyndman
-  /// and Fan 1996).
+  /// A quantile of all draws, by linear interpolation between order statistics.
+  ///
+  /// This is type 7 of Hyndman and Fan 1996.
   public func quantile(_ probability: Double) -> Estimate {
     if let reason = defect(minimum: 1) { return .undefined(reason) }
     return finite(Sampling.quantile(probability, ofSorted: sorted) * unit)
   }
 
-  /// Why there is nothing to be said about chains of fewer draws than this, or about these draws.
+  /// The reason why a statistic with this minimum number of draws is undefined; `nil` if it isn't.
   func defect(minimum: Int, needsFinite: Bool = false) -> String? {
     if chains.isEmpty { return "there are no chains" }
     if count < minimum {
-      return "a chain has \(count) draw\(count == 1 ? "" : "s"), and \(minimum) are needed"
+      return "a chain has \(count) draw\(count == 1 ? "" : "s"), but \(minimum) are needed"
     }
     if hasNaN { return "a draw is not a number" }
     if needsFinite, let low = sorted.first, let high = sorted.last,
@@ -80,22 +82,22 @@ public struct ChainTraces: Sendable {
 
   private func moment(minimum: Int, _ compute: ([Double]) -> Double) -> Estimate {
     if let reason = defect(minimum: 1, needsFinite: true) { return .undefined(reason) }
-    if sorted.count < minimum { return .undefined("there is one draw only") }
+    if sorted.count < minimum { return .undefined("there is only one draw") }
     return finite(compute(numbers.flatMap { $0 }) * unit)
   }
 }
 
-/// The number, unless it grew beyond what numbers hold.
+/// The number, or a reason if it overflowed.
 func finite(_ value: Double) -> Estimate {
   value.isFinite ? .value(value) : .undefined("the draws are too large to compute with")
 }
 
-/// First and last halves of the chains, each a chain.
+/// The first and last halves of the chains, each as a chain.
 func split(_ chains: [[Double]]) -> [[Double]] {
   chains.map { Array($0.prefix($0.count / 2)) } + chains.map { Array($0.suffix($0.count / 2)) }
 }
 
-/// Normal quantiles of the draws' ranks among all, ties sharing their mean rank.
+/// Normal quantiles of the draws' ranks among all draws; ties get their mean rank.
 func rankNormalised(_ chains: [[Double]]) -> [[Double]] {
   let (sorted, places) = ascending(chains.flatMap { $0 })
   var scores = [Double](repeating: 0, count: sorted.count)
@@ -116,14 +118,15 @@ func rankNormalised(_ chains: [[Double]]) -> [[Double]] {
   }
 }
 
-/// Numbers in ascending order, none of them NaN, and where each stood; equal ones keep their order.
+/// The numbers in ascending order and their original indices.
 ///
-/// Their bits are sorted digit by digit, the lowest first, in time proportional to their number.
+/// None of them is NaN, and equal ones keep their order. A radix sort of their bits takes time in
+/// proportion to their number.
 func ascending(_ values: [Double]) -> (values: [Double], places: [UInt32]) {
   let top: UInt64 = 1 << 63
   let (width, digits) = (11, 6)
   let mask = UInt64(1 << width - 1)
-  // Flipped, the bits of negative numbers ascend too; adding zero makes both zeros one.
+  // Flipped in this way, the bits of negative numbers also ascend; adding zero merges both zeros.
   var keys = values.map { value in
     let bits = (value + 0).bitPattern
     return bits & top == 0 ? bits | top : ~bits
@@ -138,7 +141,7 @@ func ascending(_ values: [Double]) -> (values: [Double], places: [UInt32]) {
   for digit in 0..<digits {
     let row = digit << width
     let counts = heads[row..<row + 1 << width]
-    // All numbers may share a digit.
+    // If all numbers share this digit, there is nothing to sort.
     if counts.contains(keys.count) { continue }
     var head = 0
     for i in counts.indices { (heads[i], head) = (head, head + heads[i]) }
@@ -154,7 +157,7 @@ func ascending(_ values: [Double]) -> (values: [Double], places: [UInt32]) {
   return (keys.map { Double(bitPattern: $0 & top == 0 ? ~$0 : $0 & ~top) }, places)
 }
 
-/// The first place of ascending values that is not below a value.
+/// The first index of ascending values at which the value is not below `value`.
 func lowerBound(of value: Double, in values: [Double]) -> Int {
   var low = 0
   var high = values.count
@@ -165,24 +168,24 @@ func lowerBound(of value: Double, in values: [Double]) -> Int {
   return low
 }
 
-/// Taken about the first value, so that a large offset costs no digits.
+/// The mean, computed relative to the first value so that a large offset costs no digits.
 func average(_ values: [Double]) -> Double {
   values[0] + values.reduce(0) { $0 + ($1 - values[0]) } / Double(values.count)
 }
 
-/// Distances from the mean, which itself would be rounded to the spacing of numbers of its size.
+/// Distances from the mean, which would itself be rounded to the spacing of numbers of its size.
 func centred(_ values: [Double]) -> [Double] {
   let first = values[0]
   let rest = values.reduce(0) { $0 + ($1 - first) } / Double(values.count)
   return values.map { $0 - first - rest }
 }
 
-/// With the divisor n - 1.
+/// The variance with divisor n - 1.
 func variance(_ values: [Double]) -> Double {
   centred(values).reduce(0) { $0 + $1 * $1 } / Double(values.count - 1)
 }
 
-/// Of type 7 of Hyndman and Fan; between equal neighbours it is what they are, infinite ones too.
+/// The type 7 quantile of Hyndman and Fan; between equal neighbours, even infinite, their value.
 func quantile(_ probability: Double, ofSorted sorted: [Double]) -> Double {
   let place = probability * Double(sorted.count - 1)
   let low = Int(place)

@@ -2,9 +2,9 @@
 
 /// A number, or the reason why there is none.
 public enum Estimate: Hashable, Sendable {
-  /// The number; an infinite R-hat is one.
+  /// A number; an infinite R-hat counts as one.
   case value(Double)
-  /// Why there is no number, as a sentence without its full stop.
+  /// The reason why there is no number, as a sentence without a full stop.
   case undefined(String)
 
   /// The number, if there is one.
@@ -17,7 +17,7 @@ public enum Estimate: Hashable, Sendable {
     if case .undefined(let reason) = self { reason } else { nil }
   }
 
-  /// The number turned into another one; a reason stays.
+  /// Transforms the number, if there is one.
   public func map(_ transform: (Double) throws -> Double) rethrows -> Estimate {
     switch self {
     case .value(let value): .value(try transform(value))
@@ -25,7 +25,7 @@ public enum Estimate: Hashable, Sendable {
     }
   }
 
-  /// The smaller one of two numbers; the first reason where one of them is missing.
+  /// The smaller of two numbers; if one is missing, the first reason.
   static func smaller(_ a: Estimate, _ b: Estimate) -> Estimate {
     guard let first = a.value else { return a }
     return b.map { min(first, $0) }

@@ -1,31 +1,32 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// The share of trials that succeed, from trials that went on until so many had.
+/// The success rate of trials that continued until a given number of them had succeeded.
 ///
-/// Successes over trials would be too large in the mean, since the last trial is always a success:
-/// leaving it out of both is without bias. Reference: Haldane 1945, "On a method of estimating
-/// frequencies"; the variance is Finney's of 1949, without bias too.
+/// Successes over trials would be too large on average, because the last trial is always a success.
+/// Leaving it out of both gives an unbiased estimate. Reference: Haldane 1945, "On a method of
+/// estimating frequencies"; the unbiased variance is due to Finney 1949.
 public struct InverseBinomial: Hashable, Sendable {
-  /// How many trials succeeded, the last among them; positive.
+  /// The number of successes, with the last one; positive.
   public let successes: Int
-  /// How many trials there were.
+  /// The number of trials.
   public let trials: Int
 
-  /// Trials up to a success.
+  /// Creates the outcome of trials that end with a success.
   ///
   /// - Parameters:
-  ///   - successes: how many succeeded, the last among them; positive.
-  ///   - trials: how many there were, at least as many.
+  ///   - successes: the number of successes, with the last one; positive.
+  ///   - trials: the number of trials, at least as many.
   public init(successes: Int, trials: Int) {
-    precondition(successes > 0 && successes <= trials, "the last of some trials is a success")
+    precondition(
+      successes > 0 && successes <= trials, "there are 1 to \(trials) successes, got \(successes)")
     self.successes = successes
     self.trials = trials
   }
 
-  /// An unbiased estimate, and the root of an unbiased estimate of its variance.
+  /// An unbiased estimate of the rate, and the root of an unbiased estimate of its variance.
   public var share: (value: Estimate, error: Estimate) {
     guard successes > 1 else {
-      let reason = Estimate.undefined("one success says nothing without bias")
+      let reason = Estimate.undefined("one success allows no unbiased estimate")
       return (reason, reason)
     }
     let value = Double(successes - 1) / Double(trials - 1)
@@ -35,10 +36,10 @@ public struct InverseBinomial: Hashable, Sendable {
     return (.value(value), .value((value * (1 - value) / Double(trials - 2)).squareRoot()))
   }
 
-  /// The exact interval, which holds the true share with at least the confidence asked for.
+  /// The exact interval, which contains the true rate with at least the given confidence.
   ///
   /// - Parameter confidence: above 0 and below 1.
-  /// - Returns: the shares under which neither so few nor so many trials would be too rare.
+  /// - Returns: the rates under which the number of trials is neither too small nor too large.
   public func interval(confidence: Double = 0.95) -> ClosedRange<Double> {
     precondition(confidence > 0 && confidence < 1, "a confidence lies between 0 and 1")
     let tail = (1 - confidence) / 2

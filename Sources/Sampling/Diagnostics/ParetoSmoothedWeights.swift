@@ -1,27 +1,28 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// Importance weights whose largest are replaced by what a generalised Pareto tail expects of them.
+/// Importance weights whose largest values are replaced by quantiles of a fitted Pareto tail.
 ///
-/// The tail's shape k says what the weights are worth: below .5 they have a finite variance; up to
-/// about min(1 - 1/log10(n), .7) means can be trusted; above, they depend on what was not drawn.
-/// Reference: Vehtari, Simpson, Gelman, Yao and Gabry 2024, "Pareto smoothed importance sampling";
-/// the fit by Zhang and Stephens 2009, with the paper's prior on k.
+/// The shape k of the tail says how good the weights are. Below 0.5 they have a finite variance. Up
+/// to about min(1 - 1/log10(n), 0.7), means can be trusted. Above that, they depend on texts that
+/// were not drawn. Reference: Vehtari, Simpson, Gelman, Yao and Gabry 2024, "Pareto smoothed
+/// importance sampling"; the fit by Zhang and Stephens 2009, with the paper's prior on k.
 public struct ParetoSmoothedWeights: Sendable {
-  /// Natural logs of the weights, in the order given; the tail smoothed, cut off at the largest raw
-  /// one.
+  /// Natural logs of the weights in the given order, with a smoothed tail.
+  ///
+  /// No smoothed weight exceeds the largest raw one.
   public let logWeights: [Double]
-  /// The tail's shape.
+  /// The shape k of the tail.
   public let shape: Estimate
 
-  /// Smooths the largest weights, a fifth of them or 3 times the root of their number.
+  /// Smooths the largest weights: a fifth of them, or 3 times the square root of their number.
   ///
-  /// - Parameter logWeights: natural logs, minus infinity for weights of zero.
+  /// - Parameter logWeights: natural logs; minus infinity for a weight of zero.
   public init(_ logWeights: [Double]) {
     let count = logWeights.count
     let tail = Int(min(Double(count) / 5, 3 * Double(count).squareRoot()).rounded(.up))
     guard tail >= 5, tail < count else {
       self.logWeights = logWeights
-      shape = .undefined("\(count) weights have no tail of 5")
+      shape = .undefined("\(count) weights are too few for a tail of 5")
       return
     }
     guard let most = logWeights.max(), most > -.infinity else {
@@ -44,7 +45,7 @@ public struct ParetoSmoothedWeights: Sendable {
     var smoothed = logWeights
     for (rank, i) in indices.enumerated() {
       let probability = (Double(rank) + 0.5) / Double(tail)
-      // The quantile function; its limit at k = 0 is the exponential distribution's.
+      // The quantile function; in the limit k = 0 it is that of the exponential distribution.
       let logLeft = LogSpace.log(1 - probability)
       let excess =
         abs(k) < 1e-12 ? -scale * logLeft : scale * (LogSpace.exp(-k * logLeft) - 1) / k
@@ -54,7 +55,7 @@ public struct ParetoSmoothedWeights: Sendable {
     shape = .value(k)
   }
 
-  /// Shape and scale of a generalised Pareto distribution of ascending positive values.
+  /// The shape and scale of a generalised Pareto distribution, fitted to ascending positive values.
   static func fit(_ values: [Double]) -> (shape: Double, scale: Double) {
     let n = Double(values.count)
     let grid = 30 + Int(n.squareRoot())
@@ -79,7 +80,7 @@ public struct ParetoSmoothedWeights: Sendable {
       b += candidate * LogSpace.exp(likelihood - most)
     }
     let k = shape(b)
-    // The prior weighs as much as ten values at k = .5.
+    // The prior has the weight of ten values at k = 0.5.
     return ((n * k + 5) / (n + 10), -k / b)
   }
 }

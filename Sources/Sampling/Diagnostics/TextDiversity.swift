@@ -1,6 +1,6 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// How different some texts are from each other and within themselves.
+/// Measures of how different texts are from each other and how repetitive each one is.
 ///
 /// ```swift
 /// let diversity = TextDiversity(draws.map { Array($0.state) })
@@ -11,7 +11,7 @@ public struct TextDiversity<Element: Hashable & Sendable>: Sendable {
   public let texts: [[Element]]
   private let words: Grams
 
-  /// What can be said of some texts.
+  /// Creates the measures for some texts.
   public init(_ texts: [[Element]]) {
     self.texts = texts
     var numbers: [Element: Int] = [:]
@@ -26,17 +26,17 @@ public struct TextDiversity<Element: Hashable & Sendable>: Sendable {
   }
 
   private func grams(_ order: Int) -> Grams {
-    precondition(order > 0, "an n-gram has tokens")
+    precondition(order > 0, "an n-gram has at least one token")
     return (1..<order).reduce(words) { grams, _ in grams.longer(by: words) }
   }
 
-  /// Different n-grams of all texts as a share of all their n-grams.
+  /// distinct-n: the number of different n-grams of all texts over the number of their n-grams.
   ///
-  /// It falls with the number of texts: compare equal numbers only. Reference: Li, Galley,
+  /// It falls with the number of texts, so compare equal numbers only. Reference: Li, Galley,
   /// Brockett, Gao and Dolan 2016, "A diversity-promoting objective function", section 5.
   ///
   /// - Parameter order: n, positive.
-  /// - Returns: a share in 0 ... 1; a reason where no text is so long.
+  /// - Returns: a share in 0 ... 1, or a reason if no text is long enough.
   public func distinct(_ order: Int) -> Estimate {
     let grams = grams(order)
     let total = grams.texts.reduce(0) { $0 + $1.count }
@@ -44,19 +44,19 @@ public struct TextDiversity<Element: Hashable & Sendable>: Sendable {
     return .value(Double(grams.count) / Double(total))
   }
 
-  /// Different texts as a share of all.
+  /// The share of texts that are different from all earlier ones.
   public var distinctTexts: Estimate {
     texts.isEmpty
       ? .undefined("there are no texts") : .value(Double(Set(texts).count) / Double(texts.count))
   }
 
-  /// The mean share of a text's n-grams that stand earlier in it too: 1 - different / all.
+  /// The mean share of a text's n-grams that already occurred in it: 1 - different / all.
   ///
-  /// Texts without an n-gram are left out. Reference: Welleck, Kulikov, Roller, Dinan, Cho and
+  /// Texts without an n-gram don't count. Reference: Welleck, Kulikov, Roller, Dinan, Cho and
   /// Weston 2020, "Neural text generation with unlikelihood training", section 6 (seq-rep-n).
   ///
   /// - Parameter order: n, positive.
-  /// - Returns: a share in 0 ... 1; a reason where no text is so long.
+  /// - Returns: a share in 0 ... 1, or a reason if no text is long enough.
   public func repeated(_ order: Int) -> Estimate {
     var shares: [Double] = []
     for all in grams(order).texts where !all.isEmpty {
@@ -66,22 +66,22 @@ public struct TextDiversity<Element: Hashable & Sendable>: Sendable {
     return .value(average(shares))
   }
 
-  /// The mean BLEU of each text against all others: 1 where all are the same.
+  /// The mean BLEU of each text against all others; 1 if all texts are the same.
   ///
-  /// BLEU is the geometric mean of the clipped precisions of n-grams from 1 to `order`, equally
-  /// weighted, times the brevity penalty against the nearest length (of two, the shorter one). An
-  /// order of which nothing is matched counts as 0.1 matches, so that short texts are told apart;
-  /// an order that the text is too short for is left out.
+  /// BLEU is the geometric mean of the clipped precisions of n-grams from 1 to `order`, with equal
+  /// weights, times the brevity penalty against the nearest length (the shorter of two). If nothing
+  /// of an order matches, it counts as 0.1 matches, so that short texts still differ. An order that
+  /// the text is too short for doesn't count.
   ///
   /// References: Papineni, Roukos, Ward and Zhu 2002, "BLEU"; Zhu, Lu, Zheng, Guo, Zhang, Wang and
   /// Yu 2018, "Texygen", section 3.1, for self-BLEU; Chen and Cherry 2014 for the smoothing (their
   /// method 1).
   ///
   /// - Parameter order: the longest n-grams, positive.
-  /// - Returns: a number in 0 ... 1; a reason where there are not two texts.
+  /// - Returns: a number in 0 ... 1, or a reason if there are fewer than two texts.
   /// - Complexity: O(tokens x order); texts are not compared pairwise.
   public func selfBLEU(_ order: Int = 4) -> Estimate {
-    guard texts.count > 1 else { return .undefined("one text cannot be compared with others") }
+    guard texts.count > 1 else { return .undefined("there is only one text") }
     let written = texts.indices.filter { !texts[$0].isEmpty }
     guard !written.isEmpty else { return .undefined("all texts are empty") }
     var logs = [Double](repeating: 0, count: texts.count)
@@ -89,7 +89,7 @@ public struct TextDiversity<Element: Hashable & Sendable>: Sendable {
     var grams = words
     for n in 1...order {
       if n > 1 { grams = grams.longer(by: words) }
-      // The two largest counts in any text tell the largest in any other text.
+      // With the two largest counts over all texts, the largest in any other text is known.
       var most = [(first: Int, owner: Int, second: Int)](
         repeating: (0, -1, 0), count: grams.count)
       let counts = grams.texts.map { $0.reduce(into: [Int: Int]()) { $0[$1, default: 0] += 1 } }
@@ -122,7 +122,7 @@ public struct TextDiversity<Element: Hashable & Sendable>: Sendable {
     return .value(average(scores))
   }
 
-  /// The nearest length to a text's own among those of the others, the shorter one of two.
+  /// The length among the other texts that is nearest to a text's own; the shorter of two.
   private func nearestOther(to length: Int, in sorted: [Int]) -> Int {
     var low = 0
     var high = sorted.count
@@ -130,7 +130,7 @@ public struct TextDiversity<Element: Hashable & Sendable>: Sendable {
       let middle = (low + high) / 2
       if sorted[middle] < length { low = middle + 1 } else { high = middle }
     }
-    // The text's own length stands at `low`; another text may have the same.
+    // The text's own length is at `low`; another text may have the same length.
     let before = low > 0 ? sorted[low - 1] : nil
     let after = low + 1 < sorted.count ? sorted[low + 1] : nil
     switch (before, after) {
@@ -142,11 +142,11 @@ public struct TextDiversity<Element: Hashable & Sendable>: Sendable {
   }
 }
 
-/// The n-grams of all texts in order, equal ones by the same number from 0.
+/// The n-grams of all texts in order; equal n-grams have the same number, from 0.
 private struct Grams {
   var order: Int
   var texts: [[Int]]
-  /// How many different ones there are.
+  /// The number of different n-grams.
   var count: Int
 
   private struct Pair: Hashable {
@@ -154,7 +154,7 @@ private struct Grams {
     var word: Int
   }
 
-  /// Those of one token more.
+  /// The n-grams that are one token longer.
   func longer(by words: Grams) -> Grams {
     var numbers: [Pair: Int] = [:]
     let longer = texts.indices.map { t in

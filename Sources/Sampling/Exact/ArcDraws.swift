@@ -2,17 +2,18 @@
 
 internal import CKernels
 
-/// Draws of arcs in proportion to what their tokens contribute to a context's message.
+/// Draws arcs of the back-off automaton in proportion to what their tokens contribute to a message.
 ///
-/// What a context lists is chosen against the shorter one's message as a whole. In a split context,
-/// what is drawn from the shorter one and listed is rejected. Copies would count many references.
+/// The choice is between the arcs that a context lists and the message of the shorter context as a
+/// whole. In a split context, a token drawn from the shorter context is rejected if it is listed.
+/// Don't copy this value: that would count many references.
 @safe
 struct ArcDraws: ~Copyable {
   private let inference: ExactInference
   private let tables: BackoffAutomaton.Tables
-  /// What keeps the messages.
+  /// Keeps the messages in memory.
   private var window: ExactMessages.Window?
-  /// The messages of one more token than texts have, and of as many.
+  /// The messages for one more token than the texts have, and for as many.
   private var rows: Rows?
   private var before: Rows?
   private var emptyValues: [Double] = []
@@ -22,18 +23,19 @@ struct ArcDraws: ~Copyable {
   private let end: UInt32
   private let most: Int
   private let attempts: Int
-  /// Where sums for drawing begin among the rows.
+  /// The first row of the sums for drawing.
   private let blockRow: Int
-  /// Weights of contexts' arcs or blocks, for some contexts and columns, each row followed by one of
-  /// their sums up to each.
+  /// Weights of arcs or blocks, for some contexts and columns.
+  ///
+  /// Each row is followed by one with its running sums.
   private let first: MessageRows
-  /// How long such a row is.
+  /// The length of such a row.
   private let capacity: Int
-  /// For each: the context's place, the column and the number of tokens, or -1.
+  /// What each row holds: the place of the context, the column and the number of tokens, or -1.
   private var known: [(place: Int, column: Int, count: Int)]
   private let further: MessageRows
 
-  /// Messages, read without counting references.
+  /// Messages that are read without counting references.
   @safe
   private struct Rows {
     let pointer: UnsafeMutablePointer<Double>
@@ -45,12 +47,12 @@ struct ArcDraws: ~Copyable {
     }
   }
 
-  /// How many columns' weights are known at a time for each depth.
+  /// The number of columns per depth whose weights are kept.
   private let ways: Int
   /// Whether many texts are drawn together.
   private let isShared: Bool
 
-  /// Draws for many texts, or for one, which is never twice in the same place.
+  /// Draws for many texts, or for a single one, which never visits the same place twice.
   init(_ inference: ExactInference, _ tables: BackoffAutomaton.Tables, isShared: Bool) {
     self.inference = inference
     self.tables = tables
@@ -70,7 +72,7 @@ struct ArcDraws: ~Copyable {
     known = [(Int, Int, Int)](repeating: (-1, -1, -1), count: all)
   }
 
-  /// Goes on to texts of so many tokens.
+  /// Continues with texts of `count` tokens.
   mutating func enter(_ count: Int, _ window: ExactMessages.Window) {
     self.window = window
     rows = Rows(window[count])
@@ -81,7 +83,7 @@ struct ArcDraws: ~Copyable {
     self.count = count
   }
 
-  /// Asks for what is read first of a text's context, and for the rows that its first arcs lead to.
+  /// Prefetches the start of the context of a text, and the rows that its first arcs lead to.
   func fetch(_ walk: borrowing ExactInference.Walk) {
     guard let rows else { return }
     let slot = unsafe tables.slots[walk.place]
@@ -91,7 +93,7 @@ struct ArcDraws: ~Copyable {
     }
   }
 
-  /// Asks at once for what is else waited for one after another.
+  /// Prefetches together what would otherwise be waited for one after another.
   @inline(__always)
   private func fetch(_ slot: BackoffAutomaton.Slot, previous: Int) {
     tables.fetch(Int(slot.shorter_place))
@@ -104,7 +106,7 @@ struct ArcDraws: ~Copyable {
     unsafe gensample_prefetch(rows + Int(slot.shorter) &* before.stride)
   }
 
-  /// One more token of a text, or its end.
+  /// Draws one more token of a text, or its end.
   mutating func step(_ walk: inout ExactInference.Walk, _ choices: inout some ChoiceSource) {
     let arc = draw(walk.place, 0, walk, &choices)
     let token = unsafe tables.tokens[arc]
@@ -127,13 +129,13 @@ struct ArcDraws: ~Copyable {
       return listed(place, slot, depth, failing: 0, walk.column, &choices) ?? 0
     }
     let shorter = Int(slot.shorter_place)
-    // Texts that are drawn together have asked before.
+    // Texts that are drawn together have been prefetched already.
     if !isShared { fetch(slot, previous: walk.previous) }
     if slot.first == slot.last { return draw(shorter, depth, walk, &choices) }
     let failing = slot.backoff * message(of: Int(slot.shorter), walk)
     if !slot.is_split, before != nil {
-      // The whole is known, so that what is listed is read only if it is chosen; but where it is
-      // little, what subtraction leaves of it is rounding.
+      // The whole message is known, so the listed arcs are read only if they are chosen. If it is
+      // small, though, the subtraction leaves only rounding errors.
       let whole = message(of: Int(slot.context), walk)
       if whole - failing >= whole / 64, whole > 0 {
         guard choices.chance(failing / whole) else {
@@ -152,7 +154,7 @@ struct ArcDraws: ~Copyable {
       let token = unsafe tables.tokens[arc]
       if !tables.lists(token, slot) { return arc }
     }
-    guard let window else { preconditionFailure("a text is entered before it is drawn") }
+    guard let window else { preconditionFailure("enter must be called before drawing") }
     let token = choices.index(
       weights: MessagePass.contributions(
         inference.model, context: Int(slot.context), column: walk.column, following: window[count]))
@@ -163,15 +165,16 @@ struct ArcDraws: ~Copyable {
     preconditionFailure("context 0 lists every token")
   }
 
-  /// An arc of a context in proportion to what it contributes, `nil` in proportion to `failing` or
-  /// where nothing does.
+  /// An arc of a context in proportion to its contribution; `nil` in proportion to `failing`, or if
+  /// no arc contributes.
   ///
+  /// If there are many arcs, a block is chosen first.
   /// Many arcs are chosen among by blocks.
   private mutating func listed(
     _ place: Int, _ slot: BackoffAutomaton.Slot, _ depth: Int, failing: Double, _ column: Int,
     _ choices: inout some ChoiceSource
   ) -> Int? {
-    guard let rows else { preconditionFailure("a text is entered before it is drawn") }
+    guard let rows else { preconditionFailure("enter must be called before drawing") }
     let size = ArcTable.blockSize
     let low = Int(slot.first)
     let arcCount = Int(slot.last) - low
@@ -207,7 +210,7 @@ struct ArcDraws: ~Copyable {
     return unsafe low + part.lowerBound + choose(inner, part.count, &choices)
   }
 
-  /// What some arcs contribute, added up.
+  /// Running sums of the contributions of some arcs.
   private func addArcs(
     _ slot: BackoffAutomaton.Slot, _ arc: Int, _ count: Int, _ column: Int, _ rows: Rows,
     _ weights: UnsafeMutablePointer<Double>
@@ -225,7 +228,7 @@ struct ArcDraws: ~Copyable {
     }
   }
 
-  /// Sums over blocks, which are kept beside the messages, added up.
+  /// Running sums over blocks, whose own sums are stored beside the messages.
   private func addBlocks(
     _ row: Int, _ count: Int, _ column: Int, _ rows: Rows,
     _ weights: UnsafeMutablePointer<Double>
@@ -241,7 +244,7 @@ struct ArcDraws: ~Copyable {
     }
   }
 
-  /// A place in proportion to its weight.
+  /// An index in proportion to its weight.
   private func choose(
     _ weights: UnsafeMutablePointer<Double>, _ count: Int, _ choices: inout some ChoiceSource
   ) -> Int {
@@ -250,7 +253,7 @@ struct ArcDraws: ~Copyable {
       sums: unsafe Span(_unsafeStart: UnsafePointer(weights + capacity), count: count))
   }
 
-  /// The message of a text's context, or of one that it fails to.
+  /// The message of the context of a text, or of a context that it backs off to.
   private func message(of context: Int, _ walk: ExactInference.Walk) -> Double {
     guard context > 0, let before else { return emptyValues[walk.column] }
     return unsafe before.pointer[context &* before.stride &+ walk.previous] / walk.factor

@@ -2,12 +2,13 @@
 
 internal import CKernels
 
-/// The arcs of a back-off automaton in the order of passes, each beside what failing with its token
-/// would lead to.
+/// The arcs of a back-off automaton in the order of passes.
+///
+/// Each arc is stored beside the target that backing off with its token would lead to.
 struct ArcTable {
-  /// For each context: its arcs.
+  /// The arcs of each context.
   private(set) var arcs: [Range<Int32>]
-  /// For each context: the first of its sums for drawing, or -1.
+  /// For each context, the index of its first sum for drawing, or -1.
   private(set) var blockHeads: [Int32]
   private(set) var blockCount = 0
   private(set) var isSplit: [Bool]
@@ -16,28 +17,28 @@ struct ArcTable {
   private(set) var targets: [UInt32]
   private(set) var lowerTargets: [UInt32]
   private(set) var corrections: [Double]
-  /// What all arcs by the end symbol lead to.
+  /// The target of all arcs with the end symbol.
   private(set) var end = 0
-  /// For each context: the weight of the end symbol.
+  /// The weight of the end symbol in each context.
   private(set) var ends: [Double]
 
-  /// How many arcs a sum for drawing is over.
+  /// The number of arcs that a sum for drawing covers.
   static var blockSize: Int { 32 }
 
-  /// How many sums a context of so many arcs has, and how many sums over these.
+  /// The number of block sums of a context with so many arcs, and of sums over those.
   static func blocks(ofArcs count: Int) -> (first: Int, second: Int) {
     guard count > 2 * blockSize else { return (0, 0) }
     let first = (count + blockSize - 1) / blockSize
     return (first, first > 2 * blockSize ? (first + blockSize - 1) / blockSize : 0)
   }
 
-  /// How many arcs ahead memory is asked for.
+  /// How many arcs ahead a pass prefetches memory.
   static var arcsAhead: Int { Int(GENSAMPLE_ARCS_AHEAD) }
 
-  /// How many contexts ahead memory is asked for.
+  /// How many contexts ahead a pass prefetches memory.
   private static let contextsAhead = 8
 
-  /// The arc among some that carries a token, or -1.
+  /// The arc in a range that carries a token, or -1.
   @inline(__always)
   static func place(of token: UInt32, in arcs: Range<Int32>, tokenAt: (Int) -> UInt32) -> Int {
     var low = Int(arcs.lowerBound)
@@ -49,8 +50,8 @@ struct ArcTable {
     return low < Int(arcs.upperBound) && tokenAt(low) == token ? low : -1
   }
 
-  /// Sorts arcs by an order of contexts in which each comes after what it fails to, neighbours
-  /// failing to the same.
+  /// Sorts arcs by an order of contexts in which each follows its back-off context, and contexts
+  /// with the same back-off are neighbours.
   init(
     order: [Int], failures: [UInt32], backoffs: [Double], heads: [Int], tokens oldTokens: [UInt32],
     weights oldWeights: [Double], targets oldTargets: [UInt32], lastTokens: [UInt32],
@@ -62,14 +63,14 @@ struct ArcTable {
     isSplit = [Bool](repeating: false, count: order.count)
     tokens = [UInt32](repeating: 0, count: count)
     weights = [Double](repeating: 0, count: count)
-    // A pass looks some arcs ahead.
+    // A pass prefetches some arcs ahead, so the arrays are a little longer.
     targets = [UInt32](repeating: 0, count: count + Self.arcsAhead)
     lowerTargets = targets
     corrections = weights
     ends = [Double](repeating: 0, count: order.count)
     var hasEnd = false
     var arc = 0
-    // For each token: where the context that all neighbours fail to lists it, if it does.
+    // For each token, where the common back-off context lists it, if it does.
     var places = [Int32](repeating: -1, count: vocabulary.count)
     var shorter = -1
     for (number, context) in order.enumerated() {
@@ -92,9 +93,9 @@ struct ArcTable {
         let weight = oldWeights[old]
         precondition(
           lastTokens[Int(target)] == token && (arc == first || tokens[arc - 1] < token),
-          "arcs ascend by token, and all to a context carry its last token")
+          "arcs ascend by token, and all arcs to a context carry its last token")
         if token == vocabulary.end.rawValue {
-          precondition(!hasEnd || end == Int(target), "all ends are one")
+          precondition(!hasEnd || end == Int(target), "all end arcs lead to the same context")
           end = Int(target)
           hasEnd = true
           ends[context] = weight
@@ -108,7 +109,7 @@ struct ArcTable {
         } else {
           var factor = backoff
           var lower = places[Int(token)]
-          // Places of other contexts lie elsewhere.
+          // Places that belong to another context are outside its range.
           if !listed.contains(lower) {
             (factor, lower) = fall(token, below: shorter, factor, failures, backoffs)
           }
@@ -136,7 +137,7 @@ struct ArcTable {
     precondition(hasEnd, "context 0 lists the end symbol")
   }
 
-  /// Asks for what will be read of a context some places on.
+  /// Prefetches what will be read of a context a few places ahead.
   private static func fetch(
     _ order: [Int], _ number: Int, _ heads: [Int], _ tokens: [UInt32], _ weights: [Double],
     _ targets: [UInt32]
@@ -158,8 +159,8 @@ struct ArcTable {
     }
   }
 
-  /// The arc of the first context that lists a token, from what a context fails to on, and the
-  /// weight of failing there.
+  /// Follows back-off from a context to the first one that lists a token, and returns that arc with
+  /// the product of the back-off weights.
   private func fall(
     _ token: UInt32, below context: Int, _ factor: Double, _ failures: [UInt32],
     _ backoffs: [Double]

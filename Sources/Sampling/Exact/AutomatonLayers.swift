@@ -1,26 +1,27 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// A token automaton laid out by the number of tokens read: for each number the states that some
-/// allowed text of allowed length passes through, which is decided without any weight.
+/// The states of a token automaton by the number of tokens read.
 ///
-/// Where texts have any length, one layer with all states stands for every number.
+/// A layer has the states that some allowed text of allowed length passes through, whatever its
+/// weight. If texts may have any length, a single layer with all states serves every number of
+/// tokens.
 struct AutomatonLayers: Sendable {
   let automaton: TokenAutomaton
-  /// How many tokens a text may have; an upper bound is reached by some text.
+  /// The numbers of tokens that a text may have; some text reaches the upper bound.
   let lengths: ClosedRange<Int>
-  /// Whether texts have any length, and one layer stands for all.
+  /// Whether texts may have any length, so that there is a single layer.
   let isEndless: Bool
-  /// For each layer: the states, ascending.
+  /// The states of each layer, in ascending order.
   private let layers: [[TokenAutomaton.State]]
-  /// For each layer and each state: its place in `layers`, or -1.
+  /// For each layer and state, the index in `layers`, or -1.
   private let places: [[Int32]]
 
-  /// The one layer of texts of any length, `nil` where no text is allowed.
+  /// The single layer for texts of any length; `nil` if no text is allowed.
   init?(endless automaton: TokenAutomaton) {
     guard automaton.isSatisfiable else { return nil }
     self.automaton = automaton
     var place = [Int32](repeating: -1, count: automaton.stateCount)
-    // Every transition leads to what can be completed.
+    // Every transition leads to a state that can be completed.
     let live = automaton.reachableStates.map { TokenAutomaton.State($0) }
     for (i, state) in live.enumerated() { place[Int(state)] = Int32(i) }
     layers = [live]
@@ -29,9 +30,9 @@ struct AutomatonLayers: Sendable {
     isEndless = true
   }
 
-  /// The layers of an automaton, `nil` where no text is allowed.
+  /// The layers of an automaton; `nil` if no text is allowed.
   ///
-  /// A length of `nil` leaves it to the automaton, which then must bound it.
+  /// If `length` is `nil`, the automaton itself must bound the length.
   init?(_ automaton: TokenAutomaton, length: ClosedRange<Int>?) {
     self.automaton = automaton
     func following(_ layer: [TokenAutomaton.State]) -> [TokenAutomaton.State] {
@@ -79,29 +80,29 @@ struct AutomatonLayers: Sendable {
     isEndless = false
   }
 
-  /// The most tokens that a text has.
+  /// The largest number of tokens in a text.
   var most: Int { lengths.upperBound }
 
-  /// How many layers stand before a further token.
+  /// The number of layers that are followed by another token.
   var stepCount: Int { isEndless ? 1 : most }
 
   /// The states after so many tokens, ascending.
   func columns(_ count: Int) -> [TokenAutomaton.State] { layers[isEndless ? 0 : count] }
 
-  /// The start's place among the states after no token.
+  /// The column of the start state, before the first token.
   var startColumn: Int { column(0, automaton.start) }
 
-  /// A state's place among the live ones after so many tokens, or -1.
+  /// The column of a state after so many tokens, or -1.
   func column(_ count: Int, _ state: TokenAutomaton.State) -> Int {
     state == TokenAutomaton.dead ? -1 : Int(places[isEndless ? 0 : count][Int(state)])
   }
 
-  /// Whether a text may end after so many tokens in a state.
+  /// Whether a text may end in a state after so many tokens.
   func mayEnd(_ count: Int, _ state: TokenAutomaton.State) -> Bool {
     count >= lengths.lowerBound && automaton.finalWeights[Int(state)] > -.infinity
   }
 
-  /// The live column after one more token of a class, -1 for none, and the nats it adds.
+  /// The column after one more token of a class (-1 if there is none), and the nats that it adds.
   func step(_ count: Int, _ column: Int, class c: Int) -> (column: Int, weight: Double) {
     let place = Int(columns(count)[column]) * automaton.classCount + c
     return (

@@ -3,7 +3,7 @@
 internal import CKernels
 
 extension BackoffAutomaton {
-  /// What loops read, without counting references or checking bounds.
+  /// The tables for inner loops, read without counting references or checking bounds.
   @safe
   struct Tables: @unchecked Sendable {
     let slots: UnsafePointer<Slot>
@@ -19,7 +19,7 @@ extension BackoffAutomaton {
       ArcTable.place(of: token, in: slot.first..<slot.last) { unsafe tokens[$0] } >= 0
     }
 
-    /// Asks for what is read of a context first.
+    /// Prefetches the start of a context.
     func fetch(_ place: Int) { unsafe gensample_prefetch(slots + place) }
   }
 

@@ -2,72 +2,78 @@
 
 internal import CKernels
 
-/// A model of finitely many contexts in which what a context does not list is left to a shorter one.
+/// A model with finitely many contexts that leaves tokens it does not list to a shorter context.
 ///
-/// `weight(w | h)` is that of the arc which h lists for w, else
-/// `backoff(h) x weight(w | failure(h))`. Context 0 remembers nothing and lists every token that a
-/// text may hold, and the end symbol. All arcs to a context carry one token, its last.
+/// `weight(w | h)` is the weight of the arc that h lists for w, or else
+/// `backoff(h) x weight(w | failure(h))`. Context 0 is empty and lists every token that a text may
+/// contain, and the end symbol. All arcs to a context carry the same token, its last one.
 ///
-/// An arc knows what is to be added to a sum over the shorter context, so that a sum over all
-/// tokens takes one pass over what is listed and none over the vocabulary.
+/// Each arc knows its difference to the shorter context's arc. So a sum over all tokens reads only
+/// the listed arcs, not the vocabulary.
 public struct BackoffAutomaton: Sendable {
   /// The tokens.
   public let vocabulary: Vocabulary
   /// The context before the first token.
   public let start: Int
-  /// How many contexts there are.
+  /// The number of contexts.
   public let contextCount: Int
-  /// What all arcs by the end symbol lead to.
+  /// The target of all arcs with the end symbol.
   let end: Int
-  /// For each context: the token that all arcs to it carry.
+  /// The token that all arcs to a context carry, for each context.
   let lastTokens: [UInt32]
-  /// For each context: the weight of the end symbol.
+  /// The weight of the end symbol in each context.
   let ends: [Double]
   let failures: [UInt32]
   let backoffs: [Double]
-  /// Contexts in the order of passes: each after what it fails to, neighbours failing to the same.
+  /// The contexts in the order of passes: each follows its back-off context, and contexts with the
+  /// same back-off are neighbours.
   let order: [UInt32]
-  /// For each context, in the order of passes: what a pass reads of it.
+  /// What a pass reads of each context, in the order of passes.
   private(set) var slots: [Slot]
-  /// For each context: its place in `slots`.
+  /// The index of each context in `slots`.
   let slotOf: [UInt32]
-  /// How many contexts others fail to.
+  /// The number of contexts that others back off to.
   let lowCount: Int
-  /// Where each depth begins in `order`, depth 0 being context 0 alone.
+  /// Where each depth begins in `order`; depth 0 is context 0 alone.
   let depthHeads: [Int]
-  /// For each context: its arcs.
+  /// The arcs of each context.
   let arcs: [Range<Int32>]
-  /// For each context with many arcs: the first of its sums over ``blockSize`` arcs each, followed,
-  /// where these are many, by sums over as many of them; -1 for others.
+  /// For each context with many arcs, the index of its first sum over ``blockSize`` arcs; -1 for
+  /// others.
+  ///
+  /// If there are many such sums, sums over blocks of them follow.
   let blockHeads: [Int32]
   let blockCount: Int
-  /// For each arc, in the order of passes and then of tokens.
+  /// The token of each arc, in the order of passes and then of tokens.
   let tokens: [UInt32]
   let weights: [Double]
   let targets: [UInt32]
-  /// For each arc: the place in `slots` of what it leads to.
+  /// The index in `slots` of the target of each arc.
   let targetSlots: [UInt32]
-  /// What failing with the token would lead to.
+  /// The target that backing off with the token would lead to, for each arc.
   let lowerTargets: [UInt32]
-  /// What is added to a sum over the shorter context: of a split context the weight of failing,
-  /// taken off; of others the weight less that of failing, not negative.
+  /// What each arc adds to a sum over the shorter context.
+  ///
+  /// In a split context it is minus the back-off weight; in others it is the arc's weight minus the
+  /// back-off weight, which is not negative.
   private(set) var corrections: [Double]
-  /// For each context: whether `weights` are to be added to what `corrections` say, as is so where
-  /// failing leads elsewhere or weighs more than what is listed.
+  /// Whether each context is split: `weights` must then be added to `corrections`.
+  ///
+  /// A context is split if backing off leads elsewhere, or weighs more than a listed arc.
   private(set) var isSplit: [Bool]
 
-  /// An automaton given by its tables.
+  /// Creates an automaton from its tables.
   ///
   /// - Parameters:
   ///   - vocabulary: the tokens.
   ///   - start: the context before the first token.
-  ///   - lastTokens: for each context the token that all arcs to it carry; any for context 0.
-  ///   - failures: for each context a shorter one; any for context 0.
-  ///   - backoffs: for each context the weight of failing, finite and not negative.
-  ///   - heads: where each context's arcs begin, one number more than contexts.
-  ///   - tokens: the arcs' tokens, ascending for each context.
-  ///   - weights: the arcs' weights, finite and not negative.
-  ///   - targets: where the arcs lead.
+  ///   - lastTokens: for each context, the token that all arcs to it carry; ignored for context 0.
+  ///   - failures: for each context, the shorter one to back off to; ignored for context 0.
+  ///   - backoffs: for each context, its back-off weight, finite and not negative.
+  ///   - heads: where the arcs of each context begin; one number more than there are contexts.
+  ///   - tokens: the tokens of the arcs, ascending for each context.
+  ///   - weights: the weights of the arcs, finite and not negative.
+  ///   - targets: the contexts that the arcs lead to.
   /// - Complexity: O(arcs x log of arcs a context).
   public init(
     vocabulary: Vocabulary, start: Int, lastTokens: [UInt32], failures: [UInt32],
@@ -76,10 +82,10 @@ public struct BackoffAutomaton: Sendable {
     let count = lastTokens.count
     precondition(
       failures.count == count && backoffs.count == count && heads.count == count + 1,
-      "one last token, failure and back-off a context")
+      "each context has one last token, failure and back-off")
     precondition(
       tokens.count == heads[count] && weights.count == heads[count]
-        && targets.count == heads[count], "one token, weight and target an arc")
+        && targets.count == heads[count], "each arc has one token, weight and target")
     self.vocabulary = vocabulary
     self.start = start
     contextCount = count
@@ -103,7 +109,7 @@ public struct BackoffAutomaton: Sendable {
         depths[last] = depth
       }
     }
-    // Sorted by failure, then, keeping that order, by depth.
+    // Sorted by back-off context, then, in a stable way, by depth.
     let byFailure = Self.sorted(0..<count, by: { $0 == 0 ? 0 : Int(failures[$0]) }, below: count)
     let depthCount = Int(depths.max() ?? 0) + 1
     let order = Self.sorted(byFailure, by: { Int(depths[$0]) }, below: depthCount)
@@ -153,7 +159,7 @@ public struct BackoffAutomaton: Sendable {
     }
   }
 
-  /// What a pass reads of a context.
+  /// The data that a pass reads of a context.
   typealias Slot = gensample_context
 
   /// A stable counting sort.
@@ -190,14 +196,14 @@ public struct BackoffAutomaton: Sendable {
     }
   }
 
-  /// The contexts that a context fails to, one after another, the last being context 0.
+  /// The contexts that a context backs off to, one after another; the last is context 0.
   func chain(_ context: Int) -> [Int] {
     var chain = [context]
     while let last = chain.last, last > 0 { chain.append(Int(failures[last])) }
     return chain
   }
 
-  /// Makes the mutant whose failures add up what is listed too.
+  /// Turns this into the mutant whose back-off sums include the listed tokens.
   package mutating func forgetToSubtract() {
     for slot in slots.indices where slots[slot].context > 0 {
       slots[slot].is_split = false

@@ -1,35 +1,35 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// Messages of texts of any length, as the limit of those of at most t more tokens.
+/// Messages for texts of any length, as the limit of those for at most t more tokens.
 ///
-/// With K the step by one more token and e the end, the messages of fewer than t more tokens are
-/// `V(t) = e + K e + ... + K^(t-1) e`. Where `V(2m) - V(m) = K^m V(m)` is at most r times V(m) in
-/// each context and state, with r below 1, all that `V(k m)` leaves out is at most
-/// `r^k / (1 - r)` times V(m): r^(1/m) bounds K's largest eigenvalue. Where it is at least V(m) in
-/// every context of states that are never left again, there is no limit.
+/// With K for one more token and e for the end, the messages of fewer than t more tokens are `V(t)
+/// = e + K e + ... + K^(t-1) e`. If `V(2m) - V(m) = K^m V(m)` is at most r times V(m) in each
+/// context and state, with r below 1, then `V(k m)` leaves out at most `r^k / (1 - r)` times V(m):
+/// r^(1/m) bounds the largest eigenvalue of K. If it is at least V(m) in every context of some
+/// states that are never left, the sum diverges.
 ///
 /// Source: Collatz 1942, "Einschließungssatz für die charakteristischen Zahlen von Matrizen"; the
 /// test vector is the sum so far.
 struct EndlessPasses {
   enum Fault: Error {
     case stopped
-    /// The sums have no limit.
+    /// The sums diverge.
     case divergent
     /// No bound was found within the horizon.
     case unproved
   }
 
-  /// How many sets of rows there are at one time.
+  /// The number of sets of rows in memory at one time.
   static let rowCount = 3
 
   let rows: MessageRows
   let steps: StepTable
   let emptyValues: [Double]
   let startValue: Double
-  /// What the messages leave out, as a share of them, at most.
+  /// The share of the messages that is left out, at most.
   let tail: Double
 
-  /// Computes the messages; of bounds on the largest weight, until they rise no more.
+  /// Computes the messages; for bounds on the largest weight, until they stop rising.
   init(
     _ model: BackoffAutomaton, _ layers: AutomatonLayers, isMaximum: Bool, ends: [Double],
     threads: Int, tolerance: Double, horizon: Int, proceed: (Double) -> Bool
@@ -43,9 +43,9 @@ struct EndlessPasses {
     rows.clear()
     for column in 0..<steps.stride { rows[model.end, column] = steps.endFactors[column] }
     var earlier: (rows: MessageRows, logUnits: [Double])?
-    /// Units that no longer change, and the number of tokens since which they don't.
+    /// Units that no longer change, and the number of tokens since when.
     var fixed: (units: [Double], since: Int)?
-    /// The least number of tokens that leaves out no more than the tolerance, and what it does.
+    /// The smallest number of tokens that leaves out at most the tolerance, and what it leaves out.
     var goal: (tokens: Int, tail: Double)?
     var share = 0.0
     var tokens = 0
@@ -58,7 +58,7 @@ struct EndlessPasses {
       let nextSteps = StepTable(
         layers, before: 0, logUnits: steps.logUnits, emptyValues: empty, units: fixed?.units)
       let next = pass.rows(nextSteps, threads: threads, pool: &pool)
-      // Steps between fixed units go with rows in these.
+      // Steps between fixed units need rows in these units.
       if let fixed, tokens > fixed.since + 1 {
         let isDone =
           isMaximum
@@ -73,7 +73,7 @@ struct EndlessPasses {
         }
       }
       if tokens >= horizon { throw .unproved }
-      // The number of tokens is a power of two: what has come since the last one is looked at.
+      // At each power of two, compare with the rows of the last one.
       if tokens & (tokens - 1) == 0, tokens > 0 {
         if isMaximum {
           if fixed == nil, !steps.logUnits.contains(-.infinity) {
@@ -81,13 +81,13 @@ struct EndlessPasses {
           }
         } else {
           if let earlier {
-            // Messages are rounded by some ten units in the last place for each token.
+            // Each token adds rounding errors of about ten units in the last place.
             let ratio =
               try Self.ratio(
                 model, layers, of: rows, steps.logUnits, to: earlier.rows, earlier.logUnits)
               + Double(tokens) * 2e-15
             if ratio < 1 {
-              // At least twice as many, as the bound needs.
+              // The bound needs at least twice as many.
               let times = max(
                 2, (LogSpace.log(tolerance * (1 - ratio)) / LogSpace.log(ratio)).rounded(.up))
               let needed = times * Double(tokens / 2)
@@ -110,9 +110,9 @@ struct EndlessPasses {
     }
   }
 
-  /// The largest ratio of what rows have more than earlier ones to these.
+  /// The largest ratio of what rows have gained since earlier rows to these.
   ///
-  /// - Throws: `Fault.divergent` where it is proved that there is no limit.
+  /// - Throws: `Fault.divergent` if the sum is proved to diverge.
   private static func ratio(
     _ model: BackoffAutomaton, _ layers: AutomatonLayers, of rows: MessageRows,
     _ logUnits: [Double], to earlier: MessageRows, _ earlierUnits: [Double]
@@ -137,7 +137,7 @@ struct EndlessPasses {
         let now = rows[context, column]
         guard now.isFinite else { throw .unproved }
         guard now > 0 else { continue }
-        // A unit that was still zero is an infinite scale.
+        // A unit that was still zero gives an infinite scale.
         let before = earlier[context, column]
         let ratio = before > 0 ? now * scale / before - 1 : .infinity
         most = max(most, ratio)

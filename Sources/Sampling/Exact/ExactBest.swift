@@ -1,26 +1,26 @@
 // Licensed under the Apache License, Version 2.0.
 
 extension ExactInference {
-  /// The texts of largest weight, the largest first, each once.
+  /// The texts with the largest weights, the largest first, each text once.
   ///
-  /// A search that opens beginnings in the order of a bound on what they can become: the largest
-  /// weight of a way to go on, where failing is not kept from what is listed. The bound is never
-  /// too low, so no text comes before one of more weight (but for rounding), and as the automaton
-  /// is deterministic none comes twice.
+  /// This is an A* search. It extends the beginnings of texts in the order of an upper bound on
+  /// what they can become: the largest weight of a continuation, where back-off is allowed even for
+  /// listed tokens. The bound is never too low, so no text comes before one with more weight
+  /// (except for rounding). The automaton is deterministic, so no text comes twice.
   ///
   /// Source: Hart, Nilsson and Raphael 1968, "A formal basis for the heuristic determination of
   /// minimum cost paths" (A*).
   ///
   /// - Parameters:
-  ///   - count: how many texts; fewer come where fewer have weight.
-  ///   - memory: the most bytes of bounds; where they need more, some are computed again each time
-  ///     that the search comes back to texts of such lengths.
-  ///   - proceed: asked now and then, given the share of the bounds that is done; `false` stops.
+  ///   - count: the number of texts; there are fewer if fewer have a positive weight.
+  ///   - memory: the most bytes for bounds. If they need more, some are computed again whenever the
+  ///     search returns to texts of such lengths.
+  ///   - proceed: called now and then with the share of the bounds that is done; `false` stops.
   /// - Returns: the texts with the logs of their weights.
   /// - Throws: ``Fault``.
-  /// - Complexity: that of the sums, and O(vocabulary) for each beginning opened; where memory does
-  ///   not hold all bounds, also that of computing a window of them for each time that the best
-  ///   beginning lies in another one.
+  /// - Complexity: that of the sums, and O(vocabulary) for each beginning extended. If memory does
+  ///   not hold all bounds, also that of computing a window of them whenever the best beginning
+  ///   lies in another window.
   public func best(
     _ count: Int, memory: Int = 4 << 30, proceed: (Double) -> Bool = { _ in true }
   ) throws(Fault) -> [(text: TokenSequence, logWeight: Double)] {
@@ -43,22 +43,22 @@ extension ExactInference {
   }
 }
 
-/// Beginnings of texts in the order of what they can become.
+/// A queue of beginnings of texts, ordered by what they can become.
 private struct BestSearch {
-  /// A beginning whose ways to go on have been looked at.
+  /// A beginning whose continuations were examined.
   private struct Node {
     var parent: Int
     var token: Token
     var count: Int
     var context: Int
     var column: Int
-    /// The log of its weight so far.
+    /// The log of the weight so far.
     var logWeight: Double
   }
 
-  /// What is to be looked at: a token after a node, or what comes after the last of its tokens.
+  /// An entry of the queue: a token after a node, or what follows the last token examined there.
   struct Item {
-    /// The log of the largest weight that can come of it.
+    /// The log of the largest weight that it can lead to.
     var bound: Double
     fileprivate var node: Int
     fileprivate var token: UInt32
@@ -66,22 +66,22 @@ private struct BestSearch {
     fileprivate var isRest: Bool
   }
 
-  /// How many tokens after a beginning are looked at together.
+  /// The number of tokens after a beginning that are examined together.
   private static let breadth = 64
-  /// What is followed in a window out of turn: so many items, of bounds by so many nats lower.
+  /// How far to work ahead in the current window: the number of items, and the nats below the best.
   ///
-  /// It costs time only, as texts come out in the order of their bounds.
+  /// This affects only the time, because texts still come out in the order of their bounds.
   private static let ahead = (items: 256, nats: 1.0)
 
   private let inference: ExactInference
   private let bounds: ExactMessages
   private var window: ExactMessages.Window
   private var nodes: [Node]
-  /// By the window of bounds that following them reads.
+  /// The queue entries, by the window of bounds that they need.
   private var open: [MaximumHeap]
-  /// Texts that are complete.
+  /// The complete texts.
   private var complete = MaximumHeap()
-  /// The window that is there, and how many items are followed in it before another is asked for.
+  /// The current window, and the number of items to follow in it before changing to another.
   private var windowNumber = 0
   private var patience = 0
   private var floor = -Double.infinity
@@ -101,8 +101,8 @@ private struct BestSearch {
     look(0, after: nil)
   }
 
-  /// What is to be looked at next: the largest bound of all, or one of some windows' own that is not
-  /// much lower while that spares another window.
+  /// The next item: the one with the largest bound, or one in the current window that is not much
+  /// lower, if that saves a change of window.
   mutating func next() -> Item? {
     if patience > 0, let here = open[windowNumber].first, here.bound >= floor,
       complete.first.map({ $0.bound < here.bound }) ?? true
@@ -127,7 +127,7 @@ private struct BestSearch {
     return open[windowNumber].popFirst()
   }
 
-  /// The text that an item completes, if it does.
+  /// The text that an item completes; `nil` if it completes none.
   func text(of item: Item) -> TokenSequence? {
     guard !item.isRest, item.token == inference.model.vocabulary.end.rawValue else { return nil }
     var text: [Token] = []
@@ -143,13 +143,13 @@ private struct BestSearch {
     guard item.isRest || item.token != inference.model.vocabulary.end.rawValue else {
       return complete.insert(item)
     }
-    // What follows a token is read of texts with one more; the longest ones read nothing.
+    // Continuations are read from texts with one more token; the longest texts have none.
     let count = min(
       nodes[item.node].count + (item.isRest ? 0 : 1), max(0, inference.layers.most - 1))
     open[open.count == 1 ? 0 : count / bounds.interval].insert(item)
   }
 
-  /// Takes a step.
+  /// Follows an item.
   mutating func follow(_ item: Item) {
     if item.isRest { return look(item.node, after: item) }
     let model = inference.model
@@ -165,7 +165,7 @@ private struct BestSearch {
     look(nodes.count - 1, after: nil)
   }
 
-  /// Opens the tokens after a node that contribute most, of those after another.
+  /// Examines the tokens after a node that contribute most, starting after an earlier item.
   private mutating func look(_ number: Int, after last: Item?) {
     let node = nodes[number]
     let end = inference.model.vocabulary.end.rawValue
@@ -183,7 +183,7 @@ private struct BestSearch {
     let contributions = MessagePass.contributions(
       inference.model, context: node.context, column: node.column, following: window[node.count])
     let unit = node.logWeight + bounds.steps(node.count).logUnits[node.column]
-    // The smallest of the largest comes out first, of equal ones the highest token.
+    // The heap yields the smallest of the largest first; among equal ones, the highest token.
     var largest = MaximumHeap()
     for token in contributions.indices.reversed() where contributions[token] > 0 {
       let contribution = contributions[token]
@@ -213,7 +213,8 @@ private struct BestSearch {
   }
 }
 
-/// Items by their bounds, the largest first, equal ones in the order in which they came.
+/// A heap of items by their bounds, the largest first; equal ones come out in the order of
+/// insertion.
 private struct MaximumHeap {
   private var items: [(order: Int, item: BestSearch.Item)] = []
   private var inserted = 0

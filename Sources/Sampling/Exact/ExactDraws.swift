@@ -3,12 +3,12 @@
 internal import CKernels
 
 extension ExactInference {
-  /// One text, independent of all others.
+  /// Draws one text, independent of all others.
   ///
-  /// Many are drawn faster by ``draws(_:random:threads:)``.
+  /// To draw many texts, ``draws(_:random:threads:)`` is faster.
   ///
-  /// - Complexity: O(tokens x logarithm of arcs); where memory does not hold all messages, that of
-  ///   computing them.
+  /// - Complexity: O(tokens x log of arcs); if memory does not hold all messages, that of computing
+  ///   them.
   @specialized(where Choices == RandomChoices)
   public func draw<Choices: ChoiceSource>(using choices: inout Choices) -> TokenSequence {
     var walk = Walk(in: self)
@@ -25,18 +25,18 @@ extension ExactInference {
     return TokenSequence(walk.text)
   }
 
-  /// Some of a sequence of independent texts, each drawn from a stream of its own.
+  /// Draws some texts of a sequence of independent ones, each from its own random stream.
   ///
-  /// They go on together, those in contexts that fail to the same one side by side, so that they
-  /// read the same memory.
+  /// They are drawn together: texts in contexts with the same back-off are processed side by side,
+  /// so that they read the same memory.
   ///
   /// - Parameters:
-  ///   - numbers: which of the sequence.
-  ///   - random: what the streams split from; text i takes stream i.
-  ///   - threads: how many threads; they change no result.
+  ///   - numbers: the numbers of the texts in the sequence.
+  ///   - random: the generator whose streams are used; text i takes stream i.
+  ///   - threads: the number of threads, which does not change the results.
   /// - Returns: the texts in order.
-  /// - Complexity: O(tokens x logarithm of arcs), and once that of computing the messages where
-  ///   memory does not hold all.
+  /// - Complexity: O(tokens x log of arcs), plus once that of computing the messages if memory does
+  ///   not hold all of them.
   public func draws(_ numbers: Range<Int>, random: Philox, threads: Int = 1) -> [TokenSequence] {
     let pieces = min(numbers.count, threads)
     guard pieces > 0 else { return [] }
@@ -55,7 +55,7 @@ extension ExactInference {
     return open.flatMap(\.walks).map { TokenSequence($0.text) }
   }
 
-  /// The token after the beginning of a text, `nil` for its end.
+  /// Draws the token after the beginning of a text; `nil` for the end.
   package func drawToken(
     after beginning: some Sequence<Token>, using choices: inout some ChoiceSource
   ) -> Token? {
@@ -78,14 +78,14 @@ extension ExactInference {
     return walk.count > count ? walk.text.last : nil
   }
 
-  /// A text that some allowed text begins with.
+  /// The state of a text that is being drawn.
   struct Walk: Sendable {
     var text: [Token] = []
     var isGoing: Bool
-    /// The context's place in the order of passes.
+    /// The index of the context in the order of passes.
     var place: Int
     var column: Int
-    /// The column before the last token, and what messages are multiplied with as seen from there.
+    /// The column before the last token, and the factor of messages as seen from there.
     var previous = 0
     var factor = 1.0
 
@@ -98,7 +98,7 @@ extension ExactInference {
       if isGoing { text.reserveCapacity(min(inference.layers.most, 32)) }
     }
 
-    /// Goes on by a token to a context's place and a column, as seen from where it was.
+    /// Appends a token, which leads to a context and a column.
     mutating func advance(
       by token: Token, to target: Int, column next: Int, factor: Double, most: Int
     ) {
@@ -122,7 +122,7 @@ extension ExactInference {
     }
   }
 
-  /// Asks for all of an element.
+  /// Prefetches all cache lines of an element.
   private static func fetch<Element>(
     _ elements: UnsafeMutableBufferPointer<Element>, _ place: Int
   ) {
@@ -136,7 +136,7 @@ extension ExactInference {
   private func advance(_ batch: Batch, through window: ExactMessages.Window) {
     var walks = batch.walks
     var choices = batch.choices
-    // Else each change would copy them.
+    // Otherwise each change would copy the arrays.
     (batch.walks, batch.choices) = ([], [])
     defer { (batch.walks, batch.choices) = (walks, choices) }
     model.withTables { tables in
@@ -146,7 +146,7 @@ extension ExactInference {
         let count = walks[Int(first)].count
         guard count < window.end else { return }
         arcs.enter(count, window)
-        // By the place in the order of passes, then by number.
+        // Sort by the place in the order of passes, then by number.
         var sorted = going.map { UInt64(walks[Int($0)].place) << 32 | $0 }
         sorted.sort()
         unsafe walks.withUnsafeMutableBufferPointer { walks in

@@ -1,7 +1,7 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// Sums over all texts that an automaton allows under a model whose structure makes that finite
-/// work, and independent draws by them.
+/// Exact sums over all texts that an automaton allows, and independent draws, under a model with
+/// finitely many contexts.
 ///
 /// ```swift
 /// let exact = try ExactInference(model, automaton, length: 0...20)
@@ -9,46 +9,48 @@
 /// let draw = exact.draw(using: &choices)
 /// ```
 ///
-/// A text of tokens w weighs `weight(w | contexts) x exp(nats of the automaton)`, its end symbol
-/// included. Messages are computed backwards once, by the number of tokens read; texts are drawn
-/// forwards, each an exact draw of its own. Whether a text can go on is known from the automaton
-/// alone, never from whether a sum is positive.
+/// The weight of a text of tokens w is `weight(w | contexts) x exp(nats of the automaton)`, with
+/// its end symbol. Messages are computed once, backwards, by the number of tokens read. Texts are
+/// then drawn forwards, and each is an independent exact draw. The automaton alone decides whether
+/// a text can continue, never the sign of a sum.
 ///
-/// Where texts have any length, messages of at most so many more tokens grow towards their limit,
-/// and are computed until the rest is proved to be small (``tail``), or proved to have no limit.
+/// If texts may have any length, the messages for at most so many more tokens approach a limit.
+/// They are computed until the rest is proved to be small (``tail``), or the sum is proved to
+/// diverge.
 ///
-/// **Accuracy.** Relative, some units in the last place for each token: a sum of which subtraction
+/// **Accuracy.** A relative error of some units in the last place for each token. If subtraction
+/// leaves less than 1/64 of a sum, the sum is computed token by token instead.
 /// leaves less than one part in 64 is added up token by token.
 ///
 /// Source: Mohri, Pereira and Riley 2008, "Speech recognition with weighted finite-state
 /// transducers", for failure transitions.
 public struct ExactInference: Sendable {
-  /// What keeps sums from being computed.
+  /// The reason why sums cannot be computed.
   public enum Fault: Error, Hashable, Sendable, CustomStringConvertible {
-    /// The weights of longer and longer texts add up without end.
+    /// The sum of the weights over all lengths diverges.
     case divergent
-    /// No bound was found on the weights of texts of any length, looking so many tokens ahead.
+    /// No bound on the weights of longer texts was found within the horizon.
     case unproved(horizon: Int)
     /// No text of these lengths is allowed.
     case impossible
-    /// The messages would need so many bytes, of so many given.
+    /// The messages need more bytes than are allowed.
     case tooLarge(bytes: Int, allowed: Int)
     /// The caller asked to stop.
     case stopped
 
-    /// What is wrong and what to do.
+    /// The fault and what to do about it.
     public var description: String {
       switch self {
       case .divergent:
-        "the weights of longer and longer texts add up without end; give the most tokens that a "
+        "the sum over all lengths diverges; give the most tokens that a "
           + "text may have"
       case .unproved(let horizon):
-        "texts of any length are allowed, and within \(horizon) tokens no bound was found on the "
-          + "weights of longer ones; give the most tokens that a text may have"
+        "texts may have any length, and no bound on the weights of longer texts was found within "
+          + "\(horizon) tokens; give the most tokens that a text may have"
       case .impossible: "no text of these lengths is allowed"
       case .tooLarge(let bytes, let allowed):
-        "the messages need \(bytes) bytes, allowed are \(allowed); shorten the texts or say fewer "
-          + "things of them"
+        "the messages need \(bytes) bytes, but only \(allowed) are allowed; use shorter texts or "
+          + "fewer statements"
       case .stopped: "stopped before the sums were complete"
       }
     }
@@ -57,39 +59,40 @@ public struct ExactInference: Sendable {
   let model: BackoffAutomaton
   let layers: AutomatonLayers
   let messages: ExactMessages
-  /// How often a token may be rejected before the whole vocabulary is asked.
+  /// How often a draw may reject a token before it reads the whole vocabulary.
   let attempts: Int
   let threads: Int
   let tolerance: Double
   let horizon: Int
-  /// The log of the sum of all allowed texts' weights.
+  /// The log of the sum of the weights of all allowed texts.
   public let logEvidence: Double
 
   /// Computes all messages.
   ///
   /// - Parameters:
-  ///   - model: the contexts.
-  ///   - automaton: which texts, and what soft constraints add.
-  ///   - length: how many tokens a text may have; `nil` leaves it to the automaton.
-  ///   - memory: the most bytes of messages; where they need more, some are computed again for
-  ///     each batch of draws.
-  ///   - threads: how many threads; they change no result.
-  ///   - attempts: how often a token may be rejected before the whole vocabulary is asked.
-  ///   - tolerance: where texts have any length, what ``tail`` may be; positive, below 1.
-  ///   - horizon: where texts have any length, how many tokens ahead are looked at for a proof of
-  ///     that; positive.
-  ///   - proceed: asked now and then, given the share of the work that is done; `false` stops.
+  ///   - model: the model.
+  ///   - automaton: the allowed texts, and the nats of soft constraints.
+  ///   - length: the numbers of tokens that a text may have; `nil` leaves it to the automaton.
+  ///   - memory: the most bytes for messages. If they need more, some are computed again for each
+  ///     batch of draws.
+  ///   - threads: the number of threads, which does not change the results.
+  ///   - attempts: how often a draw may reject a token before it reads the whole vocabulary.
+  ///   - tolerance: the largest allowed ``tail`` for texts of any length; above 0, below 1.
+  ///   - horizon: for texts of any length, how many tokens ahead to look for a proof of the tail;
+  ///     positive.
+  ///   - proceed: called now and then with the share of the work that is done; `false` stops.
   /// - Throws: ``Fault``.
   /// - Complexity: O(arcs x automaton states x length) time, O(contexts x automaton states x
-  ///   length) memory; where texts have any length, O(contexts x automaton states) memory, and
-  ///   the length is that beyond which texts are as rare as the tolerance.
+  ///   length) memory. For texts of any length, O(contexts x automaton states) memory, and the
+  ///   length is the one beyond which texts are as rare as the tolerance.
   public init(
     _ model: BackoffAutomaton, _ automaton: TokenAutomaton, length: ClosedRange<Int>? = nil,
     memory: Int = 4 << 30, threads: Int = 1, attempts: Int = 64, tolerance: Double = 1e-12,
     horizon: Int = 4096, proceed: (Double) -> Bool = { _ in true }
   ) throws(Fault) {
     precondition(
-      automaton.classes.count == model.vocabulary.count, "one vocabulary for both automata")
+      automaton.classes.count == model.vocabulary.count,
+      "the automaton is over the model's vocabulary")
     precondition(length.map { $0.lowerBound >= 0 } ?? true, "lengths are not negative")
     precondition(tolerance > 0 && tolerance < 1, "a tolerance lies between 0 and 1")
     precondition(horizon > 0, "a horizon is positive")
@@ -112,11 +115,10 @@ public struct ExactInference: Sendable {
     logEvidence = LogSpace.log(messages.startValue) + messages.startLogUnit
   }
 
-  /// By what part of itself the evidence is too small at most, for the texts left out: 0 where
-  /// their lengths are bounded, else at most the tolerance.
+  /// The share by which the evidence is too small, at most, because long texts are left out.
   ///
-  /// The law of a draw is that of the target within this share for each token and each context
-  /// that it backs off to.
+  /// It is 0 if lengths are bounded, and otherwise at most the tolerance. The law of a draw differs
+  /// from the target by at most this share for each token and each context that it backs off to.
   public var tail: Double { messages.tail }
 
   static func messages(
@@ -149,11 +151,11 @@ public struct ExactInference: Sendable {
   /// It is the quotient of two evidences.
   ///
   /// - Parameters:
-  ///   - predicate: which texts; its weights do not count.
-  ///   - memory: the most bytes of messages.
-  ///   - proceed: asked now and then, given the share of the work that is done; `false` stops.
+  ///   - predicate: the automaton of the texts; its weights are ignored.
+  ///   - memory: the most bytes for messages.
+  ///   - proceed: called now and then with the share of the work that is done; `false` stops.
   /// - Returns: the probability.
-  /// - Throws: `ConstraintError` where both automata together are too large; ``Fault``.
+  /// - Throws: `ConstraintError` if the product of both automata is too large; ``Fault``.
   /// - Complexity: that of computing messages for both automata together.
   public func probability(
     of predicate: TokenAutomaton, memory: Int = 4 << 30,

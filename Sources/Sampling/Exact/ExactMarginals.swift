@@ -1,10 +1,10 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// Which token stands where, and how long texts are, as probabilities of a draw.
+/// The probabilities of tokens at places, and of lengths, for a draw.
 public struct ExactMarginals: Sendable {
-  /// For each place and token: the probability that the text has that token there.
+  /// For each place and token, the probability that the text has this token there.
   public let tokens: [[Double]]
-  /// For each number of tokens: the probability that the text has so many.
+  /// For each number of tokens, the probability that the text has this length.
   public let lengths: [Double]
 
   /// The mean number of tokens.
@@ -12,43 +12,43 @@ public struct ExactMarginals: Sendable {
     lengths.enumerated().reduce(0) { $0 + Double($1.offset) * $1.element }
   }
 
-  /// The probability that the text has a token at a place, counted from 0.
+  /// The probability that the text has a token at a place; places count from 0.
   public func probability(of token: Token, at place: Int) -> Double {
     tokens.indices.contains(place) ? tokens[place][token.index] : 0
   }
 }
 
 extension ExactInference {
-  /// The probabilities of all tokens at all places, and of all lengths.
+  /// Computes the probabilities of all tokens at all places, and of all lengths.
   ///
-  /// They are the derivatives of the log evidence, by one pass forwards. Where texts have any
-  /// length, places that texts reach with no more than the tolerance are left out.
+  /// They are the derivatives of the log evidence, computed in one forward pass. If texts may have
+  /// any length, places that they reach with at most the tolerance are left out.
   ///
-  /// **Accuracy.** Absolute, some units in the last place of 1 for each token: what is rare comes
-  /// out of differences.
+  /// **Accuracy.** An absolute error of some units in the last place of 1 for each token, because
+  /// small probabilities are differences of large ones.
   ///
-  /// - Parameter proceed: asked before each place; `false` stops, and later places and lengths are
-  ///   missing.
+  /// - Parameter proceed: called before each place; `false` stops, and later places and lengths are
+  ///   then missing.
   /// - Returns: the probabilities.
   /// - Complexity: O(arcs x automaton states x length) time, O(contexts x automaton states +
   ///   vocabulary x length) memory.
   public func marginals(proceed: () -> Bool = { true }) -> ExactMarginals {
     var tokens: [[Double]] = []
     var lengths: [Double] = []
-    // The derivative of the log evidence by each context's message in each state.
+    // The derivative of the log evidence with respect to each context's message in each state.
     var width = layers.columns(0).count
     var slopes = [Double](repeating: 0, count: model.contextCount * width)
     slopes[model.start * width + layers.startColumn] = 1 / messages.startValue
     var window = messages.window(from: 0)
     for count in 0..<layers.most {
-      // Of texts of any length, longer ones than these are too rare to count.
+      // For texts of any length, longer texts than these are too rare to count.
       if layers.isEndless, tokens.last.map({ $0.reduce(0, +) <= tolerance }) ?? false {
         return ExactMarginals(tokens: tokens, lengths: lengths)
       }
       guard proceed() else { return ExactMarginals(tokens: tokens, lengths: lengths) }
       if count >= window.end { window = messages.window(from: count) }
       let rows = window[count]
-      // The same by what predecessors see.
+      // The same with respect to the messages as predecessors see them.
       var seen = [Double](repeating: 0, count: model.contextCount * width)
       for context in model.order.reversed().lazy.map({ Int($0) }) {
         let own = context * width

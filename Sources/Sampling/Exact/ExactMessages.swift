@@ -1,59 +1,60 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// For each number of tokens read, each context and each state of the automaton: the sum, or a
-/// bound on the largest, of the weights of all ways to go on.
+/// The sum (or a bound on the largest) of the weights of all continuations, for each number of
+/// tokens read, each context and each state of the automaton.
 ///
-/// Row c of the rows of n tokens belongs to texts whose last token leads to context c. Its columns
-/// are the states before that token, which c knows: so no column depends on the token, and a row
-/// contributes to its predecessors as it is. Each column has its own unit.
+/// Row c of the rows for n tokens belongs to texts whose last token leads to context c. Its columns
+/// are the states before that token, which c determines. So no column depends on the token, and
+/// predecessors can add the row without changes. Each column has its own unit.
 ///
-/// Where memory does not hold all rows, those of every k-th number are kept, and the ones between
-/// are computed again as they are read. Where texts have any length, one number stands for all.
+/// If memory does not hold all rows, those of every k-th number of tokens are kept, and the rows in
+/// between are computed again when they are read. If texts may have any length, one set of rows
+/// serves every number of tokens.
 @safe
 final class ExactMessages: Sendable {
   let model: BackoffAutomaton
   let layers: AutomatonLayers
-  /// Whether these are bounds on the largest weight, not sums.
+  /// Whether these are bounds on the largest weight instead of sums.
   let isMaximum: Bool
   let threads: Int
-  /// How many numbers of tokens lie between kept rows, 1 where all are kept.
+  /// The distance between kept rows, in tokens; 1 if all are kept.
   let interval: Int
-  /// For each number of tokens from 1, at that index less 1: kept rows.
+  /// The kept rows, by the number of tokens minus 1.
   private let kept: [MessageRows?]
-  /// All rows, where they are kept.
+  /// All rows, if they are kept.
   private let whole: Window?
-  /// For each layer: context 0's message in each state, in units of `logUnits`.
+  /// Context 0's message in each state, for each layer, in units of `logUnits`.
   private let emptyValues: [[Double]]
-  /// For each layer but the last: the steps to one more token.
+  /// The steps by one more token, for each layer except the last.
   private let steps: [StepTable]
   /// The message before the first token, and the log of its unit.
   let startValue: Double
   let startLogUnit: Double
-  /// For each context: the weight of the end symbol.
+  /// The weight of the end symbol in each context.
   let ends: [Double]
-  /// By what part of itself a message is too small at most, for the texts left out; 0 for none.
+  /// The share by which a message is too small, at most, because long texts are left out.
   let tail: Double
 
   /// Context 0's message in each state after so many tokens.
   func emptyValues(_ count: Int) -> [Double] { emptyValues[layers.isEndless ? 0 : count] }
 
-  /// The steps to one more token.
+  /// The steps by one more token.
   func steps(_ count: Int) -> StepTable { steps[layers.isEndless ? 0 : count] }
 
-  /// Bytes of the rows of each number of tokens.
+  /// The size in bytes of the rows for each number of tokens.
   private static func sizes(_ model: BackoffAutomaton, _ layers: AutomatonLayers) -> [Int] {
     (0..<layers.stepCount).map {
       MessageRows.stride(of: layers.columns($0).count) * (model.contextCount + model.blockCount) * 8
     }
   }
 
-  /// Bytes of all rows.
+  /// The size in bytes of all rows.
   static func byteCount(_ model: BackoffAutomaton, _ layers: AutomatonLayers) -> Int {
     sizes(model, layers).reduce(0, +) * (layers.isEndless ? EndlessPasses.rowCount : 1)
   }
 
-  /// The smallest interval whose rows take no more than some bytes, and the bytes of the interval
-  /// that takes the least, where none does.
+  /// The smallest interval whose rows fit into some bytes; if none does, the bytes of the interval
+  /// that needs the least.
   static func interval(
     _ model: BackoffAutomaton, _ layers: AutomatonLayers, memory: Int
   ) -> (interval: Int?, least: Int) {
@@ -77,7 +78,7 @@ final class ExactMessages: Sendable {
     return (nil, least)
   }
 
-  /// Computes all messages of bounded texts; `nil` where `proceed` says `false`.
+  /// Computes all messages for texts of bounded length; `nil` if `proceed` returns `false`.
   init?(
     _ model: BackoffAutomaton, _ layers: AutomatonLayers, isMaximum: Bool, interval: Int,
     threads: Int, proceed: (Double) -> Bool
@@ -124,7 +125,7 @@ final class ExactMessages: Sendable {
     tail = 0
   }
 
-  /// The messages of texts of any length.
+  /// Computes the messages for texts of any length.
   ///
   /// - Throws: `EndlessPasses.Fault`.
   init(
@@ -149,23 +150,23 @@ final class ExactMessages: Sendable {
     tail = passes.tail
   }
 
-  /// Rows of consecutive numbers of tokens.
+  /// The rows for consecutive numbers of tokens.
   struct Window {
-    /// What the first rows belong to: texts of so many tokens step to them.
+    /// The number of tokens of the texts that step to the first rows.
     let first: Int
     let rows: [MessageRows]
-    /// Whether the first rows belong to all numbers.
+    /// Whether the first rows serve every number of tokens.
     var isEndless = false
 
     subscript(count: Int) -> MessageRows { rows[isEndless ? 0 : count - first] }
-    /// The first number of tokens that is not among them.
+    /// The first number of tokens without rows.
     var end: Int { isEndless ? .max : first + rows.count }
   }
 
-  /// The rows that texts of so many tokens step to, those that step to the texts themselves, and
-  /// as many further ones as are kept or computed together.
+  /// The rows that texts of `count` tokens step to, those that step to these texts, and as many
+  /// later ones as are kept or computed together.
   ///
-  /// - Complexity: O(1) where all rows are kept, else that of computing `interval` rows.
+  /// - Complexity: O(1) if all rows are kept, otherwise that of computing `interval` rows.
   func window(from count: Int) -> Window {
     if let whole { return whole }
     let head = count / interval * interval
@@ -187,7 +188,7 @@ final class ExactMessages: Sendable {
       rows.append(made)
       following = made
     }
-    // Sums for the first token.
+    // Compute the sums for the first token.
     if head == 0 { _ = pass(0).value(of: model.start) }
     return Window(first: max(0, head - 1), rows: rows.reversed())
   }

@@ -2,18 +2,18 @@
 
 internal import CKernels
 
-/// The messages of one number of tokens from those of one more.
+/// Computes the messages for one number of tokens from those for one more.
 struct MessagePass: Sendable {
   let model: BackoffAutomaton
   let layers: AutomatonLayers
   /// The number of tokens.
   let count: Int
   let isMaximum: Bool
-  /// For each context: the weight of the end symbol.
+  /// The weight of the end symbol in each context.
   let ends: [Double]
-  /// The messages of one more; none after the longest texts, which can only end.
+  /// The messages for one more token; `nil` after the longest texts, which can only end.
   let following: MessageRows?
-  /// Where sums for drawing go if not beside the following rows, which others may be reading.
+  /// Where sums for drawing are stored, if others may be reading the following rows.
   var blocks: MessageRows?
 
   private var columnCount: Int { layers.columns(count).count }
@@ -21,7 +21,7 @@ struct MessagePass: Sendable {
 
   /// What each token contributes to the message of a context in a state.
   ///
-  /// - Complexity: O(vocabulary + arcs of the context and of those it fails to).
+  /// - Complexity: O(vocabulary + arcs of the context and of its back-off contexts).
   static func contributions(
     _ model: BackoffAutomaton, context: Int, column: Int, following: MessageRows
   ) -> [Double] {
@@ -40,13 +40,13 @@ struct MessagePass: Sendable {
     return contributions
   }
 
-  /// Where sums for drawing are.
+  /// The sums for drawing.
   private var sums: UnsafeMutablePointer<Double>? {
     unsafe blocks?.pointer
       ?? following.map { unsafe $0.pointer + model.contextCount * $0.stride }
   }
 
-  /// What the vector kernel reads, if there is anything to sum.
+  /// The input of the vector kernel; `nil` if there is nothing to sum.
   private func kernel(
     _ tables: BackoffAutomaton.Tables, _ table: StepTable, _ low: UnsafeMutablePointer<Double>,
     _ own: UnsafeMutablePointer<Double>, _ classes: UnsafePointer<UInt32>?,
@@ -65,7 +65,7 @@ struct MessagePass: Sendable {
       is_straight: isStraight, columns: columns, factors: factors, own: own, out: out)
   }
 
-  /// The message of one context, from scratch; sums for drawing are made on the way.
+  /// The message of one context, computed from scratch together with its sums for drawing.
   func value(of context: Int) -> [Double] {
     let chain = model.chain(context)
     let values = MessageRows(rows: chain.count, stride: stride)
@@ -81,7 +81,7 @@ struct MessagePass: Sendable {
     return (0..<columnCount).map { values[0, $0] }
   }
 
-  /// All messages, seen from the states before the last token.
+  /// All messages, as seen from the states before the last token.
   func rows(_ table: StepTable, threads: Int, pool: inout RowPool) -> MessageRows {
     let out = pool.take(rows: model.contextCount + model.blockCount, stride: table.stride)
     let low = pool.take(rows: model.lowCount, stride: stride)
@@ -105,7 +105,7 @@ struct MessagePass: Sendable {
     return out
   }
 
-  /// Messages of some contexts; without a vector, bounds on the largest.
+  /// The messages of some contexts; without a vector kernel, bounds on the largest weight.
   @inline(__always)
   private func fill<Vector: SIMD>(
     _ vector: Vector.Type?, _ tables: BackoffAutomaton.Tables, _ slots: Range<Int>,
@@ -192,7 +192,7 @@ struct MessagePass: Sendable {
     }
   }
 
-  /// A bound on the largest weight: failing is not kept from what is listed.
+  /// A bound on the largest weight, which allows back-off even for listed tokens.
   private func maximum(
     _ tables: BackoffAutomaton.Tables, _ slot: BackoffAutomaton.Slot,
     shorter: UnsafeMutablePointer<Double>,
@@ -209,7 +209,7 @@ struct MessagePass: Sendable {
     }
   }
 
-  /// The longest texts can only end.
+  /// The messages of the longest texts, which can only end.
   private func end(
     _ tables: BackoffAutomaton.Tables, _ slot: BackoffAutomaton.Slot,
     out: UnsafeMutablePointer<Double>
@@ -219,7 +219,7 @@ struct MessagePass: Sendable {
     }
   }
 
-  /// What is listed by vectors, some columns at a time, with the sums of blocks of arcs.
+  /// Sums over listed arcs by vectors of columns, with the sums of blocks of arcs.
   @inline(__always)
   private func sum<Vector: SIMD>(
     _: Vector.Type, _ tables: BackoffAutomaton.Tables, _ slot: BackoffAutomaton.Slot, _ stride: Int,
@@ -254,7 +254,7 @@ struct MessagePass: Sendable {
       let rest = unsafe rows.sum(failed, first, last, tables.lowerTargets, tables.corrections)
       var sum = listed + rest
       if any(sum .< failed * (1.0 / 64)) {
-        // What is left of so much subtracted is rounding: add up what is not listed instead.
+        // After such a subtraction only rounding errors remain, so add up what is not listed.
         for i in 0..<Vector.scalarCount where sum[i] < failed[i] / 64 {
           guard let following else { continue }
           sum[i] = Self.contributions(

@@ -6,24 +6,24 @@
   internal import Musl
 #endif
 
-/// Rows of numbers on addresses that vectors can be loaded from.
+/// Rows of numbers, aligned so that vectors can load them.
 @safe
 final class MessageRows: @unchecked Sendable {
   let pointer: UnsafeMutablePointer<Double>
   let count: Int
-  /// Numbers a row.
+  /// The length of a row.
   let stride: Int
 
   init(rows: Int, stride: Int) {
     count = rows
     self.stride = stride
     let bytes = max(1, rows * stride) * 8
-    // Rows are read in no order: large pages spare most of the look-ups of addresses.
+    // Rows are read in random order, and large pages avoid most address look-ups.
     let page = 2 << 20
     let isLarge = bytes >= 2 * page
     let raw = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: isLarge ? page : 64)
     #if os(Linux)
-      // Only a hint: what becomes of it does not matter.
+      // This is only a hint, so its result is ignored.
       if isLarge { _ = unsafe madvise(raw, bytes, Int32(MADV_HUGEPAGE)) }
     #endif
     unsafe pointer = raw.bindMemory(to: Double.self, capacity: rows * stride)
@@ -36,21 +36,21 @@ final class MessageRows: @unchecked Sendable {
     set { unsafe pointer[row * stride + column] = newValue }
   }
 
-  /// Makes all numbers zero.
+  /// Sets all numbers to zero.
   func clear() { unsafe pointer.update(repeating: 0, count: count * stride) }
 
-  /// Whether the first rows hold the same numbers as others'.
+  /// Whether the first rows are equal to those of another value.
   func equals(_ other: MessageRows, rows: Int) -> Bool {
     unsafe memcmp(pointer, other.pointer, rows * stride * 8) == 0
   }
 
-  /// Room for so many columns.
+  /// The row length that holds so many columns.
   static func stride(of columns: Int) -> Int {
     columns <= 2 ? 2 : columns <= 4 ? 4 : (columns + 7) / 8 * 8
   }
 }
 
-/// Rows that are done with, to be written over: fresh memory is dear to touch first.
+/// Rows that are no longer needed and can be reused, because touching fresh memory is slow.
 struct RowPool {
   private var free: [MessageRows] = []
 
@@ -60,7 +60,7 @@ struct RowPool {
     if let place = free.firstIndex(where: { $0.count == rows && $0.stride == stride }) {
       return free.remove(at: place)
     }
-    // What has another shape will not be asked for again.
+    // Rows of another shape will not be needed again.
     free.removeAll { $0.count == rows }
     return MessageRows(rows: rows, stride: stride)
   }

@@ -2,7 +2,7 @@
 
 internal import CKernels
 
-/// Sums of rows by weights, some columns at a time.
+/// Weighted sums of rows, computed for a few columns at a time.
 @safe
 struct RowColumns<Vector: SIMD> where Vector.Scalar == Double {
   let rows: UnsafeMutablePointer<Double>
@@ -18,7 +18,7 @@ struct RowColumns<Vector: SIMD> where Vector.Scalar == Double {
     unsafe UnsafeMutableRawPointer(rows + row &* stride).storeBytes(of: vector, as: Vector.self)
   }
 
-  /// A sum and what the rows of some arcs add to it.
+  /// A sum plus the weighted rows of some arcs.
   @inline(__always)
   func sum(
     _ start: Vector, _ first: Int, _ last: Int, _ targets: UnsafePointer<UInt32>,
@@ -27,7 +27,7 @@ struct RowColumns<Vector: SIMD> where Vector.Scalar == Double {
     var sum = start
     var arc = first
     while arc < last {
-      // Those of later contexts, too: arcs lie in the order of passes.
+      // This also prefetches for later contexts, because arcs lie in the order of passes.
       unsafe gensample_prefetch(rows + Int(targets[arc &+ ArcTable.arcsAhead]) &* stride)
       unsafe sum += load(Int(targets[arc])) * weights[arc]
       arc &+= 1
@@ -35,7 +35,7 @@ struct RowColumns<Vector: SIMD> where Vector.Scalar == Double {
     return sum
   }
 
-  /// What many arcs add up to, leaving the sums of their blocks.
+  /// The sum over many arcs, which also stores the sums of their blocks.
   @inline(__always)
   func sumByBlocks(
     _ sums: RowColumns, _ first: Int, _ last: Int, _ targets: UnsafePointer<UInt32>,

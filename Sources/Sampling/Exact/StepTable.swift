@@ -1,27 +1,27 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// A step of the automaton for each class of tokens, with what it multiplies messages by.
+/// The automaton's step for each class of tokens, with the factors that it applies to messages.
 struct StepTable: Sendable {
   let stride: Int
-  /// Class x column before: the column after, 0 where there is none.
+  /// For each class and each column before, the column after; 0 if there is none.
   private(set) var columns: [Int32]
-  /// Class x column before: the factor, 0 where there is no column after.
+  /// For each class and each column before, the factor; 0 if there is no column after.
   private(set) var factors: [Double]
-  /// For each class: whether each column before leads to the same after, or nowhere.
+  /// For each class, whether every column before leads to the same column after, or nowhere.
   private(set) var isStraight: [Bool]
-  /// For each column before: the log of its unit.
+  /// The log of the unit of each column before.
   private(set) var logUnits: [Double]
-  /// For each column before: the message of the end symbol.
+  /// The message of the end symbol for each column before.
   private(set) var endFactors: [Double]
 
-  /// The steps of a layer.
+  /// Computes the steps of a layer.
   ///
   /// - Parameters:
   ///   - layers: the automaton.
   ///   - count: the number of tokens before the step.
-  ///   - next: for each column after: the log of its unit, minus infinity where messages are 0.
-  ///   - emptyValues: for each column after: context 0's message.
-  ///   - units: for each column before: the log of its unit; `nil` chooses them.
+  ///   - next: the log of the unit of each column after; minus infinity where messages are 0.
+  ///   - emptyValues: context 0's message for each column after.
+  ///   - units: the log of the unit of each column before; `nil` chooses the units.
   init(
     _ layers: AutomatonLayers, before count: Int, logUnits next: [Double], emptyValues: [Double],
     units: [Double]? = nil
@@ -37,8 +37,8 @@ struct StepTable: Sendable {
     let normalizers = emptyValues.map { $0 > 0 ? LogSpace.log($0) : 0 }
     for (column, state) in states.enumerated() {
       let final = layers.automaton.finalWeights[Int(state)]
-      // Units follow the likeliest way on, so that no number of forced tokens makes a message
-      // vanish.
+      // Units follow the likeliest continuation, so that forced tokens never make a message
+      // underflow.
       var unit = layers.mayEnd(count, state) ? final : -.infinity
       for c in 0..<classCount {
         let (after, weight) = layers.step(count, column, class: c)
@@ -52,7 +52,7 @@ struct StepTable: Sendable {
         guard after >= 0, next[after] > -.infinity else { continue }
         columns[c * stride + column] = Int32(after)
         if units != nil {
-          // The same factors whatever the messages are, so that these can come to rest.
+          // The factors do not depend on the messages, so that these can converge.
           factors[c * stride + column] = LogSpace.exp(weight + next[after] - unit)
           continue
         }
@@ -71,6 +71,6 @@ struct StepTable: Sendable {
     }
   }
 
-  /// What a step by a token of a class multiplies messages with.
+  /// The factor that a step by a token of a class applies to messages.
   func factor(_ column: Int, class c: Int) -> Double { factors[c * stride + column] }
 }

@@ -2,24 +2,25 @@
 
 internal import CKernels
 
-/// Passes over all numbers of a vocabulary, on the widest vectors that the machine has.
+/// Vectorised passes over all numbers of a vocabulary, with the widest vectors of the machine.
 @usableFromInline
 package enum DenseNumbers {
-  /// How many numbers share one of the maxima of ``scan(_:into:)``.
+  /// The number of logits in a block, each of which has one maximum in ``scan(_:into:)``.
   package static let blockCount = Int(GENSAMPLE_BLOCK)
 
-  /// How far ``tail(of:minus:times:below:marks:)`` may be off, as a part of what it returns and for
-  /// each number.
+  /// The error bound of ``tail(of:minus:times:below:marks:)``: relative to its result, and absolute
+  /// per number.
   package static let tailError = (relative: 9e-6, absolute: 1e-16)
 
-  /// What a pass over logits finds.
+  /// The result of a pass over logits.
   package struct Scan {
-    /// The largest of them.
+    /// The largest logit.
     package let high: Double
-    /// The least of them.
+    /// The smallest logit.
     package let low: Double
-    /// Whether one may be plus infinity or not a number, for then none of the above holds; a few
-    /// huge ones look like it.
+    /// Whether a logit may be infinite or not a number; if so, `high` and `low` are meaningless.
+    ///
+    /// A few huge logits can also set this.
     package let mayBeBad: Bool
   }
 
@@ -33,12 +34,12 @@ package enum DenseNumbers {
     }
   }
 
-  /// Copies logits and finds the same.
+  /// Copies logits and finds the maximum of each block and of all.
   package static func copy(
     _ logits: UnsafeBufferPointer<Double>, to copies: inout [Double], highs: inout [Double]
   ) -> Scan {
     check(logits.count, highs)
-    precondition(copies.count >= logits.count, "a place for each number")
+    precondition(copies.count >= logits.count, "there is one place for each number")
     return unsafe copies.withUnsafeMutableBufferPointer { copies in
       unsafe highs.withUnsafeMutableBufferPointer { highs in
         unsafe scan(logits, to: copies.baseAddress, highs)
@@ -46,12 +47,12 @@ package enum DenseNumbers {
     }
   }
 
-  /// The same for single precision.
+  /// Copies logits of single precision and finds the maximum of each block and of all.
   package static func copy(
     _ logits: UnsafeBufferPointer<Float>, to copies: inout [Float], highs: inout [Double]
   ) -> Scan {
     check(logits.count, highs)
-    precondition(copies.count >= logits.count, "a place for each number")
+    precondition(copies.count >= logits.count, "there is one place for each number")
     return unsafe copies.withUnsafeMutableBufferPointer { copies in
       unsafe highs.withUnsafeMutableBufferPointer { highs in
         guard let from = logits.baseAddress, let to = copies.baseAddress,
@@ -64,7 +65,7 @@ package enum DenseNumbers {
   }
 
   private static func check(_ count: Int, _ highs: [Double]) {
-    precondition(highs.count * blockCount >= count, "a place for each block")
+    precondition(highs.count * blockCount >= count, "there is one maximum for each block")
   }
 
   private static func scan(
@@ -78,14 +79,15 @@ package enum DenseNumbers {
     return Scan(high: found.high, low: found.low, mayBeBad: found.may_be_bad)
   }
 
-  /// Writes exp(x - high) for each of the first numbers, none above high, and returns the sum.
+  /// Writes exp(x - high) for each of the first `count` numbers x <= high, and returns the sum.
   ///
-  /// **Accuracy.** 2 ulps; below exp(-700) it is 0.
+  /// **Accuracy.** 2 ulps; results below exp(-700) become 0.
   @usableFromInline
   package static func exponentials(
     of numbers: [Double], first count: Int, minus high: Double, into weights: inout [Double]
   ) -> Double {
-    precondition(weights.count >= count && numbers.count >= count, "a place for each number")
+    precondition(
+      weights.count >= count && numbers.count >= count, "there is a weight for each number")
     return unsafe numbers.withUnsafeBufferPointer { numbers in
       unsafe weights.withUnsafeMutableBufferPointer { weights in
         guard let from = numbers.baseAddress, let to = weights.baseAddress else { return 0 }
@@ -94,11 +96,11 @@ package enum DenseNumbers {
     }
   }
 
-  /// The sum of weight x (number - high) over all numbers of a positive weight, none above high.
+  /// The sum of weight x (number - high) over the numbers with a positive weight, all <= high.
   package static func distance(
     of numbers: [Double], minus high: Double, weights: [Double]
   ) -> Double {
-    precondition(weights.count >= numbers.count, "a weight for each number")
+    precondition(weights.count >= numbers.count, "there is a weight for each number")
     return unsafe numbers.withUnsafeBufferPointer { numbers in
       unsafe weights.withUnsafeBufferPointer { weights in
         guard let from = numbers.baseAddress, let by = weights.baseAddress else { return 0 }
@@ -107,10 +109,11 @@ package enum DenseNumbers {
     }
   }
 
-  /// The mean and the standard deviation of the distances from the largest, of the numbers above minus
-  /// infinity; there is one at least.
+  /// The mean and standard deviation of the distances from the largest number.
   ///
-  /// **Accuracy.** Some 1e-15 of the mean square.
+  /// Minus infinity doesn't count; at least one number is larger.
+  ///
+  /// **Accuracy.** About 1e-15 of the mean square.
   package static func deviation(
     of numbers: [Double], minus high: Double
   ) -> (mean: Double, deviation: Double) {
@@ -127,10 +130,10 @@ package enum DenseNumbers {
   ///
   /// - Parameters:
   ///   - logits: one for each token.
-  ///   - allowed: one bit for each token, the lowest bit of a word first. Bits behind the last token
+  ///   - allowed: one bit for each token, the lowest bit of a word first. Bits after the last token
   ///     are ignored.
   package static func mask(_ logits: inout [Double], allowed: [UInt64]) {
-    precondition(allowed.count * 64 >= logits.count, "a bit for each logit")
+    precondition(allowed.count * 64 >= logits.count, "there is a bit for each logit")
     unsafe allowed.withUnsafeBufferPointer { allowed in
       unsafe logits.withUnsafeMutableBufferPointer { logits in
         guard let bits = allowed.baseAddress, let to = logits.baseAddress else { return }
@@ -141,7 +144,7 @@ package enum DenseNumbers {
 
   /// The same for single precision.
   package static func mask(_ logits: inout [Float], allowed: [UInt64]) {
-    precondition(allowed.count * 64 >= logits.count, "a bit for each logit")
+    precondition(allowed.count * 64 >= logits.count, "there is a bit for each logit")
     unsafe allowed.withUnsafeBufferPointer { allowed in
       unsafe logits.withUnsafeMutableBufferPointer { logits in
         guard let bits = allowed.baseAddress, let to = logits.baseAddress else { return }
@@ -150,17 +153,20 @@ package enum DenseNumbers {
     }
   }
 
-  /// The sum of some of the numbers.
+  /// The sum of the numbers in a range.
   package static func sum(_ numbers: borrowing Span<Double>, _ range: Range<Int>) -> Double {
-    precondition(range.lowerBound >= 0 && range.upperBound <= numbers.count, "a range within")
+    precondition(
+      range.lowerBound >= 0 && range.upperBound <= numbers.count, "the range lies in the numbers")
     return unsafe numbers.withUnsafeBufferPointer { numbers in
       guard let base = numbers.baseAddress else { return 0 }
       return unsafe gensample_sum(base + range.lowerBound, range.count)
     }
   }
 
-  /// The sum of 2^((x - high) scale) over the numbers for which the exponent, rounded to single
-  /// precision, lies below a cut; the others are marked by bits, the lowest bit of a word first.
+  /// The sum of 2^((x - high) scale) over the numbers whose exponent is below a cut.
+  ///
+  /// The exponent is rounded to single precision. The other numbers are marked by bits, the lowest
+  /// bit of a word first.
   ///
   /// **Accuracy.** ``tailError``.
   package static func tail(
@@ -168,7 +174,7 @@ package enum DenseNumbers {
     marks: inout [UInt64]
   ) -> Double {
     precondition(
-      marks.count >= 2 * ((numbers.count + 127) / 128), "a bit for each number, two words at once")
+      marks.count >= 2 * ((numbers.count + 127) / 128), "there is a bit for each number")
     return unsafe numbers.withUnsafeBufferPointer { numbers in
       unsafe marks.withUnsafeMutableBufferPointer { marks in
         guard let from = numbers.baseAddress, let bits = marks.baseAddress else { return 0 }
@@ -177,13 +183,13 @@ package enum DenseNumbers {
     }
   }
 
-  /// The same for single precision.
+  /// The same sum for numbers of single precision.
   package static func tail(
     of numbers: [Float], minus high: Double, times scale: Double, below cut: Float,
     marks: inout [UInt64]
   ) -> Double {
     precondition(
-      marks.count >= 2 * ((numbers.count + 127) / 128), "a bit for each number, two words at once")
+      marks.count >= 2 * ((numbers.count + 127) / 128), "there is a bit for each number")
     return unsafe numbers.withUnsafeBufferPointer { numbers in
       unsafe marks.withUnsafeMutableBufferPointer { marks in
         guard let from = numbers.baseAddress, let bits = marks.baseAddress else { return 0 }

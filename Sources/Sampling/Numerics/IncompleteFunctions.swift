@@ -20,7 +20,7 @@ public func chiSquareTail(_ x: Double, degrees: Double) -> Double {
     var term = 1 / a
     var sum = term
     var n = a
-    // Each term is at most z / n of the last, which ends far below a million of them.
+    // Each term is at most z / n of the one before, so far fewer than a million are needed.
     while term > sum * 0x1p-54 {
       n += 1
       term *= z / n
@@ -63,9 +63,9 @@ public func betaProbability(_ x: Double, _ a: Double, _ b: Double) -> Double {
     }
 }
 
-/// The value that a beta variable stays below with this probability.
+/// The value that a beta variable stays below with a given probability.
 ///
-/// By bisection of ``betaProbability(_:_:_:)`` down to neighbouring numbers.
+/// Bisects ``betaProbability(_:_:_:)`` down to neighbouring floating-point numbers.
 public func betaQuantile(_ probability: Double, _ a: Double, _ b: Double) -> Double {
   precondition(probability >= 0 && probability <= 1, "a probability lies in 0 ... 1")
   var low = 0.0
@@ -79,10 +79,10 @@ public func betaQuantile(_ probability: Double, _ a: Double, _ b: Double) -> Dou
 
 /// The quantile function of Student's t distribution, for 0 < p < 1.
 ///
-/// By that of the beta variable n / (n + t^2), n being the degrees of freedom.
+/// It follows from the quantile of the beta variable n / (n + t^2) with n degrees of freedom.
 ///
 /// - Parameters:
-///   - probability: that of values below; 0 and 1 give the infinities.
+///   - probability: the probability of smaller values; 0 and 1 give the infinities.
 ///   - degrees: degrees of freedom, positive.
 /// - Returns: the value.
 public func studentQuantile(_ probability: Double, degrees: Double) -> Double {
@@ -95,7 +95,7 @@ public func studentQuantile(_ probability: Double, degrees: Double) -> Double {
   return probability < 0.5 ? -t : t
 }
 
-/// The value of a1 / (b1 + a2 / (b2 + ...)) by the modified method of Lentz.
+/// The value of a1 / (b1 + a2 / (b2 + ...)) by the modified Lentz method.
 ///
 /// Reference: Thompson and Barnett 1986, "Coulomb and Bessel functions of complex arguments and
 /// order", appendix III.
@@ -115,8 +115,8 @@ private func continuedFraction(_ term: (Int) -> (a: Double, b: Double)) -> Doubl
     let factor = c * d
     value *= factor
     i += 1
-    // Both fractions settle within some square roots of their arguments; rounding may keep the
-    // factor a few ulps from 1, and no more digits come then.
+    // Both fractions converge within a few square roots of their arguments. Rounding may keep the
+    // factor a few ulps away from 1; more steps would not add digits.
     if abs(factor - 1) < 0x1p-51 || i > 1_000_000 { return value }
   }
 }

@@ -8,13 +8,13 @@
   internal import Darwin
 #endif
 
-/// Elementary functions and sums in log space: the only file that leans on libm.
+/// Elementary functions and sums in log space; the only file that imports libm.
 public enum LogSpace {
-  /// Natural logarithm; minus infinity at 0.
+  /// The natural logarithm; minus infinity at 0.
   @inlinable
   public static func log(_ x: Double) -> Double { naturalLogarithm(x) }
 
-  /// Natural exponential; 0 at minus infinity.
+  /// The natural exponential; 0 at minus infinity.
   @inlinable
   public static func exp(_ x: Double) -> Double { naturalExponential(x) }
 
@@ -26,9 +26,9 @@ public enum LogSpace {
     return high + log(1 + exp(min(a, b) - high))
   }
 
-  /// log of the sum of exponentials; minus infinity for no terms.
+  /// The log of a sum of exponentials; minus infinity if there are no terms.
   ///
-  /// **Accuracy.** Relative to the largest term, within n ulps for n terms.
+  /// **Accuracy.** Within n ulps for n terms, relative to the largest term.
   public static func sum(_ terms: some Collection<Double>) -> Double {
     guard let high = terms.max(), high > -.infinity, high < .infinity else {
       return terms.max() ?? -.infinity
@@ -40,13 +40,13 @@ public enum LogSpace {
 
   /// log(1 - exp(x)) for x <= 0, accurate at both ends.
   public static func complement(_ x: Double) -> Double {
-    // Mächler 2012: the switch at -log 2 keeps the error within a few ulps.
+    // Mächler 2012: switching at -log 2 keeps the error within a few ulps.
     x > -0.693_147_180_559_945_3 ? log(-expm1(x)) : log1p(-exp(x))
   }
 
-  /// log of the gamma function at a positive number.
+  /// The log of the gamma function for positive numbers.
   public static func logGamma(_ x: Double) -> Double {
-    precondition(x > 0, "the gamma function is asked for at positive numbers, got \(x)")
+    precondition(x > 0, "log-gamma needs a positive number, got \(x)")
     #if canImport(Glibc)
       return Glibc.lgamma(x).0
     #elseif canImport(Musl)

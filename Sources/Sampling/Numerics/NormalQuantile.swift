@@ -15,12 +15,12 @@ public func normalQuantile(_ p: Double) -> Double {
   return q < 0 ? -x : x
 }
 
-/// A ratio of polynomials of degree 7, coefficients from the constant one on.
+/// A ratio of two polynomials of degree 7, with coefficients from the constant term on.
 private struct Ratio {
   var above: SIMD8<Double>
   var below: SIMD8<Double>
 
-  /// Both by the rule of Horner, side by side.
+  /// The value by Horner's rule for both polynomials.
   func value(_ x: Double) -> Double {
     var a = 0.0
     var b = 0.0
@@ -32,7 +32,7 @@ private struct Ratio {
   }
 }
 
-/// Within 0.425 of the middle.
+/// For probabilities within 0.425 of the middle.
 private let centre = Ratio(
   above: [
     3.3871328727963666080, 133.14166789178437745, 1971.5909503065514427,
@@ -45,7 +45,7 @@ private let centre = Ratio(
     28729.085735721942674, 5226.4952788528545610,
   ])
 
-/// Tails down to exp(-25).
+/// For tails down to exp(-25).
 private let near = Ratio(
   above: [
     1.42343711074968357734, 4.63033784615654529590, 5.76949722146069140550,
@@ -58,7 +58,7 @@ private let near = Ratio(
     5.47593808499534494600e-4, 1.05075007164441684324e-9,
   ])
 
-/// Tails beyond.
+/// For tails beyond exp(-25).
 private let far = Ratio(
   above: [
     6.65790464350110377720, 5.46378491116411436990, 1.78482653991729133580,

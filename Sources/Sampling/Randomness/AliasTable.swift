@@ -2,14 +2,14 @@
 
 /// A fixed distribution over 0 ..< count, drawn in constant time.
 ///
-/// Reference: Walker 1977; Vose 1991. One draw is one equal choice and one chance.
+/// A draw takes one uniform choice and one chance. Reference: Walker 1977; Vose 1991.
 public struct AliasTable: Sendable {
   @usableFromInline let entries: [AliasEntry]
 
-  /// The distribution in proportion to these weights.
+  /// Creates the distribution in proportion to some weights.
   ///
-  /// - Precondition: weights are finite and not negative, one at least is positive, and there are
-  ///   fewer than 2^32.
+  /// - Precondition: the weights are finite and not negative, at least one is positive, and there
+  ///   are fewer than 2^32.
   /// - Complexity: O(count).
   public init(weights: [Double]) {
     let total = weights.reduce(0, +)
@@ -24,23 +24,23 @@ public struct AliasTable: Sendable {
     self.entries = entries
   }
 
-  /// How many outcomes there are.
+  /// The number of outcomes.
   public var count: Int { entries.count }
 
-  /// An outcome in proportion to its weight.
+  /// Draws an outcome in proportion to its weight.
   @inlinable
   public func draw(using choices: inout some ChoiceSource) -> Int {
     entries[choices.index(below: entries.count)].draw(using: &choices)
   }
 }
 
-/// An entry of an alias table: itself, or else another one.
+/// An entry of an alias table: an outcome and its alias.
 @usableFromInline
 @frozen
 package struct AliasEntry: Sendable {
-  /// How likely it is itself.
+  /// The probability of keeping the entry's own outcome.
   @usableFromInline package var threshold = 1.0
-  /// Its own place, and the other one's.
+  /// The index of the entry's own outcome, and of its alias.
   @usableFromInline package var place: UInt32
   @usableFromInline package var alias: UInt32
 
@@ -50,14 +50,14 @@ package struct AliasEntry: Sendable {
     alias = place
   }
 
-  /// One of both.
+  /// Draws the outcome or its alias.
   @inlinable
   package func draw(using choices: inout some ChoiceSource) -> Int {
     Int(choices.chance(threshold) ? place : alias)
   }
 }
 
-/// Fills alias tables that lie one behind the other in a long one.
+/// Fills alias tables that are stored one after another in a long array.
 package struct AliasFiller: Sendable {
   private var small: [Int] = []
   private var large: [Int] = []
@@ -65,13 +65,13 @@ package struct AliasFiller: Sendable {
 
   package init() {}
 
-  /// Fills the table of some weights with a positive sum.
+  /// Fills the table for weights with a positive sum.
   ///
   /// - Parameters:
-  ///   - entries: the long table.
-  ///   - weights: not negative.
-  ///   - sum: theirs.
-  ///   - base: where the table's entries begin.
+  ///   - entries: the long array.
+  ///   - weights: the weights, not negative.
+  ///   - sum: the sum of the weights.
+  ///   - base: the index of the table's first entry.
   package mutating func fill(
     _ entries: UnsafeMutablePointer<AliasEntry>, _ weights: [Double], sum: Double, from base: Int
   ) {
@@ -88,7 +88,7 @@ package struct AliasFiller: Sendable {
     }
     while let less = small.popLast() {
       guard let more = large.last else {
-        // Rounding alone leaves one over; of weight zero it must still never be drawn.
+        // Rounding can leave an entry over. If its weight is zero, it must still never be drawn.
         if weights[less] == 0 {
           unsafe entries[base + less].threshold = 0
           unsafe entries[base + less].alias = UInt32(base + heaviest)

@@ -1,44 +1,44 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// Where random choices come from: the one door to randomness.
+/// The source of all random choices.
 ///
-/// Every random act is a finite choice with stated probabilities. ``RandomChoices`` plays it from
-/// a generator; the enumerating player of `SamplingLaws` plays every branch exactly once, so that a
-/// kernel's transition matrix comes out and its law is checked without a seed.
+/// Every random act is a finite choice with known probabilities. ``RandomChoices`` plays it with a
+/// random generator. The enumerating source of `SamplingLaws` plays every branch exactly once,
+/// which gives the exact transition matrix of a kernel, so laws are checked without a seed.
 public protocol ChoiceSource {
-  /// One of 0 ..< count, equally likely.
+  /// Chooses one of 0 ..< count, all equally likely.
   ///
   /// - Precondition: `count` is positive.
   mutating func index(below count: Int) -> Int
 
-  /// True with this probability.
+  /// Returns true with a given probability.
   ///
   /// - Precondition: 0 <= probability <= 1.
   mutating func chance(_ probability: Double) -> Bool
 
-  /// An index in proportion to its weight; one of weight zero is never chosen.
+  /// Chooses an index in proportion to its weight; an index with weight zero is never chosen.
   ///
-  /// - Precondition: weights are finite and not negative, and one at least is positive.
+  /// - Precondition: the weights are finite and not negative, and at least one is positive.
   mutating func index(weights: borrowing Span<Double>) -> Int
 
-  /// An index in proportion to its weight, given the weights' sums up to and with each, too.
+  /// Chooses an index in proportion to its weight, given the running sums of the weights as well.
   ///
-  /// For many draws from the same weights: a random player searches the sums, an enumerating one
-  /// takes the weights, of which sums keep less.
+  /// This is for many draws from the same weights. A random source searches the sums. An
+  /// enumerating source takes the weights, because the sums are less accurate.
   ///
-  /// - Precondition: weights are finite and not negative, and one at least is positive.
+  /// - Precondition: the weights are finite and not negative, and at least one is positive.
   mutating func index(weights: borrowing Span<Double>, sums: borrowing Span<Double>) -> Int
 
-  /// True with probability min(1, exp(r)), where `logRatio` computes r.
+  /// Returns true with probability min(1, exp(r)), where `logRatio` computes r.
   ///
-  /// A random player draws its threshold first and hands it to `logRatio`, which may return any
-  /// value below the threshold as soon as it knows that r lies below. An enumerating player hands
-  /// over minus infinity and so always gets r itself.
+  /// A random source draws its threshold first and passes it to `logRatio`, which may return any
+  /// value below the threshold as soon as it knows that r is below. An enumerating source passes
+  /// minus infinity and therefore always gets r itself.
   mutating func accepts(_ logRatio: (_ threshold: Double) -> Double) -> Bool
 }
 
 extension ChoiceSource {
-  /// Asks for the whole ratio, then takes the chance.
+  /// Computes the whole ratio, then takes a chance with its probability.
   @inlinable
   public mutating func accepts(_ logRatio: (_ threshold: Double) -> Double) -> Bool {
     let ratio = logRatio(-.infinity)
@@ -46,13 +46,13 @@ extension ChoiceSource {
     return ratio >= 0 || chance(LogSpace.exp(ratio))
   }
 
-  /// Takes the weights.
+  /// Chooses by the weights and ignores the sums.
   @inlinable
   public mutating func index(
     weights: borrowing Span<Double>, sums: borrowing Span<Double>
   ) -> Int { index(weights: weights) }
 
-  /// An index in proportion to its weight.
+  /// Chooses an index in proportion to its weight.
   @inlinable
   public mutating func index(weights: [Double]) -> Int { index(weights: weights.span) }
 }

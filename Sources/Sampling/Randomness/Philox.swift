@@ -2,29 +2,29 @@
 
 internal import CKernels
 
-/// Philox4x32-10, a counter-based generator: a value of a few words that splits into streams.
+/// Philox4x32-10, a counter-based random generator of a few words that splits into streams.
 ///
 /// Reference: Salmon, Moraes, Dror and Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3".
 /// Its output is pinned by the authors' published vectors and will not change between versions.
 public struct Philox: RandomNumberGenerator, Hashable, Sendable {
-  /// Four words of 32 bits.
+  /// Four 32-bit words.
   public typealias Block = SIMD4<UInt32>
 
-  /// The key: which stream this is.
+  /// The key, which identifies the stream.
   public let key: SIMD2<UInt32>
-  /// How many 64-bit words have been taken.
+  /// The number of 64-bit words taken so far.
   @inlinable
   public var position: UInt64 { taken }
 
   @usableFromInline var taken: UInt64
   @usableFromInline var blocks: (SIMD8<UInt64>, SIMD8<UInt64>)
 
-  /// The stream of this seed, at its beginning.
+  /// Creates the stream of a seed, at its beginning.
   public init(seed: UInt64) {
     self.init(key: SIMD2(UInt32(truncatingIfNeeded: seed), UInt32(truncatingIfNeeded: seed >> 32)))
   }
 
-  /// The stream of this key, at its beginning or after `position` 64-bit words.
+  /// Creates the stream of a key, at its beginning or after `position` 64-bit words.
   public init(key: SIMD2<UInt32>, position: UInt64 = 0) {
     self.key = key
     taken = position
@@ -32,9 +32,9 @@ public struct Philox: RandomNumberGenerator, Hashable, Sendable {
     if position & 15 != 0 { fill() }
   }
 
-  /// An independent child stream: the same for the same index, however far this one has gone.
+  /// An independent child stream, which depends on the index but not on this stream's position.
   ///
-  /// Children come from counters that outputs never use, so parent and child share no block; two
+  /// Child keys come from counters that outputs never use, so parent and child share no block. Two
   /// of n streams share a key with probability about n^2 / 2^65.
   public func stream(_ index: UInt64) -> Philox {
     let word = Philox.block(
@@ -55,7 +55,7 @@ public struct Philox: RandomNumberGenerator, Hashable, Sendable {
     }
   }
 
-  /// The function itself: ten rounds on one counter.
+  /// The Philox function: ten rounds on one counter.
   public static func block(counter: Block, key: SIMD2<UInt32>) -> Block {
     var c = counter
     var k = key
@@ -70,7 +70,8 @@ public struct Philox: RandomNumberGenerator, Hashable, Sendable {
     return c
   }
 
-  /// Makes the eight blocks that hold the word at `position`; ``block(counter:key:)`` is the twin.
+  /// Computes the eight blocks around the word at `position`; ``block(counter:key:)`` is its plain
+  /// twin.
   @usableFromInline
   mutating func fill() {
     let first = (taken >> 4) << 3
@@ -80,12 +81,12 @@ public struct Philox: RandomNumberGenerator, Hashable, Sendable {
     }
   }
 
-  /// Same key and position.
+  /// Whether two streams have the same key and position.
   public static func == (a: Philox, b: Philox) -> Bool {
     a.key == b.key && a.taken == b.taken
   }
 
-  /// Key and position.
+  /// Hashes the key and the position.
   public func hash(into hasher: inout Hasher) {
     hasher.combine(key)
     hasher.combine(taken)

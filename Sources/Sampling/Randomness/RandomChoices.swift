@@ -1,17 +1,17 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// Choices played from a generator; each draw is pinned, so that seeds keep their meaning.
+/// Choices made by a random generator; each draw function is pinned, so seeds keep their meaning.
 public struct RandomChoices: ChoiceSource, Hashable, Sendable {
   /// The generator; a copy of it is a checkpoint.
   public var random: Philox
 
-  /// Choices from this generator.
+  /// Creates choices from a generator.
   public init(_ random: Philox) { self.random = random }
 
-  /// Choices from the stream of this seed.
+  /// Creates choices from the stream of a seed.
   public init(seed: UInt64) { random = Philox(seed: seed) }
 
-  /// One of 0 ..< count, equally likely without any bias.
+  /// Chooses one of 0 ..< count, all equally likely without any bias.
   ///
   /// Reference: Lemire 2019, "Fast random integer generation in an interval".
   @inlinable
@@ -26,14 +26,14 @@ public struct RandomChoices: ChoiceSource, Hashable, Sendable {
     return Int(product.high)
   }
 
-  /// True with this probability, to a resolution of 2^-53; 0 and 1 are exact.
+  /// Returns true with a given probability, to a resolution of 2^-53; 0 and 1 are exact.
   @inlinable
   public mutating func chance(_ probability: Double) -> Bool {
     precondition(probability >= 0 && probability <= 1, "a probability lies in 0 ... 1")
     return uniform() < probability
   }
 
-  /// An index in proportion to its weight, by inverse cumulative weight.
+  /// Chooses an index in proportion to its weight, by inverting the cumulative weights.
   ///
   /// - Complexity: O(count).
   @inlinable
@@ -50,11 +50,11 @@ public struct RandomChoices: ChoiceSource, Hashable, Sendable {
       last = i
       if mark < sum { return i }
     }
-    // Rounding can leave the mark at the very total.
+    // Rounding can put the mark at the total.
     return last
   }
 
-  /// An index in proportion to its weight, by searching the sums.
+  /// Chooses an index in proportion to its weight, by searching the sums.
   ///
   /// - Complexity: O(log count).
   @inlinable
@@ -63,7 +63,7 @@ public struct RandomChoices: ChoiceSource, Hashable, Sendable {
   ) -> Int {
     let total = sums[sums.count - 1]
     precondition(total > 0 && total < .infinity, "weights have a positive, finite sum")
-    // Rounding can leave the mark at the very total.
+    // Rounding can put the mark at the total.
     let mark = min(uniform() * total, total.nextDown)
     // The first sum above the mark: it exceeds the one before.
     var low = 0
@@ -76,7 +76,7 @@ public struct RandomChoices: ChoiceSource, Hashable, Sendable {
     return low
   }
 
-  /// The same as by weights, passing over blocks in whose sums the mark does not lie.
+  /// The same choice by weights, skipping blocks whose sums don't contain the mark.
   @usableFromInline
   mutating func indexByBlocks(weights: borrowing Span<Double>) -> Int {
     let block = DenseNumbers.blockCount
@@ -103,16 +103,16 @@ public struct RandomChoices: ChoiceSource, Hashable, Sendable {
         last = i
         if mark < sum { return i }
       }
-      // Another order of the sum can round to less than the block's.
+      // A sum in another order can round to less than the sum of the block.
       return last
     }
-    // Rounding can leave the mark at the very total.
+    // Rounding can put the mark at the total.
     var end = weights.count - 1
     while end > 0, weights[end] == 0 { end -= 1 }
     return end
   }
 
-  /// True with probability min(1, exp(r)): the threshold is drawn first.
+  /// Returns true with probability min(1, exp(r)); the threshold is drawn first.
   @inlinable
   public mutating func accepts(_ logRatio: (_ threshold: Double) -> Double) -> Bool {
     // 1 - uniform lies in 0 < u <= 1, so the logarithm is finite.

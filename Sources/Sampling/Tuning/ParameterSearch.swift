@@ -1,43 +1,43 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// A search for parameters of small loss by weighted random steps, which asks for no derivative.
+/// A search for parameters with a small loss, by weighted random steps and without derivatives.
 ///
 /// ```swift
 /// let search = ParameterSearch(units: [0.01, 0.01])
 /// let found = search.run(from: [0, 0], steps: 200, loss: { misfit(of: $0) }, using: &choices)
 /// ```
-/// A step from a point moves it by the mean of the law of moves
-/// `p(d) ~ exp(-(loss(point + d) - loss(point)) / alpha)` over a lattice, as estimated by proposals
-/// of a known law q, each of weight `p(d) / q(d)`. The proposals are a mixture of wide and narrow
-/// ones, and q is the probability of the mixture, whichever part a move came from. The temperature
-/// alpha is a share of the loss, so that units of the loss do not matter and it falls with it.
+/// A step moves a point by the mean of the distribution `p(d) ~ exp(-(loss(point + d) -
+/// loss(point)) / alpha)` of moves d on a lattice. The mean is estimated from proposals with a
+/// known distribution q, each with the weight `p(d) / q(d)`. The proposals are a mixture of wide
+/// and narrow ones, and q is the probability under the whole mixture. The temperature alpha is a
+/// share of the loss, so the unit of the loss does not matter.
 ///
-/// **Keeps** nothing: it is an optimiser. What is exact are the weights.
+/// **Keeps** nothing, because it is an optimiser. Only the weights are exact.
 ///
 /// Source: Su 2020, "从采样看优化：可导优化与不可导优化的统一视角" (spaces.ac.cn), for moves by the mean of their
 /// law; Owen and Zhou 2000, "Safe and effective importance sampling", for weights by the whole
 /// mixture.
 public struct ParameterSearch: Sendable {
-  /// For each parameter its smallest move.
+  /// The smallest move of each parameter.
   public let units: [Double]
-  /// How many kinds of proposals there are, each twice as wide as the one before.
+  /// The number of kinds of proposals, each twice as wide as the one before.
   public let scales: Int
   /// The temperature as a share of the loss.
   public let temperature: Double
 
-  /// What a search found.
+  /// The result of a search.
   public struct Result: Sendable {
-    /// The point of the smallest loss that was looked at.
+    /// The visited point with the smallest loss.
     public let best: [Double]
-    /// Its loss.
+    /// The loss of that point.
     public let loss: Double
   }
 
-  /// A search.
+  /// Creates a search.
   ///
   /// - Parameters:
-  ///   - units: for each parameter its smallest move, positive.
-  ///   - scales: how many kinds of proposals there are, each twice as wide as the one before.
+  ///   - units: the smallest move of each parameter, positive.
+  ///   - scales: the number of kinds of proposals, each twice as wide as the one before.
   ///   - temperature: the temperature as a share of the loss, positive.
   public init(units: [Double], scales: Int = 8, temperature: Double = 0.1) {
     precondition(units.allSatisfy { $0 > 0 }, "moves are positive")
@@ -48,16 +48,16 @@ public struct ParameterSearch: Sendable {
     self.temperature = temperature
   }
 
-  /// How a proposal of one kind moves a parameter: by -2 to 2 of its own steps.
+  /// The probabilities with which a proposal moves a parameter by -2 to 2 of its steps.
   private static let shares = [1.0 / 16, 4.0 / 16, 6.0 / 16, 4.0 / 16, 1.0 / 16]
 
-  /// A move, in units of each parameter.
+  /// Proposes a move, in units of each parameter.
   public func propose(using choices: inout some ChoiceSource) -> [Int] {
     let scale = choices.index(below: scales)
     return units.map { _ in (choices.index(weights: Self.shares) - 2) << scale }
   }
 
-  /// The probability that a move is proposed, by any of the kinds.
+  /// The probability that a move is proposed, by any kind of proposal.
   public func probability(ofMove move: [Int]) -> Double {
     (0..<scales).reduce(0) { sum, scale in
       sum
@@ -69,14 +69,16 @@ public struct ParameterSearch: Sendable {
     }
   }
 
-  /// A proposed move and its weight: in the mean over proposals, moves are weighed as
-  /// `exp(-(loss(point + d) - loss(point)) / alpha)`.
+  /// Proposes a move together with its weight.
+  ///
+  /// Averaged over proposals, moves are weighted by `exp(-(loss(point + d) - loss(point)) /
+  /// alpha)`.
   ///
   /// - Parameters:
-  ///   - point: where the move begins.
-  ///   - here: the loss there, positive and finite.
-  ///   - loss: the loss of a point; infinite where it may not go.
-  ///   - choices: where random choices come from.
+  ///   - point: the point from which to move.
+  ///   - here: the loss at the point, positive and finite.
+  ///   - loss: computes the loss of a point; infinite for points that are not allowed.
+  ///   - choices: the source of random choices.
   /// - Returns: the move in units of each parameter, the point that it leads to, its loss and the
   ///   log of its weight.
   public func weighted(
@@ -92,15 +94,16 @@ public struct ParameterSearch: Sendable {
     )
   }
 
-  /// Moves a point again and again.
+  /// Runs the search from a point.
   ///
   /// - Parameters:
-  ///   - start: the first point; its loss is finite.
-  ///   - steps: how often it moves.
-  ///   - proposals: how many moves each step is estimated by.
-  ///   - loss: the loss of a point, not negative; infinite where it may not go.
-  ///   - choices: where random choices come from.
-  /// - Returns: the best of all points that were looked at.
+  ///   - start: the first point, which has a finite loss.
+  ///   - steps: the number of steps.
+  ///   - proposals: the number of proposals from which each step is estimated.
+  ///   - loss: computes the loss of a point, not negative; infinite for points that are not
+  ///     allowed.
+  ///   - choices: the source of random choices.
+  /// - Returns: the best of all visited points.
   /// - Complexity: O(steps x proposals) losses.
   public func run(
     from start: [Double], steps: Int, proposals: Int = 32, loss: ([Double]) -> Double,
@@ -127,7 +130,7 @@ public struct ParameterSearch: Sendable {
       let next = point.indices.map { point[$0] + moved[$0] / total }
       let there = loss(next)
       if there < best.loss { best = Result(best: next, loss: there) }
-      // Where the mean of allowed moves is not allowed, the best point is gone on from.
+      // If the mean of allowed moves is not allowed, continue from the best point.
       (point, here) = there < .infinity ? (next, there) : (best.best, best.loss)
     }
     return best

@@ -1,27 +1,29 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// Means under targets near the one that texts were drawn from: log rho is linear in some
-/// coefficients, and a text's weight changes by `exp(change of coefficients . its features)`.
+/// Means under targets near the one that the texts were drawn from, by reweighting.
 ///
-/// For `fluency` the feature is the log of the model's probability, for a soft weight the number
-/// of occurrences.
+/// log rho is linear in some coefficients, so the weight of a text changes by
+/// `exp(change of coefficients . its features)`.
+///
+/// The feature of `fluency` is the log of the model's probability; the feature of a soft weight is
+/// the number of occurrences.
 ///
 /// Source: Ferrenberg and Swendsen 1988, "New Monte Carlo technique for studying phase
 /// transitions".
 public struct TiltedMeans: Sendable {
   private let count: Int
-  /// Text by text.
+  /// The features of all texts, one text after another.
   private let features: [Double]
   private let values: [Double]
   private let logWeights: [Double]
   private let valueCount: Int
 
-  /// Texts by their numbers.
+  /// Creates the means of some texts.
   ///
   /// - Parameters:
-  ///   - features: for each text what the coefficients multiply.
-  ///   - values: for each text what is averaged.
-  ///   - logWeights: for each text the log of its weight before any change.
+  ///   - features: for each text, the factors of the coefficients.
+  ///   - values: for each text, the quantities to average.
+  ///   - logWeights: for each text, the log of its weight before any change.
   public init(features: [[Double]], values: [[Double]], logWeights: [Double]) {
     precondition(
       features.count == values.count && values.count == logWeights.count && !values.isEmpty,
@@ -33,8 +35,7 @@ public struct TiltedMeans: Sendable {
     valueCount = values[0].count
   }
 
-  /// The means after a change of the coefficients, and how many texts of equal weight would tell as
-  /// much.
+  /// The means after a change of the coefficients, and the effective sample size of the texts.
   ///
   /// - Complexity: O(texts).
   public func means(changing change: [Double]) -> (means: [Double], effectiveSize: Double) {

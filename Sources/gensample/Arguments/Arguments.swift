@@ -2,17 +2,17 @@
 
 import LM
 
-/// A command's arguments, taken apart by its declared options.
+/// The arguments of a command, parsed by the options that it declares.
 struct Arguments {
-  /// What is no option, in order; `-` among them.
+  /// The arguments that aren't options, in order; `-` counts as one.
   var positional: [String] = []
   private var values: [String: [String]] = [:]
-  /// All options as they were written, one after another; a flag's value is empty.
+  /// All options in the order in which they were given; the value of a flag is empty.
   private(set) var ordered: [(name: String, value: String)] = []
 
-  /// Takes words apart: `--name value`, `--name=value`, flags, `--` ends the options.
+  /// Parses `--name value`, `--name=value` and flags; `--` ends the options.
   ///
-  /// A value that begins with two hyphens is written behind an equals sign.
+  /// A value that begins with two hyphens must follow an equals sign.
   init(_ words: [String], options: [Option], command: String) throws(CommandFailure) {
     var rest = words[...]
     while let word = rest.popFirst() {
@@ -50,7 +50,7 @@ struct Arguments {
         if value == nil {
           if let next = rest.first, next.hasPrefix("--") {
             throw .usage(
-              "--\(name) needs a value, got the option \(next); if that is the value, write "
+              "--\(name) needs a value, got the option \(next); if you mean this value, write "
                 + "--\(name)=\(next)")
           }
           value = rest.popFirst()
@@ -59,7 +59,7 @@ struct Arguments {
           throw .usage("--\(name) needs a value: --\(name) \(valueName)")
         }
         guard option.isRepeatable || values[name] == nil else {
-          throw .usage("--\(name) is given twice; it takes one \(valueName)")
+          throw .usage("--\(name) was given twice; it takes one \(valueName)")
         }
         values[name, default: []].append(value)
         ordered.append((name, value))
@@ -75,7 +75,7 @@ struct Arguments {
   /// Whether the option was given.
   func has(_ name: String) -> Bool { values[name] != nil }
 
-  /// The option's value as it was given.
+  /// The value of the option as it was given; the last one of a repeatable option.
   func text(_ name: String) -> String? { values[name]?.last }
 
   /// All values of a repeatable option, in order.
@@ -102,14 +102,14 @@ struct Arguments {
     return value
   }
 
-  /// An option as a word of a command line.
+  /// An option written as it would stand on a command line.
   func word(_ option: (name: String, value: String)) -> String {
     flags.contains(option.name) ? "--\(option.name)" : "--\(option.name)=\(option.value)"
   }
 
   private var flags: Set<String> = []
 
-  /// An unsigned number of 64 bits.
+  /// A seed: an unsigned 64-bit number.
   func seed(_ name: String) throws(CommandFailure) -> UInt64? {
     guard let text = text(name) else { return nil }
     guard let value = UInt64(text) else {
@@ -118,14 +118,14 @@ struct Arguments {
     return value
   }
 
-  /// One of some words.
+  /// One of a fixed set of words.
   func choice<Choice: RawRepresentable & CaseIterable>(
     _ name: String, as: Choice.Type
   ) throws(CommandFailure) -> Choice? where Choice.RawValue == String {
     guard let text = text(name) else { return nil }
     guard let value = Choice(rawValue: text) else {
       let all = Choice.allCases.map(\.rawValue).joined(separator: ", ")
-      throw .usage("--\(name) takes one of \(all); got '\(text)'")
+      throw .usage("--\(name) takes one of \(all), got '\(text)'")
     }
     return value
   }
@@ -140,7 +140,7 @@ struct Arguments {
       throw .usage("--\(name) takes a size such as 200M or 1G, got '\(text)'")
     }
     let (product, overflow) = number.multipliedReportingOverflow(by: factor ?? 1)
-    guard !overflow else { throw .usage("--\(name) \(text) is more than any machine has") }
+    guard !overflow else { throw .usage("--\(name) \(text) is more memory than any machine has") }
     return product
   }
 
@@ -150,7 +150,7 @@ struct Arguments {
   }
 }
 
-/// The candidate nearest in edits, if it is near enough to be meant.
+/// The candidate with the smallest edit distance, if it is close enough to be a likely typo.
 func nearest(to word: String, among candidates: [String]) -> String? {
   let scored = candidates.map { (name: $0, distance: NearWords.distance(word, $0)) }
   guard let best = scored.min(by: { $0.distance < $1.distance }),

@@ -4,19 +4,19 @@ import Foundation
 import LM
 import Sampling
 
-/// A built-in model by its name, or the model in a file.
+/// Loads a built-in model by its name, or the model in a file.
 ///
 /// - Parameters:
-///   - name: the name.
-///   - isReversed: whether a model of reversed texts needs no word of warning.
+///   - name: the name of the built-in model, or a path.
+///   - isReversed: whether the caller expects a model of reversed texts, so no warning is needed.
 /// - Returns: the model.
-/// - Throws: where there is none, or it is no model.
+/// - Throws: if there is no such model or the file is not a valid model.
 func loadModel(_ name: String, isReversed: Bool = false) throws -> NGramModel {
   let model = try findModel(name)
   if !isReversed, model.readsBackward {
     report(
-      "gensample: '\(name)' is a model of reversed texts: it reads and writes them from their ends; "
-        + "it is for gibbs --masked")
+      "gensample: '\(name)' is a model of reversed texts, which reads and writes texts from their "
+        + "ends; use it with gibbs --masked")
   }
   return model
 }
@@ -30,20 +30,19 @@ private func findModel(_ name: String) throws -> NGramModel {
     let isName = !name.contains("/") && !name.contains(".")
     guard isName else { throw error }
     let names = BuiltInModel.allCases.map(\.rawValue)
-    let near = nearest(to: name, among: names).map { ", did you mean '\($0)'?" } ?? ";"
+    let near = nearest(to: name, among: names).map { "; did you mean '\($0)'?" } ?? "."
     throw CommandFailure(
       .unreadable,
-      "there is no model '\(name)'\(near) built in are \(names.joined(separator: ", ")), else give "
-        + "a file")
+      "there is no model '\(name)'\(near) Give a file, or a built-in model: "
+        + names.joined(separator: " or "))
   }
 }
 
-/// Refuses what may be a model, but is none of n-grams.
+/// Refuses models that gensample cannot read, with a message that says what it can read.
 private func refuseOtherKinds(_ name: String) throws(CommandFailure) {
   let read =
-    "; read are n-gram models in .gsm, .arpa and .arpa.gz files, which 'gensample train' and other "
-    + "programs make, and the built-in ones "
-    + BuiltInModel.allCases.map(\.rawValue).joined(separator: ", ")
+    ". gensample reads .gsm, .arpa and .arpa.gz files, and the built-in models "
+    + BuiltInModel.allCases.map(\.rawValue).joined(separator: " and ")
   var isFolder: ObjCBool = false
   if unsafe FileManager.default.fileExists(atPath: name, isDirectory: &isFolder),
     isFolder.boolValue
@@ -51,22 +50,23 @@ private func refuseOtherKinds(_ name: String) throws(CommandFailure) {
     let isNeural = FileManager.default.fileExists(atPath: name + "/config.json")
     throw CommandFailure(
       .unreadable,
-      "'\(name)' is a folder"
-        + (isNeural ? " of a neural model, and neural models are not read" : ", no model's file")
-        + read)
+      (isNeural
+        ? "'\(name)' is a folder of a neural model, and gensample cannot read neural models yet"
+        : "'\(name)' is a folder, but a model file was expected") + read)
   }
   if name.hasPrefix("http://") || name.hasPrefix("https://") {
-    throw CommandFailure(.usage, "'\(name)' is a server, and servers are not asked" + read)
+    throw CommandFailure(.usage, "gensample cannot use a server as a model yet ('\(name)')" + read)
   }
   if [".gguf", ".safetensors"].contains(where: name.lowercased().hasSuffix),
     FileManager.default.fileExists(atPath: name)
   {
     throw CommandFailure(
-      .unreadable, "'\(name)' is a neural model's file, and neural models are not read" + read)
+      .unreadable,
+      "'\(name)' is a neural model, and gensample cannot read neural models yet" + read)
   }
 }
 
-/// A model in the layout that chains of many steps need, with words to draw.
+/// Loads a model in the fast layout, for chains of many steps; it has at least one token to draw.
 func loadFastModel(_ name: String, isReversed: Bool = false) throws -> NGramModel {
   let loaded = try loadModel(name, isReversed: isReversed)
   let weights = loaded.unigramWeights
@@ -75,8 +75,8 @@ func loadFastModel(_ name: String, isReversed: Bool = false) throws -> NGramMode
   else {
     throw CommandFailure(
       .data,
-      "model '\(name)' gives no word a positive probability, so that there is nothing to sample; "
-        + "train one on more text")
+      "model '\(name)' gives every token probability 0, so there is nothing to sample; train a "
+        + "model on more text")
   }
   return loaded.layout == .fast ? loaded : try NGramModel(loaded.makeTrie(), layout: .fast)
 }

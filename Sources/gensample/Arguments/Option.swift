@@ -4,9 +4,9 @@
 struct Option: Sendable {
   /// The name after the two hyphens.
   var name: String
-  /// What stands for the value in help; `nil` for a flag.
+  /// The placeholder of the value in the help page; `nil` for a flag.
   var valueName: String?
-  /// One sentence, defaults included.
+  /// The help text: one phrase with the default.
   var help: String
   /// Whether it may be given more than once.
   var isRepeatable = false
@@ -18,9 +18,9 @@ struct Option: Sendable {
     self.help = help
   }
 
-  /// A flag.
+  /// Declares a flag, an option without a value.
   init(flag name: String, _ help: String) { self.init(name, nil, help) }
 }
 
-/// A short form of an option.
+/// The one-letter forms of options.
 let shortNames: [Character: String] = ["o": "output", "h": "help"]

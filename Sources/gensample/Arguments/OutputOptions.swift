@@ -5,26 +5,26 @@ enum OutputFormat: String, CaseIterable {
   case text, jsonl
 }
 
-/// Options that commands share about what they print.
+/// The options for output that commands share.
 enum OutputOptions {
   static let format = Option(
-    "format", "FORMAT", "text, or jsonl: one JSON object a line (default text)")
-  static let quiet = Option(flag: "quiet", "say nothing on standard error but errors")
-  static let output = Option("output", "PATH", "write results there instead of standard output")
+    "format", "FORMAT", "text, or jsonl (one JSON object per line) (default text)")
+  static let quiet = Option(flag: "quiet", "print only errors on standard error")
+  static let output = Option("output", "PATH", "write results to PATH, not to standard output")
   static let progress = Option(
-    "progress", "WHEN", "auto, always or never show progress on standard error (default auto)")
+    "progress", "WHEN", "auto, always or never: show progress on standard error (default auto)")
 
-  /// For commands that sample.
+  /// The options of commands that sample.
   static let sampler = [format, output, quiet, progress]
 
-  /// For commands that end in one report.
+  /// The options of commands that print one report.
   static let report = [format, quiet]
 
   static func format(_ arguments: Arguments) throws(CommandFailure) -> OutputFormat {
     try arguments.choice("format", as: OutputFormat.self) ?? .text
   }
 
-  /// Writes a report in the form that was asked for.
+  /// Writes a report in the format that the options ask for.
   static func write(
     _ object: @autoclosure () -> JSONObject, _ arguments: Arguments,
     text: @autoclosure () -> String

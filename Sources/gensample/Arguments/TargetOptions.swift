@@ -4,27 +4,28 @@ import Foundation
 import LM
 import Sampling
 
-/// Options that say what is sampled: the model and what is said of its texts.
+/// The options that define the target: the model and the statements about texts.
 enum TargetOptions {
-  /// What is said of texts.
+  /// The options that make statements about texts.
   static let statements = [
-    Option("constraints", "FILE", isRepeatable: true, "a constraint file, or - ; all of them hold"),
-    Option("include", "WORD", isRepeatable: true, "the text holds this word"),
-    Option("exclude", "WORD", isRepeatable: true, "the text does not hold this word"),
-    Option("length", "A..B", "how many words it has"),
+    Option(
+      "constraints", "FILE", isRepeatable: true, "a constraint file, or - ; all statements hold"),
+    Option("include", "WORD", isRepeatable: true, "the text contains this word"),
+    Option("exclude", "WORD", isRepeatable: true, "the text does not contain this word"),
+    Option("length", "A..B", "the number of words in the text"),
     Option("match", "REGEX", isRepeatable: true, "the whole text matches"),
   ]
 
   static let all =
-    [Option("model", "NAME|PATH", "a built-in model or a model's file (default english)")]
+    [Option("model", "NAME|PATH", "a built-in model or a model file (default english)")]
     + statements + [
-      Option("prompt", "TEXT", "what every result begins with"),
-      Option("each", "FILE", "words to include, one set a line: every line is its own target"),
+      Option("prompt", "TEXT", "the beginning of every result"),
+      Option("each", "FILE", "words to include, one set per line; each line is its own target"),
     ]
 
-  /// What is said by files and options together.
+  /// The statements of constraint files and options together.
   ///
-  /// A decoder puts the prompt's tokens there itself.
+  /// Decoders leave the prompt out, because they put its tokens into the text themselves.
   static func constraints(
     _ arguments: Arguments, withPrompt: Bool = true
   ) throws -> [Constraint] {
@@ -69,10 +70,10 @@ enum TargetOptions {
     return constraints
   }
 
-  /// A file's name as messages have it.
+  /// The name of a file in messages.
   static func shown(_ path: String) -> String { path == "-" ? "standard input" : path }
 
-  /// An expression, as an option has it.
+  /// Parses the regular expression of an option.
   static func expression(
     _ text: String, option: String
   ) throws(CommandFailure) -> Sampling.Expression {
@@ -83,7 +84,7 @@ enum TargetOptions {
     }
   }
 
-  /// An expression that stands without slashes, as it stands between them.
+  /// The regular expression of an option as it would stand between slashes in a constraint file.
   static func escapingSlashes(_ expression: String) -> String {
     var escaped = ""
     var isEscaped = false
@@ -95,7 +96,7 @@ enum TargetOptions {
     return escaped
   }
 
-  /// The keyword sets of a file with their lines' numbers; empty lines are none.
+  /// The keyword sets of a file with their line numbers; empty lines are skipped.
   static func keywordSets(_ path: String) throws -> [(line: Int, constraint: Constraint)] {
     var sets: [(line: Int, constraint: Constraint)] = []
     for (i, line) in try TextInput.lines(path).enumerated() {
@@ -111,13 +112,13 @@ enum TargetOptions {
         ))
     }
     guard !sets.isEmpty else {
-      throw CommandFailure(.data, "\(shown(path)) holds no words; one set a line is expected")
+      throw CommandFailure(.data, "\(shown(path)) contains no words; expected one set per line")
     }
     return sets
   }
 }
 
-/// Statements compiled for a model, with messages where that cannot be done.
+/// The statements compiled for a model, or a message that says why that is impossible.
 struct CompiledTarget {
   let target: SentenceTarget<NGramModel, TokenAutomaton>
   let compiled: CompiledConstraints
@@ -141,13 +142,13 @@ struct CompiledTarget {
       model: model, constraint: compiled.automaton, fluency: compiled.fluency)
   }
 
-  /// What is allowed but cannot be meant: words to prefer that the model does not know.
+  /// Warnings about statements without effect, which prefer a word that the model cannot write.
   func warnings(_ tree: VocabularyTree) -> [String] {
     compiled.parts.compactMap { part in
       guard case .prefer = part.constraint.kind,
         let message = Self.unwritable(part.constraint, target.model, tree)
       else { return nil }
-      return message + "; this weighs no text"
+      return message + (message.hasSuffix("?") ? " " : ". ") + "This statement has no effect"
     }
   }
 
@@ -161,27 +162,27 @@ struct CompiledTarget {
     switch fault {
     case .impossible(let constraint, let error): return "\(place(constraint)): \(error)"
     case .tooLarge(let error):
-      return "the constraints together are too large: \(error); say fewer or simpler things"
+      return "the constraints are too large together: \(error); use fewer or simpler statements"
     case .divergent(let constraint):
-      return "\(place(constraint)): the weights of longer and longer texts add up without end; "
-        + "bound the length, for example with 'length ..40 tokens' (words leave marks uncounted)"
+      return "\(place(constraint)): the sum over all lengths diverges; "
+        + "limit the length, for example with 'length ..40 tokens' ('words' does not limit marks)"
     case .clash(let constraints):
-      // A word that the model cannot write explains more than the statement that asks for it.
+      // If the model cannot write a word, that explains more than the statement that needs it.
       if constraints.count == 1, let message = unwritable(constraints[0], model, tree) {
         return message
       }
       return constraints.count == 1
-        ? "\(place(constraints[0])): no text of this model does that"
-        : "no text of this model meets all of these, and each of them is needed for that:\n"
+        ? "\(place(constraints[0])): no text of this model meets this statement"
+        : "no text of this model meets all of these statements, but without one of them it could:\n"
           + constraints.map { "  \(place($0))" }.joined(separator: "\n")
     }
   }
 
-  /// A word that a statement needs and the model does not know, with near ones; `nil` for none.
+  /// A message about a word that a statement needs and the model lacks; `nil` if it lacks none.
   static func unwritable(
     _ constraint: Constraint, _ model: NGramModel, _ tree: VocabularyTree
   ) -> String? {
-    // Words stand between boundaries, but for a template's, which may be parts of words.
+    // Keywords stand between word boundaries, but the text of a template may be part of a word.
     var isTemplate = false
     if case .template = constraint.kind { isTemplate = true }
     func isMissing(_ word: String) -> Bool {
@@ -190,21 +191,23 @@ struct CompiledTarget {
       return (try? alone.automaton(for: tree))?.isSatisfiable == false
     }
     guard let whole = constraint.neededWords.first(where: isMissing) else { return nil }
-    // Of several words, the one that is missing.
+    // If there are several words, name the one that is missing.
     let word = whole.split(separator: " ").map(String.init).first(where: isMissing) ?? whole
     return "\(place(constraint)): \(outside(word, model.vocabulary))"
   }
 
-  /// What is said of a word that a vocabulary lacks.
+  /// The message about a word that the vocabulary lacks.
   private static func outside(_ word: String, _ vocabulary: Vocabulary) -> String {
     let near = NearWords.of(word, in: vocabulary)
     return "'\(word)' is outside the model's vocabulary"
       + (near.isEmpty
-        ? "; take another word, or a model with --model that knows it"
-        : "; near words within are " + near.map { "'\($0)'" }.joined(separator: ", "))
+        ? "; use another word or a --model that knows it"
+        : "; did you mean \(either(near.map { "'\($0)'" }))?")
   }
 
-  /// A text's tokens, with a message where the model has no entry for a part of it.
+  /// The tokens of a text.
+  ///
+  /// - Throws: a message that names the first part that the vocabulary lacks.
   static func tokens(of text: String, model: NGramModel, option: String) throws -> TokenSequence {
     var tokenizer = Tokenizer(for: model.vocabulary)
     let tokens = tokenizer.tokens(of: text, in: model.vocabulary)
@@ -215,19 +218,19 @@ struct CompiledTarget {
     let piece = unknown < pieces.count ? pieces[unknown] : text
     let trimmed = piece.trimmingCharacters(in: .whitespaces)
     let word = trimmed.isEmpty ? piece : trimmed
-    // What the shell hands over is repaired before anybody sees it.
+    // Invalid UTF-8 on the command line has already been replaced with U+FFFD.
     let isRepaired = piece.contains("\u{FFFD}")
     throw CommandFailure(
       .data,
       "\(option): "
         + (isRepaired
-          ? "'\(word)' is outside the model's vocabulary; is it UTF-8?"
+          ? "'\(word)' is outside the model's vocabulary; is it valid UTF-8?"
           : spacedOtherwise(piece, of: pieces, model.vocabulary) ?? outside(word, model.vocabulary))
     )
   }
 
-  /// What is said of a piece that a vocabulary has with a space before it, or without the one there
-  /// is; `nil` of others.
+  /// The message about a piece that the vocabulary has only with, or only without, a space before
+  /// it; `nil` for other pieces.
   private static func spacedOtherwise(
     _ piece: String, of pieces: [String], _ vocabulary: Vocabulary
   ) -> String? {
@@ -241,13 +244,13 @@ struct CompiledTarget {
     }.joined()
     return
       (piece.first == " "
-      ? "'\(piece.dropFirst())' behind a space is outside the model's vocabulary, without one it is "
-      : "'\(piece)' right behind what comes before is outside the model's vocabulary, behind a space it "
-        + "is ") + "within: write '\(mended.drop { $0 == " " })'"
+      ? "the vocabulary has '\(piece.dropFirst())' only without a space before it; "
+      : "the vocabulary has '\(piece)' only with a space before it; ")
+      + "write '\(mended.drop { $0 == " " })'"
   }
 
-  /// The first statement that a text does not meet, and the number of tokens after which that is
-  /// settled; `nil` where all are met.
+  /// The first statement that a text breaks, and the number of tokens after which it can no longer
+  /// be met; `nil` if the text meets all statements.
   func firstUnmet(by text: TokenSequence) -> (constraint: Constraint, after: Int)? {
     for part in compiled.parts {
       var state = part.automaton.start
@@ -262,7 +265,7 @@ struct CompiledTarget {
     return nil
   }
 
-  /// What every sampler says of a text.
+  /// The fields of a text that all samplers report.
   func object(_ text: TokenSequence, logProbability: Double) -> JSONObject {
     var object = JSONObject()
     object.add("type", .string("sample"))

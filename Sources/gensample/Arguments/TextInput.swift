@@ -3,16 +3,16 @@
 import Foundation
 import LM
 
-/// Texts that are read whole: constraints, keyword sets, lists of words.
+/// Reads files that are small enough to be read whole: constraints, keyword sets and word lists.
 enum TextInput {
-  /// Refuses files that name standard input twice: the second one would be empty.
+  /// Refuses to read standard input twice, because the second time it would be empty.
   static func checkOnce(_ paths: some Sequence<String>) throws(CommandFailure) {
     guard paths.count(where: { $0 == "-" }) <= 1 else {
       throw .usage("standard input can be read only once")
     }
   }
 
-  /// A whole file's text; `-` is standard input, pipes and devices are read as they are.
+  /// The text of a whole file; `-` is standard input.
   static func text(_ path: String) throws(LoadError) -> String {
     let descriptor = path == "-" ? STDIN_FILENO : unsafe open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else {
@@ -27,18 +27,18 @@ enum TextInput {
       }
       if count == 0 { break }
       if count > 0 {
-        // Devices that give zeros never end.
+        // A device such as /dev/zero never ends, so stop at the first zero.
         if let zero = piece[..<count].firstIndex(of: 0) {
           throw LoadError(
             .badData, path: path, place: .byte(bytes.count + zero),
-            "found the byte 0x0, which no text holds; expected lines of UTF-8")
+            "found the byte 0x0, expected UTF-8 text")
         }
         bytes += piece[..<count]
       } else if errno != EINTR {
         throw LoadError(
           .cannotRead, path: path,
           errno == EISDIR
-            ? "is a folder, where a file is expected" : "cannot be read: \(systemErrorText())")
+            ? "is a folder, but a file was expected" : "cannot be read: \(systemErrorText())")
       }
     }
     guard let text = String(validating: bytes, as: UTF8.self) else {
@@ -46,12 +46,12 @@ enum TextInput {
       let byte = String(bytes[place], radix: 16, uppercase: true)
       throw LoadError(
         .badData, path: path, place: .byte(place),
-        "found the byte 0x\(byte), which is no UTF-8 there; convert the text to UTF-8")
+        "found the byte 0x\(byte), which is not valid UTF-8 here; convert the file to UTF-8")
     }
     return text
   }
 
-  /// Its lines; a line feed at the end begins no further one.
+  /// The lines of a file; a final line feed does not begin another line.
   static func lines(_ path: String) throws(LoadError) -> [String] {
     var lines = try text(path).unicodeScalars
       .split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
@@ -62,7 +62,7 @@ enum TextInput {
     return lines
   }
 
-  /// Where the first byte stands that continues no valid UTF-8.
+  /// The offset of the first byte that breaks UTF-8.
   private static func firstFault(_ bytes: [UInt8]) -> Int {
     var decoder = UTF8()
     var place = 0

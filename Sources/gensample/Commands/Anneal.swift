@@ -6,12 +6,13 @@ import Sampling
 
 enum Anneal: Command {
   static let name = "anneal"
-  static let summary = "simulated annealing: an optimiser, its likeliest texts are no draws"
+  static let summary = "simulated annealing: finds very likely texts (they are not draws)"
   static let usage = "[--constraints FILE] [options]"
   static let discussion = """
-    Looks for texts that rho makes as likely as can be: --restarts chains whose target is rho^b, b
-    rising from --from to --to, each from an allowed text of its own. What is printed are the best
-    texts that the restarts found, likeliest first, each once. They are no draws from rho.
+    Searches for the texts that are likeliest under rho. Each of --restarts chains starts from an
+    allowed text of its own and samples rho^b, while the power b rises from --from to --to. The
+    command prints the best texts of all restarts, the likeliest first, each text once. They are
+    not draws from rho.
 
         gensample anneal --constraints examples/constraints/sea.txt --restarts 8
         gensample anneal --include sea --include storm --schedule adaptive --steps 1000000
@@ -19,17 +20,17 @@ enum Anneal: Command {
   static let options =
     TargetOptions.all + [
       Option(
-        "start", "TEXT", "the text that every restart starts from (default: a random one each)"),
-      Option("restarts", "N", "how many runs there are (default 8)"),
-      Option("steps", "N", "how many steps each has (default 500000)"),
+        "start", "TEXT", "the text that every restart starts from (default: a random text each)"),
+      Option("restarts", "N", "how many chains to run (default 8)"),
+      Option("steps", "N", "how many steps each restart takes (default 500000)"),
       Option(
         "schedule", "KIND",
         AnnealingSchedule.allCases.map(\.rawValue).joined(separator: ", ")
           + " (default geometric)"),
       Option("from", "B", "the first power of rho (default 0.3)"),
       Option("to", "B", "the last power of rho (default 20)"),
-      Option("stages", "N", "how many different powers there are (default 100)"),
-      Option("best", "N", "how many texts are printed (default: that of each restart)"),
+      Option("stages", "N", "how many different powers to use (default 100)"),
+      Option("best", "N", "how many texts to print (default: the best one of each restart)"),
       ParticleOptions.seed, ParticleOptions.threads,
     ] + KeptRun.options + OutputOptions.sampler
 
@@ -44,7 +45,8 @@ enum Anneal: Command {
     let to = try arguments.number("to", in: 1e-6...1e6, expected: "a power from 1e-6 to 1e6")
     let (low, high) = (from ?? 0.3, to ?? 20)
     guard low <= high else {
-      throw CommandFailure.usage("--from \(low) lies above --to \(high); powers of rho rise")
+      throw CommandFailure.usage(
+        "--from \(low) is above --to \(high), but the power of rho must rise")
     }
     let best = try arguments.integer("best", in: 1...1_000_000)
     let run = try SamplerRun(
@@ -67,7 +69,7 @@ enum Anneal: Command {
         [
           "\(counted(restarts, "restart")), \(counted(effort.count, "step")) in "
             + String(format: "%.2f s", effort.seconds) + ", seed \(effort.seed)",
-          "  these are the likeliest texts that were found, no draws from rho",
+          "  these are the likeliest texts found; they are not draws from rho",
         ]
       }
     ) { compiled, line, seed in
@@ -104,21 +106,21 @@ enum Anneal: Command {
           summary.add("last_powers", .numbers(found.map(\.inverseTemperature)))
         },
         lines: Self.lines(found),
-        // Restarts that end at one text are no news unless more texts were asked for.
+        // It is normal for restarts to end at the same text, unless more texts were asked for.
         shortfall: monitor.isStopping
           ? nil
           : best.flatMap {
             Shortfall(
               of: shown.count, asked: $0,
-              "\(counted(found.count, "restart")) ended at no more different texts; "
-                + "take more --restarts")
+              "\(counted(found.count, "restart")) found no more different texts; "
+                + "try more --restarts")
           },
         missing: found.count < restarts
           ? [("other restarts", "\(stoppedReason) before \(restarts - found.count) of them began")]
           : [])
     }
   }
-  /// What people are told of the restarts that have begun.
+  /// The lines of the text summary about the restarts that began.
   private static func lines(_ found: [Annealing<SentenceTarget<NGramModel, TokenAutomaton>>.Result])
     -> [String]
   {

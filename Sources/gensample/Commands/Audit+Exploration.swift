@@ -4,7 +4,7 @@ import LM
 import Sampling
 
 extension Audit {
-  /// How far long work is.
+  /// How progress of the analysis is shown.
   struct ProgressOptions {
     var mode: ProgressMode
 
@@ -14,7 +14,7 @@ extension Audit {
     }
   }
 
-  /// What a chain of contexts is made from.
+  /// The decoder under audit: its model, its rules and the limit of the exploration.
   struct Decoder {
     let model: NGramModel
     let strategy: AuditStrategy
@@ -23,8 +23,7 @@ extension Audit {
     let progress: ProgressOptions
 
     let automaton: BackoffAutomaton
-    /// The same transforms as `--keep-end` would have them; `nil` where it would change nothing, or
-    /// cannot be given.
+    /// The same transforms with `--keep-end`; `nil` if that changes nothing or isn't possible.
     let transformsKeepingEnds: [any NextTokenTransform]?
 
     init(
@@ -49,24 +48,24 @@ extension Audit {
 
     var chosen: ContextChoice { strategy == .greedy ? .greedy : .sampled }
 
-    /// Whether a context's most probable tokens tell all that these transforms leave.
+    /// Whether the most probable tokens of a context determine what these transforms keep.
     func readsLeadingTokens(_ transforms: [any NextTokenTransform]) -> Bool {
       ContextChain<Int>.readsLeadingTokens(chosen, transforms) && !automaton.mayVanish
     }
   }
 
-  /// From where a chain is explored, and what its thresholds are about.
+  /// Where the exploration of contexts starts, and which transform's thresholds it records.
   struct Exploration {
     var isPromptAlone: Bool
     var cut: Int?
   }
 
-  /// Makes the chain of some transforms, telling how far it is.
+  /// Builds the chain of contexts under some transforms and reports its progress.
   typealias Explorer<Context: Hashable & Sendable> = (
     _ transforms: [any NextTokenTransform], _ exploration: Exploration, _ watch: (Int) -> Void
   ) throws -> ContextChain<Context>
 
-  /// Reads the most probable tokens of each context alone.
+  /// Explores with the most probable tokens of each context, which is fast.
   static func leadingExplorer(_ decoder: Decoder, _ texts: [TokenSequence]) -> Explorer<Int> {
     let automaton = decoder.automaton
     let roots = texts.map { automaton.context(after: $0) }
@@ -78,7 +77,7 @@ extension Audit {
     }
   }
 
-  /// Reads all tokens of each context.
+  /// Explores with the probabilities of all tokens in each context.
   static func vectorExplorer(
     _ decoder: Decoder, _ texts: [TokenSequence]
   ) -> Explorer<NGramContext> {
@@ -98,7 +97,7 @@ extension Audit {
     _ decoder: Decoder, _ transforms: [any NextTokenTransform], _ exploration: Exploration,
     _ explore: Explorer<Context>
   ) throws -> TerminationAnalysis<Context> {
-    // Contexts are what some n-gram below the model's order is.
+    // Each context is an n-gram of an order below the model's.
     let most = max(1, decoder.model.counts.dropLast().reduce(1, +))
     let count = SharedCount()
     let progress = Progress(

@@ -6,20 +6,22 @@ import Sampling
 
 enum Audit: Command {
   static let name = "audit"
-  static let summary = "does this decoder terminate?"
-  static let usage = "[--strategy greedy|sample|beam] [decoder's options]"
+  static let summary = "whether a decoder always ends its texts, and in which loops it is caught"
+  static let usage = "[--strategy greedy|sample|beam] [decoder options]"
   static let discussion = """
-    Tells with which probability a decoder never ends, and in which loops. Greedy decoding, and
-    sampling under transforms that read the model's distribution alone, are computed from the
-    model's contexts: never_ends is exact, up to the error said beside it. With --stop-loops a loop
-    does not go on for ever where the detector sees its round. Self-terminating wrappers are proven
-    to end, and so are texts under constraints, which are closed within --max-tokens. Decoders that
-    draw are else run --runs times, and never_ends lies in the interval, at a confidence of 99 %: what
-    never ends is cut, what is cut may end later. Beam, contrastive search and greedy decoding with
-    penalties make one text; if it is cut, nothing is known.
+    Computes the probability that a decoder never ends its text, and shows the loops. The result is
+    exact for greedy decoding and for sampling under transforms that read only the model's
+    distribution: it is computed from the model's contexts, and its error is printed beside it.
+    --stop-loops ends a loop once its detector sees the repetition. Self-terminating wrappers always
+    end, and so do texts under constraints, which are closed within --max-tokens.
 
-    What would cure a decoder that never ends is said too: of each k, mass P and floor E the least
-    change by which it ends for sure, all other options as they are.
+    Every other decoder that draws is run --runs times. never_ends is then an interval with 99 %
+    confidence: a text that never ends is cut, but a text that is cut might have ended later. Beam
+    search, contrastive search and greedy decoding with penalties make a single text; if it is cut,
+    the probability is unknown.
+
+    For a decoder that may never end, the command also prints cures: the smallest change of top-k,
+    top-p or epsilon that makes it always end while all other options stay the same.
 
         gensample audit --strategy greedy
         gensample audit --top-k 4 --picture survival.svg
@@ -28,15 +30,15 @@ enum Audit: Command {
   static let options =
     [
       Option("strategy", "NAME", "greedy, sample or beam (default sample)"),
-      Option("prompts", "FILE", "also from each of these prompts, one a line, or - "),
-      Option(flag: "one-word-prompts", "also from each prompt of one token"),
+      Option("prompts", "FILE", "also start from each prompt in FILE, one per line (- for stdin)"),
+      Option(flag: "one-word-prompts", "also start from each single token"),
       Option(
         "max-transitions", "N",
-        "look at no further contexts beyond so many steps between them (default 8000000)"),
-      Option("runs", "N", "runs where nothing can be computed (default 1000)"),
+        "stop exploring contexts after N transitions between them (default 8000000)"),
+      Option("runs", "N", "how many texts to draw if nothing can be computed (default 1000)"),
       Option("seed", "N", "the same seed gives the same runs (default: a random one, printed)"),
-      Option("picture", "PATH", "draw the share of texts that go on, by tokens, as SVG"),
-      Option("loops", "N", "how many loops are shown (default 10)"),
+      Option("picture", "PATH", "write an SVG chart: the share of unfinished texts by length"),
+      Option("loops", "N", "how many loops to show (default 10)"),
     ]
     + DecodingOptions.limits.filter { $0.name != "max-seconds" } + TargetOptions.statements
     + Beam.search + Greedy.contrastive + DecodingOptions.truncations + DecodingOptions.copies
@@ -49,19 +51,19 @@ enum Audit: Command {
   static func run(_ arguments: Arguments) throws {
     if let extra = arguments.positional.first {
       throw CommandFailure.usage(
-        "audit takes options only, got '\(extra)'; a model is given by --model '\(extra)'")
+        "audit takes only options, got '\(extra)'; to name a model, use --model '\(extra)'")
     }
     let strategy = try arguments.choice("strategy", as: AuditStrategy.self) ?? .sample
     if strategy != .beam, let option = Beam.search.first(where: { arguments.has($0.name) }) {
-      throw CommandFailure.usage("--\(option.name) is for --strategy beam")
+      throw CommandFailure.usage("--\(option.name) needs --strategy beam")
     }
     if strategy != .greedy, let option = Greedy.contrastive.first(where: { arguments.has($0.name) })
     {
-      throw CommandFailure.usage("--\(option.name) is for --strategy greedy")
+      throw CommandFailure.usage("--\(option.name) needs --strategy greedy")
     }
     if strategy != .sample {
       if let option = DecodingOptions.truncations.first(where: { arguments.has($0.name) }) {
-        throw CommandFailure.usage("--\(option.name) is for --strategy sample")
+        throw CommandFailure.usage("--\(option.name) needs --strategy sample")
       }
     }
     let limit = try arguments.integer("max-transitions", in: 1...2_000_000_000) ?? 8_000_000
@@ -74,7 +76,7 @@ enum Audit: Command {
       arguments, model: model, truncates: strategy == .sample)
     let prompt = try DecodingOptions.prompt(arguments, model: model)
     guard !arguments.has("prompts") || !arguments.has("one-word-prompts") else {
-      throw CommandFailure.usage("--prompts and --one-word-prompts both say which; give one")
+      throw CommandFailure.usage("give either --prompts or --one-word-prompts, not both")
     }
     var others = try arguments.text("prompts").map { path in
       let prompts = try TextInput.lines(path).enumerated().map { place, line in
@@ -83,7 +85,7 @@ enum Audit: Command {
       }
       guard !prompts.isEmpty else {
         throw CommandFailure(
-          .data, "--prompts: \(TargetOptions.shown(path)) holds no prompt; one a line is expected")
+          .data, "--prompts: \(TargetOptions.shown(path)) is empty; expected one prompt per line")
       }
       return prompts
     }
@@ -111,7 +113,7 @@ enum Audit: Command {
         try compute(decoder, &audit, prompt, others, vectorExplorer(decoder, texts))
       }
       if rules.loops != nil {
-        // What the detector stops depends on more than the context.
+        // The loop detector depends on more than the context, so it can only be measured.
         audit.measured(
           try self.runs(
             model, strategy, arguments, rules, prompt, most: runs, seed: seed, progress),
@@ -120,15 +122,15 @@ enum Audit: Command {
     } else {
       guard !arguments.has("one-word-prompts") else {
         throw CommandFailure.usage(
-          "--one-word-prompts is for decoders whose choice depends on the context alone, which are "
-            + "computed for all prompts at once; give this one some of them by --prompts FILE")
+          "--one-word-prompts needs a decoder whose choice depends only on the model's context; "
+            + "for this decoder, list some prompts in a file and use --prompts FILE")
       }
       let all = try ([prompt] + (others ?? [])).map { prompt in
         try self.runs(model, strategy, arguments, rules, prompt, most: runs, seed: seed, progress)
       }
       audit.estimated(all[0], others: others == nil ? nil : Array(all.dropFirst()), seed: seed)
     }
-    // Where no run was made, there is nothing to draw.
+    // Without a single run there is nothing to draw.
     if let path = arguments.text("picture"), let survival = audit.survival {
       let stream = try ResultStream(path: path)
       try stream.writeLine(SurvivalPicture(survival, neverEnds: audit.neverEnds.lowerBound).svg)
@@ -141,7 +143,7 @@ enum Audit: Command {
     }
     try stream.finish()
     if let code = Interruption.exitCode {
-      throw CommandFailure(code, "stopped; what was known by then is printed")
+      throw CommandFailure(code, "stopped; the output holds what was known by then")
     }
   }
 
@@ -161,29 +163,29 @@ enum Audit: Command {
       decoder.rules.transforms.transforms.allSatisfy(keepsEnds),
       decoder.automaton.everyContextMayEnd
     {
-      audit.ends(proven: "an end that no context lacks and no transform removes")
+      audit.ends(proven: "every context can end, and no transform removes the end")
     }
   }
 
-  /// Whether an end of positive probability stays one.
+  /// Whether a transform keeps a positive probability of the end positive.
   private static func keepsEnds(_ transform: any NextTokenTransform) -> Bool {
     switch transform {
     case let truncation as any Truncation: truncation.keepsEnd
-    // Below 1 an end may become so improbable that rounding removes it.
+    // A temperature below 1 can make the end so improbable that rounding removes it.
     case let temperature as Temperature: temperature.temperature >= 1
     case let temperature as DynamicTemperature: temperature.low >= 1
     default: false
     }
   }
 
-  /// Runs from a prompt: so many where they are drawn, else the only one.
+  /// Runs from a prompt: `most` of them if the decoder draws, else the only possible one.
   private static func runs(
     _ model: NGramModel, _ strategy: AuditStrategy, _ arguments: Arguments, _ rules: DecodingRules,
     _ prompt: TokenSequence, most: Int, seed: UInt64, _ options: ProgressOptions
   ) throws -> AuditReport.Runs {
     func only(_ decoded: DecodedText?) -> AuditReport.Runs {
       var runs = AuditReport.Runs(isDrawn: false)
-      // What was stopped in between tells nothing.
+      // A run that was interrupted says nothing.
       if let decoded, Interruption.signal == nil { runs.add(decoded) }
       return runs
     }
@@ -203,7 +205,7 @@ enum Audit: Command {
       for run in 0..<most where Interruption.signal == nil {
         var choices = RandomChoices(random.stream(UInt64(run)))
         let decoded = try sampler.draw(from: model, after: prompt, using: &choices)
-        // The run at hand is cut by whoever stops it.
+        // The interrupt cut the current run, so it doesn't count.
         if Interruption.signal != nil { break }
         runs.add(decoded)
         count.value += 1

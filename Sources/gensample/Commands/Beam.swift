@@ -5,23 +5,25 @@ import Sampling
 
 enum Beam: Command {
   static let name = "beam"
-  static let summary = "the best texts that a beam of fixed width finds"
+  static let summary = "beam search: the best texts that a beam of fixed width finds"
   static let usage = "[--prompt TEXT] [options]"
   static let discussion = """
-    Goes on from the prompt by the --width best texts at each step and prints the --best ones that
-    are finished. A score is the log-probability divided by length^A, the end counted. The search
-    stops when nothing that is still open can reach what is finished, or with --patience F as soon
-    as F x width texts are finished. Under constraints a text is ranked by log rho, and the beam is
-    shared among the distances to an allowed end, so that keywords in any order get their turn.
+    Extends the prompt token by token, keeps the best --width texts at each step, and prints the
+    best --best finished texts. The score is the log-probability divided by length^A, where the
+    length includes the end. The search stops when no unfinished text can beat the finished ones,
+    or with --patience F once F x width texts are finished. Under constraints, texts are ranked by
+    log rho. The beam is then divided among the distances to an allowed end, so that the search
+    tries keywords in every order.
 
-    A text's score may also gain what it covers of a source (--coverage), each token shared by the
-    places of the source that hold it. With --alternatives N a line says what else could stand at a
-    place of the best text: the probability, the token, and the best text that has it, by tabs.
+    --coverage adds to the score of a text that covers more of a source. Each token of the text is
+    shared among the places of the source that hold it. --alternatives N shows what else could
+    stand at one place of the best text: each line holds the probability, the token and the best
+    text with this token, separated by tabs.
 
-    With --stochastic the beam is ranked by log-probabilities that Gumbel noise perturbs: the --width
-    texts that it finds are draws without replacement, as those of 'sample --without-replacement'
-    with the same seed, with log_drawn and log_inclusion. Texts differ in their tokens or in what
-    ended them; two may read alike, which is said.
+    --stochastic adds Gumbel noise to the log-probabilities. The --width texts that it finds are
+    draws without replacement, the same as those of 'sample --without-replacement' with this seed,
+    with log_drawn and log_inclusion. Two texts may read alike if they differ in their tokens or in
+    what ended them; a note says so.
 
         gensample beam --prompt "It was" --alternatives 5 --at 2
         gensample beam --prompt "It was" --width 8 --length-penalty 1 --best 3
@@ -29,39 +31,39 @@ enum Beam: Command {
         gensample beam --width 6 --groups 3 --diversity 2 --best 6
         gensample beam --stochastic --width 20 --max-tokens 8
     """
-  /// What is said of the search itself.
+  /// The options of the search itself, which `audit --strategy beam` takes as well.
   static let search = [
-    Option("width", "N", "texts that go on at each step (default 4)"),
-    Option("length-penalty", "A", "the exponent of the length in the score (default 0)"),
+    Option("width", "N", "how many texts are kept at each step (default 4)"),
+    Option("length-penalty", "A", "exponent of the length in the score (default 0)"),
     Option(
       "patience", "F",
-      "stop once F x width texts are finished (default: when none better can come)"),
-    Option("groups", "N", "search in N groups that avoid each other (default 1)"),
-    Option("diversity", "D", "what a token loses for each earlier group's text that takes it"),
+      "stop once F x width texts are finished (default: when no better text is possible)"),
+    Option("groups", "N", "divide the beam into N groups that avoid each other (default 1)"),
+    Option("diversity", "D", "penalty for a token, per text of an earlier group that chose it"),
     Option(
       "coverage", "B,F",
-      "the score gains B x log of how far each token of --source is covered, F at least"),
+      "add B x the log of how far each token of --source is covered, at least F"),
   ]
 
   static let options =
     DecodingOptions.limits + TargetOptions.statements + search + [
       Option(
         flag: "stochastic",
-        "draw --width distinct texts, each with its probability of being among them"),
+        "draw --width distinct texts, each with its inclusion probability"),
       Option("seed", "N", "the same seed gives the same texts (default: a random one, printed)"),
-      Option("best", "N", "how many texts are printed, at most those finished (default 1)"),
+      Option("best", "N", "how many finished texts to print, at most (default 1)"),
       Option(
         "alternatives", "N",
-        "the N most probable tokens at a place of the best text, each completed"),
+        "show the N most probable tokens at one place of the best text, each completed"),
       Option(
-        "at", "I", "the place of --alternatives, counted from 1 behind the prompt (default 1)"),
+        "at", "I", "the place for --alternatives, counted from 1 after the prompt (default 1)"),
     ] + DecodingOptions.copies + DecodingOptions.penalties
     + DecodingOptions.termination + DecodingOptions.output
 
   static func run(_ arguments: Arguments) throws {
     if let extra = arguments.positional.first {
       throw CommandFailure.usage(
-        "beam takes options only, got '\(extra)'; what the text begins with is given by "
+        "beam takes only options, got '\(extra)'; to give the beginning of the texts, use "
           + "--prompt '\(extra)'")
     }
     let best = try arguments.integer("best", in: 1...100_000) ?? 1
@@ -73,10 +75,10 @@ enum Beam: Command {
     let count = try arguments.integer("alternatives", in: 1...100_000)
     let place = try arguments.integer("at", in: 1...1_000_000_000)
     guard place == nil || count != nil else {
-      throw CommandFailure.usage("--at is the place of --alternatives N, which is missing")
+      throw CommandFailure.usage("--at needs --alternatives N")
     }
     guard count == nil || !arguments.has("best") else {
-      throw CommandFailure.usage("--alternatives prints one text each; leave --best out")
+      throw CommandFailure.usage("give either --alternatives or --best, not both")
     }
     let stochastic = try stochastic(arguments, rules, search)
     Interruption.watch {}
@@ -108,7 +110,7 @@ enum Beam: Command {
       return try results.finish(
         shortfall: Shortfall(
           of: results.count, asked: count,
-          rules.isTimeUp() ? "time was up" : "no more tokens are left at this place"))
+          rules.isTimeUp() ? "time was up" : "no other tokens are possible at this place"))
     }
     let found = try search.decode(model, after: prompt) { made.value = $0 }
     progress.finish()
@@ -119,26 +121,27 @@ enum Beam: Command {
         rules.isTimeUp()
           ? "time was up"
           : search.groups > 1 && search.diversity == 0
-            ? "without --diversity the groups find the same texts"
+            ? "without --diversity all groups find the same texts"
             : search.patience != nil
-              ? "--patience ended the search" : "a beam of --width \(search.width) finds no more"))
+              ? "--patience ended the search"
+              : "a beam of --width \(search.width) finds no more texts"))
   }
 
-  /// What draws a stochastic beam, and its seed; `nil` where none is asked for.
+  /// The stochastic beam and its seed; `nil` without `--stochastic`.
   private static func stochastic(
     _ arguments: Arguments, _ rules: DecodingRules, _ search: BeamSearch
   ) throws -> (run: DistinctRun, seed: UInt64)? {
     guard arguments.has("stochastic") else {
       guard !arguments.has("seed") else {
-        throw CommandFailure.usage("--seed is for --stochastic; without it a beam draws nothing")
+        throw CommandFailure.usage("--seed needs --stochastic; a plain beam draws nothing")
       }
       return nil
     }
     let ranking = self.search.map(\.name).filter { $0 != "width" } + ["best", "alternatives"]
     if let other = ranking.first(where: arguments.has) {
       throw CommandFailure.usage(
-        "--stochastic and --\(other) exclude each other: a stochastic beam is ranked by perturbed "
-          + "log-probabilities alone, and prints all its texts")
+        "--stochastic cannot be combined with --\(other): a stochastic beam ranks texts only by "
+          + "perturbed log-probabilities and prints all of them")
     }
     return (
       try DistinctRun(rules, count: search.width, of: "width", option: "stochastic"),
@@ -146,12 +149,12 @@ enum Beam: Command {
     )
   }
 
-  /// The search that the options write down.
+  /// The search that the options describe.
   static func search(
     _ arguments: Arguments, _ rules: DecodingRules, _ model: NGramModel
   ) throws -> BeamSearch {
     guard !arguments.has("diversity") || arguments.has("groups") else {
-      throw CommandFailure.usage("--diversity is between groups; say how many with --groups")
+      throw CommandFailure.usage("--diversity needs --groups N")
     }
     let width = try arguments.integer("width", in: 1...100_000) ?? 4
     do {

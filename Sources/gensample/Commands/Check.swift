@@ -6,20 +6,20 @@ import Sampling
 
 enum Check: Command {
   static let name = "check"
-  static let summary = "can a constraint file be met, and which statement fails where"
+  static let summary = "whether a constraint file can be met, and where a text breaks it"
   static let usage = "FILE [TEXT...] [options]"
   static let discussion = """
-    Says whether some text of the model meets all statements of a constraint file, and shows one;
-    where none does, a smallest set of statements that contradict each other is named. With TEXT
-    (files, or - for standard input) each line is judged: which statement it does not meet, and
-    from which character on that is settled.
+    Says whether the model has a text that meets all statements of a constraint file, and shows one.
+    If there is none, it names a smallest set of statements that contradict each other. With TEXT
+    (files, or - for standard input) it checks each line: which statement the line breaks, and from
+    which character on it can no longer be met.
 
         gensample check examples/constraints/sea.txt
         echo "The sea was calm." | gensample check examples/constraints/sea.txt -
     """
   static let options = [
-    Option("model", "NAME|PATH", "a built-in model or a model's file (default english)"),
-    Option("seed", "N", "of the text that is shown (default 0)"),
+    Option("model", "NAME|PATH", "a built-in model or a model file (default english)"),
+    Option("seed", "N", "seed for the text that is shown (default 0)"),
     OutputOptions.format, OutputOptions.quiet,
   ]
 
@@ -43,7 +43,8 @@ enum Check: Command {
       let unmet = try texts.reduce(0) { try $0 + judge($1, target, format, stream) }
       if unmet > 0 {
         try stream.finish()
-        throw CommandFailure(.failed, "\(unmet) line\(unmet == 1 ? " does" : "s do") not meet it")
+        let lines = "\(counted(unmet, "line")) \(unmet == 1 ? "does" : "do")"
+        throw CommandFailure(.failed, "\(lines) not meet the statements")
       }
     }
     try stream.finish()
@@ -56,7 +57,7 @@ enum Check: Command {
     var choices = RandomChoices(seed: seed)
     guard let text = try target.target.randomStart(using: &choices) else {
       throw CommandFailure(
-        .data, "\(TargetOptions.shown(path)): the model gives no allowed text any probability")
+        .data, "\(TargetOptions.shown(path)): the model gives every allowed text probability 0")
     }
     let example = target.target.model.vocabulary.text(of: text)
     let shortest = target.target.constraint.map { Int($0.distances[Int($0.start)]) } ?? 0
@@ -67,7 +68,7 @@ enum Check: Command {
         """
         \(TargetOptions.shown(path)) can be met, for example by: \(example)
         statements: \(target.compiled.parts.count)  states: \(states)  \
-        tokens of the shortest text: \(shortest)
+        tokens in the shortest text: \(shortest)
         """)
     case .jsonl:
       var object = JSONObject()
@@ -81,13 +82,13 @@ enum Check: Command {
     }
   }
 
-  /// The place, from 1, of the first visible scalar behind so many.
+  /// The position, from 1, of the first visible scalar after `offset` scalars.
   private static func column(of offset: Int, in text: String) -> Int {
     let blanks = text.unicodeScalars.dropFirst(offset).prefix { $0.properties.isWhitespace }
     return offset + blanks.count + 1
   }
 
-  /// Judges each line of a file; the number of those that do not meet all statements.
+  /// Checks each line of a file and returns how many break a statement.
   private static func judge(
     _ path: String, _ target: CompiledTarget, _ format: OutputFormat, _ stream: ResultStream
   ) throws -> Int {
@@ -103,13 +104,13 @@ enum Check: Command {
       if let place = tokens.firstIndex(of: nil) {
         let known = vocabulary.text(of: tokens[..<place].compactMap { $0 })
         column = Self.column(of: known.unicodeScalars.count, in: text)
-        reason = "a word that is outside the model's vocabulary"
+        reason = "a word is outside the model's vocabulary"
       } else {
         let known = tokens.compactMap { $0 }
         if let fault = target.firstUnmet(by: TokenSequence(known)) {
           statement = fault.constraint.text
           if fault.after == known.count {
-            reason = "not met by the whole text"
+            reason = "the whole text does not meet it"
           } else {
             column = Self.column(
               of: vocabulary.text(of: known[..<fault.after]).unicodeScalars.count, in: text)

@@ -4,19 +4,19 @@ import LM
 
 enum Convert: Command {
   static let name = "convert"
-  static let summary = "write a model in another form"
+  static let summary = "write a model in another format"
   static let usage = "IN OUT [options]"
   static let discussion = """
-    Reads a built-in model, a .gsm or an ARPA file and writes OUT by its suffix: .gsm, .arpa or
-    .arpa.gz. Numbers stay the same to the last bit unless --quantize rounds them.
+    Reads a built-in model, a .gsm file or an ARPA file and writes OUT in the format of its suffix:
+    .gsm, .arpa or .arpa.gz. Numbers keep every bit unless --quantize rounds them.
 
         gensample convert model.arpa.gz model.gsm --layout small
     """
   static let options = [
-    Option("quantize", "BITS", "bits a value in the small layout, 2 to 16"),
+    Option("quantize", "BITS", "bits per value in the small layout, 2 to 16"),
     Option(
       "layout", "LAYOUT",
-      "small: the least memory; fast: the most speed (default fast, small with --quantize)"),
+      "small (least memory) or fast (default: fast, but small with --quantize)"),
     OutputOptions.quiet,
   ]
 

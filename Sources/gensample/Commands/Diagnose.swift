@@ -5,18 +5,18 @@ import Sampling
 
 enum Diagnose: Command {
   static let name = "diagnose"
-  static let summary = "have the chains of a run met, and how much are they worth"
+  static let summary = "whether chains converged, and how many effective draws they gave"
   static let usage = "RUN... [options]"
   static let discussion = """
-    Judges the chains of a run by every traced quantity of the text: mean and its Monte Carlo error,
-    spread, quantiles, effective draws of bulk and tails, autocorrelation time (in rows of the
-    trace), rank-normalised R-hat; how often each kind of move was accepted; how different the
-    texts are. What is wrong is named in sentences that say what to do.
+    Judges a run of chains by every traced quantity: its mean with the Monte Carlo error, standard
+    deviation, quantiles, effective sample size (bulk and tail), autocorrelation time (in rows of
+    the trace) and rank-normalised R-hat. It also shows the acceptance rate of each kind of move
+    and how different the texts are. Every problem is named together with what to do about it.
 
-    RUN is a folder that --run made, or a sample file of Stan, one a chain. Parts of one run that
-    --chain-range split over machines are merged. Columns of Stan that end in __ are left out, but
-    for lp__. Of a folder of rejection, importance, anneal, smc or exact, which have no chains, it
-    tells the run's own figures and what speaks against them.
+    RUN is a folder made by --run, or one Stan sample file per chain. Parts of one run that were
+    split over machines by --chain-range are merged. Columns of Stan that end in __ are skipped,
+    except lp__. Runs of rejection, importance, anneal, smc and exact have no chains: for these it
+    shows the run's own figures and their problems.
 
         gensample diagnose run
         gensample diagnose part-0 part-1 --format jsonl
@@ -26,7 +26,7 @@ enum Diagnose: Command {
     [
       Option(
         "superchain", "N",
-        "every N chains in a row began at one state: adds nested R-hat, for many short chains"),
+        "every N neighbouring chains share a start: adds nested R-hat, for many short chains"),
       PlanOptions.threads,
     ] + OutputOptions.report + [OutputOptions.progress]
 
@@ -46,7 +46,7 @@ enum Diagnose: Command {
     let parts = try RunParts(arguments.positional, threads: threads, counted: monitor)
     if let diagnosis = parts.independent {
       guard superchain == nil else {
-        throw CommandFailure.usage("--superchain is about chains, of which this run has none")
+        throw CommandFailure.usage("--superchain needs chains, and this run has none")
       }
       progress.finish()
       return try OutputOptions.write(diagnosis.object, arguments, text: diagnosis.text)

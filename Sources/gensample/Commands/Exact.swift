@@ -6,19 +6,19 @@ import Sampling
 
 enum Exact: Command {
   static let name = "exact"
-  static let summary = "independent draws, and sums over all texts"
+  static let summary = "exact independent draws, and exact sums over all texts"
   static let usage = "[--constraints FILE] [options]"
   static let discussion = """
-    Sums rho(x) = p(x)^fluency x soft weights x hard constraints over all texts, p being an n-gram
-    model, and draws from it: each result is an exact draw, independent of all others. log_evidence
-    is the log of the sum. Where texts have any length, what is left out of the sum is proved to be
-    no more than the share --tolerance of it, or the sum to be infinite; log_evidence_error is the
-    proved bound. --compare runs another sampler by its command's defaults, but for how long, and
-    says by how many standard errors its evidence and its means miss the truth.
+    Sums rho(x) = p(x)^fluency x soft weights x hard constraints over all texts and draws from it,
+    where p is an n-gram model. Each result is an exact draw, independent of all others.
+    log_evidence is the log of the sum. Texts may have any length: what the sum then leaves out is
+    proved to be at most the share --tolerance, or the sum is proved to be infinite.
+    log_evidence_error is the proved bound. --compare runs another sampler with its defaults (except
+    for how long) and shows how many standard errors its evidence and means are off.
 
-    --marginals and --probability say what draws would tell, with nothing estimated: which token
-    stands at which place, how long texts are, and how probable a statement is. --best prints the
-    most probable texts there are.
+    --marginals and --probability compute without estimates what draws would only suggest: which
+    token stands at which place, how long texts are, and how probable a statement is. --best prints
+    the most probable texts of all.
 
         gensample exact --include sea --length ..12 --best 10
         gensample exact --model tang --match '.{5}，.{5}。' --marginals 3 --samples 0
@@ -26,26 +26,26 @@ enum Exact: Command {
     """
   static let options =
     TargetOptions.all + [
-      Option("samples", "N", "how many results (default 5)"),
-      Option("best", "N", "the N most probable texts of all, which are no draws"),
-      Option(flag: "unique", "each text once, which makes them no draws"),
-      Option("marginals", "N", "the N likeliest tokens of each place, and the lengths of texts"),
+      Option("samples", "N", "how many draws to print (default 5)"),
+      Option("best", "N", "print the N most probable texts of all; they are not draws"),
+      Option(flag: "unique", "print each text once; the texts are then not draws"),
+      Option("marginals", "N", "print the N likeliest tokens of each place, and text lengths"),
       Option(
         "probability", "STATEMENT", isRepeatable: true,
-        "how probable a statement such as 'include \"love\"' is"),
+        "print the probability of a statement such as 'include \"love\"'"),
       Option(
         "compare", "SAMPLER",
-        "run it beside, and say how far its draws are from the truth: "
+        "also run this sampler and show how far it is from the truth: "
           + ComparedSampler.allCases.map(\.rawValue).joined(separator: ", ")),
       Option(
         "tolerance", "X",
-        "the share of the sum that long texts may be left out with (default 1e-12)"),
+        "share of the sum that the longest texts left out may have (default 1e-12)"),
       Option(
         "memory", "SIZE",
-        "what sums may take, such as 800M (default 4G); --best and --probability make two, by half "
-          + "of it each"),
+        "memory for the sums, such as 800M (default 4G); with --best or --probability there are "
+          + "two sums, each with half of it"),
       Option("seed", "N", "the same seed gives the same results (default: a random one, printed)"),
-      Option("threads", "N", "how many work at once (default: all cores)"),
+      Option("threads", "N", "how many threads to use (default: all cores)"),
     ] + KeptRun.options + OutputOptions.sampler
 
   static func run(_ given: Arguments) throws {
@@ -56,7 +56,7 @@ enum Exact: Command {
     let best = try arguments.integer("best", in: 1...1_000_000)
     guard best == nil || !arguments.has("samples") && !isUnique else {
       throw CommandFailure.usage(
-        "--best prints the most probable texts, --samples and --unique are of draws; give one")
+        "--best prints no draws; give either --best, or --samples and --unique")
     }
     let marginals = try arguments.integer("marginals", in: 1...1_000_000)
     let compared = try arguments.choice("compare", as: ComparedSampler.self)
@@ -88,8 +88,9 @@ enum Exact: Command {
           counted(effort.drawn.count, best == nil ? "exact draw" : "text") + " in "
             + String(format: "%.2f s, all in %.2f s", effort.drawn.seconds, effort.seconds)
             + ", seed \(effort.seed)"
-        ] + (isUnique ? ["  each text is shown once: these are no draws from rho"] : [])
-          + (best == nil ? [] : ["  these are the most probable texts of all, no draws from rho"])
+        ] + (isUnique ? ["  each text is shown once, so these are not draws from rho"] : [])
+          + (best == nil
+            ? [] : ["  these are the most probable texts of all, not draws from rho"])
       }
     ) { target, line, seed in
       var outcome = SamplerOutcome()
@@ -107,7 +108,7 @@ enum Exact: Command {
       outcome.shortfall =
         run.monitor.isStopping
         ? Shortfall(of: drawn, asked: best ?? samples, stoppedReason)
-        : best.flatMap { Shortfall(of: drawn, asked: $0, "no more texts are allowed") }
+        : best.flatMap { Shortfall(of: drawn, asked: $0, "no other texts are allowed") }
       let law = try marginals.flatMap { try exact.writeMarginals($0) }
       if marginals != nil, law == nil { outcome.missing.append(("marginals", stoppedReason)) }
       var probabilities: [(name: String, probability: Double)] = []
@@ -152,7 +153,7 @@ enum Exact: Command {
           "  log evidence \(exact.inference.logEvidence)"
             + (exact.logEvidenceError > 0
               ? String(
-                format: ", too small by at most %.1e for the longest texts",
+                format: ", too low by at most %.1e because the longest texts are left out",
                 exact.logEvidenceError) : "")
         ] + (law.map { ["  expected length \($0.expectedLength) tokens"] } ?? [])
         + (comparison?.notes ?? [])

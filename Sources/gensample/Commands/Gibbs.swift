@@ -5,26 +5,27 @@ import Sampling
 
 enum GibbsCommand: Command {
   static let name = "gibbs"
-  static let summary = "Gibbs sampling: words drawn anew from their full conditionals"
+  static let summary = "Gibbs sampling: redraws tokens from their full conditionals"
   static let usage = "[--constraints FILE] [options]"
   static let discussion = """
-    Draws texts from rho(x) = p(x)^fluency x soft weights x hard constraints, like mh: a word at a
-    time is drawn from all words in proportion to rho, given all others. --scan random takes one
-    place a step, systematic all of them in order. --block N draws N neighbouring words together,
-    half of the time. Words alone never change a text's length, so where the constraints allow
-    several lengths, words are also inserted and deleted by Metropolis-Hastings, half of the time;
-    --fixed-length leaves that out, and samples rho given each chain's own length. Blocks are
-    rewritten now and then where constraints keep words from changing one by one.
+    Draws texts from rho(x) = p(x)^fluency x soft weights x hard constraints, as mh does. A step
+    redraws one token from all tokens of the vocabulary, in proportion to rho given the rest of the
+    text. --scan random picks a random place at each step, --scan systematic takes the places in
+    order. --block N makes half of the steps redraw N neighbouring tokens together. Redrawing never
+    changes the length of a text. Where the constraints allow several lengths, the other half of the
+    steps therefore insert and delete tokens by Metropolis-Hastings. --fixed-length turns that off
+    and samples rho given the length that each chain starts with. Where constraints keep tokens from
+    changing one by one, some steps rewrite a block.
 
-    --masked MODEL takes a masked model instead, which knows both sides of a place: a word's
-    probability there is in proportion to that by --model given the left, times that by MODEL, a model
-    of reversed texts, given the right, over u(word), the unigram probability by --model, which both
-    hold. Such conditionals belong to no common distribution. So rho(x) is declared: the product over
-    places of the probability of the word there given all others (to the fluency; times constraints),
-    among texts of one length, and words drawn so are taken by Metropolis-Hastings. --pseudo takes
-    each of them (pseudo-Gibbs): what that settles at is no declared law and depends on the scan. A
-    step takes about a millisecond, so that --warmup and --thin are
-    \(PlanOptions.slowDefaults.warmup) with --masked where they are not given.
+    --masked MODEL uses both sides of a place. The probability of a token there is in proportion to
+    its probability by --model given the left side, times its probability by MODEL, a model of
+    reversed texts, given the right side, divided by its unigram probability by --model. Such
+    conditionals do not belong to one joint distribution. So rho(x) is defined as the product over
+    all places of the probability of the token there given all others, to the power of the fluency
+    and times the constraints, among texts of one length. Metropolis-Hastings accepts or rejects the
+    tokens drawn in this way. --pseudo accepts all of them (pseudo-Gibbs): the chain then settles at
+    an unknown law that depends on the scan. A step takes about a millisecond, so with --masked the
+    defaults of --warmup and --thin are \(PlanOptions.slowDefaults.warmup).
 
         gensample gibbs --model tang --match '.{5}，.{5}。' --include 春
         gensample gibbs --include sea --length 8 --scan systematic --warmup 20000 --thin 20000
@@ -34,8 +35,8 @@ enum GibbsCommand: Command {
   static let options =
     ChainCommand.options + [
       Option("scan", "ORDER", "random or systematic (default random)"),
-      Option("block", "N", "also draw N neighbouring words together"),
-      Option(flag: "fixed-length", "never insert or delete words"),
+      Option("block", "N", "redraw N neighbouring tokens together in half of the steps"),
+      Option(flag: "fixed-length", "never insert or delete tokens"),
     ] + MaskedChains.options
 
   static func run(_ arguments: Arguments) throws {
@@ -60,7 +61,7 @@ enum GibbsCommand: Command {
     }
   }
 
-  /// The steps.
+  /// The mixture of moves: single tokens, blocks, insertions and deletions, and rewritten blocks.
   static func kernel(
     for target: SentenceTarget<NGramModel, TokenAutomaton>, left: NGramLeftTokens<TokenAutomaton>,
     full: NGramFullTokens<TokenAutomaton>,
@@ -72,7 +73,7 @@ enum GibbsCommand: Command {
       Weighted(1, Gibbs(full, for: target, scan: scan))
       if let block { Weighted(1, ReplaceBlock(left: left, full: full, length: block)) }
     }
-    // Without constraints on words every text is reached one word at a time.
+    // Without constraints on tokens, changing one token at a time reaches every text.
     let rewrite = isFixedLength ? nil : target.constraint
     return Mixture {
       Weighted(97, tokens)

@@ -5,28 +5,28 @@ import Sampling
 
 enum Greedy: Command {
   static let name = "greedy"
-  static let summary = "the most probable token, one after another"
+  static let summary = "greedy decoding: the most probable token at each step"
   static let usage = "[--prompt TEXT] [options]"
   static let discussion = """
-    Goes on from the prompt by the most probable token at each step, until the end or for
-    --max-tokens. Greedy decoding of an n-gram model likes to run in circles: the line on standard
-    error says whether the text is finished, the option --non-monotone EPS sees to it that it is.
-    Penalties apply in the order in which they are written. Under constraints only tokens are left
-    from which an allowed text can be finished within --max-tokens.
+    Extends the prompt by the most probable token at each step, until the text ends or has
+    --max-tokens tokens. Greedy decoding of an n-gram model often runs in circles. A line on
+    standard error says whether the text ended; --non-monotone EPS makes sure that it ends.
+    Penalties apply in the order in which they are written. Under constraints, only tokens from
+    which an allowed text can still be finished within --max-tokens remain.
 
-    With --contrastive K,A each of the K most probable tokens scores (1 - A) x its probability less A
-    x how much the place behind it resembles earlier places of the text: the cosine of the square
-    roots of what the model expects next. The best score is taken.
+    --contrastive K,A scores each of the K most probable tokens by (1 - A) x its probability minus
+    A x the similarity of the new place to earlier places of the text, and takes the best. The
+    similarity is the cosine of the square roots of what the model expects next.
 
         gensample greedy --prompt "It was"
         gensample greedy --prompt "It was" --no-repeat-ngram 3 --include sea
         gensample greedy --prompt "It was" --contrastive 5,0.6
     """
-  /// What is said of contrastive search.
+  /// The options of contrastive search, which `audit --strategy greedy` takes as well.
   static let contrastive = [
-    Option("contrastive", "K,A", "contrastive search among K tokens, resemblance weighing A"),
+    Option("contrastive", "K,A", "contrastive search among K tokens; A is the similarity's weight"),
     Option(
-      "contrastive-window", "N", "it looks back at the last N tokens' places (default 256)"),
+      "contrastive-window", "N", "compare with the places of the last N tokens (default 256)"),
   ]
 
   static let options =
@@ -37,7 +37,7 @@ enum Greedy: Command {
   static func run(_ arguments: Arguments) throws {
     if let extra = arguments.positional.first {
       throw CommandFailure.usage(
-        "greedy takes options only, got '\(extra)'; what the text begins with is given by "
+        "greedy takes only options, got '\(extra)'; to give the beginning of the text, use "
           + "--prompt '\(extra)'")
     }
     let modelName = arguments.text("model") ?? BuiltInModel.english.rawValue
@@ -78,13 +78,13 @@ enum Greedy: Command {
     try results.finish(draft: tally)
   }
 
-  /// The decoder that the options write down.
+  /// The decoder that the options describe.
   static func decoder(
     _ arguments: Arguments, _ rules: DecodingRules, _ model: NGramModel, _ prompt: TokenSequence
   ) throws -> ((Token) -> Void) throws -> DecodedText {
     guard let text = arguments.text("contrastive") else {
       guard !arguments.has("contrastive-window") else {
-        throw CommandFailure.usage("--contrastive-window says something of --contrastive")
+        throw CommandFailure.usage("--contrastive-window needs --contrastive")
       }
       let decoder = try GreedyDecoder(rules)
       return { try decoder.decode(model, after: prompt, watch: $0) }

@@ -6,20 +6,21 @@ import Sampling
 
 enum Importance: Command {
   static let name = "importance"
-  static let summary = "texts with weights: estimates, and the evidence with its error"
+  static let summary = "importance sampling: weighted texts, estimates, and the evidence"
   static let usage = "[--constraints FILE] [options]"
   static let discussion = """
-    Writes --particles texts from left to right, steered towards what is asked for, each with the
-    weight rho(x) / q(x) that makes up for how it was drawn. What is printed are --samples of them,
-    drawn again by weight, or with --weighted all of them with their weights. The summary has the log
-    of the evidence Z with its error, the effective size, and k, the shape of the weights' tail:
-    above .7 nothing of this can be trusted, and more particles, smc or mh are needed.
+    Draws --particles texts from left to right, guided towards the constraints. Each text has the
+    weight rho(x) / q(x), which corrects for how it was drawn. The command prints --samples texts
+    that are drawn again by weight, or with --weighted all texts with their weights. The summary
+    holds the log of the evidence Z with its error, the effective sample size, and k, the shape of
+    the weights' tail. If k is above 0.7, do not trust the figures: use more particles, smc or mh.
 
-    --anneal N draws the texts from the model's bigrams under the same constraints and leads each to
-    rho over N distributions between both, a step of Metropolis-Hastings on each: annealed importance
-    sampling, whose weights grow more even with N and whose evidence is unbiased for any. The mean of
-    the log weights lies below the log evidence in expectation, less so for means of groups of texts;
-    --upper M leads M exact draws from rho the other way, which bounds it from above.
+    --anneal N (annealed importance sampling) draws each text from the model's bigrams under the
+    same constraints and moves it to rho through N intermediate distributions, with one step of
+    Metropolis-Hastings for each. Larger N give more even weights; the evidence is unbiased for any
+    N. In expectation, the mean of the log weights is below the log evidence, and means of groups of
+    texts are closer to it. --upper M moves M exact draws from rho the other way, which gives an
+    upper bound.
 
         gensample importance --include sea --include storm --length 6..14
         gensample importance --constraints examples/constraints/sea.txt --weighted --format jsonl
@@ -28,8 +29,8 @@ enum Importance: Command {
   static let options =
     TargetOptions.all + [
       ParticleOptions.samples, ParticleOptions.particles,
-      Option("anneal", "N", "lead texts to rho over N distributions (default: draw them outright)"),
-      Option("upper", "M", "bound the evidence by M exact draws led back; needs --anneal"),
+      Option("anneal", "N", "move texts to rho through N distributions (default: draw directly)"),
+      Option("upper", "M", "upper bound of the evidence from M exact draws; needs --anneal"),
       WeightedChoice.weighted,
       WeightedChoice.withoutReplacement, ParticleOptions.lookAhead, ParticleOptions.memory,
       ParticleOptions.maxTokens, ParticleOptions.seed,
@@ -43,7 +44,7 @@ enum Importance: Command {
     let stages = try arguments.integer("anneal", in: 1...1_000_000_000)
     let upper = try arguments.integer("upper", in: 2...100_000_000)
     guard upper == nil || stages != nil else {
-      throw CommandFailure.usage("--upper leads texts back over the distributions of --anneal")
+      throw CommandFailure.usage("--upper needs --anneal")
     }
     let choice = try WeightedChoice(arguments)
     let run = try SamplerRun(
@@ -66,7 +67,7 @@ enum Importance: Command {
     ) { compiled, line, seed in
       let texts = try LeftToRight(compiled.target, shared, arguments, run.monitor)
       let random = Philox(seed: seed)
-      // Streams behind those of the texts.
+      // The texts use the streams below this one.
       var choices = RandomChoices(random.stream(UInt64(particles)))
       func outcome(_ drawn: WeightedTexts) throws -> SamplerOutcome {
         var outcome = try choice.outcome(
@@ -97,7 +98,7 @@ enum Importance: Command {
           memory: ExactMemory(arguments, otherwise: 1 << 30),
           random: random.stream(UInt64(particles) + 1), threads: run.threads, run.monitor)
       } catch {
-        // What was drawn is printed where the bound alone was stopped.
+        // Print the texts if only the bound was interrupted.
         guard run.monitor.isStopping else { throw error }
         outcome.missing.append(("upper_bound", stoppedReason))
         return outcome
@@ -113,7 +114,7 @@ enum Importance: Command {
     }
   }
 
-  /// Each text by a stream of its own; where it is stopped, some of them.
+  /// Draws each text from its own random stream; an interrupt leaves fewer than `count`.
   static func draw(
     _ count: Int, _ texts: some TextProposal, _ random: Philox, threads: Int,
     _ monitor: RunMonitor
@@ -125,7 +126,7 @@ enum Importance: Command {
         if monitor.isStopping { return drawn }
         var choices = RandomChoices(random.stream(UInt64(number)))
         let text = try texts.draw(using: &choices)
-        // What was given up on the way has no weight.
+        // A text that was interrupted has no weight.
         if monitor.isStopping { return drawn }
         drawn.append(text)
         monitor.add(1)

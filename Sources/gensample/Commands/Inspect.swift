@@ -6,11 +6,11 @@ import Sampling
 
 enum Inspect: Command {
   static let name = "inspect"
-  static let summary = "what a model file holds, and whether it is sound"
+  static let summary = "what a model file contains, and whether it is valid"
   static let usage = "FILE... [options]"
   static let discussion = """
-    Prints kind, order, sizes, vocabulary and how the model was made. The whole file is verified;
-    where it is not sound the fault goes to standard error, and the exit code is 65.
+    Prints the kind, order, sizes and vocabulary of a model and how it was made. It checks the whole
+    file. If the file is not valid, the fault goes to standard error and the exit code is 65.
 
         gensample inspect model.gsm
     """
@@ -57,7 +57,7 @@ enum Inspect: Command {
         object.add("sound", .boolean(true))
         try stream.writeLine(object.text)
       case .text:
-        let bits = model.quantizedBits > 0 ? ", \(model.quantizedBits) bits a value" : ""
+        let bits = model.quantizedBits > 0 ? ", \(model.quantizedBits) bits per value" : ""
         let form = kind == "gsm" ? ".gsm, \(model.layout.rawValue) layout\(bits)" : "ARPA"
         var lines = [
           "\(name): n-gram model (\(form)), sound",
@@ -65,7 +65,7 @@ enum Inspect: Command {
           "  n-grams     \(model.counts.map(String.init).joined(separator: " / "))",
           "  bytes       \(size)",
           "  vocabulary  \(vocabulary.count) entries, \(Tokenization(vocabulary.spacing).rawValue)"
-            + (vocabulary.unknown == nil ? ", no unknown word" : ""),
+            + (vocabulary.unknown == nil ? ", no unknown token" : ""),
         ]
         for (key, value) in model.description {
           lines.append("  \(key.padding(toLength: 11, withPad: " ", startingAt: 0)) \(value)")

@@ -5,24 +5,24 @@ import Sampling
 
 enum MH: Command {
   static let name = "mh"
-  static let summary = "Metropolis-Hastings: chains of edited texts"
+  static let summary = "Metropolis-Hastings: chains that edit a text step by step"
   static let usage = "[--constraints FILE] [options]"
   static let discussion = """
-    Draws texts from rho(x) = p(x)^fluency x soft weights x hard constraints, p being an n-gram
-    model. Each chain begins at a random allowed text and goes on by words replaced, inserted,
-    deleted and swapped and by blocks rewritten; what is printed follows rho once the chains have
-    forgotten their beginnings, which the summary's R-hat and effective draws judge.
+    Draws texts from rho(x) = p(x)^fluency x soft weights x hard constraints, where p is an n-gram
+    model. Each chain starts from a random allowed text. Its steps replace, insert, delete and swap
+    tokens and rewrite blocks. The printed texts follow rho once the chains have forgotten their
+    start; the R-hat and effective sample size in the summary show whether they have.
 
-    --moves gives a quarter of the steps to further kinds: move takes a word elsewhere, copy repeats
-    one or deletes it, tries proposes eight replacements at once (multiple-try Metropolis), block
-    draws two neighbours together, suffix writes the end of the text anew from a random place, at
-    any length, and informed weighs every word of the vocabulary at a place by how much likelier rho
-    is with it, by the square root or Barker's function (--balancing). All keep rho; which help
-    depends on the target. informed takes some milliseconds a step, so that --warmup and --thin are
-    \(PlanOptions.slowDefaults.warmup) with it where they are not given.
+    --moves gives a quarter of the steps to other kinds of move. move puts a token elsewhere. copy
+    repeats a token or deletes it. tries proposes eight replacements at once (multiple-try
+    Metropolis). block redraws two neighbouring tokens together. suffix redraws the end of the text
+    from a random place on, at any length. informed weighs every token of the vocabulary for a place
+    by how much it raises rho, through the square root or Barker's function (--balancing). All of
+    them keep rho; which ones help depends on the target. informed takes some milliseconds per step,
+    so with it the defaults of --warmup and --thin are \(PlanOptions.slowDefaults.warmup).
 
-    --screen N puts each move to the model's n-grams of at most N words first, and only those that
-    they accept to the model itself (delayed acceptance), which decides by what was left out.
+    --screen N is delayed acceptance: the model's n-grams of at most N tokens decide first, and only
+    the moves that they accept are put to the full model, which corrects for the difference.
 
         gensample mh --constraints examples/constraints/sea.txt
         gensample mh --include sea --include storm --length 6..14
@@ -34,13 +34,14 @@ enum MH: Command {
     ChainCommand.options + [
       Option(
         "moves", "KINDS",
-        "further kinds, with commas between: "
+        "other kinds of move, separated by commas: "
           + FurtherMoves.Kind.allCases.map(\.rawValue).joined(separator: ", ")),
       Option(
         "balancing", "FUNCTION",
-        "how --moves informed weighs: "
-          + Balancing.allCases.map(\.rawValue).joined(separator: " or ") + " (default square-root)"),
-      Option("screen", "N", "screen moves by the model's n-grams of at most N words"),
+        "weights for --moves informed: "
+          + Balancing.allCases.map(\.rawValue).joined(separator: " or ")
+          + " (default square-root)"),
+      Option("screen", "N", "screen moves with the model's n-grams of at most N tokens"),
     ]
 
   fileprivate typealias Balancing = LocallyInformed<NGramScorer>.Balancing
@@ -55,10 +56,10 @@ enum MH: Command {
       return []
     }
     let words = command.makeWords()
-    if let cheap = moves.screen {
-      let words = NGramLeftTokens<TokenAutomaton>(cheap)
+    if let surrogate = moves.screen {
+      let words = NGramLeftTokens<TokenAutomaton>(surrogate)
       return try command.run(
-        of: { ScreenedTarget($0.target, screenedBy: $0.target.screen(by: cheap)) },
+        of: { ScreenedTarget($0.target, screenedBy: $0.target.screen(by: surrogate)) },
         by: { ScreenedMoves(for: $0.target, left: words) })
     }
     guard let kinds = moves.kinds else {
@@ -75,12 +76,12 @@ enum MH: Command {
     }
   }
 
-  /// Which moves the options ask for.
+  /// The moves that the options ask for.
   private struct Moves {
-    /// Further kinds; `nil` for none.
+    /// The other kinds of move; `nil` without `--moves`.
     var kinds: [FurtherMoves.Kind]?
     var balancing = Balancing.squareRoot
-    /// The cheap model that screens moves.
+    /// The surrogate model that screens moves.
     var screen: NGramModel?
 
     init() {}
@@ -90,7 +91,7 @@ enum MH: Command {
       if let given = try arguments.choice("balancing", as: Balancing.self) {
         guard kinds?.contains(.informed) == true else {
           throw CommandFailure.usage(
-            "--balancing says how --moves informed weighs words; give both or none")
+            "--balancing needs --moves informed")
         }
         balancing = given
       }
@@ -98,23 +99,22 @@ enum MH: Command {
         return
       }
       guard kinds == nil else {
-        throw CommandFailure.usage("further --moves are not screened; give --screen or --moves")
+        throw CommandFailure.usage("give either --screen or --moves; --moves cannot be screened")
       }
       guard order < model.order else {
         throw CommandFailure.usage(
-          "--screen \(order): the model's own order is \(model.order), and a screen is to cost less; "
-            + "give a lower one")
+          "--screen \(order) must be below the model's order, which is \(model.order)")
       }
       screen = try model.lowered(to: order)
     }
   }
 }
 
-/// The standard moves and further ones, which take a quarter of the steps.
+/// The standard moves, and the moves of `--moves` in a quarter of the steps.
 ///
-/// **Keeps** the scorer's target: which kernel takes a step does not depend on the text.
+/// **Keeps** the scorer's target: the choice of the kernel does not depend on the text.
 enum FurtherMoves {
-  /// Further kinds of move.
+  /// The kinds of move that `--moves` offers.
   enum Kind: String, CaseIterable {
     case move, copy, tries, block, suffix, informed
   }
@@ -124,7 +124,7 @@ enum FurtherMoves {
     left: NGramLeftTokens<TokenAutomaton>, full: NGramFullTokens<TokenAutomaton>,
     balancing: LocallyInformed<NGramScorer>.Balancing, suffix: SteeredTokens?
   ) -> some TransitionKernel<NGramScorer> {
-    precondition(!further.contains(.suffix) || suffix != nil, "what writes ends")
+    precondition(!further.contains(.suffix) || suffix != nil, "suffix moves need a token proposal")
     return Mixture {
       Weighted(3 * further.count, NGramMoves(for: target, left: left))
       if further.contains(.move) {
@@ -149,15 +149,15 @@ enum FurtherMoves {
     }
   }
 
-  /// What `--moves` lists, each once; `nil` where it is not given.
+  /// The kinds that `--moves` lists, each once; `nil` without `--moves`.
   static func kinds(_ arguments: Arguments) throws(CommandFailure) -> [Kind]? {
     guard let text = arguments.text("moves") else { return nil }
     var kinds: [Kind] = []
     for name in text.split(separator: ",", omittingEmptySubsequences: false) {
       guard let kind = Kind(rawValue: String(name)), !kinds.contains(kind) else {
         throw .usage(
-          "--moves takes some of \(Kind.allCases.map(\.rawValue).joined(separator: ", ")), each "
-            + "once, with commas between; got '\(text)'")
+          "--moves takes a list of \(Kind.allCases.map(\.rawValue).joined(separator: ", ")), each "
+            + "at most once and separated by commas, got '\(text)'")
       }
       kinds.append(kind)
     }

@@ -5,25 +5,25 @@ import LM
 
 enum Models: Command {
   static let name = "models"
-  static let summary = "the built-in models"
+  static let summary = "list the built-in models, or show a model's card"
   static let usage = "[NAME]"
   static let discussion = """
-    Lists the models that need no file, or prints one's card: its sources, how it was made and its
-    perplexity on text that it has not seen.
+    Lists the models that need no file. With NAME, prints the card of that model: its sources, how
+    it was made, and its perplexity on text that it was not trained on.
     """
   static let options = OutputOptions.report
 
   static func run(_ arguments: Arguments) throws {
     guard arguments.positional.count <= 1 else {
-      throw CommandFailure.usage("models takes one name at most")
+      throw CommandFailure.usage("models takes at most one name")
     }
     let stream = try ResultStream(path: nil)
     let format = try OutputOptions.format(arguments)
     if let name = arguments.positional.first {
       guard let model = BuiltInModel(rawValue: name) else {
         throw CommandFailure.usage(
-          "there is no built-in model '\(name)'; there are "
-            + BuiltInModel.allCases.map(\.rawValue).joined(separator: " and "))
+          "there is no built-in model '\(name)'; choose "
+            + BuiltInModel.allCases.map(\.rawValue).joined(separator: " or "))
       }
       if format == .jsonl {
         try stream.writeLine(object(model).text)

@@ -6,15 +6,15 @@ import Sampling
 
 enum RejectionCommand: Command {
   static let name = "rejection"
-  static let summary = "texts of the model, kept where the target allows: independent draws"
+  static let summary = "rejection sampling: proposes whole texts and keeps independent draws"
   static let usage = "[--constraints FILE] [options]"
   static let discussion = """
-    Draws independent texts from rho(x) = p(x)^fluency x soft weights x hard constraints: texts are
-    proposed and kept with probability weight / M. By default they are the model's own; what turned
-    out to be impossible is never proposed again, and M follows from the constraints. What share is
-    kept is estimated before the wait. --proposal guided steers texts towards what is asked for, for
-    targets that the model's own texts never meet; its M is --bound, or else an estimate. A text that
-    exceeds M ends the run at once.
+    Draws independent texts from rho(x) = p(x)^fluency x soft weights x hard constraints. It
+    proposes texts and keeps each with probability weight / M. By default the model itself proposes
+    the texts: impossible texts are not proposed a second time, and M follows from the constraints.
+    The share that will be kept is estimated at the start. --proposal guided guides the texts
+    towards the constraints, for targets that the model's own texts hardly ever meet; M is then
+    --bound, or else an estimate. The run stops with an error as soon as a text's weight exceeds M.
 
         gensample rejection --include sea --include storm --length 6..14
         gensample rejection --proposal guided --include war --include river --include album \\
@@ -23,8 +23,8 @@ enum RejectionCommand: Command {
   static let options =
     TargetOptions.all + [
       ParticleOptions.samples,
-      Option("proposal", "KIND", "model or guided: which texts are proposed (default model)"),
-      Option("bound", "NATS", "log M: the most that the log of a text's weight can be"),
+      Option("proposal", "KIND", "model or guided: what proposes the texts (default model)"),
+      Option("bound", "NATS", "log M, an upper bound of the log weight of every text"),
       ParticleOptions.lookAhead, ParticleOptions.memory,
       ParticleOptions.maxTokens, ParticleOptions.seed, ParticleOptions.threads,
     ] + KeptRun.options + OutputOptions.sampler
@@ -33,9 +33,9 @@ enum RejectionCommand: Command {
     case model, guided
   }
 
-  /// Independent learners, so that results do not depend on the number of threads.
+  /// Independent learners: a fixed number, so results do not depend on the number of threads.
   private static let lanes = 8
-  /// How many texts the forecast and a guided bound are estimated from.
+  /// The number of texts from which the forecast and a guided bound are estimated.
   static let pilot = 1000
 
   static func run(_ given: Arguments) throws {
@@ -73,10 +73,10 @@ enum RejectionCommand: Command {
     }
   }
 
-  /// What is known before the wait.
+  /// The acceptance rate and the time that are expected, which users see before the wait.
   struct Forecast {
     var logBound: Double
-    /// Whether the bound is only an estimate.
+    /// Whether `logBound` is an estimate, and not a proved bound.
     var isEstimated = false
     var acceptance: Double
     var secondsPerProposal: Double
@@ -85,7 +85,7 @@ enum RejectionCommand: Command {
       _ texts: LeftToRight, _ proposal: Proposal, bound: Double?, pilot: Int, seed: UInt64,
       _ run: SamplerRun
     ) throws {
-      // A stream apart from those of the draws.
+      // The draws use the streams below this one.
       var choices = RandomChoices(Philox(seed: seed).stream(UInt64(RejectionCommand.lanes)))
       var weighted = WeightedTexts()
       var clock = ContinuousClock.now
@@ -93,12 +93,12 @@ enum RejectionCommand: Command {
         weighted.append(try texts.guided.draw(using: &choices))
       }
       guard weighted.draws.count > 0 || run.monitor.isStopping else {
-        throw CommandFailure(.failed, "the model gives no allowed text a positive probability")
+        throw CommandFailure(.failed, "the model gives every allowed text probability 0")
       }
       switch proposal {
       case .guided:
         secondsPerProposal = clock.duration(to: .now) / .seconds(1) / Double(max(1, pilot))
-        // The largest of 100 times as many weights with this tail, and a little more.
+        // The largest of 100 times as many weights with this tail, plus a margin.
         let tail = max(0, weighted.smoothed.shape.value ?? 0.5)
         let most =
           (weighted.draws.map(\.logWeight).max() ?? 0) + 1 + tail * LogSpace.log(100)
@@ -112,19 +112,19 @@ enum RejectionCommand: Command {
           logBound = most
         } else {
           throw CommandFailure.usage(
-            "the model's own texts have no largest weight here: with a fluency below 1, or soft "
-              + "weights without end, give --bound or --proposal guided")
+            "the model's own texts have no largest weight here, because the fluency is below 1 or "
+              + "soft weights are unbounded; give --bound or --proposal guided")
         }
         let plain = ModelTexts(texts.target, texts.lookAhead, source: texts.source)
         clock = .now
         for _ in 0..<pilot where !run.monitor.isStopping { _ = try plain.draw(using: &choices) }
         secondsPerProposal = clock.duration(to: .now) / .seconds(1) / Double(max(1, pilot))
         if bound == nil {
-          // Rounded probabilities add up to 1 within 1e-7, a text's to e within 1e-4.
+          // Rounded probabilities add up to 1 within 1e-7, those of a text to e within 1e-4.
           let excesses = weighted.draws.map { texts.logExcess(of: $0.text) }
           let excess = excesses.max() ?? 0
           isEstimated = excess > 1e-4
-          // An excess is a sum of many small ones, so its tail is a light one.
+          // An excess is a sum of many small terms, so its tail is light.
           logBound += isEstimated ? 2 * excess : 1e-3
         }
       }
@@ -134,8 +134,8 @@ enum RejectionCommand: Command {
     func line(samples: Int, threads: Int) -> String {
       let seconds = secondsPerProposal * Double(samples) / acceptance / Double(threads)
       var line =
-        "expected: \(ChainResults.percentOrPower(acceptance)) of the proposals kept, "
-        + "\(counted(samples, "result")) in about \(Self.wait(seconds))"
+        "expected: \(ChainResults.percentOrPower(acceptance)) of the proposals are kept, "
+        + "\(counted(samples, "result")) take about \(Self.wait(seconds))"
       if isEstimated {
         line += String(format: "; log M = %.2f is an estimate", logBound)
       }
@@ -149,16 +149,16 @@ enum RejectionCommand: Command {
       case ..<172_800: String(format: "%.0f hours", seconds / 3600)
       default:
         String(format: "%.3g days", seconds / 86_400)
-          + "; --proposal guided, importance, smc or mh take less"
+          + "; --proposal guided, importance, smc or mh are faster"
       }
     }
   }
 
-  /// What one lane did.
+  /// The state of one lane.
   struct Lane: Sendable {
     var kept: [TokenSequence] = []
     var proposals = 0
-    /// The sum over proposals of one over the share of texts left.
+    /// The sum over proposals of 1 / (the share of texts that could still be proposed).
     var inverses = 0.0
     var isExhausted = false
   }
@@ -203,8 +203,8 @@ enum RejectionCommand: Command {
           .failed,
           "'\(texts.model.vocabulary.text(of: error.text))' has the log weight "
             + String(format: "%.4f, above log M = %.4f", error.logWeight, error.logBound)
-            + "; nothing is printed, as draws kept under a bound that does not hold are not from "
-            + String(format: "rho; give --bound %.1f or more", error.logWeight + 1))
+            + "; nothing is printed, because draws under a wrong bound do not follow rho; "
+            + String(format: "give --bound %.1f or more", error.logWeight + 1))
       } catch {
         hasFailed.value = 1
         throw error
@@ -213,19 +213,19 @@ enum RejectionCommand: Command {
     }
   }
 
-  /// What all lanes kept, and what share of the proposals that is.
+  /// The results of all lanes, and the share of proposals kept.
   struct Kept {
     let texts: [TokenSequence]
     let proposals: Int
     let estimate: ShareKept
-    /// The log of the evidence, where there is one.
+    /// The log of the evidence; `nil` where the share kept is undefined.
     let logEvidence: Double?
-    /// Holds it with a confidence of .95; `nil` where nothing was kept.
+    /// The 95 % confidence interval of the log evidence; `nil` where nothing was kept.
     let logEvidenceInterval: ClosedRange<Double>?
 
     init(_ lanes: [Lane], _ forecast: Forecast, isStopped: Bool) throws(CommandFailure) {
       if lanes.contains(where: \.isExhausted) {
-        throw CommandFailure(.failed, "the model gives no allowed text a positive probability")
+        throw CommandFailure(.failed, "the model gives every allowed text probability 0")
       }
       let most = lanes.map(\.kept.count).max() ?? 0
       texts = (0..<most).flatMap { i in
@@ -284,7 +284,7 @@ enum RejectionCommand: Command {
 }
 
 extension RejectionCommand.Kept {
-  /// What people are told.
+  /// The lines of the text summary.
   fileprivate var lines: [String] {
     guard let interval = estimate.interval, let logs = logEvidenceInterval else {
       return ["  nothing was kept"]
@@ -300,25 +300,25 @@ extension RejectionCommand.Kept {
     if let error = estimate.relativeError.value, let logEvidence {
       return [line + String(format: "%.3f ± %.3f", logEvidence, error)]
     }
-    // Without its error a number would say more than is known.
+    // An estimate without an error would suggest more than is known.
     line += within(
       String(format: "%.3f", logs.lowerBound), String(format: "%.3f", logs.upperBound))
     let reason = estimate.value.reason ?? estimate.relativeError.reason
-    return [line + (reason.map { ", no nearer: \($0)" } ?? "")]
+    return [line + (reason.map { ", no standard error: \($0)" } ?? "")]
   }
 }
 
-/// Z / M by how many proposals were kept.
+/// An estimate of Z / M from the number of proposals kept.
 ///
-/// Each lane goes on until it has its results, so that the last of its proposals is always kept. What
-/// is impossible is no longer proposed once it was seen: a proposal then counts for as many of the
-/// model's own as it stands for. That number soon hardly changes, and is taken by its mean.
+/// Each lane runs until it has its results, so its last proposal is always kept. A text that turned
+/// out to be impossible is not proposed again, so each later proposal counts for several of the
+/// model's own proposals. That number soon hardly changes; its mean is used.
 struct ShareKept {
-  /// Z / M.
+  /// The estimate of Z / M.
   let value: Estimate
-  /// Its standard error over itself.
+  /// The standard error divided by the estimate.
   let relativeError: Estimate
-  /// Holds Z / M with a confidence of .95; `nil` where nothing was kept.
+  /// The 95 % confidence interval of Z / M; `nil` where nothing was kept.
   let interval: ClosedRange<Double>?
 
   init(kept: Int, proposals: Int, inverses: Double, isStopped: Bool) {
@@ -331,7 +331,7 @@ struct ShareKept {
     let unit = inverses / Double(proposals)
     let trials = InverseBinomial(successes: kept, trials: proposals)
     guard !isStopped else {
-      // Then the last proposal may be any.
+      // An interrupt stops at any proposal, kept or not, so the count is binomial.
       let share = Double(kept) / Double(proposals)
       value = .value(share / unit)
       relativeError = .value(((1 - share) / Double(kept)).squareRoot())

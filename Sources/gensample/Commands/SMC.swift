@@ -6,18 +6,20 @@ import Sampling
 
 enum SMC: Command {
   static let name = "smc"
-  static let summary = "sequential Monte Carlo: texts side by side, the promising ones copied"
+  static let summary = "sequential Monte Carlo: grows texts in parallel, resamples the good ones"
   static let usage = "[--constraints FILE] [options]"
   static let discussion = """
-    Writes --particles texts side by side, token by token. Each is weighted by the target so far and
-    by what the constraints' automaton leads to expect; where weights become too uneven, texts that
-    promise nothing make room for copies of others. What to expect is learnt from --pilot texts, which
-    changes no law. The evidence is unbiased for any number of
-    particles; texts drawn again by weight follow rho as the number grows. --tokens rejection draws
-    tokens without looking at the whole vocabulary, and looks ahead by words. --redraw parts copies
-    before each token: up to so many last ones are drawn anew and taken by Metropolis-Hastings.
-    --rejuvenate takes so many steps of mh from each text at the end. --runs gives the evidence its
-    error; where runs disagree or too few particles carry the weight, that is said.
+    Grows --particles texts in parallel, token by token. The weight of a particle is the target so
+    far, times what the constraints' automaton predicts for the rest. When the weights become too
+    uneven, particles are resampled: copies of good ones replace bad ones. The predictions are
+    learnt from --pilot texts, which does not change the law. The evidence is unbiased for any
+    number of particles. Texts resampled by weight follow rho as that number grows.
+
+    --tokens rejection draws tokens without reading the whole vocabulary and looks ahead by words.
+    --redraw makes copies differ: before each token it redraws up to N last tokens, and
+    Metropolis-Hastings accepts or rejects them. --rejuvenate runs mh for some steps from each final
+    text. --runs repeats the run to estimate the error of the evidence. The summary says if runs
+    disagree or too few particles carry the weight.
 
         gensample smc --include sea --include storm --length 6..14
         gensample smc --model tang --match '.{5}，.{5}。' --particles 2000 --resampling residual
@@ -25,17 +27,17 @@ enum SMC: Command {
   static let options =
     TargetOptions.all + [
       ParticleOptions.samples, ParticleOptions.particles,
-      Option("runs", "N", "independent runs, whose spread is the error (default \(defaultRuns))"),
+      Option("runs", "N", "independent runs; their spread is the error (default \(defaultRuns))"),
       Option(
         "resampling", "KIND",
         Resampling.allCases.map(\.rawValue).joined(separator: ", ") + " (default systematic)"),
-      Option("threshold", "SHARE", "resample below this share of even weights (default 0.5)"),
-      Option("tokens", "KIND", "guided or rejection: how a token is drawn (default guided)"),
+      Option("threshold", "SHARE", "resample if ESS / particles is below this (default 0.5)"),
+      Option("tokens", "KIND", "guided or rejection: how tokens are drawn (default guided)"),
       Option(
         "pilot", "N",
-        "texts from which is learnt what to expect, before the runs (default \(defaultPilot))"),
-      Option("redraw", "N", "draw up to N last tokens anew before each token (default 0)"),
-      Option("rejuvenate", "STEPS", "steps of mh from each text at the end (default 0)"),
+        "texts to learn predictions from, before the runs (default \(defaultPilot))"),
+      Option("redraw", "N", "redraw up to N last tokens before each token (default 0)"),
+      Option("rejuvenate", "STEPS", "steps of mh from each final text (default 0)"),
       WeightedChoice.weighted, WeightedChoice.withoutReplacement, ParticleOptions.lookAhead,
       ParticleOptions.memory,
       ParticleOptions.maxTokens,
@@ -101,14 +103,14 @@ enum SMC: Command {
     }
   }
 
-  /// What the options say of the runs.
+  /// The runs as the options describe them.
   struct Plan {
     let particles: Int
     let runs: Int
     let resampling: Resampling
     let threshold: Double
     let tokens: Tokens
-    /// Of `mh`, from each text at the end.
+    /// The steps of `mh` from each final text.
     let steps: Int
     let redraw: Int
     let pilot: Int
@@ -124,12 +126,12 @@ enum SMC: Command {
       redraw = try arguments.integer("redraw", in: 0...1_000_000) ?? 0
       guard redraw == 0 || tokens == .guided else {
         throw .usage(
-          "--redraw needs weights that do not depend on the token drawn: --tokens guided")
+          "--redraw needs --tokens guided, whose weights do not depend on the token drawn")
       }
       pilot = try arguments.integer("pilot", in: 0...10_000_000) ?? defaultPilot
     }
 
-    /// The target from left to right.
+    /// The target, prepared for drawing from left to right.
     func texts(
       _ compiled: CompiledTarget, _ shared: LeftToRightModel, _ arguments: Arguments,
       _ monitor: RunMonitor
@@ -143,7 +145,7 @@ enum SMC: Command {
       return texts
     }
 
-    /// Independent runs, after learning what to expect.
+    /// Learns the predictions, then makes the independent runs.
     func results(
       _ texts: inout LeftToRight, _ random: Philox, threads: Int, _ monitor: RunMonitor
     ) throws -> [ParticleSummary] {
@@ -168,7 +170,7 @@ enum SMC: Command {
     }
   }
 
-  /// Steps of a chain that keeps rho, among texts of the lengths that were allowed.
+  /// Moves each text by a chain that keeps rho, within the lengths that were allowed.
   private static func rejuvenated(
     _ draws: [WeightedText], _ texts: LeftToRight, steps: Int, random: Philox, threads: Int,
     _ monitor: RunMonitor

@@ -5,26 +5,30 @@ import Sampling
 
 enum Sample: Command {
   static let name = "sample"
-  static let summary = "tokens drawn one after another"
+  static let summary = "ancestral sampling: draws one token after another"
   static let usage = "[--prompt TEXT] [options]"
   static let discussion = """
-    Draws texts from the model, token by token, until the end or for --max-tokens. Transforms
-    apply in the order in which they are written, and none unless written. In jsonl each text
-    says what it is worth: log_model is the model's log-probability of the whole text, log_drawn
-    that with which what follows the prompt was drawn, given the coins that --xtc threw. Under
-    constraints only tokens are left from which an allowed text can be finished within
-    --max-tokens; each token is normalised by itself, so these are no draws from rho, and
-    log_probability - log_drawn is a text's log weight. With --without-replacement all texts
-    differ, each drawn with those before it left out; log_drawn is then that of one draw alone,
-    and log_inclusion its log-probability of being among the texts: sums of f x exp(log_drawn -
-    log_inclusion) estimate means without bias. Texts differ in their tokens or in what ended
-    them; two may read alike, which is said.
+    Draws texts from the model token by token, until the text ends or has --max-tokens tokens.
+    Transforms apply in the order in which they are written; by default there are none. In JSON
+    lines each text carries its probabilities: log_model is the model's log-probability of the whole
+    text, log_drawn the log-probability with which the part after the prompt was drawn (given the
+    coins that --xtc tossed).
 
-    With --best-of N each result is the best of N texts by the sum of all --score: log-probability
-    is the model's, of what follows the prompt; mean-log-probability divides it by the tokens, the
-    end among them; any other value is a statement of the constraint file: a soft one scores its
-    nats, a hard one rules a text out that does not meet it, where there are others; where there are
-    none, that is said.
+    Under constraints, only tokens from which an allowed text can still be finished within
+    --max-tokens remain. Each token is normalised on its own, so the texts are not draws from rho;
+    log_probability - log_drawn is the log weight of a text.
+
+    With --without-replacement all texts differ: each is drawn from the texts that were not drawn
+    before. log_drawn is then for a single draw, and log_inclusion is the log-probability that the
+    text is among the results: sums of f x exp(log_drawn - log_inclusion) are unbiased estimates of
+    means. Two texts may read alike if they differ in their tokens or in what ended them; a note
+    says so.
+
+    With --best-of N each result is the best of N texts by the sum of all --score values.
+    log-probability is the model's, for the part after the prompt. mean-log-probability divides it
+    by the number of tokens, with the end. Any other value is a statement of the constraint file: a
+    soft statement adds its nats, and a hard one rules out the texts that break it. If all N texts
+    break it, a note says so.
 
         gensample sample --prompt "It was"
         gensample sample --temperature 0.8 --top-p 0.9 --keep-end
@@ -34,14 +38,14 @@ enum Sample: Command {
   static let options =
     DecodingOptions.limits + TargetOptions.statements
     + [
-      Option("samples", "N", "how many results (default 5)"),
+      Option("samples", "N", "how many texts to print (default 5)"),
       Option("seed", "N", "the same seed gives the same results (default: a random one, printed)"),
-      Option("best-of", "N", "print the best of N texts for each result"),
+      Option("best-of", "N", "draw N texts for each result and print the best"),
       Option(
         "score", "SCORE", isRepeatable: true,
         "log-probability, mean-log-probability or a statement (default log-probability)"),
       Option(
-        flag: "without-replacement", "distinct texts, each with its probability of being among them"
+        flag: "without-replacement", "draw distinct texts, each with its inclusion probability"
       ),
     ] + DecodingOptions.drafting + DecodingOptions.copies + DecodingOptions.truncations
     + DecodingOptions.penalties + DecodingOptions.termination
@@ -50,7 +54,7 @@ enum Sample: Command {
   static func run(_ arguments: Arguments) throws {
     if let extra = arguments.positional.first {
       throw CommandFailure.usage(
-        "sample takes options only, got '\(extra)'; what the texts begin with is given by "
+        "sample takes only options, got '\(extra)'; to give the beginning of the texts, use "
           + "--prompt '\(extra)'")
     }
     let samples = try arguments.integer("samples", in: 0...1_000_000_000) ?? 5
@@ -66,7 +70,7 @@ enum Sample: Command {
     guard ways.count < 2 else {
       throw CommandFailure.usage(
         ways.map { "--\($0)" }.joined(separator: " and ")
-          + " exclude each other: each is a way of its own to draw a text")
+          + " cannot be combined: each is a different way to draw a text")
     }
     let distinct =
       arguments.has("without-replacement")
@@ -91,7 +95,7 @@ enum Sample: Command {
     var tally = SpeculativeDecoder.Tally()
     for number in 0..<samples {
       if results.isAtEnd { break }
-      // A stream a text: the first of many are the same as when few are asked for.
+      // One stream per text: the first texts do not depend on how many are drawn.
       var choices = RandomChoices(random.stream(UInt64(number)))
       if let best {
         let (text, score) = try best.choice(of: sampler).draw(

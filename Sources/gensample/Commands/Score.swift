@@ -8,16 +8,16 @@ enum Score: Command {
   static let summary = "log-probability of each line, and perplexity"
   static let usage = "MODEL TEXT... [options]"
   static let discussion = """
-    Prints each line's natural log-probability, the end of sentence included, its tokens and its
-    unknown words; then the perplexity with and without the unknown ones. MODEL is a built-in
-    model's name or a file; TEXT is a file or - for standard input. A model of reversed texts reads
-    each line from its end.
+    Prints the natural log-probability of each line (with the end of the sentence), its number of
+    tokens and of unknown words, then the perplexity with and without the unknown words. MODEL is a
+    built-in model or a file; TEXT is a file, or - for standard input. A model of reversed texts
+    reads each line from its end.
 
         echo "It was a dark night." | gensample score english -
     """
   static let options = [
-    Option(flag: "summary", "print the perplexities alone"),
-    Option(flag: "lossy", "put U+FFFD in place of bytes that are no UTF-8"),
+    Option(flag: "summary", "print only the totals and perplexities"),
+    Option(flag: "lossy", "replace invalid UTF-8 with U+FFFD"),
     OutputOptions.format, OutputOptions.output, OutputOptions.quiet,
   ]
 
@@ -70,7 +70,7 @@ enum Score: Command {
         }
       }
     } catch let error as LoadError where error.kind == .cancelled {
-      // What was scored so far is kept and summed up.
+      // The lines scored so far are kept and summed up.
     }
     let seconds = began.duration(to: .now) / .seconds(1)
     switch format {
@@ -81,7 +81,7 @@ enum Score: Command {
         lines: \(lines)  tokens: \(total.tokenCount)  unknown: \(total.unknownCount)
         log-probability: \(total.logProbability)
         perplexity with unknown words: \(text(total.perplexity))
-        perplexity without: \(text(total.perplexityOfKnown))
+        perplexity without unknown words: \(text(total.perplexityOfKnown))
         """)
     case .jsonl:
       var object = JSONObject()
@@ -95,7 +95,7 @@ enum Score: Command {
       object.add("unknown", .integer(total.unknownCount))
       object.add("perplexity", total.perplexity.map { .number($0) } ?? .null)
       object.add("perplexity_known", total.perplexityOfKnown.map { .number($0) } ?? .null)
-      if total.tokenCount == 0 { object.add("reason", .string("there was no line")) }
+      if total.tokenCount == 0 { object.add("reason", .string("the input has no lines")) }
       try stream.writeLine(object.text)
     }
     try stream.finish()

@@ -6,16 +6,16 @@ import Sampling
 
 enum Temper: Command {
   static let name = "temper"
-  static let summary = "replica exchange: chains at rising temperatures that exchange their texts"
+  static let summary = "replica exchange: chains at several temperatures that swap their texts"
   static let usage = "[--constraints FILE] [options]"
   static let discussion = """
-    Draws texts from rho like mh, for targets whose likely texts lie far apart, as under a fluency
-    above 1. Each chain has --replicas copies, the first at rho, the others at rho^b with b going
-    down to --hottest; neighbours exchange texts every --every steps. In the first half of the
-    warm-up the b are moved until all neighbours exchange about alike often. The summary has them,
-    how often each pair exchanged, and how often a text went to the hottest copy and back. Hard
-    constraints hold in every copy. --steps, --thin and --warmup count steps of one copy, in
-    multiples of --every.
+    Draws texts from rho, as mh does, for targets whose likely texts are far apart, for example with
+    a fluency above 1. Each chain has --replicas copies. The first samples rho, the others sample
+    rho^b with b down to --hottest. Neighbours exchange their texts every --every steps. During the
+    first half of the warm-up, the powers b are adjusted until all neighbours exchange about equally
+    often. The summary shows the powers, the exchange rate of each pair, and how often a text went
+    to the hottest copy and back. Hard constraints hold in every copy. --steps, --thin and --warmup
+    count the steps of one copy, in multiples of --every.
 
         gensample temper --constraints examples/constraints/sea.txt --hottest 0.4
     """
@@ -24,7 +24,7 @@ enum Temper: Command {
       Option("replicas", "N", "copies of each chain (default \(Tempering().replicas))"),
       Option(
         "hottest", "B",
-        "the lowest power of rho, above 0, at most 1 (default \(Tempering().hottest))"),
+        "the lowest power of rho, above 0 and at most 1 (default \(Tempering().hottest))"),
       Option(
         "every", "STEPS", "steps of each copy between exchanges (default \(Tempering().every))"),
     ]
@@ -50,7 +50,7 @@ enum Temper: Command {
       }
       let begun = reports.compactMap { $0.1 }
       return ChainsDone(
-        // A chain that was stopped before it began has an empty record, as everywhere.
+        // A chain that never started has an empty record, as in other commands.
         records: reports.map { $0.1?.record ?? $0.record }, kinds: kinds, checkpoints: checkpoints,
         summarise: { summary in
           summary.add("ladders", .objects(begun.map(Self.object)))

@@ -5,10 +5,10 @@ import LM
 
 enum Train: Command {
   static let name = "train"
-  static let summary = "estimate an n-gram model from text"
+  static let summary = "train an n-gram model on text"
   static let usage = "TEXT... -o MODEL [options]"
   static let discussion = """
-    Counts the n-grams of texts, one sentence a line, and estimates an interpolated modified
+    Counts the n-grams of the texts, one sentence per line, and estimates an interpolated modified
     Kneser-Ney model. TEXT is a file, plain or .gz, or - for standard input. MODEL ends in .gsm,
     .arpa or .arpa.gz.
 
@@ -16,33 +16,33 @@ enum Train: Command {
     """
   static let options =
     [
-      Option("output", "MODEL", "the model's file; -o for short"),
-      Option("order", "N", "words an n-gram has at most, 1 to 8 (default 3)"),
+      Option("output", "MODEL", "the model file to write; short form -o"),
+      Option("order", "N", "the most tokens in an n-gram, 1 to 8 (default 3)"),
       Option(
         "tokens", "KIND",
-        "words: with punctuation apart, put together again as text; characters: for scripts "
-          + "without spaces; whitespace: what stands between spaces, byte for byte (default "
+        "words: splits off punctuation, results read as text; characters: for scripts without "
+          + "spaces; whitespace: splits only at white space and keeps bytes as they are (default "
           + "whitespace)"),
       Option(
         "prune", "A,B,...",
-        "for each order: n-grams whose count is at most this go; missing numbers repeat the last "
-          + "(default 0)"),
+        "drop n-grams with a count of at most A for order 1, B for order 2, ...; missing numbers "
+          + "repeat the last (default 0)"),
       Option(
         "rebalance", "SHARE,N",
-        "make one token of two words that occur N times so and in this share of the first one's "
-          + "places, until there are no such; of words and characters"),
-      Option("min-count", "N", "words that occur less often are the unknown word"),
-      Option("vocabulary", "FILE", "words that are not in this file, one a line, are unknown"),
+        "merge two tokens into one if they occur together N times and in this share of the first "
+          + "token's places, until no such pair is left; for words and characters"),
+      Option("min-count", "N", "treat words that occur fewer than N times as unknown"),
+      Option("vocabulary", "FILE", "treat words outside FILE (one per line) as unknown"),
       Option(
-        "memory", "SIZE", "what counting may take, such as 200M; more goes to disk (default 1G)"),
-      Option("quantize", "BITS", "bits a value in the small layout, 2 to 16"),
+        "memory", "SIZE", "memory for counting, such as 200M; more goes to disk (default 1G)"),
+      Option("quantize", "BITS", "bits per value in the small layout, 2 to 16"),
       Option(
         "layout", "LAYOUT",
-        "small: the least memory; fast: the most speed (default fast, small with --quantize)"),
+        "small (least memory) or fast (default: fast, but small with --quantize)"),
       Option(
-        flag: "reversed", "count sentences from their ends: a model for gibbs --masked"),
-      Option(flag: "lossy", "put U+FFFD in place of bytes that are no UTF-8"),
-      Option("threads", "N", "how many threads count (default: all cores)"),
+        flag: "reversed", "read sentences from their ends: a model for gibbs --masked"),
+      Option(flag: "lossy", "replace invalid UTF-8 with U+FFFD"),
+      Option("threads", "N", "how many threads to use (default: all cores)"),
     ] + OutputOptions.report + [OutputOptions.progress]
 
   static func run(_ arguments: Arguments) throws {
@@ -72,7 +72,7 @@ enum Train: Command {
     }
     if let list = arguments.text("vocabulary") {
       guard !arguments.has("min-count") else {
-        throw CommandFailure.usage("--min-count and --vocabulary both limit the words; give one")
+        throw CommandFailure.usage("give either --min-count or --vocabulary, not both")
       }
       options.vocabulary = Set(
         try TextInput.lines(list).filter { !$0.isEmpty })
@@ -83,7 +83,7 @@ enum Train: Command {
       let parts = text.split(separator: ",", omittingEmptySubsequences: false)
       guard parts.count == 2, let share = Double(parts[0]), let count = Int(parts[1]) else {
         throw CommandFailure.usage(
-          "--rebalance takes a share and a number of times such as 0.3,20, got '\(text)'")
+          "--rebalance takes a share and a count such as 0.3,20, got '\(text)'")
       }
       options.rebalance = .init(share: share, leastCount: count)
     }
@@ -92,7 +92,7 @@ enum Train: Command {
     if let threads = try arguments.integer("threads", in: 1...1024) { options.threads = threads }
     options.isCancelled = { Interruption.signal != nil }
     Interruption.watch {}
-    // Said now and not after hours of counting.
+    // Check this before hours of counting.
     try form.checkPlace(path)
 
     let began = ContinuousClock.now
@@ -109,8 +109,8 @@ enum Train: Command {
     progress.finish()
     for discounts in report.discounts where discounts.isFallback && !isQuiet {
       gensample.report(
-        "gensample: the counts of order \(discounts.order) are too few to estimate discounts; "
-          + "took .5, 1 and 1.5")
+        "gensample: there are too few n-grams of order \(discounts.order) to estimate discounts; "
+          + "using 0.5, 1 and 1.5 instead")
     }
     try Interruption.beginIndivisible()
     try form.write(
@@ -134,11 +134,11 @@ enum Train: Command {
         \(path): order \(trie.order), \(counts) n-grams
         from \(report.sentenceCount) sentences, \(report.tokenCount) tokens, \
         \(report.unknownCount) of them unknown, in \(String(format: "%.2f", seconds)) s
-        """ + (options.rebalance == nil ? "" : "\n\(report.mergedCount) pairs are tokens"))
+        """ + (options.rebalance == nil ? "" : "\n\(report.mergedCount) pairs were merged"))
   }
 }
 
-/// What kind of model file a path names.
+/// The format of a model file, which its suffix decides.
 enum ModelForm: Equatable {
   case gsm, arpa
 
@@ -148,20 +148,20 @@ enum ModelForm: Equatable {
     } else if path.hasSuffix(".arpa") || path.hasSuffix(".arpa.gz") {
       self = .arpa
     } else {
-      throw .usage("'\(path)' does not say what to write; let it end in .gsm, .arpa or .arpa.gz")
+      throw .usage("'\(path)' has no known suffix; use .gsm, .arpa or .arpa.gz")
     }
   }
 
   func check(layout: NGramLayout?, quantized: Int?) throws(CommandFailure) {
     if self == .arpa, layout != nil || quantized != nil {
-      throw .usage("--layout and --quantize are about .gsm files; an ARPA file holds plain numbers")
+      throw .usage("--layout and --quantize need a .gsm file; ARPA files hold plain numbers")
     }
     if layout == .fast, quantized != nil {
-      throw .usage("--quantize makes the small layout smaller; the fast one would gain nothing")
+      throw .usage("--quantize needs --layout small; the fast layout would not get smaller")
     }
   }
 
-  /// Whether a file can be made there.
+  /// Fails if the file cannot be created there.
   func checkPlace(_ path: String) throws(CommandFailure) {
     let names = OutputNames(path)
     Interruption.removeAtEnd(names.beside)
@@ -187,7 +187,7 @@ enum ModelForm: Equatable {
   }
 }
 
-/// Does work whose own cancellation is a signal's doing.
+/// Does work that is cancelled only by a signal, and turns the cancellation into a failure.
 func interruptible<Result>(_ work: () throws -> Result) throws -> Result {
   do {
     return try work()

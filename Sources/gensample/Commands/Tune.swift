@@ -6,17 +6,16 @@ import Sampling
 
 enum Tune: Command {
   static let name = "tune"
-  static let summary = "numbers for fluency and prefer that make texts as wanted"
+  static let summary = "find the numbers of fluency and prefer that reach a goal"
   static let usage = "--constraints FILE --goal GOAL [options]"
   static let discussion = """
-    Looks for numbers of the soft statements ('fluency', 'prefer') under which a goal is met: how
-    probable a statement is, or how many tokens texts have in the mean. Several goals are met
-    together where that can be. What is printed are all statements with the numbers found, a
-    constraint file of its own.
+    Searches for numbers in the soft statements ('fluency', 'prefer') that reach a goal: how
+    probable a statement is, or how many tokens texts have on average. It tries to reach several
+    goals together. It prints all statements with the numbers found, as a constraint file.
 
-    Each round sums over all texts exactly, as 'exact' does, draws texts, and searches among
-    numbers nearby by weighing these texts anew. What is said to be reached is exact. A mean that
-    no allowed text reaches is refused, and a search that comes no nearer for some rounds ends.
+    Each round sums over all texts exactly (as 'exact' does), draws texts, and reweights them to
+    search nearby numbers. The values printed as reached are exact. A mean that no allowed text
+    reaches is refused. The search gives up when some rounds in a row make no progress.
 
         gensample tune --constraints soft.txt --goal 'include "storm" = 0.5' > tuned.txt
         gensample tune --constraints soft.txt --goal 'tokens = 12' --goal 'include "sea" = 0.3'
@@ -28,15 +27,15 @@ enum Tune: Command {
         "STATEMENT = PROBABILITY, or tokens = MEAN, such as 'include \"sea\" = 0.5'"),
       Option(
         "within", "SHARE",
-        "how near: of a probability absolute, of a mean as a share of it (default 0.01)"),
-      Option("rounds", "N", "after how many rounds to give up (default 20)"),
-      Option("draws", "N", "how many texts a round draws for each goal (default 4000)"),
-      Option("steps", "N", "how many steps a round searches (default 100)"),
-      Option("memory", "SIZE", "what sums may take, such as 800M (default 4G)"),
+        "tolerance: absolute for a probability, relative for a mean (default 0.01)"),
+      Option("rounds", "N", "give up after this many rounds (default 20)"),
+      Option("draws", "N", "texts drawn for each goal in a round (default 4000)"),
+      Option("steps", "N", "search steps in a round (default 100)"),
+      Option("memory", "SIZE", "memory for the sums, such as 800M (default 4G)"),
       ParticleOptions.seed, ParticleOptions.threads,
     ] + OutputOptions.sampler
 
-  /// After how many rounds that come no nearer the search ends.
+  /// The search gives up after this many rounds without progress.
   private static let patience = 6
 
   static func run(_ arguments: Arguments) throws {
@@ -67,7 +66,7 @@ enum Tune: Command {
       while taken < rounds, idle < patience {
         guard let round = try tuning.round(taken, at: point, from: best?.point) else { break }
         taken += 1
-        // A hundredth less is what draws alone can bring.
+        // The draws' noise alone can lower the loss by a hundredth, so that is no progress.
         idle = round.loss < 0.99 * (best?.round.loss ?? .infinity) ? 0 : idle + 1
         if round.loss < best?.round.loss ?? .infinity { best = (round.point, round) }
         if round.isReached { break }
@@ -95,16 +94,16 @@ enum Tune: Command {
           summary.add("log_evidence", .number(best.round.logEvidence))
         },
         lines: zip(goals, best.round.values).map { goal, value in
-          "  \(goal.text): \(String(format: "%.5g", value)), wanted \(goal.wanted)"
+          "  \(goal.text): \(String(format: "%.5g", value)), goal \(goal.wanted)"
         },
         failure: best.round.isReached || run.monitor.isStopping
           ? nil
           : CommandFailure(
             .failed,
-            "no numbers were found that meet the goals within \(within) after "
+            "found no numbers that reach the goals within \(within) in "
               + counted(taken, "round")
-              + (idle >= patience ? ", the last \(patience) of which came no nearer" : "")
-              + "; the nearest are printed"))
+              + (idle >= patience ? "; the last \(patience) rounds made no progress" : "")
+              + "; the output holds the nearest"))
     }
   }
 }
@@ -120,21 +119,21 @@ struct TuningRun {
   let memory: ExactMemory
   let random: Philox
 
-  /// What is known of a point.
+  /// The exact values at a point, and the texts drawn there.
   struct Round {
     let point: [Double]
     let logEvidence: Double
-    /// For each goal its exact value.
+    /// The exact value of each goal.
     let values: [Double]
-    /// The sum of squares of the goals' distances.
+    /// The sum of the squared distances from the goals.
     let loss: Double
     let isReached: Bool
     fileprivate let texts: TiltedMeans
   }
 
-  /// Sums over all texts and draws some; `nil` where the run was stopped.
+  /// Sums over all texts and draws some; `nil` if the run was stopped.
   ///
-  /// Where the sum has no limit, the point is moved half way back to another, again and again.
+  /// Where the sum diverges, the point moves half-way to `good`, repeatedly.
   func round(_ number: Int, at first: [Double], from good: [Double]?) throws -> Round? {
     var point = first
     while true {
@@ -166,7 +165,7 @@ struct TuningRun {
     let logEvidence = all.inference.logEvidence
     var drawn = texts(all, 0)
     var values: [Double] = []
-    // A goal's statement has draws of its own, so that it may be rare.
+    // Each goal's statement also gets its own draws, so that rare statements can be estimated.
     var parts: [(goal: Int, logEvidence: Double)] = []
     for (i, goal) in goals.enumerated() {
       switch goal.kind {
@@ -184,7 +183,7 @@ struct TuningRun {
     let reached = drawn.map { text in goals.map { $0.value(of: text) } }
     let tilted = TiltedMeans(
       features: drawn.map { parameters.features(of: $0, model) }, values: reached,
-      // By the mixture of all from which texts were drawn.
+      // Weights relative to the mixture that the texts were drawn from.
       logWeights: reached.map { values in
         -LogSpace.sum(
           [-logEvidence] + parts.filter { values[$0.goal] > 0 }.map { -$0.logEvidence })
@@ -196,17 +195,17 @@ struct TuningRun {
       texts: tilted)
   }
 
-  /// The best point near a round's own, by its texts weighed anew.
+  /// The best point near a round's point, by reweighting the round's texts.
   func search(_ number: Int, from round: Round) -> [Double] {
     let here = parameters.coefficients(round.point)
     let (estimates, size) = round.texts.means(changing: here.map { _ in 0 })
     func loss(_ point: [Double]) -> Double {
       let change = zip(parameters.coefficients(point), here).map { $0 - $1 }
       let (means, effective) = round.texts.means(changing: change)
-      // Farther away, too few of the texts count.
+      // Farther away, too few of the texts carry the weight.
       guard effective > size / 10 else { return .infinity }
       return goals.indices.reduce(0) { sum, i in
-        // What estimates miss here they are taken to miss nearby.
+        // The error of the estimate at this point is assumed to be the same nearby.
         let distance = goals[i].distance(
           means[i] + round.values[i] - estimates[i], within: within)
         return sum + distance * distance

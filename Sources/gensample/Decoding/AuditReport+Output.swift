@@ -5,7 +5,7 @@ import LM
 import Sampling
 
 extension AuditReport {
-  /// One line of JSON.
+  /// The report as one line of JSON.
   var object: JSONObject {
     func numbers(_ range: ClosedRange<Double>) -> JSONObject.Value {
       .numbers([range.lowerBound, range.upperBound])
@@ -91,14 +91,14 @@ extension AuditReport {
 
   private var isComputed: Bool { contexts != nil }
 
-  /// What ends a text beside the model's end, as the user writes it.
+  /// The additional ends of a text, written as options.
   private var stops: [String] {
     rules.stopTexts.texts.map { "stop \(JSONObject.quoted($0))" }
       + rules.stops.map { "stop-token \(JSONObject.quoted(model.vocabulary.spelling(of: $0)))" }
       + (rules.loops == nil ? [] : ["stop-loops"])
   }
 
-  /// The same for people.
+  /// The report as a table for people.
   var table: String {
     var rows: [(String, String)] = []
     let names =
@@ -114,7 +114,7 @@ extension AuditReport {
           "never ends",
           short(neverEnds.lowerBound)
             + (logExpectedAtLeast != nil
-              ? " (exact), but not in practice: see the loops"
+              ? " (exact), but texts hardly ever end in practice: see the loops"
               : error.map { " (exact, error below \(String(format: "%.0e", max($0, 1e-16))))" }
                 ?? " (this text is finished)")
         ))
@@ -126,12 +126,12 @@ extension AuditReport {
             + (isComputed
               ? "(a bound: "
                 + (isHardlyLeft
-                  ? "loops are left, but hardly ever)"
+                  ? "loops can be left, but hardly ever are)"
                   : Interruption.signal != nil
-                    ? "the search was stopped)" : "--max-transitions stopped the search)")
+                    ? "the search was interrupted)" : "--max-transitions stopped the search)")
               : runs?.isDrawn == true
                 ? "(99 % confidence)"
-                : runs?.count == 1 ? "(one text, which was cut)" : "(nothing is known)")
+                : runs?.count == 1 ? "(the only text was cut)" : "(unknown)")
         ))
     }
     if let logExpectedAtLeast {
@@ -140,16 +140,17 @@ extension AuditReport {
       rows.append(
         (
           "expected tokens",
-          "at least \(short(expectedAtLeast)): texts stay too long in some loops to be solved for"
+          "at least \(short(expectedAtLeast)): some loops hold texts too long for an exact solution"
         ))
     } else if let expected {
       rows.append(("expected tokens", short(expected)))
     } else if let expectedIfEnding {
-      rows.append(("expected tokens", "infinite; \(short(expectedIfEnding)) of texts that end"))
+      rows.append(
+        ("expected tokens", "infinite; \(short(expectedIfEnding)) for the texts that end"))
     }
-    rows.append(("texts", shares.map(told) ?? "no run was made"))
+    rows.append(("texts", shares.map(told) ?? "no texts were drawn"))
     if let contexts, let transitions {
-      rows.append(("contexts", "\(contexts), \(transitions) steps between them"))
+      rows.append(("contexts", "\(contexts), with \(counted(transitions, "transition"))"))
     }
     for (place, loop) in loops.enumerated() {
       rows.append(
@@ -158,8 +159,8 @@ extension AuditReport {
           "\(short(loop.probability)) after \(JSONObject.quoted(loop.witness)): "
             + JSONObject.quoted(loop.text)
             + (loop.contexts > loop.tokens.count
-              ? ", or another way round among \(loop.contexts) contexts" : "")
-            + (loop.logLeaving.map { ", left with probability \(power($0)) a token" } ?? "")
+              ? ", or another way around among \(loop.contexts) contexts" : "")
+            + (loop.logLeaving.map { ", left with probability \(power($0)) per token" } ?? "")
         ))
     }
     if let promptCount {
@@ -200,19 +201,19 @@ extension AuditReport {
     }.joined(separator: "\n")
   }
 
-  /// Where texts stand at --max-tokens, and how that is known.
+  /// What happened to texts by --max-tokens, and how that is known.
   private func told(_ shares: Shares) -> String {
     let source = runs.map { runs in
       runs.isDrawn
-        ? " (\(counted(runs.count, "run"))\(seed.map { ", seed \($0)" } ?? ""))" : " (the one text)"
+        ? " (\(counted(runs.count, "run"))\(seed.map { ", seed \($0)" } ?? ""))" : " (one text)"
     }
     return "\(shares.areBounds ? "at least " : "")\(short(shares.ended)) end, "
-      + (shares.stopped.map { "\(short($0)) are stopped as loops, " } ?? "")
+      + (shares.stopped.map { "\(short($0)) are stopped in a loop, " } ?? "")
       + "\(shares.areBounds ? "at most " : "")\(short(shares.cut)) are cut at --max-tokens "
       + "\(rules.maxTokens)" + (source ?? "")
   }
 
-  /// e to a power, where that may be no number.
+  /// A power of e, which may be too large or too small for a number.
   private func power(_ exponent: Double) -> String { "e^" + String(format: "%.6g", exponent) }
 
   private func number(_ value: Double) -> String {

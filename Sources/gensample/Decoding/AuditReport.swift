@@ -4,25 +4,25 @@ import Foundation
 import LM
 import Sampling
 
-/// The decoders that are audited.
+/// The decoding strategies that `audit` knows.
 enum AuditStrategy: String, CaseIterable { case greedy, sample, beam }
 
-/// What is known of a decoder's termination, as a table and as JSON.
+/// The findings about the termination of a decoder, as a table and as JSON.
 struct AuditReport {
-  /// A change by which the decoder ends for sure.
+  /// A change that makes the decoder always end.
   struct Cure {
     var option: String
     var value: Double?
     var says: String
   }
 
-  /// How runs went, each of which is ended, stopped as a loop or cut.
+  /// The outcome of runs: each one ended, was stopped in a loop or was cut.
   struct Runs {
     private(set) var ended = 0
     private(set) var stopped = 0
     private(set) var cut = 0
     let isDrawn: Bool
-    /// How many choices each run took that was not cut.
+    /// The number of runs that were not cut, by the number of choices they made.
     private var lengths: [Int: Int] = [:]
 
     init(isDrawn: Bool) { self.isDrawn = isDrawn }
@@ -41,7 +41,7 @@ struct AuditReport {
       lengths[choices, default: 0] += 1
     }
 
-    /// The share that goes on, by the number of choices made; of one run at least.
+    /// The share of unfinished runs, by the number of choices made; needs at least one run.
     func survival(limit: Int) -> [Double] {
       var going = count
       return (0...limit).map { choices in
@@ -51,25 +51,26 @@ struct AuditReport {
     }
   }
 
-  /// Where texts stand at --max-tokens: the shares add up to one.
+  /// What happened to the texts by --max-tokens; the shares add up to 1.
   struct Shares {
     var ended: Double
-    /// Stopped as a loop; `nil` where none is.
+    /// The share stopped in a loop; `nil` without a loop detector.
     var stopped: Double?
     var cut: Double
-    /// Whether what is cut is no more than a bound, and what is ended no less.
+    /// Whether `cut` is only an upper bound and `ended` a lower bound.
     var areBounds = false
   }
 
-  /// A loop with what a user reads of it.
+  /// A loop and what users see of it.
   struct Loop {
     var tokens: [Int]
     var text: String
     var witness: String
     var probability: Double
     var contexts: Int
-    /// The natural logarithm of the probability with which one of its contexts is left, which is too
-    /// small for a number; `nil` where it is zero.
+    /// The natural log of the probability that a token leaves the loop; `nil` if none does.
+    ///
+    /// The probability itself may be too small for a number.
     var logLeaving: Double?
   }
 
@@ -77,11 +78,11 @@ struct AuditReport {
   let modelName: String
   let strategy: AuditStrategy
   let rules: DecodingRules
-  /// Options of the search, as the user writes them.
+  /// The options of the search, as the user wrote them.
   let search: [String]
-  /// How many loops are shown.
+  /// The number of loops to show.
   let shown: Int
-  /// The probability lies here; one number where it is exact.
+  /// An interval that holds the probability; a single number if it is exact.
   var neverEnds = 0.0...1.0
   var survival: [Double]?
   var cures: [Cure] = []
@@ -90,13 +91,13 @@ struct AuditReport {
   var error: Double?
   var expected: Double?
   var expectedIfEnding: Double?
-  /// A bound of either, where texts stay so long in some places that the equations are not solved.
+  /// A lower bound of either, if texts stay in some loops for too long to solve the equations.
   var expectedAtLeast: Double?
-  /// The natural logarithm of such a bound where that is too large for a number.
+  /// The natural log of such a bound if the bound is too large for a number.
   var logExpectedAtLeast: Double?
-  /// Whether loops are left with probabilities too small for a number.
+  /// Whether some loops are left with probabilities too small for a number.
   var isHardlyLeft = false
-  /// `nil` where no run was made.
+  /// `nil` if there was no run.
   var shares: Shares?
   var contexts: Int?
   var transitions: Int?
@@ -122,7 +123,7 @@ struct AuditReport {
     self.shown = shown
   }
 
-  /// Takes what was computed; root 0 is the prompt, the others are further prompts.
+  /// Adds the computed analysis; root 0 is the prompt, the others are the further prompts.
   mutating func exact<Context>(
     _ analysis: TerminationAnalysis<Context>, prompt: TokenSequence,
     prompts: [TokenSequence]?
@@ -138,7 +139,7 @@ struct AuditReport {
     let ending = 1 - neverEnds.upperBound
     if isExact, low == 0 { expected = analysis.tokensIfEnding[root] }
     if isExact, ending > 0 { expectedIfEnding = analysis.tokensIfEnding[root] / ending }
-    // Sweeps begin below and rise.
+    // The sweeps start below the solution and rise.
     if !(analysis.tokensError <= 1e-6 * analysis.tokensIfEnding[root]) {
       if isExact, ending > 0 { expectedAtLeast = analysis.tokensIfEnding[root] }
       (expected, expectedIfEnding) = (nil, nil)
@@ -172,10 +173,10 @@ struct AuditReport {
       meanOfPrompts = shares.isEmpty ? 0 : shares.reduce(0, +) / Double(shares.count)
     }
     if let detector = rules.loops {
-      // A text that would end may be stopped, too.
+      // The detector may also stop a text that would have ended.
       (expected, expectedIfEnding, expectedAtLeast) = (nil, nil, nil)
       logExpectedAtLeast = nil
-      // Every state of a loop is met again and again, and so is some day a round, often enough.
+      // A text meets every state of a loop again and again, so it repeats a round often enough.
       let isSeen = analysis.loops.allSatisfy { $0.round.count <= detector.longestBlock }
       if isSeen, chain.isComplete, !analysis.loops.isEmpty {
         (neverEnds, isExact) = (0...0, true)
@@ -191,14 +192,14 @@ struct AuditReport {
       .map { ($0.key, $0.value / known) }
   }
 
-  /// Corrects what counts loops as endless that are left, but hardly ever.
+  /// Corrects loops that were counted as endless but are left, even if hardly ever.
   private mutating func vanishing<Context>(
     _ loops: [TerminationAnalysis<Context>.Loop], _ mass: Double
   ) {
     guard loops.contains(where: { $0.logLeaving > -.infinity }) else { return }
     isHardlyLeft = true
     (expected, expectedIfEnding, expectedAtLeast) = (nil, nil, nil)
-    // Where steps lead that are no ends is not known.
+    // It is unknown where transitions lead that are not ends.
     let endsForSure = loops.allSatisfy { $0.logEnd > -.infinity && $0.logSteps == -.infinity }
     guard endsForSure, isExact else {
       neverEnds = 0...neverEnds.upperBound
@@ -206,19 +207,19 @@ struct AuditReport {
       return
     }
     neverEnds = 0...0
-    // A loop left with probability p a token is left after 1 / p on average, at least.
+    // A loop that is left with probability p per token lasts at least 1 / p tokens on average.
     let logEnd = loops.map(\.logEnd).max() ?? -.infinity
     logExpectedAtLeast = LogSpace.log(mass) - logEnd
   }
 
-  /// Takes a proof that every text ends, where the chain could not be explored to its end.
+  /// Records a proof that every text ends, for a chain that was not explored completely.
   mutating func ends(proven proof: String) {
     self.proof = proof
     neverEnds = 0...0
     isExact = true
   }
 
-  /// A self-terminating wrapper, unless what follows it drops even an end that is all but certain.
+  /// A self-terminating wrapper, unless a later transform drops even an almost certain end.
   private var wrapperThatEnds: String? {
     let transforms = rules.transforms.transforms
     for (place, transform) in transforms.enumerated() {
@@ -237,7 +238,7 @@ struct AuditReport {
     return nil
   }
 
-  /// Takes what runs showed of where texts stand at --max-tokens.
+  /// Adds what runs showed about texts at --max-tokens.
   mutating func measured(_ runs: Runs, seed: UInt64) {
     self.runs = runs
     if runs.isDrawn { self.seed = seed }
@@ -251,7 +252,7 @@ struct AuditReport {
     survival = runs.survival(limit: rules.maxTokens)
   }
 
-  /// Takes runs for all that is known.
+  /// Uses runs alone, because nothing was computed.
   mutating func estimated(_ runs: Runs, others: [Runs]?, seed: UInt64) {
     measured(runs, seed: seed)
     if rules.constraint != nil {
@@ -263,7 +264,7 @@ struct AuditReport {
       neverEnds = 0...0
       isExact = true
     } else if runs.isDrawn, runs.count > 0 {
-      // What never ends is cut; what is cut may end later.
+      // A text that never ends is cut, but a text that is cut might have ended later.
       neverEnds = 0...binomialInterval(runs.cut, of: runs.count).upperBound
     }
     if let others {

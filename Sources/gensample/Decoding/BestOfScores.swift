@@ -3,14 +3,14 @@
 import LM
 import Sampling
 
-/// What `--best-of` chooses by: the sum of all `--score`.
+/// The scores by which `--best-of` chooses: the sum of all `--score` values.
 struct BestOfScores {
-  /// What is said of a text chosen.
+  /// The score of the chosen text.
   struct Chosen {
     let score: Double
-    /// Whether it meets the hard statements; `nil` where there are none.
+    /// Whether the text meets the hard statements; `nil` if there are none.
     let isMet: Bool?
-    /// Why the score is no number; `nil` where it is one.
+    /// Why the score is not finite; `nil` if it is.
     let reason: String?
 
     init(score: Double, by scores: BestOfScores) {
@@ -20,29 +20,29 @@ struct BestOfScores {
         reason = nil
         return
       }
-      let drawn = scores.count == 1 ? "the text drawn" : "none of \(scores.count) texts drawn"
+      let drawn = scores.count == 1 ? "the text" : "none of the \(scores.count) texts"
       let statements = scores.hard.map(\.text).joined(separator: " and ")
       reason =
         scores.hard.isEmpty
-        ? "the model gives the text no probability"
+        ? "the model gives the text probability 0"
         : "\(drawn) \(scores.count == 1 ? "does not meet" : "meets") \(statements)"
     }
   }
 
   private typealias Score = @Sendable (DecodedText) -> Double
 
-  /// How many texts compete.
+  /// The number of texts that compete.
   let count: Int
   private var scores: [Score] = []
-  /// Statements that rule out what does not meet them.
+  /// Statements that rule out the texts that break them.
   private var hard: [Constraint] = []
 
-  /// The scores that the options write down; `nil` where none of several is chosen.
+  /// The scores that the options describe; `nil` without `--best-of`.
   init?(_ arguments: Arguments, _ model: NGramModel) throws {
     guard let count = try arguments.integer("best-of", in: 1...1_000_000_000) else {
       guard !arguments.has("score") else {
         throw CommandFailure.usage(
-          "--score chooses among the texts of --best-of N, which is missing")
+          "--score needs --best-of N")
       }
       return nil
     }
@@ -76,7 +76,7 @@ struct BestOfScores {
   ) throws {
     if case .fluency = statement.kind {
       throw CommandFailure.usage(
-        "--score '\(value)': a fluency is the exponent of a target and no score; take "
+        "--score '\(value)': the fluency belongs to a target and is not a score; use "
           + "log-probability")
     }
     let automaton: TokenAutomaton?
@@ -86,7 +86,7 @@ struct BestOfScores {
       throw CommandFailure(.data, "\(CompiledTarget.place(statement)): \(error)")
     }
     guard let automaton else { return }
-    // A message for what no text of the model meets, which would choose among equals.
+    // Fail if no text of the model meets the statement: all texts would score the same.
     if !automaton.isSatisfiable {
       _ = try CompiledTarget([statement], model: model, tree: tree)
     }
@@ -94,7 +94,7 @@ struct BestOfScores {
     scores.append { automaton.logWeight(of: $0.text) }
   }
 
-  /// The choice of the best of some texts of a sampler.
+  /// The rule that chooses the best of several texts of a sampler.
   func choice(of sampler: AncestralSampler) throws(DecodingError) -> BestOf {
     try BestOf(count, of: sampler) { [scores] text in scores.reduce(0) { $0 + $1(text) } }
   }

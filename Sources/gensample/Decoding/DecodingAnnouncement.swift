@@ -3,7 +3,7 @@
 import Sampling
 
 extension DecodingRules {
-  /// Says before any work which transforms apply, where that is asked for, and which promise too much.
+  /// Prints the transforms with `--verbose`, and warns of a wrapper that may not end texts in time.
   func announce(_ arguments: Arguments) {
     let transforms = self.transforms.transforms
     if arguments.has("verbose") {
@@ -16,9 +16,9 @@ extension DecodingRules {
       let isLate = step > maxTokens
       guard arguments.has("verbose") || (isLate && !arguments.has("quiet")) else { continue }
       report(
-        "\(transform.name): its epsilon alone makes the end more probable than not from token "
+        "\(transform.name): its epsilon alone makes the end more likely than not from token "
           + "\(step) on"
-          + (isLate ? "; with --max-tokens \(maxTokens) that is no safeguard" : ""))
+          + (isLate ? ", which is after --max-tokens \(maxTokens)" : ""))
     }
   }
 

@@ -4,7 +4,7 @@ import LM
 import Sampling
 
 extension DecodingOptions {
-  /// Tokens that the values of an option name.
+  /// The tokens that the values of an option name.
   static func tokens(
     _ name: String, _ arguments: Arguments, _ model: NGramModel
   ) throws -> Set<Token> {
@@ -14,7 +14,7 @@ extension DecodingOptions {
       })
   }
 
-  /// The transform that an option writes down; `nil` for an option that is none.
+  /// The transform that an option describes; `nil` if the option is not a transform.
   static func transform(
     _ name: String, _ value: String, model: NGramModel, scope: RepetitionScope,
     breakers: Set<Token>, source: [[Token]], keepsEnd: Bool
@@ -108,14 +108,14 @@ extension DecodingOptions {
     return number
   }
 
-  /// A text as the model writes it at the beginning of a line, and as one token where it is one.
+  /// The tokens of a text at the beginning of a line, and the single token for it if there is one.
   ///
-  /// A sign such as `.` stands behind a word without a space, and a word may too.
+  /// The single token may have no space before it, as `.` after a word has none.
   static func sequences(
     _ name: String, _ text: String, _ model: NGramModel
   ) throws -> [[Token]] {
     guard !text.isEmpty else {
-      throw CommandFailure.usage("--\(name) is given an empty text, expected words")
+      throw CommandFailure.usage("--\(name) was given an empty text, expected words")
     }
     guard let exact = model.vocabulary.token(text) else {
       return [try CompiledTarget.tokens(of: text, model: model, option: "--\(name)").tokens]

@@ -4,106 +4,106 @@ import Foundation
 import LM
 import Sampling
 
-/// Options of the decoders: what changes the model's distribution, in the order written.
+/// The options of the decoders; transforms apply in the order in which they are written.
 enum DecodingOptions {
   static let limits = [
-    Option("model", "NAME|PATH", "a built-in model or a model's file (default english)"),
-    Option("prompt", "TEXT", "what every result begins with"),
-    Option("max-tokens", "N", "tokens after the prompt at most, the end among them (default 64)"),
-    Option("min-tokens", "N", "no end before so many tokens after the prompt"),
+    Option("model", "NAME|PATH", "a built-in model or a model file (default english)"),
+    Option("prompt", "TEXT", "the beginning of every result"),
+    Option("max-tokens", "N", "the most tokens after the prompt, with the end (default 64)"),
+    Option("min-tokens", "N", "no end before N tokens after the prompt"),
     Option(
       "stop-token", "TEXT|ID", isRepeatable: true,
-      "a token, as the model spells it or by number, that ends the text as the end does"),
+      "a token, by its spelling or number, that ends the text as the model's end does"),
     Option(
       "stop", "TEXT", isRepeatable: true,
-      "end the text as soon as what follows the prompt holds TEXT, which is left out"),
+      "end the text as soon as the part after the prompt contains TEXT, which is left out"),
     Option(
       "max-seconds", "S",
-      "close the text at hand after so long and begin no other; what is printed depends on it"),
+      "after S seconds, close the current text and start no other; results then depend on timing"),
   ]
 
   static let penalties = [
     Option("repetition-penalty", "R", "divide positive logits of repeated tokens, multiply others"),
-    Option("frequency-penalty", "F", "subtract F for each time that a token stands in the text"),
-    Option("presence-penalty", "F", "subtract F once from each token of the text"),
-    Option("penalty-window", "N", "the penalties look at the last N tokens (default: all)"),
-    Option("penalty-decay", "N", "over N tokens before the window penalties fall to nothing"),
-    Option("penalty-exempt", "TEXT", isRepeatable: true, "the penalties spare these tokens"),
-    Option(flag: "penalty-skip-prompt", "what stands in the prompt is no repetition"),
-    Option("no-repeat-ngram", "N", "no N tokens in a row twice"),
-    Option("dry", "M,B,L", "subtract M x B^(m - L) where a token prolongs a repetition of m >= L"),
-    Option("dry-breaker", "TEXT", isRepeatable: true, "no repetition reaches across these tokens"),
-    Option("bias", "TEXT=X", isRepeatable: true, "add X where a token completes this text"),
-    Option("forbid", "TEXT", isRepeatable: true, "no token may complete this text"),
-    Option("end-decay", "START,FACTOR", "raise the end by FACTOR a token after START tokens"),
+    Option("frequency-penalty", "F", "subtract F for each occurrence of a token in the text"),
+    Option("presence-penalty", "F", "subtract F once from each token that is in the text"),
+    Option("penalty-window", "N", "penalties count only the last N tokens (default: all)"),
+    Option("penalty-decay", "N", "penalties fade out over N tokens before the window"),
+    Option("penalty-exempt", "TEXT", isRepeatable: true, "no penalty for these tokens"),
+    Option(flag: "penalty-skip-prompt", "do not count the prompt as text that is repeated"),
+    Option("no-repeat-ngram", "N", "never repeat a sequence of N tokens"),
+    Option("dry", "M,B,L", "subtract M x B^(m - L) if a token extends a repetition of m >= L"),
+    Option("dry-breaker", "TEXT", isRepeatable: true, "these tokens interrupt every repetition"),
+    Option("bias", "TEXT=X", isRepeatable: true, "add X to a token that completes this text"),
+    Option("forbid", "TEXT", isRepeatable: true, "forbid every token that completes this text"),
+    Option("end-decay", "START,FACTOR", "favour the end by FACTOR per token after START tokens"),
   ]
 
   static let copies = [
-    Option("source", "FILE", "the text that --copy copies from and --coverage is about, or -"),
+    Option("source", "FILE", "the text for --copy and --coverage, or - for standard input"),
     Option(
       "copy", "N",
-      "only tokens that follow, in the source, a copy of the text's last N - 1 tokens; of as many "
-        + "fewer as go on where none does, and of none where a span begins anew; or the end"),
+      "copy spans of the source: keep only tokens that follow the last N - 1 tokens there (or "
+        + "fewer, if that finds none; or any token of the source, to start a new span) and the end"),
   ]
 
   static let truncations = [
-    Option("temperature", "T", "divide logits by T; 0 takes the most probable token"),
+    Option("temperature", "T", "divide logits by T; 0 keeps only the most probable token"),
     Option(
       "dynamic-temperature", "L,H,E",
-      "divide logits by a temperature from L to H that rises with the entropy, to the power E"),
-    Option("top-k", "N", "the N most probable tokens"),
-    Option("top-p", "P", "the smallest most probable set whose mass reaches P"),
-    Option("min-p", "P", "tokens at least P times as probable as the first"),
-    Option("typical", "P", "the set of mass P whose surprise is nearest the expected one"),
-    Option("epsilon", "E", "tokens of probability E at least"),
-    Option("eta", "E", "tokens of probability min(E, sqrt(E) exp(-entropy)) at least"),
-    Option("top-h", "H", "the first tokens whose terms make up the share H of the entropy"),
-    Option("top-n-sigma", "S", "logits within S standard deviations of the largest"),
-    Option("top-a", "A", "tokens of probability A x (the largest one)^2 at least"),
-    Option("tail-free", "Z", "cut the tail, where the ordered probabilities are straight"),
-    Option("xtc", "P,T", "with probability P drop all tokens of probability T but the last"),
-    Option("mirostat", "TAU,ETA", "steer the mean surprise to TAU bits at the rate ETA"),
-    Option("sparse", "K", "sparse softmax: the K largest logits, made probabilities"),
-    Option(flag: "entmax", "1.5-entmax in place of softmax"),
+      "divide logits by a temperature from L to H that rises with the entropy to the power E"),
+    Option("top-k", "N", "keep the N most probable tokens"),
+    Option("top-p", "P", "keep the smallest set of most probable tokens with mass P or more"),
+    Option("min-p", "P", "keep tokens that are at least P times as probable as the best one"),
+    Option("typical", "P", "keep the tokens of mass P whose surprise is nearest to the mean"),
+    Option("epsilon", "E", "keep tokens with a probability of at least E"),
+    Option("eta", "E", "keep tokens with a probability of at least min(E, sqrt(E) exp(-entropy))"),
+    Option("top-h", "H", "keep the best tokens that make up the share H of the entropy"),
+    Option("top-n-sigma", "S", "keep logits within S standard deviations of the largest"),
+    Option("top-a", "A", "keep tokens with a probability of at least A x (the largest)^2"),
+    Option("tail-free", "Z", "cut the tail where the sorted probabilities become straight"),
+    Option("xtc", "P,T", "with probability P drop all tokens above probability T but the last"),
+    Option("mirostat", "TAU,ETA", "steer the mean surprise to TAU bits with learning rate ETA"),
+    Option("sparse", "K", "sparse softmax over the K largest logits"),
+    Option(flag: "entmax", "use 1.5-entmax instead of softmax"),
   ]
 
   static let termination = [
-    Option(flag: "keep-end", "no truncation that is given drops the end of the text"),
-    Option("self-terminating", "EPS", "the end's probability never falls and goes to 1"),
-    Option("non-monotone", "EPS", "the end's probability stays above a floor that goes to 1"),
+    Option(flag: "keep-end", "truncations never drop the end of the text"),
+    Option("self-terminating", "EPS", "the end's probability never falls and tends to 1"),
+    Option("non-monotone", "EPS", "the end's probability stays above a floor that tends to 1"),
     Option(
       flag: "stop-loops",
-      "stop a text that runs in circles: its end is one block 4 times over, in 12 tokens at least"),
+      "stop a text that ends in 4 repetitions of one block and at least 12 repeated tokens"),
   ]
 
-  /// What drafts for another model.
+  /// The options for a draft model.
   static let drafting = [
     Option(
       "draft", "NAME|PATH",
-      "a model that goes ahead and is checked: the same law, and its rate of acceptance"),
-    Option("draft-length", "N", "tokens that the draft goes ahead by, 1 to 64 (default 4)"),
+      "speculative decoding: this model drafts, --model verifies; the law stays the same"),
+    Option("draft-length", "N", "tokens per draft, 1 to 64 (default 4)"),
   ]
 
   static let verbose = Option(
-    flag: "verbose", "say on standard error which transforms apply, in their order")
+    flag: "verbose", "print the transforms in their order on standard error")
 
   static let output = [
     OutputOptions.format, OutputOptions.output,
     Option(
       flag: "explain",
-      "say of each token its log-probabilities and what constraints and transforms removed"),
+      "print each token's log-probabilities and what constraints and transforms removed"),
     verbose, OutputOptions.quiet, OutputOptions.progress,
   ]
 
-  /// The rules that the options write down.
+  /// The rules that the options describe.
   ///
   /// - Parameters:
   ///   - arguments: the options.
-  ///   - model: whose texts are decoded.
-  ///   - truncates: whether the decoder takes truncations, which `--keep-end` is about.
-  ///   - keepingEnds: whether it is as if `--keep-end` were given.
+  ///   - model: the model to decode.
+  ///   - truncates: whether the decoder takes truncations, which `--keep-end` needs.
+  ///   - keepingEnds: whether to act as if `--keep-end` were given.
   /// - Returns: the rules.
-  /// - Throws: where options contradict each other or name what is not there.
+  /// - Throws: if options contradict each other or refer to something that doesn't exist.
   static func rules(
     _ arguments: Arguments, model: NGramModel, truncates: Bool = true, keepingEnds: Bool = false
   ) throws -> DecodingRules {
@@ -115,14 +115,13 @@ enum DecodingOptions {
       ("dry-breaker", ["dry"]),
     ] where arguments.has(name) && !needed.contains(where: arguments.has) {
       throw CommandFailure.usage(
-        "--\(name) says something of "
-          + repetitions.filter(needed.contains).map { "--\($0)" }.joined(separator: ", ")
-          + ", and none is given")
+        "--\(name) needs "
+          + either(repetitions.filter(needed.contains).map { "--\($0)" }))
     }
     let window = try arguments.integer("penalty-window", in: 0...Int.max) ?? .max
     guard window > 0 || arguments.has("penalty-decay") else {
       throw CommandFailure.usage(
-        "--penalty-window 0 looks at no token, so the penalties do nothing; give 1 or more, or "
+        "--penalty-window 0 makes the penalties do nothing; use 1 or more, or add "
           + "--penalty-decay N")
     }
     let keepsEnd = arguments.has("keep-end") || keepingEnds
@@ -154,13 +153,13 @@ enum DecodingOptions {
       if keepsEnd, truncates {
         try checkKeptEnd(transforms)
       } else if keepsEnd, !arguments.has("quiet") {
-        report("--keep-end changes nothing: this decoder takes no truncation that drops the end")
+        report("--keep-end has no effect: this decoder has no truncation that could drop the end")
       }
       let most =
         try arguments.integer("max-tokens", in: 1...1_000_000_000) ?? DecodingRules.plain.maxTokens
       for case let least as MinimumLength in transforms where least.length > most {
         throw CommandFailure.usage(
-          "--min-tokens \(least.length) leaves no end within --max-tokens \(most)")
+          "--min-tokens \(least.length) leaves no room for the end within --max-tokens \(most)")
       }
       return try DecodingRules(
         transforms: transforms, maxTokens: most,
@@ -173,29 +172,28 @@ enum DecodingOptions {
     }
   }
 
-  /// Refuses an end that no truncation would drop, or that goes with all tokens but one.
+  /// Refuses `--keep-end` without truncations, or with a temperature of 0, which keeps one token.
   private static func checkKeptEnd(
     _ transforms: [any NextTokenTransform]
   ) throws(CommandFailure) {
     guard transforms.contains(where: { $0 is any Truncation }) else {
       throw .usage(
-        "--keep-end says of truncations such as --top-k and --top-p that they do not drop the end, "
-          + "and none is given")
+        "--keep-end needs a truncation, such as --top-k or --top-p")
     }
     guard !transforms.contains(where: { ($0 as? Temperature)?.temperature == 0 }) else {
       throw .usage(
-        "--keep-end cannot keep the end at --temperature 0, which leaves one token; leave one of "
-          + "them out")
+        "--keep-end cannot keep the end at --temperature 0, which keeps only one token; remove one "
+          + "of them")
     }
   }
 
-  /// The draft that the options name, and how far it goes ahead; `nil` where they name none.
+  /// The draft model and decoder that the options describe; `nil` without `--draft`.
   static func draft(
     _ arguments: Arguments, for model: NGramModel, _ rules: DecodingRules
   ) throws -> (model: RespelledModel<NGramModel>, decoder: SpeculativeDecoder)? {
     guard let name = arguments.text("draft") else {
       guard !arguments.has("draft-length") else {
-        throw CommandFailure.usage("--draft-length says something of --draft, and none is given")
+        throw CommandFailure.usage("--draft-length needs --draft")
       }
       return nil
     }
@@ -203,8 +201,8 @@ enum DecodingOptions {
     guard draft.sharedCount > 0 else {
       throw CommandFailure(
         .data,
-        "draft '\(name)' shares no token with the model; a draft is of the same language and "
-          + "divides text alike")
+        "draft '\(name)' shares no token with the model; a draft needs the same language and "
+          + "tokenization")
     }
     let length = try arguments.integer("draft-length", in: 1...64) ?? 4
     return (draft, try SpeculativeDecoder(length: length, rules))
@@ -235,22 +233,21 @@ enum DecodingOptions {
       fluency: target.compiled.fluency)
   }
 
-  /// The runs of the source's tokens between words that the model does not know, for an option that
-  /// reads them; none where it is not given.
+  /// The token runs of the source, split at words that the model lacks, for an option that reads
+  /// them; empty if the option is not given.
   static func source(
     _ arguments: Arguments, for reader: String, model: NGramModel
   ) throws -> [[Token]] {
     guard let path = arguments.text("source") else {
       if arguments.has(reader) {
-        throw CommandFailure.usage("--\(reader) is about a text; give it by --source FILE")
+        throw CommandFailure.usage("--\(reader) needs --source FILE")
       }
       return []
     }
     let readers = ["copy", "coverage"].filter(arguments.has)
     guard !readers.isEmpty else {
       throw CommandFailure.usage(
-        "--source is the text that --copy copies from and a beam's --coverage is about, and neither "
-          + "is given")
+        "--source needs --copy or --coverage")
     }
     guard arguments.has(reader) else { return [] }
     try TextInput.checkOnce(
@@ -262,7 +259,8 @@ enum DecodingOptions {
     }
     guard !runs.isEmpty else {
       throw CommandFailure(
-        .data, "\(TargetOptions.shown(path)) holds no word of the model; give another --source")
+        .data,
+        "\(TargetOptions.shown(path)) contains no word of the model; give another --source")
     }
     return runs
   }
@@ -275,14 +273,14 @@ enum DecodingOptions {
       return try sequences("stop-token", value, model).map { tokens in
         guard tokens.count == 1 else {
           throw CommandFailure.usage(
-            "--stop-token takes one token, and '\(value)' is \(tokens.count) of this model")
+            "--stop-token takes one token, but '\(value)' is \(tokens.count) tokens of this model")
         }
         return tokens[0]
       }
     }
   }
 
-  /// What the results begin with.
+  /// The tokens that every result begins with.
   static func prompt(_ arguments: Arguments, model: NGramModel) throws -> TokenSequence {
     try arguments.text("prompt").map {
       try CompiledTarget.tokens(of: $0, model: model, option: "--prompt")

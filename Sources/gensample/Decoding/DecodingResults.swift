@@ -4,7 +4,7 @@ import Foundation
 import LM
 import Sampling
 
-/// Where decoders write their texts, and what they sum up.
+/// Writes the texts of a decoder and collects their summary.
 final class DecodingResults {
   private let command: String
   private let modelName: String
@@ -19,16 +19,16 @@ final class DecodingResults {
   private var finished = 0
   private var looping = 0
   private var tokens = 0
-  /// The text that is shown while it grows.
+  /// The text that is shown while it grows; `nil` if nobody watches.
   private var growing: GrowingText?
   private var writeFailure: CommandFailure?
-  /// What distinct texts read; token sequences that differ may read alike.
+  /// The distinct texts so far; different token sequences may read alike.
   private var readings: Set<String> = []
   private var readAlike = 0
-  /// How many texts are cut into other tokens than their own when they are read.
+  /// How many texts the tokenizer splits into other tokens than those drawn.
   private var readOtherwise = 0
   private var tokenizer: Tokenizer
-  /// How many of those chosen by ``BestOfScores`` do not meet its statements.
+  /// How many of the texts chosen by ``BestOfScores`` break its statements.
   private var unmet = 0
 
   init(
@@ -47,28 +47,28 @@ final class DecodingResults {
     rules.announce(arguments)
   }
 
-  /// How many texts were written.
+  /// The number of texts written.
   var count: Int { texts }
 
-  /// Whether a person sees the texts appear.
+  /// Whether the results appear on a terminal.
   var isTerminal: Bool { stream.isTerminal }
 
-  /// Whether nobody reads on.
+  /// Whether the reader has closed the pipe.
   var isClosed: Bool { stream.isClosedByReader }
 
-  /// Whether nobody wants more.
+  /// Whether to stop: the reader has gone, or time is up and there is at least one text.
   var isAtEnd: Bool { isClosed || (texts > 0 && rules.isTimeUp()) }
 
-  /// A line that says how far the work is.
+  /// A progress line for the work.
   ///
   /// - Parameters:
-  ///   - arguments: whether it is asked for.
+  ///   - arguments: the options, which may turn it on or off.
   ///   - unit: what is counted.
-  ///   - total: how many there will be at most.
-  ///   - isSeen: whether what appears on a terminal says it itself.
-  ///   - done: how many there are.
-  /// - Returns: the line, which is gone once it is finished.
-  /// - Throws: where the option's value is none.
+  ///   - total: the largest possible number of units.
+  ///   - isSeen: whether the results on the terminal already show the progress.
+  ///   - done: the number of units so far.
+  /// - Returns: the line, which disappears when it is finished.
+  /// - Throws: if the value of the option is invalid.
   func progress(
     _ arguments: Arguments, unit: String, total: Int, isSeen: Bool, _ done: SharedCount
   ) throws(CommandFailure) -> Progress {
@@ -77,13 +77,13 @@ final class DecodingResults {
       arguments.has("quiet") ? .never : mode, unit: unit, total: total, done: { done.value })
   }
 
-  /// Begins a text that is shown while it grows, if somebody reads along.
+  /// Begins a text that is shown while it grows, if somebody watches.
   func begin() {
     guard format == .text, stream.isTerminal else { return }
     growing = GrowingText(model.vocabulary, after: prompt, stops: rules.stopTexts)
   }
 
-  /// Shows what a token of the text begun adds.
+  /// Shows the next token of the current text.
   func show(_ token: Token) {
     guard writeFailure == nil, let new = growing?.append(token), !new.isEmpty else { return }
     do throws(CommandFailure) {
@@ -97,11 +97,11 @@ final class DecodingResults {
   ///
   /// - Parameters:
   ///   - decoded: the text.
-  ///   - result: what a beam says of it.
-  ///   - alternative: the token that it was asked for.
-  ///   - best: what is said of the best of several.
-  ///   - logInclusion: with what log-probability it is among those drawn without replacement.
-  /// - Throws: where it cannot be written.
+  ///   - result: the text's scores in the beam.
+  ///   - alternative: the token for which a beam was asked.
+  ///   - best: the score by which the text was chosen.
+  ///   - logInclusion: the log-probability of being among the texts drawn without replacement.
+  /// - Throws: if the text cannot be written.
   func write(
     _ decoded: DecodedText, beam result: BeamSearch.Result? = nil,
     alternative: BeamSearch.Alternative? = nil, best: BestOfScores.Chosen? = nil,
@@ -193,21 +193,21 @@ final class DecodingResults {
     String(decoding: decoded.bytes(in: model.vocabulary), as: UTF8.self)
   }
 
-  /// Whether a whole text is read as other tokens than it was made of.
+  /// Whether the tokenizer splits the text into other tokens than those drawn.
   private func isReadOtherwise(_ decoded: DecodedText) -> Bool {
     if case .stop = decoded.ending { return false }
     return !tokenizer.tokens(of: text(of: decoded), in: model.vocabulary)
       .elementsEqual(decoded.text) { $0 == $1 }
   }
 
-  /// A loop's block; its first token stands behind another one.
+  /// The text of a loop's block, whose first token follows another one.
   private func spelled(_ block: TokenSequence) -> String {
     var bytes: [UInt8] = []
     for token in block { model.vocabulary.appendBytes(of: token, isFirst: false, to: &bytes) }
     return String(decoding: bytes, as: UTF8.self)
   }
 
-  /// Writes the summary and ends.
+  /// Writes the summary and closes the output.
   func finish(
     seed: UInt64? = nil, remaining: Double? = nil, draft tally: SpeculativeDecoder.Tally? = nil,
     shortfall: Shortfall? = nil
@@ -248,37 +248,36 @@ final class DecodingResults {
       if let remaining {
         report(
           remaining == 0
-            ? "  all texts that there are"
-            : "  drawn without replacement; other texts have "
+            ? "  these are all texts there are"
+            : "  drawn without replacement; the other texts have "
               + "\(ChainResults.percent(remaining)) of the probability")
       }
       if readAlike > 0 {
         report(
-          "  \(readAlike) read\(readAlike == 1 ? "s" : "") like another: "
-            + "their tokens differ, or what ended them")
+          "  \(counted(readAlike, "text")) read\(readAlike == 1 ? "s" : "") like another: "
+            + "the tokens or the ends differ")
       }
       if readOtherwise > 0 {
         report(
-          "  \(readOtherwise) read\(readOtherwise == 1 ? "s" : "") as other tokens than "
-            + "\(readOtherwise == 1 ? "its" : "their") own: 'score' and --prompt cut what is printed "
-            + "otherwise")
+          "  \(counted(readOtherwise, "text")) would be read as other tokens than those drawn: "
+            + "'score' and --prompt split the printed text differently")
       }
       if let shortfall { report("  \(shortfall.line)") }
       if let tally, tally.rounds > 0 {
         report(
           "  the draft proposed \(counted(tally.proposed, "token")), "
             + "\(ChainResults.percent(Double(tally.accepted) / Double(max(1, tally.proposed)))) "
-            + "\(tally.proposed == 1 ? "was" : "were") taken; the model looked "
+            + "\(tally.proposed == 1 ? "was" : "were") accepted; the model checked "
             + counted(tally.rounds, "time"))
       }
       if isHeuristic {
         report(
-          "  under constraints each token is drawn among those allowed: no draws from rho, as "
-            + "'mh' makes them")
+          "  under constraints each token is drawn among the allowed ones, so these are not draws "
+            + "from rho; for such draws use 'mh'")
       }
     }
     if let code = Interruption.exitCode {
-      throw CommandFailure(code, "stopped; what was decoded so far is printed")
+      throw CommandFailure(code, "stopped; the output holds what was decoded so far")
     }
   }
 }

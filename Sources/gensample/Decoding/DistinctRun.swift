@@ -3,17 +3,18 @@
 import LM
 import Sampling
 
-/// Texts drawn without replacement, written with what each is worth: `sample --without-replacement`
-/// and `beam --stochastic`, which follow one law.
+/// Draws texts without replacement and writes them with their inclusion probabilities.
+///
+/// `sample --without-replacement` and `beam --stochastic` follow the same law.
 struct DistinctRun {
   private let sampler: DistinctSampler
   private let count: Int
 
-  /// A run, as an option asks for it.
+  /// A run with the number of texts that the option asks for.
   init(_ rules: DecodingRules, count: Int, of counting: String, option: String)
     throws(CommandFailure)
   {
-    // All are kept until what each is worth is known.
+    // All texts are kept until their inclusion probabilities are known.
     guard count <= 1_000_000 else {
       throw .usage("--\(counting) takes at most 1000000 --\(option), got \(count)")
     }
@@ -25,7 +26,7 @@ struct DistinctRun {
     self.count = count
   }
 
-  /// Draws and writes them all.
+  /// Draws all texts, then writes them.
   func write(
     to results: DecodingResults, _ model: NGramModel, after prompt: TokenSequence, seed: UInt64,
     watch: () -> Void, drawn: () -> Void
@@ -35,7 +36,7 @@ struct DistinctRun {
       watch()
     }
     drawn()
-    // What a text is worth is known when all are there.
+    // Inclusion probabilities depend on all texts.
     let time = texts.raceTime(using: &choices)
     for text in texts.texts {
       if results.isClosed { break }

@@ -3,9 +3,9 @@
 import Foundation
 import Sampling
 
-/// What `--explain` says of a step.
+/// The output of `--explain` for one step.
 extension DecodedStep {
-  /// For programs.
+  /// The step as JSON.
   func object(_ vocabulary: Vocabulary) -> JSONObject {
     var object = JSONObject()
     object.add("token", .integer(token.index))
@@ -40,7 +40,7 @@ extension DecodedStep {
     return object
   }
 
-  /// For people.
+  /// The step as a line of text.
   func line(_ vocabulary: Vocabulary) -> String {
     func spelled(_ token: Token) -> String { JSONObject.quoted(vocabulary.spelling(of: token)) }
     let told = removals.filter { $0.count > 0 }.map { removal in

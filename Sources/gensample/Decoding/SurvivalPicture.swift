@@ -2,7 +2,7 @@
 
 import Foundation
 
-/// The share of texts that go on, by the number of tokens, as a drawing.
+/// An SVG chart of the share of unfinished texts by the number of tokens.
 struct SurvivalPicture {
   let survival: [Double]
   let neverEnds: Double
@@ -18,7 +18,7 @@ struct SurvivalPicture {
     func x(_ step: Int) -> Double { left + width * Double(step) / Double(last) }
     func y(_ share: Double) -> Double { top + height * (1 - share) }
     func number(_ value: Double) -> String { String(format: "%.1f", value) }
-    // More points than pixels draw nothing.
+    // More points than pixels would not show.
     let stride = max(1, last / 1_000)
     var steps = Array(Swift.stride(from: 0, through: last, by: stride))
     if steps.last != last { steps.append(last) }
@@ -26,7 +26,7 @@ struct SurvivalPicture {
     var lines = [
       "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 640 380\" "
         + "font-family=\"sans-serif\" font-size=\"12\">",
-      "<title>Texts that go on, by tokens</title>",
+      "<title>Share of unfinished texts by length</title>",
       "<rect width=\"640\" height=\"380\" fill=\"white\"/>",
     ]
     for share in [0, 0.25, 0.5, 0.75, 1] {
@@ -60,7 +60,7 @@ struct SurvivalPicture {
       "<text x=\"\(number(left + width / 2))\" y=\"368\" text-anchor=\"middle\">tokens</text>")
     lines.append(
       "<text transform=\"translate(14 \(number(top + height / 2))) rotate(-90)\" "
-        + "text-anchor=\"middle\">share that goes on</text>")
+        + "text-anchor=\"middle\">share unfinished</text>")
     lines.append("</svg>")
     return lines.joined(separator: "\n")
   }

@@ -4,26 +4,26 @@ import Foundation
 import LM
 import Sampling
 
-/// One run, put together from its parts, and what is to be said of it.
+/// The figures and problems of one run, assembled from its parts.
 struct Diagnosis {
-  /// What is read: run folders, or files of Stan's layout.
+  /// The command and its plan, or the number of Stan files.
   let title: String
   let chainNumbers: [Int]
   let rows: Int
   let summaries: [QuantitySummary]
-  /// Proposed and accepted steps by kind, where the runs tell.
+  /// Proposed and accepted steps by kind of move; empty if the run does not say.
   let moves: [(kind: String, proposed: Int, accepted: Int)]
   let texts: TextFigures?
-  /// What is wrong with the run as a whole, before its quantities.
+  /// Problems of the run as a whole, listed before those of its quantities.
   let runProblems: [String]
   let description: RunDescription?
 
-  /// Everything that is wrong, each a sentence.
+  /// All problems, each a sentence.
   var problems: [String] {
     runProblems
       + moves.filter { $0.proposed >= 1000 && $0.accepted == 0 }.map {
-        "moves: none of \($0.proposed) proposals of '\($0.kind)' was accepted; the others do all "
-          + "the work"
+        "moves: all \($0.proposed) proposals of '\($0.kind)' were rejected, so this kind of move "
+          + "is useless here"
       } + summaries.flatMap(\.problems)
   }
 
@@ -59,7 +59,7 @@ struct Diagnosis {
     return object
   }
 
-  /// The diagnosis for people.
+  /// The diagnosis as text for people.
   var text: String {
     var lines = [title, ""]
     let columns = [
@@ -93,21 +93,21 @@ struct Diagnosis {
       let rates = moves.filter { $0.proposed > 0 }.map {
         "\($0.kind) \(ChainResults.percent(Double($0.accepted) / Double($0.proposed)))"
       }
-      lines += ["", "accepted: " + rates.joined(separator: ", ")]
+      lines += ["", "acceptance rates: " + rates.joined(separator: ", ")]
     }
     if let texts { lines += ["", texts.line] }
-    lines += Self.list(problems, otherwise: "these chains")
+    lines += Self.list(problems)
     return lines.joined(separator: "\n")
   }
 
-  /// Problems as lines, or that there are none.
-  static func list(_ problems: [String], otherwise what: String) -> [String] {
-    guard !problems.isEmpty else { return ["", "Nothing speaks against \(what)."] }
+  /// The problems as a list, or a line that says there are none.
+  static func list(_ problems: [String]) -> [String] {
+    guard !problems.isEmpty else { return ["", "No problems found."] }
     return ["", problems.count == 1 ? "One problem:" : "\(problems.count) problems:"]
       + problems.map { "  - \($0)" }
   }
 
-  /// Why cells are empty, once for each reason.
+  /// Why cells are empty: one line per reason, with the quantities that it applies to.
   private var reasons: [String] {
     var order: [String] = []
     var names: [String: [String]] = [:]

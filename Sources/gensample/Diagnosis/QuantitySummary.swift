@@ -3,33 +3,33 @@
 import Foundation
 import Sampling
 
-/// What is known of one traced quantity: for the summary of a run and for its diagnosis.
+/// The estimates for one traced quantity, for the summary of a run and for its diagnosis.
 struct QuantitySummary: Sendable {
-  /// Above this chains are taken for not having met (Vehtari and others 2021, section 4.1).
+  /// A larger R-hat means that the chains have not converged (Vehtari and others 2021, 4.1).
   static let highestRHat = 1.01
-  /// Effective draws that estimates of errors need (the same place).
+  /// Estimates of errors need at least this effective sample size (same source).
   static let leastDraws = 400.0
-  /// Halves of chains need two rows each.
+  /// Each chain is split into halves, which need two rows each.
   static let fewestRows = 4
-  /// Chance alone gives a smaller p-value in one of a thousand honest quantities.
+  /// One in a thousand converged quantities has a smaller p-value by chance.
   static let leastPValue = 1e-3
 
   let name: String
   let chainNumbers: [Int]
-  /// The fields of the contract, in order.
+  /// The fields in the order of the output.
   let estimates: [(field: String, value: Estimate)]
   let homogeneity: TestEstimate?
-  /// The value of a chain that never moved while others did, by the chain's number.
+  /// The chains that never moved while others did, and the value at which each is stuck.
   let stuck: [(chain: Int, value: Double)]
   private let hasNaN: Bool
   private let isConstant: Bool
 
   /// - Parameters:
-  ///   - name: what it is called.
+  ///   - name: the name of the quantity.
   ///   - traces: its rows.
-  ///   - chainNumbers: the chains' numbers in the plan.
-  ///   - isWhole: whether all is asked for, or what a run's summary holds.
-  ///   - superchain: so many chains in a row began at one state; `nil` where nothing is said.
+  ///   - chainNumbers: the numbers of the chains in the plan.
+  ///   - isWhole: whether to compute all fields, or only those of a run's summary.
+  ///   - superchain: the number of neighbouring chains that share a start; `nil` if none do.
   init(
     _ name: String, _ traces: ChainTraces, chainNumbers: [Int], isWhole: Bool,
     superchain: Int? = nil
@@ -72,12 +72,12 @@ struct QuantitySummary: Sendable {
       ? zip(chainNumbers, constant).compactMap { chain, value in value.map { (chain, $0) } } : []
   }
 
-  /// An estimate by its field.
+  /// The estimate of a field.
   func estimate(_ field: String) -> Estimate {
-    estimates.first { $0.field == field }?.value ?? .undefined("it was not asked for")
+    estimates.first { $0.field == field }?.value ?? .undefined("it was not computed")
   }
 
-  /// The fields, `null` where undefined, with the reasons.
+  /// The fields as JSON; undefined ones are `null`, and their reasons are listed.
   var object: JSONObject {
     var one = JSONObject()
     var reasons: [String] = []
@@ -86,7 +86,7 @@ struct QuantitySummary: Sendable {
       case .value(let value) where value.isFinite: one.add(field, .number(value))
       case .value:
         one.add(field, .null)
-        reasons.append("\(field) is infinite: each chain stays where it is, and they differ")
+        reasons.append("\(field) is infinite: no chain moves, and the chains differ")
       case .undefined(let reason):
         one.add(field, .null)
         if !reasons.contains(reason) { reasons.append(reason) }
@@ -106,22 +106,22 @@ struct QuantitySummary: Sendable {
     return one
   }
 
-  /// What is wrong with it, each a sentence that says what to do.
+  /// The problems of the quantity, each a sentence that says what to do.
   var problems: [String] {
     var problems = stuck.prefix(3).map {
-      "\(name): chain \($0.chain) stays at \(Self.short($0.value)) while others move; it is caught, "
-        + "and nothing is to be believed before it gets away: run longer (--warmup, --thin)"
+      "\(name): chain \($0.chain) is stuck at \(Self.short($0.value)) while others move: do not "
+        + "trust these figures; run longer (--warmup, --thin)"
     }
     if stuck.count > 3 {
-      problems.append("\(name): \(stuck.count) of the chains stay where they are in all")
+      problems.append("\(name): \(stuck.count) chains are stuck in all")
     }
     var haveMet = false
     switch estimate("r_hat") {
     case .value(let value) where value > Self.highestRHat:
       problems.append(
         "\(name): R-hat is \(value.isFinite ? Self.rHat(value) : "infinite"), above "
-          + "\(Self.highestRHat): the chains have not met; run longer (--warmup, --thin), and take "
-          + "its mean and errors for nothing until then")
+          + "\(Self.highestRHat): the chains have not converged, so do not trust the mean and its "
+          + "error; run longer (--warmup, --thin)")
     case .value: haveMet = true
     case .undefined(let reason):
       if let problem = problem(without: reason) { problems.append(problem) }
@@ -129,7 +129,7 @@ struct QuantitySummary: Sendable {
     if let nested = estimate("r_hat_nested").value, nested > Self.highestRHat {
       problems.append(
         "\(name): nested R-hat is \(nested.isFinite ? Self.rHat(nested) : "infinite"), above "
-          + "\(Self.highestRHat): the superchains have not forgotten their beginnings; run longer "
+          + "\(Self.highestRHat): the superchains have not forgotten their starts; run longer "
           + "(--warmup)")
     }
     let sizes = [("bulk", "ess_bulk"), ("tails", "ess_tail")].compactMap { part, field in
@@ -139,24 +139,25 @@ struct QuantitySummary: Sendable {
     }
     if !sizes.isEmpty {
       problems.append(
-        "\(name): effective draws are \(sizes.joined(separator: " and ")), fewer than "
-          + "\(Self.whole(Self.leastDraws)): errors and R-hat are rough; run longer (--steps, or --samples with --thin)"
+        "\(name): the effective sample size is \(sizes.joined(separator: " and ")), below "
+          + "\(Self.whole(Self.leastDraws)): errors and R-hat are unreliable; run longer (--steps, "
+          + "or --samples with --thin)"
       )
     }
     if haveMet, case .result(let test) = homogeneity, test.pValue < Self.leastPValue {
       problems.append(
         "\(name): the chains visit its values unequally (chi-square \(Self.short(test.statistic)) "
-          + "at \(test.degrees) degrees of freedom, p = \(Self.short(test.pValue))) though R-hat is "
-          + "low; run longer (--warmup, --thin)")
+          + "at \(test.degrees) degrees of freedom, p = \(Self.short(test.pValue))) although R-hat "
+          + "is low; run longer (--warmup, --thin)")
     }
     return problems
   }
 
-  /// What the lack of an R-hat means.
+  /// The problem behind a missing R-hat; `nil` if it is none.
   private func problem(without reason: String) -> String? {
     if hasNaN {
-      return "\(name): a row holds no number, so that nothing is known of it; look for the chain "
-        + "that made it"
+      return "\(name): a row has a value that is not a number, so nothing can be computed; check "
+        + "the chain that produced it"
     }
     if isConstant || chainNumbers.count < 2 { return nil }
     return "\(name): no R-hat: \(reason); run longer, or trace more often (--trace-every)"
@@ -166,7 +167,7 @@ struct QuantitySummary: Sendable {
 
   static func whole(_ value: Double) -> String { String(format: "%.0f", value) }
 
-  /// A number for people: its size decides the digits.
+  /// A number with as many digits as its size calls for.
   static func short(_ number: Double) -> String {
     let size = abs(number)
     if size != 0, size < 0.01 { return String(format: "%.2g", number) }

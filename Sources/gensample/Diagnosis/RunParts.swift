@@ -4,9 +4,9 @@ import Foundation
 import LM
 import Sampling
 
-/// Folders and files that together hold the chains of one run.
+/// The folders or files that together hold the chains of one run.
 struct RunParts {
-  /// What there is to say of a sampler without chains; `nil` for chains.
+  /// The diagnosis of a sampler without chains; `nil` for a run of chains.
   private(set) var independent: SamplerDiagnosis?
   private var title = ""
   private var description: RunDescription?
@@ -15,16 +15,16 @@ struct RunParts {
   private var moves: [(kind: String, proposed: Int, accepted: Int)] = []
   private var texts: [(chain: Int, step: Int, tokens: [Int])] = []
   private var problems: [String] = []
-  /// What the columns are called, where the name is not the column's own.
+  /// The names of quantities that differ from the names of their columns.
   private var columnNames: [String: String] = [:]
 
-  /// Reads run folders, or files in the layout of Stan.
+  /// Reads run folders, or files in Stan's format.
   ///
   /// - Parameters:
-  ///   - paths: all of one kind.
-  ///   - threads: how many files are read at once.
-  ///   - counted: told of each file read.
-  /// - Throws: what is wrong with a file or a folder, and where parts are of different runs.
+  ///   - paths: folders or files, but not both.
+  ///   - threads: how many files to read at once.
+  ///   - counted: receives the number of files read.
+  /// - Throws: if a file or folder is invalid, or the parts belong to different runs.
   init(_ paths: [String], threads: Int, counted: RunMonitor) throws {
     let manager = FileManager.default
     var isFolder: ObjCBool = false
@@ -38,7 +38,7 @@ struct RunParts {
     }
     guard kinds.count == 1, let areFolders = kinds.first else {
       throw CommandFailure.usage(
-        "diagnose takes folders of one run or sample files of Stan, and here are both")
+        "diagnose takes run folders or Stan sample files, but not both")
     }
     if areFolders {
       try read(folders: paths, threads: threads, counted: counted)
@@ -51,8 +51,8 @@ struct RunParts {
     for other in files.dropFirst() where other.file.names != names {
       throw CommandFailure(
         .data,
-        "\(other.path): its columns are \(Self.listed(other.file.names)), those of "
-          + "\(files[0].path) are \(Self.listed(names)); chains of one run have the same")
+        "\(other.path): its columns are \(Self.listed(other.file.names)), but those of "
+          + "\(files[0].path) are \(Self.listed(names)); chains of one run have the same columns")
     }
   }
 
@@ -66,13 +66,13 @@ struct RunParts {
       defer { counted.add(1) }
       return try StanFile(paths[i])
     }
-    // Numbers from the files, unless they are missing or stand twice: merged runs number anew.
+    // Use the numbers in the files, unless some are missing or repeated, as when runs are merged.
     let ids = read.compactMap(\.id)
     let areNumbered = ids.count == read.count && Set(ids).count == ids.count
     files = read.indices.map { i in
       (areNumbered ? ids[i] : i, read[i], TargetOptions.shown(paths[i]))
     }
-    title = "\(read.count) file\(read.count == 1 ? "" : "s") of Stan's layout"
+    title = "\(read.count) Stan file\(read.count == 1 ? "" : "s")"
     if let model = read[0].settings["model"] { title += ", model \(model)" }
   }
 
@@ -83,8 +83,8 @@ struct RunParts {
     if let i = descriptions.firstIndex(where: { $0.chains == nil }) {
       guard paths.count == 1 else {
         throw CommandFailure.usage(
-          "the run in '\(paths[i])' is one of '\(descriptions[i].command)', which has no parts to be "
-            + "merged; give each such folder alone")
+          "'\(paths[i])' is a run of '\(descriptions[i].command)', which cannot be merged with "
+            + "others; diagnose one such folder at a time")
       }
       independent = try Self.orDamaged {
         SamplerDiagnosis(first, folder: paths[0], try RunResults(folder: paths[0]))
@@ -96,8 +96,8 @@ struct RunParts {
       if let difference = first.difference(from: description) {
         throw CommandFailure(
           .data,
-          "'\(path)' is no part of the run in '\(paths[0])': \(difference); "
-            + "runs are merged that differ in their --chain-range only")
+          "'\(path)' is not a part of the run in '\(paths[0])': \(difference); "
+            + "only runs that differ in nothing but --chain-range can be merged")
       }
       for chain in description.chainNumbers {
         if let owner = owners[chain] {
@@ -122,13 +122,13 @@ struct RunParts {
     files = read.indices.map { (places[$0].0, read[$0], places[$0].1) }
     for path in paths { try Self.orDamaged { try readSamples(path) } }
     guard let plan = first.plan else { return }
-    // Sums are rounded in one order, whatever the parts.
+    // Sort, so that rounding in sums does not depend on how the run was split.
     texts.sort { ($0.chain, $0.step) < ($1.chain, $1.step) }
     let missing = (0..<plan.chains).filter { owners[$0] == nil && plan.steps(ofChain: $0) > 0 }
     if !missing.isEmpty {
       problems.append(
-        "the run has \(plan.chains) chains, and \(missing.count) of them are not here (the first "
-          + "is chain \(missing[0])); give the folders of the other --chain-range too")
+        "the run has \(plan.chains) chains, but \(missing.count) of them are missing (the first "
+          + "is chain \(missing[0])); also give the folders of the other --chain-range")
     }
     for (i, statement) in (read.first.map(\.settings) ?? [:]) where i.hasPrefix("constraint_") {
       columnNames[i] = statement
@@ -140,21 +140,21 @@ struct RunParts {
       + "a row every \(plan.traceInterval) steps"
   }
 
-  /// Adds to what is wrong with a file of a run how it is had again.
+  /// Adds to the fault of a damaged file how to get the file again.
   private static func orDamaged<Value>(_ read: () throws -> Value) throws -> Value {
     do {
       return try read()
     } catch let error as LoadError where error.kind == .badData {
       throw LoadError(
         error.kind, path: error.path, place: error.place,
-        error.reason + "; deleted, it is made anew by the run's command with --resume")
+        error.reason + "; delete it, then run the run's command again with --resume")
     }
   }
 
   private mutating func readSamples(_ folder: String) throws {
     let results = try RunResults(folder: folder)
     texts += results.texts
-    if results.isStopped { problems.append("the run in '\(folder)' was stopped before its end") }
+    if results.isStopped { problems.append("the run in '\(folder)' was stopped early") }
     add(moves: results.summary["moves"] as? [String: [String: Any]] ?? [:])
   }
 
@@ -171,28 +171,30 @@ struct RunParts {
     }
   }
 
-  /// The chains that have rows, if any have, and what is to be said of the others.
+  /// The chains that have rows (or all, if none have), and the problems of the others.
   private static func begun(_ files: [ChainFile]) -> (files: [ChainFile], problems: [String]) {
     let begun = files.filter { !$0.file.columns[0].isEmpty }
     guard let rows = begun.map({ $0.file.columns[0].count }).min() else {
-      return (files, ["there are no rows: no chain has come so far; let it go on (--resume)"])
+      return (files, ["no chain has rows yet; continue the run (--resume)"])
     }
     var problems: [String] = []
     let others = files.filter { $0.file.columns[0].isEmpty }.map { "\($0.chain)" }
     if !others.isEmpty {
       problems.append(
-        "\(others.count) of \(files.count) chains have no rows yet (\(others.prefix(8).joined(separator: ", "))"
-          + "\(others.count > 8 ? ", ..." : "")) and are left out; let the run go on (--resume)")
+        "\(others.count) of \(files.count) chains have no rows yet ("
+          + others.prefix(8).joined(separator: ", ")
+          + "\(others.count > 8 ? ", ..." : "")) and are left out; continue the run (--resume)")
     }
     if rows < QuantitySummary.fewestRows {
       problems.append(
-        "\(rows) row\(rows == 1 ? "" : "s") a chain: too few for figures; \(QuantitySummary.fewestRows) are the "
-          + "fewest, hundreds are wanted; run longer, or trace more often (--trace-every)")
+        "\(counted(rows, "row")) per chain is too few: figures need at least "
+          + "\(QuantitySummary.fewestRows), better hundreds; run longer, or trace more often "
+          + "(--trace-every)")
     }
     return (begun, problems)
   }
 
-  /// A sentence on two chains of the same numbers, which agree without having met.
+  /// The problem that two chains have the same numbers, so they agree without having converged.
   private var sameChains: String? {
     var seen: [[Double]: Int] = [:]
     for (i, (chain, file, _)) in files.enumerated()
@@ -201,41 +203,42 @@ struct RunParts {
         files[other].file.columns == file.columns
       else { continue }
       return
-        "chains \(files[other].chain) and \(chain) hold the same numbers, row by row, so that they agree "
-        + "whatever they have seen; give each file once, and each chain a seed of its own"
+        "chains \(files[other].chain) and \(chain) have the same numbers in every row, so their "
+        + "agreement proves nothing; give each file once, and use a different seed for each chain"
     }
     return nil
   }
 
-  /// Computes what is to be said.
+  /// Computes the figures and collects the problems.
   func diagnosis(superchain: Int?, threads: Int) throws -> Diagnosis {
     var problems = problems
     let (files, unbegun) = Self.begun(files)
     problems += unbegun
     if description?.options.contains("--pseudo") == true {
       problems.append(
-        "this is pseudo-Gibbs: what it settles at is no declared distribution, whatever the figures "
-          + "say; gibbs --masked without --pseudo samples one")
+        "this is pseudo-Gibbs: it settles at an unknown distribution, whatever the figures say; "
+          + "use gibbs --masked without --pseudo for a defined one")
     }
     let lengths = files.map { $0.file.columns[0].count }
     let rows = lengths.min() ?? 0
-    // Chains that share some samples differ by one each, and then one may have twice as many rows.
+    // Chains that share the samples may differ by one, and then one can have twice as many rows.
     let longest = lengths.max() ?? 0
     if longest > 2 * rows, let i = lengths.firstIndex(of: rows) {
       problems.append(
-        "the chains are of different lengths, up to \(longest) rows; chain \(files[i].chain) has "
-          + "\(rows), and no more are compared; leave it out, or let it go on (--resume)")
+        "the chains have different lengths, up to \(longest) rows; chain \(files[i].chain) has "
+          + "\(rows), and only as many are compared; leave it out, or continue it (--resume)")
     }
     if files.count < 2 {
       problems.append(
-        "there is one chain, which cannot be compared with others; run several (--chains)")
+        "there is only one chain, so R-hat cannot compare chains; run several (--chains)")
     }
     if let problem = sameChains { problems.append(problem) }
     if let superchain, files.count % superchain != 0 || files.count == superchain {
       throw CommandFailure.usage(
-        "--superchain \(superchain) makes no two whole superchains of \(files.count) chains")
+        "--superchain \(superchain) does not divide \(counted(files.count, "chain")) into two or "
+          + "more superchains")
     }
-    // Stan's columns that end in __ are about its sampler and not about what it draws.
+    // Stan's columns that end in __ describe its sampler, not the draws.
     let names = files[0].file.names
     let shown = names.indices.filter { !names[$0].hasSuffix("__") || names[$0] == "lp__" }
     let numbers = files.map(\.chain)

@@ -3,18 +3,18 @@
 import Foundation
 import LM
 
-/// The file `samples.jsonl` of a run folder: its texts and its summary.
+/// The contents of `samples.jsonl` in a run folder: the texts and the summary.
 struct RunResults {
   var texts: [(chain: Int, step: Int, tokens: [Int])] = []
-  /// The summary's fields.
+  /// The fields of the summary.
   var summary: [String: Any] = [:]
 
-  /// Whether the run was stopped before its end.
+  /// Whether the run was stopped early.
   var isStopped: Bool { summary["stopped"] as? Bool == true }
 
-  /// Reads the file of a folder.
+  /// Reads the file in a folder.
   ///
-  /// - Throws: where it is missing, or a line of it is no result.
+  /// - Throws: if the file is missing, or one of its lines is not a result.
   init(folder: String) throws {
     let path = folder + "/samples.jsonl"
     guard FileManager.default.fileExists(atPath: path) else {
@@ -26,7 +26,7 @@ struct RunResults {
       guard let object = value as? [String: Any] else {
         throw LoadError(
           .badData, path: path, place: .line(i + 1),
-          "found no JSON object, expected a result of the run; the file may be cut short")
+          "found no JSON object, expected a result; the file may be incomplete")
       }
       switch object["type"] as? String {
       case "sample":
@@ -41,12 +41,13 @@ struct RunResults {
         summary = object
       default:
         throw LoadError(
-          .badData, path: path, place: .line(i + 1), "found an object that is no result of a run")
+          .badData, path: path, place: .line(i + 1),
+          "found an object that is not a result of a run")
       }
     }
     guard hasSummary else {
       throw LoadError(
-        .badData, path: path, "ends without the line of its summary; the file is cut short")
+        .badData, path: path, "has no summary line at its end; the file is incomplete")
     }
   }
 }

@@ -3,14 +3,14 @@
 import Foundation
 import Sampling
 
-/// What is to be said of a kept run of a sampler without chains: its own figures, and what is wrong.
+/// The figures and problems of a run of a sampler without chains.
 struct SamplerDiagnosis {
   private let description: RunDescription
   private let results: RunResults
   private let folder: String
   private let texts: TextFigures
 
-  /// Numbers of the summary that tell how much the results are worth.
+  /// The fields of the summary that say how good the results are.
   private static let fields = [
     "log_evidence", "log_evidence_error", "log_evidence_interval", "upper_bound", "effective_size",
     "pareto_k", "acceptance", "best",
@@ -23,28 +23,28 @@ struct SamplerDiagnosis {
     texts = TextFigures(results.texts.map(\.tokens))
   }
 
-  /// Everything that is wrong, each a sentence.
+  /// All problems, each a sentence.
   var problems: [String] {
     let summary = results.summary
     var problems: [String] = []
     if results.isStopped {
       problems.append(
-        "the run in '\(folder)' was stopped before its end; with --resume it is made anew, from its "
-          + "seed")
+        "the run in '\(folder)' was stopped early; --resume starts it again from its seed")
     }
     if summary["draws"] as? Bool == false {
       problems.append(
-        "these texts are no draws from rho"
-          + (summary["schedule"] == nil ? "" : ": annealing is an optimiser, and finds likely ones")
+        "these texts are not draws from rho"
+          + (summary["schedule"] == nil
+            ? "" : ": annealing is an optimiser that searches for likely texts")
       )
     }
     if let warning = summary["warning"] as? String {
-      problems.append("not to be trusted: \(warning)")
+      problems.append("do not trust the results: \(warning)")
     } else if let shape = summary["pareto_k"] as? Double, shape > 0.7 {
       problems.append(
-        String(format: "k is %.2f, above .7: ", shape)
-          + "too few texts carry the weight, so that neither means nor their errors can be trusted; "
-          + "take more --particles, smc or mh")
+        String(format: "k is %.2f, above 0.7: ", shape)
+          + "too few texts carry the weight, so do not trust means or their errors; "
+          + "use more --particles, smc or mh")
     }
     if let note = summary["note"] as? String { problems.append(note) }
     if let reason = summary["reason"] as? String {
@@ -54,7 +54,7 @@ struct SamplerDiagnosis {
       problems.append("no \(field.replacing("_", with: " ")): \(reason)")
     }
     if let reason = summary["missing_because"] as? String {
-      problems.append("there are fewer results than were asked for: \(reason)")
+      problems.append("there are fewer results than asked for: \(reason)")
     }
     return problems
   }
@@ -67,7 +67,7 @@ struct SamplerDiagnosis {
     }
   }
 
-  /// As one JSON object.
+  /// The diagnosis as one JSON object.
   var object: JSONObject {
     var object = JSONObject()
     object.add("type", .string("diagnosis"))
@@ -83,18 +83,18 @@ struct SamplerDiagnosis {
     return object
   }
 
-  /// For people.
+  /// The diagnosis as text for people.
   var text: String {
     var lines = [
-      "\(description.command), model \(description.model), seed \(description.seed): its texts do not "
-        + "follow one another, so that there is nothing of chains to judge", "",
+      "\(description.command), model \(description.model), seed \(description.seed): there are no "
+        + "chains to judge, because the texts are independent", "",
     ]
     for (field, numbers) in figures {
       lines.append(
         field.replacing("_", with: " ") + ": "
           + numbers.map { String(format: "%.4g", $0) }.joined(separator: " to "))
     }
-    return (lines + [texts.line] + Diagnosis.list(problems, otherwise: "these results"))
+    return (lines + [texts.line] + Diagnosis.list(problems))
       .joined(separator: "\n")
   }
 }

@@ -3,19 +3,19 @@
 import Foundation
 import LM
 
-/// A chain's rows in the layout of Stan's sample files: comments, a line of names, rows of numbers.
+/// The rows of one chain in Stan's sample format: comments, a line of names, rows of numbers.
 struct StanFile: Sendable {
-  /// The columns' names.
+  /// The names of the columns.
   var names: [String] = []
-  /// Rows by column, the warm-up's left out.
+  /// The columns, without the rows of the warm-up.
   var columns: [[Double]] = []
-  /// `key = value` of the comments before the names.
+  /// The `key = value` pairs in the comments before the names.
   var settings: [String: String] = [:]
 
   /// Reads a file.
   ///
-  /// - Throws: `LoadError` with line and column where a row is no row of numbers, and where the
-  ///   file ends before the rows that its own comments promise.
+  /// - Throws: `LoadError` with line and column if a row is invalid, or if the file has fewer rows
+  ///   than its own comments say.
   init(_ path: String) throws(LoadError) {
     let bytes = try TextInput.text(path)
     var number = 0
@@ -33,11 +33,11 @@ struct StanFile: Sendable {
         if let name = names.first, Double(name) != nil {
           throw LoadError(
             .badData, path: path, place: .line(number),
-            "found the number \(name), expected the columns' names, such as 'lp__,length'")
+            "found the number \(name), expected the names of the columns, such as 'lp__,length'")
         }
         if let twice = Dictionary(grouping: names, by: { $0 }).first(where: { $1.count > 1 }) {
           throw LoadError(
-            .badData, path: path, place: .line(number), "the column '\(twice.key)' stands twice")
+            .badData, path: path, place: .line(number), "the column '\(twice.key)' is repeated")
         }
         columns = names.map { _ in [] }
       } else {
@@ -47,7 +47,7 @@ struct StanFile: Sendable {
     guard !names.isEmpty else {
       throw LoadError(
         .badData, path: path,
-        "holds no line of columns' names; a run's trace or a sample file of Stan is expected")
+        "has no line of column names; expected the trace of a run or a Stan sample file")
     }
     try dropWarmup(path)
   }
@@ -59,7 +59,7 @@ struct StanFile: Sendable {
     settings[Self.trimmed(line.utf8[..<equals].dropFirst())] = value
   }
 
-  /// Without the spaces around it; thousands of files have a dozen comments each.
+  // Trims without Foundation, because thousands of files have a dozen comments each.
   private static func trimmed(_ bytes: Substring.UTF8View) -> String {
     func isSpace(_ byte: UInt8) -> Bool { byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t") }
     let head = bytes.drop(while: isSpace)
@@ -73,7 +73,7 @@ struct StanFile: Sendable {
       guard column < names.count else {
         throw LoadError(
           .badData, path: path, place: .line(number),
-          "found more than the \(names.count) numbers that the columns' names announce")
+          "found too many numbers, expected \(counted(names.count, "column"))")
       }
       let text = Substring(field)
       guard let value = Double(text) ?? Double(text.trimmingCharacters(in: .whitespaces)) else {
@@ -88,12 +88,11 @@ struct StanFile: Sendable {
     guard column == names.count else {
       throw LoadError(
         .badData, path: path, place: .line(number),
-        "found \(column) number\(column == 1 ? "" : "s") where \(names.count) columns are named; "
-          + "the file may be cut short")
+        "found \(counted(column, "number")), expected \(names.count); the file may be incomplete")
     }
   }
 
-  /// Stan writes `num_samples / thin` rows, rounded up, after those of the warm-up if it keeps them.
+  /// Drops the warm-up; Stan then writes `num_samples / thin` rows, rounded up.
   private mutating func dropWarmup(_ path: String) throws(LoadError) {
     let rows = columns[0].count
     guard let samples = settings["num_samples"].flatMap({ Int($0) }), samples >= 0 else { return }
@@ -109,11 +108,11 @@ struct StanFile: Sendable {
     guard rows >= expected else {
       throw LoadError(
         .badData, path: path,
-        "found \(rows) rows where its comments promise \(expected): it is cut short, or its chain "
-          + "was not finished")
+        "found \(counted(rows, "row")), but its comments announce \(expected); the file or its chain is "
+          + "incomplete")
     }
   }
 
-  /// The chain's number, where the comments say it.
+  /// The number of the chain, if the comments give one.
   var id: Int? { settings["id"].flatMap { Int($0) } }
 }

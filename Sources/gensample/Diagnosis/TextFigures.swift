@@ -3,12 +3,12 @@
 import Foundation
 import Sampling
 
-/// How different texts are, by the fields of a diagnosis.
+/// Figures about how different the texts of a run are.
 struct TextFigures {
   private let count: Int
   private let values: [(field: String, label: String, value: Estimate)]
 
-  /// Computes them, once for all that asks for them.
+  /// Computes all figures once.
   init(_ texts: [[Int]]) {
     count = texts.count
     let texts = TextDiversity(texts)
@@ -23,7 +23,7 @@ struct TextFigures {
     ]
   }
 
-  /// The fields, `null` where undefined, with the reasons.
+  /// The figures as JSON; undefined ones are `null`, and their reasons are listed.
   var object: JSONObject {
     var one = JSONObject()
     one.add("count", .integer(count))
@@ -36,7 +36,7 @@ struct TextFigures {
     return one
   }
 
-  /// For people.
+  /// The figures as a line of text.
   var line: String {
     "\(counted(count, "text")): "
       + values.map { "\($0.label) \($0.value.value.map { String(format: "%.3f", $0) } ?? "-")" }

@@ -1,8 +1,8 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// Why a command ends without success: a message for standard error and an exit code.
+/// The reason why a command fails: a message for standard error and an exit code.
 struct CommandFailure: Error {
-  /// The contract's exit codes.
+  /// The exit codes that users may rely on.
   enum Code: Int32 {
     case failed = 1
     case usage = 64
@@ -25,7 +25,7 @@ struct CommandFailure: Error {
   static func usage(_ message: String) -> CommandFailure { CommandFailure(.usage, message) }
 }
 
-/// A command that ends with success before it began: what was asked for is there.
+/// Thrown when the results are already there, so there is nothing to do; the exit code is 0.
 struct NothingToDo: Error {
   var message: String
 }

@@ -4,34 +4,35 @@ import Dispatch
 import Foundation
 import Synchronization
 
-/// Ctrl-C and SIGTERM as a request to stop with what there is; a second one ends at once, and so does
-/// the first as long as there is nothing to keep.
+/// Turns Ctrl-C and SIGTERM into a request to stop and keep the results so far.
+///
+/// A second signal ends the program at once. So does the first if there is nothing to keep.
 enum Interruption {
   private static let received = Atomic<Int32>(0)
   /// When the first signal came, in milliseconds.
   private static let firstAt = Atomic<Int>(0)
-  // Written by the one thread that starts the program, before any other starts.
+  // Written once by the main thread, before other threads start.
   private nonisolated(unsafe) static var sources: [any DispatchSourceSignal] = []
-  /// What a first signal calls; `nil` as long as there is nothing to keep.
+  /// Called by the first signal; `nil` as long as there is nothing to keep.
   private static let stop = Mutex<(@Sendable () -> Void)?>(nil)
 
-  /// The signal that asked to stop, if one did.
+  /// The signal that arrived, if any.
   static var signal: Int32? {
     let signal = received.load(ordering: .relaxed)
     return signal == 0 ? nil : signal
   }
 
-  /// The exit code that tells of the signal.
+  /// The exit code for the signal that arrived.
   static var exitCode: CommandFailure.Code? {
     signal.map { $0 == SIGINT ? .interrupted : .terminated }
   }
 
-  /// Has a file taken away where the program ends at once.
+  /// Registers a file that is deleted if the program ends at once.
   static func removeAtEnd(_ path: String) { temporaries.withLock { _ = $0.insert(path) } }
 
   private static let temporaries = Mutex<Set<String>>([])
 
-  /// From here on the first signal ends the program: the work cannot be kept in part.
+  /// Makes the first signal end the program from here on, because partial work cannot be kept.
   static func beginIndivisible() throws(CommandFailure) {
     isIndivisible.store(true, ordering: .sequentiallyConsistent)
     if let code = exitCode { throw CommandFailure(code, "stopped; nothing was written") }
@@ -43,11 +44,11 @@ enum Interruption {
     for path in temporaries.withLock({ $0 }) { unsafe unlink(path) }
     Progress.leaveLine()
     report("gensample: stopped" + (isNothingKept ? "; nothing was written" : ""))
-    // Exit handlers would run beside threads that are still at work.
+    // exit() would run exit handlers while other threads are still working.
     _exit(number == SIGINT ? 130 : 143)
   }
 
-  /// Listens to signals; as long as nothing is watched, the first one ends the program.
+  /// Installs the signal handlers; until `watch` is called, the first signal ends the program.
   static func begin() {
     for number in [SIGINT, SIGTERM] {
       Foundation.signal(number, SIG_IGN)
@@ -64,7 +65,7 @@ enum Interruption {
     guard !isIndivisible.load(ordering: .sequentiallyConsistent), let stop = stop.withLock({ $0 })
     else { endAtOnce(number, isNothingKept: true) }
     if received.exchange(number, ordering: .sequentiallyConsistent) != 0 {
-      // Some send one to the program and one to its group, as `timeout` does.
+      // Some tools, such as `timeout`, signal both the program and its group.
       if now - firstAt.load(ordering: .relaxed) < 200 { return }
       endAtOnce(number, isNothingKept: false)
     }

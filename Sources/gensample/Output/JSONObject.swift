@@ -1,10 +1,10 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// A JSON object on one line, its fields in the order in which they are added.
+/// A JSON object on one line; fields keep the order in which they are added.
 struct JSONObject {
   private var fields: [String] = []
 
-  /// A value of a field.
+  /// The value of a field.
   enum Value {
     case string(String)
     case integer(Int)
@@ -25,7 +25,7 @@ struct JSONObject {
     fields.append("\(JSONObject.quoted(name)):\(JSONObject.text(of: value))")
   }
 
-  /// The object without a line's end.
+  /// The object as JSON, without a line feed.
   var text: String { "{" + fields.joined(separator: ",") + "}" }
 
   /// A value as JSON.
@@ -34,7 +34,8 @@ struct JSONObject {
     case .string(let string): quoted(string)
     case .integer(let integer): String(integer)
     case .unsigned(let integer): String(integer)
-    // JSON has no infinities; a shortest decimal reads back as the same number. Zero has no sign.
+    // JSON has no infinities. The shortest decimal form reads back as the same number. Zero has no
+    // sign.
     case .number(let number): number.isFinite ? (number == 0 ? "0.0" : "\(number)") : "null"
     case .boolean(let boolean): boolean ? "true" : "false"
     case .integers(let integers): "[" + integers.map(String.init).joined(separator: ",") + "]"
@@ -47,7 +48,7 @@ struct JSONObject {
     }
   }
 
-  /// A JSON string.
+  /// A string as JSON, with quotes and escapes.
   static func quoted(_ string: String) -> String {
     var out = "\""
     for scalar in string.unicodeScalars {

@@ -9,19 +9,19 @@ enum ProgressMode: String, CaseIterable {
   case auto, always, never
 }
 
-/// A line on standard error that says how far a long work is, with rate and time left.
+/// A line on standard error that shows the progress of long work, its rate and the time left.
 final class Progress: Sendable {
   private let isDone = Atomic<Bool>(false)
   private let finished = DispatchSemaphore(value: 0)
   private let isShown: Bool
-  /// Whether the terminal's last line is one of these.
+  /// Whether the last line on the terminal is a progress line.
   private static let isLineShown = Atomic<Bool>(false)
 
-  /// Shows a line every fifth of a second until ``finish()``.
+  /// Shows a line and updates it five times a second until ``finish()``.
   ///
   /// - Parameters:
-  ///   - mode: `auto` shows on a terminal only.
-  ///   - line: what is shown after so many seconds.
+  ///   - mode: `auto` shows the line only on a terminal.
+  ///   - line: the text to show after some seconds.
   init(_ mode: ProgressMode, line: @escaping @Sendable (_ elapsed: Double) -> String) {
     let isTerminal = isatty(STDERR_FILENO) == 1
     isShown = mode == .always || (mode == .auto && isTerminal)
@@ -47,29 +47,29 @@ final class Progress: Sendable {
     }
   }
 
-  /// Shows how far a work is, its rate and the time left.
+  /// Shows how much is done, the rate and the time left.
   ///
   /// - Parameters:
-  ///   - mode: `auto` shows on a terminal only.
+  ///   - mode: `auto` shows the line only on a terminal.
   ///   - unit: what is counted.
-  ///   - total: how many there will be.
-  ///   - done: how many there are.
+  ///   - total: the number of units in all; 0 if unknown.
+  ///   - done: the number of units done so far.
   convenience init(
     _ mode: ProgressMode, unit: String, total: Int, done: @escaping @Sendable () -> Int
   ) {
-    // What an earlier run has done says nothing of the rate of this one.
+    // An earlier run's work must not count towards this run's rate.
     let earlier = done()
     self.init(mode) { elapsed in
       Progress.line(done: done(), earlier: earlier, total: total, elapsed: elapsed, unit: unit)
     }
   }
 
-  /// Takes away the terminal's last line, if it is one of these, before something else is said.
+  /// Clears the progress line, if there is one, so that another message can be printed.
   static func leaveLine() {
     if isLineShown.exchange(false, ordering: .relaxed) { writeToStandardError("\r\u{1B}[K") }
   }
 
-  /// Takes the line away.
+  /// Stops updating and clears the line.
   func finish() {
     guard isShown, !isDone.exchange(true, ordering: .relaxed) else { return }
     finished.wait()
@@ -105,7 +105,7 @@ final class Progress: Sendable {
   }
 }
 
-/// A number that work on other threads sets and progress shows.
+/// A number that worker threads set and the progress line shows.
 final class SharedCount: Sendable {
   private let stored = Atomic<Int>(0)
 

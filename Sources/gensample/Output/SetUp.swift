@@ -2,7 +2,7 @@
 
 import Synchronization
 
-/// What goes on before a command's work begins, shown where it takes long.
+/// The preparations before a command's work, shown as progress if they take long.
 final class SetUp: Sendable {
   private let phase: Phase
   private let progress: Progress
@@ -13,7 +13,7 @@ final class SetUp: Sendable {
     init(_ name: String) { self.name = Mutex(name) }
   }
 
-  /// Begins with a phase.
+  /// Starts the first phase.
   init(_ mode: ProgressMode, _ name: String) {
     let phase = Phase(name)
     self.phase = phase
@@ -22,7 +22,7 @@ final class SetUp: Sendable {
     }
   }
 
-  /// Begins the next phase.
+  /// Starts the next phase.
   func goes(on name: String) { phase.name.withLock { $0 = name } }
 
   func finish() { progress.finish() }

@@ -1,12 +1,12 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// That there are fewer results than were asked for, and why.
+/// The reason why there are fewer results than the user asked for.
 struct Shortfall {
   private let found: Int
   private let asked: Int
   private let reason: String
 
-  /// What is said of so many results; `nil` where they are as many as asked for.
+  /// `nil` if there are as many results as asked for.
   init?(of found: Int, asked: Int, _ reason: String) {
     guard found < asked else { return nil }
     self.found = found
@@ -14,7 +14,7 @@ struct Shortfall {
     self.reason = reason
   }
 
-  /// For people, on standard error.
+  /// The line for the text summary.
   var line: String { "\(found) of the \(asked) results asked for: \(reason)" }
 
   func add(to summary: inout JSONObject) {

@@ -5,12 +5,12 @@ import Foundation
 import LM
 import Synchronization
 
-/// Writes a message and a line's end to standard error.
+/// Writes a message as a line to standard error.
 func report(_ message: String) { writeToStandardError(message + "\n") }
 
-/// Writes text to standard error as far as it goes.
+/// Writes text to standard error, as far as possible.
 ///
-/// `FileHandle` would trap where standard error is closed or on a full disk.
+/// `FileHandle` would trap if standard error is closed or the disk is full.
 func writeToStandardError(_ text: String) {
   var bytes = Array(text.utf8)[...]
   while !bytes.isEmpty {
@@ -26,16 +26,16 @@ func writeToStandardError(_ text: String) {
   }
 }
 
-/// The system's, which a method of the same name would hide.
+/// Calls close(2), which a method of the same name hides.
 private func closeDescriptor(_ descriptor: Int32) -> Int32 { close(descriptor) }
 
-/// Where results go: standard output, or a file that appears whole under its name at the end.
+/// The stream of results: standard output, or a file that gets its name when it is complete.
 ///
-/// A device or a pipe is written to as it is: a name cannot be given to it.
+/// A device or a pipe is written to directly, because it cannot be renamed.
 final class ResultStream {
   private let path: String?
   private let temporary: String?
-  /// What the path leads to.
+  /// The real path, after symbolic links.
   private let destination: String
   private let descriptor: Int32
   private var isOpen = true
@@ -43,7 +43,7 @@ final class ResultStream {
   private var buffer: [UInt8] = []
   private(set) var isClosedByReader = false
 
-  /// A stream to a path, or to standard output.
+  /// Opens a path, or standard output for `nil`.
   init(path: String?) throws(CommandFailure) {
     self.path = path
     guard let path else {
@@ -73,10 +73,10 @@ final class ResultStream {
     }
   }
 
-  /// Writes a line.
+  /// Writes a line and a line feed.
   func writeLine(_ line: String) throws(CommandFailure) { try writePart(line + "\n") }
 
-  /// Writes a part of a line.
+  /// Writes text without a line feed.
   func writePart(_ text: String) throws(CommandFailure) {
     try writeBytes(text.utf8)
   }
@@ -87,7 +87,7 @@ final class ResultStream {
     if buffer.count > 1 << 16 || path == nil { try flush() }
   }
 
-  /// Whether somebody reads along.
+  /// Whether the results appear on a terminal.
   var isTerminal: Bool { path == nil && isatty(descriptor) == 1 }
 
   private func flush() throws(CommandFailure) {
@@ -111,7 +111,7 @@ final class ResultStream {
     buffer.removeAll(keepingCapacity: true)
   }
 
-  /// Writes what is left and gives a file its name.
+  /// Writes what is buffered and gives the file its name.
   func finish() throws(CommandFailure) {
     try flush()
     if temporary != nil, fsync(descriptor) != 0, errno != EINVAL { throw unwritable() }
@@ -119,7 +119,7 @@ final class ResultStream {
     try takeName()
   }
 
-  /// Writes what is left to a file that has no name yet.
+  /// Writes what is buffered to the file, which still has its temporary name.
   func close() throws(CommandFailure) {
     try flush()
     guard path != nil else { return }
@@ -127,9 +127,9 @@ final class ResultStream {
     if closeDescriptor(descriptor) != 0 { throw unwritable() }
   }
 
-  /// Gives closed files their names, each once it is on the disk.
+  /// Gives closed files their names, each after it is safely on the disk.
   ///
-  /// Sixteen wait for the disk at once: it takes what many ask for nearly as fast as what one does.
+  /// Up to sixteen threads wait for the disk, because many requests take hardly longer than one.
   static func name(_ streams: [ResultStream]) throws(CommandFailure) {
     let names = streams.compactMap(\.temporary)
     let failed = FirstFailure()
@@ -169,7 +169,7 @@ final class ResultStream {
     CommandFailure(.unwritable, "cannot write '\(path ?? "standard output")': \(systemErrorText())")
   }
 
-  /// Leaves nothing half-written behind.
+  /// Deletes the temporary file if the stream was never finished.
   deinit {
     guard path != nil else { return }
     if isOpen { _ = closeDescriptor(descriptor) }

@@ -2,10 +2,16 @@
 
 import Foundation
 
-/// A number and what it counts: `1 text`, `2 texts`.
+/// Alternatives in a sentence: `a, b or c`.
+func either(_ names: [String]) -> String {
+  guard let last = names.last, names.count > 1 else { return names.first ?? "" }
+  return names.dropLast().joined(separator: ", ") + " or " + last
+}
+
+/// A number with its noun in singular or plural: `1 text`, `2 texts`.
 func counted(_ count: Int, _ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }
 
-/// So many bytes at least, as an option takes them: `6K`.
+/// A size of at least so many bytes in the form that options take: `6K`.
 func size(ofAtLeast bytes: Int) -> String {
   for (shift, unit) in [(30, "G"), (20, "M"), (10, "K")] where bytes >= 10 << shift {
     return "\((bytes - 1) >> shift + 1)\(unit)"
@@ -13,7 +19,7 @@ func size(ofAtLeast bytes: Int) -> String {
   return "\(bytes)"
 }
 
-/// A distance in standard errors: no sign where it is shown as nothing.
+/// A distance in standard errors with its sign; zero has none.
 func standardErrors(_ distance: Double) -> String {
   abs(distance) < 0.05 ? "0.0" : String(format: "%+.1f", distance)
 }

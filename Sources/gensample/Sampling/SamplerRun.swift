@@ -55,8 +55,8 @@ final class SamplerRun {
     self.refusingDivergence = refusingDivergence
     if let extra = arguments.positional.first {
       throw CommandFailure.usage(
-        "\(command.name) takes options only, got '\(extra)'; a file of constraints is "
-          + "given by --constraints \(extra)")
+        "\(command.name) takes only options, got '\(extra)'; to name a constraint file, use "
+          + "--constraints '\(extra)'")
     }
     format = try OutputOptions.format(arguments)
     isQuiet = arguments.has("quiet")

@@ -257,7 +257,7 @@ private func rowDefect(_ law: [DecodedText?: Double], rows: [[Double]], limit: I
     let masked = try DecodingRules(transforms: [NoRepeatNGram(1), MinimumLength(5)])
     #expect(
       message { _ = try GreedyDecoder(masked).decode(toy) }
-        == "min-tokens 5 removed the last token that could come next; loosen it "
+        == "min-tokens 5 removed the last possible token; use a weaker setting "
         + "(token 3, behind 'ab')")
   }
 }

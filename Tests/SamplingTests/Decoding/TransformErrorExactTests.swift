@@ -26,7 +26,7 @@ import Testing
     #expect(
       message {
         try apply([Temperature(0.5), TopK(1), NoRepeatNGram(1)], to: [0, 1])
-      } == "no-repeat-ngram 1 removed the last token that could come next; loosen it")
+      } == "no-repeat-ngram 1 removed the last possible token; use a weaker setting")
     #expect(
       message { try apply([], to: [-.infinity, -.infinity]) }
         == "the model gives no token a probability after this text")
@@ -36,7 +36,7 @@ import Testing
   func badLogitsAreErrors(logit: Double) {
     #expect(
       message { try apply([], to: [0, logit]) }
-        == "the model gave token 1 the logit \(logit); a logit is a number or minus infinity")
+        == "the model gave token 1 the logit \(logit), expected a number or minus infinity")
     struct Broken: NextTokenTransform {
       let logit: Double
       var name: String { "broken" }
@@ -46,7 +46,7 @@ import Testing
     }
     #expect(
       message { try apply([Broken(logit: logit)], to: [0, 1]) }
-        == "broken gave token 0 the logit \(logit); a logit is a number or minus infinity")
+        == "broken gave token 0 the logit \(logit), expected a number or minus infinity")
   }
 
   @Test func extremeLogitsAreNoTraps() throws {
@@ -79,7 +79,7 @@ import Testing
       ({ _ = try SparseSoftmax(0) }, "sparse: at least 1 token is kept, got 0"),
       (
         { _ = try TokenBias([Token(3): .nan]) },
-        "bias: what is added to token 3 is a number below infinity, got nan"
+        "bias: the bias of token 3 is a number below infinity, got nan"
       ),
       (
         { _ = try RepetitionPenalty(0) },

@@ -20,12 +20,12 @@ import Testing
   @Test(
     arguments: [
       ([[1, 1, 1, 1], [1, 1, 1, 1]], "all draws are the same"),
-      ([[1, 2, 3, 4]], "one chain cannot be compared with others"),
-      ([[1, 2], [2, 1]], "a chain has 2 draws, and 4 are needed"),
-      ([[1], [2]], "a chain has 1 draw, and 4 are needed"),
+      ([[1, 2, 3, 4]], "there is only one chain"),
+      ([[1, 2], [2, 1]], "a chain has 2 draws, but 4 are needed"),
+      ([[1], [2]], "a chain has 1 draw, but 4 are needed"),
       ([[1, 2, .nan, 3], [1, 2, 3, 4]], "a draw is not a number"),
       ([], "there are no chains"),
-      ([[], []], "a chain has 0 draws, and 4 are needed"),
+      ([[], []], "a chain has 0 draws, but 4 are needed"),
     ] as [([[Double]], String)])
   func aReasonStandsWhereThereIsNoRHat(chains: [[Double]], reason: String) {
     #expect(ChainTraces(chains).rHat == .undefined(reason))
@@ -153,10 +153,11 @@ import Testing
   @Test func nestedRHatNeedsWholeSuperchains() {
     let traces = ChainTraces([[1], [2], [3]])
     #expect(
-      traces.nestedRHat(superchainsOf: 2) == .undefined("3 chains make no whole superchains of 2"))
+      traces.nestedRHat(superchainsOf: 2)
+        == .undefined("3 chains don't divide into superchains of 2"))
     #expect(
       traces.nestedRHat(superchainsOf: 3)
-        == .undefined("one superchain cannot be compared with others"))
+        == .undefined("there is only one superchain"))
     #expect(
       traces.nestedRHat(superchainsOf: 1)
         == .undefined("superchains of one chain with one draw have no spread within"))
@@ -235,11 +236,12 @@ import Testing
     #expect(
       ChainTraces([[0, 0, 0, 1], [0, 0, 0, 1]]).homogeneity()
         == .undefined(
-          "the chains are too short: of two values each needs 5 expected draws in every chain"))
+          "the chains are too short: the test needs two values with 5 expected draws in every chain"
+        ))
     #expect(
       ChainTraces([[Double](repeating: 0, count: 50), [Double](repeating: 1, count: 50)])
         .homogeneity()
-        == .undefined("the chains stay where they are, so that nothing is known of their times"))
+        == .undefined("the chains never move, so their autocorrelation times are unknown"))
   }
 }
 
@@ -266,7 +268,7 @@ import Testing
     #expect(zip(shares, [0.75, 0.7273, 0.7, 0.6667]).allSatisfy { abs($0 - $1) < 5e-5 })
     let none = TextDiversity<String>([])
     #expect(none.distinctTexts == .undefined("there are no texts"))
-    #expect(none.selfBLEU() == .undefined("one text cannot be compared with others"))
+    #expect(none.selfBLEU() == .undefined("there is only one text"))
     #expect(TextDiversity([[], [Int]()]).selfBLEU() == .undefined("all texts are empty"))
     #expect(TextDiversity([["a", "b"], ["a", "b"]]).selfBLEU() == .value(1))
   }

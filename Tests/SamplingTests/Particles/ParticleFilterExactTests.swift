@@ -287,7 +287,8 @@ import Testing
   }
 
   @Test func noTailHasAReason() {
-    #expect(ParetoSmoothedWeights([0, 1]).shape == .undefined("2 weights have no tail of 5"))
+    #expect(
+      ParetoSmoothedWeights([0, 1]).shape == .undefined("2 weights are too few for a tail of 5"))
     #expect(
       ParetoSmoothedWeights([Double](repeating: 0, count: 100)).shape
         == .undefined("the largest weights are the same"))

@@ -2,7 +2,7 @@
 
 public import Sampling
 
-/// An n-gram model's target with nothing estimated: its evidence, and draws that are independent.
+/// Exact inference under an n-gram model: the evidence without an estimate, and independent draws.
 ///
 /// ```swift
 /// let exact = try NGramInference(target: target, length: 0...20)
@@ -10,11 +10,11 @@ public import Sampling
 /// let draw = exact.draw(using: &choices)
 /// ```
 ///
-/// Lengths are in tokens. Neither the start symbol nor the unknown word is ever part of a text.
+/// Lengths are in tokens. Texts never contain the start symbol or the unknown token.
 public struct NGramInference: Sendable {
-  /// Which texts, and how likely they are.
+  /// The target: the allowed texts and their weights.
   public let target: SentenceTarget<NGramModel, TokenAutomaton>
-  /// How many tokens a text may have; `nil` leaves it to the target's automaton.
+  /// The numbers of tokens that a text may have; `nil` leaves it to the target's automaton.
   public let length: ClosedRange<Int>?
   /// The sums over contexts and states.
   public let inference: ExactInference
@@ -22,15 +22,16 @@ public struct NGramInference: Sendable {
   /// Computes the sums over all texts.
   ///
   /// - Parameters:
-  ///   - target: which texts, and how likely they are.
-  ///   - length: how many tokens a text may have; `nil` leaves it to the target's automaton.
-  ///   - memory: the most bytes of messages.
-  ///   - threads: how many threads; they change no result.
-  ///   - attempts: how often a token may be rejected before the whole vocabulary is asked.
-  ///   - tolerance: where texts have any length, what ``tail`` may be; positive, below 1.
-  ///   - horizon: where texts have any length, how many tokens ahead are looked at for a proof of
-  ///     that; positive.
-  ///   - proceed: asked now and then, given the share of the work that is done; `false` stops.
+  ///   - target: the target.
+  ///   - length: the numbers of tokens that a text may have; `nil` leaves it to the target's
+  ///     automaton.
+  ///   - memory: the most bytes for messages.
+  ///   - threads: the number of threads, which does not change the results.
+  ///   - attempts: how often a draw may reject a token before it reads the whole vocabulary.
+  ///   - tolerance: the largest allowed ``tail`` for texts of any length; above 0, below 1.
+  ///   - horizon: for texts of any length, how many tokens ahead to look for a proof of the tail;
+  ///     positive.
+  ///   - proceed: called now and then with the share of the work that is done; `false` stops.
   /// - Throws: `ExactInference.Fault`.
   /// - Complexity: O(n-grams x automaton states x length) time, O(contexts x automaton states x
   ///   length) memory.
@@ -52,30 +53,31 @@ public struct NGramInference: Sendable {
   /// The log of the sum of rho over all allowed texts.
   public var logEvidence: Double { inference.logEvidence }
 
-  /// By what part of itself the evidence is too small at most, for the texts left out: 0 where
-  /// their lengths are bounded, else at most the tolerance.
+  /// The share by which the evidence is too small, at most, because long texts are left out.
+  ///
+  /// It is 0 if lengths are bounded, and otherwise at most the tolerance.
   public var tail: Double { inference.tail }
 
-  /// The log of the probability of a text among all allowed ones.
+  /// The log-probability of a text among all allowed texts.
   public func logProbability(of text: TokenSequence) -> Double {
     guard length.map({ $0.contains(text.count) }) ?? true else { return -.infinity }
     return target.logProbability(of: text) - logEvidence
   }
 
-  /// One text, independent of all others.
+  /// Draws one text, independent of all others.
   ///
-  /// - Complexity: O(n-grams of the contexts passed and of those that they back off to).
+  /// - Complexity: O(n-grams of the contexts visited and of their back-off contexts).
   @specialized(where Choices == RandomChoices)
   public func draw<Choices: ChoiceSource>(using choices: inout Choices) -> TokenSequence {
     inference.draw(using: &choices)
   }
 
-  /// Some of a sequence of independent texts, each drawn from a stream of its own.
+  /// Draws some texts of a sequence of independent ones, each from its own random stream.
   ///
   /// - Parameters:
-  ///   - numbers: which of the sequence.
-  ///   - random: what the streams split from; text i takes stream i.
-  ///   - threads: how many threads; they change no result.
+  ///   - numbers: the numbers of the texts in the sequence.
+  ///   - random: the generator whose streams are used; text i takes stream i.
+  ///   - threads: the number of threads, which does not change the results.
   /// - Returns: the texts in order.
   /// - Complexity: that of ``draw(using:)`` for each.
   public func draws(_ numbers: Range<Int>, random: Philox, threads: Int = 1) -> [TokenSequence] {
@@ -85,12 +87,12 @@ public struct NGramInference: Sendable {
   /// The most probable texts, the most probable first, each once.
   ///
   /// - Parameters:
-  ///   - count: how many; fewer come where fewer are allowed.
-  ///   - memory: the most bytes of bounds.
-  ///   - proceed: asked now and then, given the share of the bounds that is done; `false` stops.
+  ///   - count: the number of texts; there are fewer if fewer are allowed.
+  ///   - memory: the most bytes for bounds.
+  ///   - proceed: called now and then with the share of the bounds that is done; `false` stops.
   /// - Returns: the texts.
   /// - Throws: `ExactInference.Fault`.
-  /// - Complexity: that of the sums, and O(vocabulary) for each beginning looked at.
+  /// - Complexity: that of the sums, and O(vocabulary) for each beginning extended.
   public func best(
     _ count: Int, memory: Int = 4 << 30, proceed: (Double) -> Bool = { _ in true }
   ) throws(ExactInference.Fault) -> [TokenSequence] {
@@ -100,11 +102,11 @@ public struct NGramInference: Sendable {
   /// The probability that a draw is one of the texts that an automaton allows.
   ///
   /// - Parameters:
-  ///   - predicate: which texts; its weights do not count.
-  ///   - memory: the most bytes of messages.
-  ///   - proceed: asked now and then, given the share of the work that is done; `false` stops.
+  ///   - predicate: the automaton of the texts; its weights are ignored.
+  ///   - memory: the most bytes for messages.
+  ///   - proceed: called now and then with the share of the work that is done; `false` stops.
   /// - Returns: the probability.
-  /// - Throws: `ConstraintError` where both automata together are too large;
+  /// - Throws: `ConstraintError` if the product of both automata is too large;
   ///   `ExactInference.Fault`.
   /// - Complexity: that of computing messages for both automata together.
   public func probability(
@@ -116,8 +118,8 @@ public struct NGramInference: Sendable {
 
   /// The probabilities of all tokens at all places, and of all lengths.
   ///
-  /// - Parameter proceed: asked before each place; `false` stops, and later places and lengths are
-  ///   missing.
+  /// - Parameter proceed: called before each place; `false` stops, and later places and lengths are
+  ///   then missing.
   /// - Returns: the probabilities.
   /// - Complexity: O(n-grams x automaton states x length).
   public func marginals(proceed: () -> Bool = { true }) -> ExactMarginals {

@@ -3,11 +3,12 @@
 public import Sampling
 
 extension NGramModel {
-  /// The model's contexts and what they list, as exact inference reads them.
+  /// The contexts of the model and the tokens that they list, in the form that exact inference
+  /// reads.
   ///
-  /// Contexts that no text can have (those with an unknown word) are left out; a word that the
-  /// model never extends is a context that fails with weight one. A power of a back-off model is
-  /// one too: `(backoff p)^f = backoff^f p^f`.
+  /// Contexts that no text can have (those with an unknown token) are left out. A token that the
+  /// model never extends is a context that backs off with weight one. A power of a back-off model
+  /// is a back-off model, too: `(backoff p)^f = backoff^f p^f`.
   ///
   /// - Parameter fluency: the exponent of all probabilities.
   /// - Returns: the automaton.
@@ -22,7 +23,8 @@ extension NGramModel {
     let size = vocabulary.count
     let scale = fluency * logOf10
     func weight(_ log10: Double) -> Double { LogSpace.exp(scale * log10) }
-    // Context 0, the words, then longer contexts that something follows or that back off.
+    // Context 0, the single tokens, then longer contexts that list tokens or have a back-off
+    // weight.
     var lastTokens: [UInt32] = [0] + (0..<UInt32(size))
     var failures = [UInt32](repeating: 0, count: size + 1)
     var backoffs = [1.0] + (0..<size).map { weight(backoff(0, $0)) }
@@ -38,9 +40,9 @@ extension NGramModel {
       targets.append(UInt32(word) + 1)
     }
     heads.append(tokens.count)
-    // For each n-gram of the order: the longest context that it ends in.
+    // For each n-gram of the order, the longest context that it ends in.
     var contexts = (1...UInt32(size)).map { $0 }
-    // The n-grams that texts can hold, as contexts: their numbers among their order's.
+    // The n-grams that texts can contain, as contexts, with their numbers in their order.
     var nodes: [(node: Int, context: UInt32)] = (0..<size).compactMap { word in
       let token = Token(word)
       return token != vocabulary.end && token != vocabulary.unknown ? (word, UInt32(word) + 1) : nil
@@ -50,7 +52,7 @@ extension NGramModel {
       var following = [UInt32](repeating: 0, count: counts[k])
       var next: [(node: Int, context: UInt32)] = []
       let isTop = k == order - 1
-      // Words' contexts are there, those without arcs among them.
+      // Contexts of single tokens exist even if they list nothing.
       func close(before context: Int) {
         while heads.count <= context { heads.append(tokens.count) }
       }

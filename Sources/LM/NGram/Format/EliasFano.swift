@@ -1,10 +1,10 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// Ascending numbers in about 2 + log2(universe / count) bits each, found by value.
+/// Ascending numbers in about 2 + log2(universe / count) bits each, which are found by their value.
 ///
-/// Each number is cut into low bits, stored as they are, and a high part, stored as the position
-/// of a one among as many zeros as the high part says. Whatever the bits are, a look-up stays
-/// within its memory. Reference: Elias 1974; Fano 1971.
+/// The low bits of each number are stored as they are. The high part is stored as the position of a
+/// one, after as many zeros as the high part says. Whatever the bits are, a look-up stays within
+/// its memory. Reference: Elias 1974; Fano 1971.
 @usableFromInline
 @safe
 struct EliasFano: @unchecked Sendable {
@@ -12,11 +12,11 @@ struct EliasFano: @unchecked Sendable {
 
   @usableFromInline let count: Int
   @usableFromInline let lowBitCount: Int
-  // A word more than needed stands behind the low bits, so that two words can always be read.
+  // One extra word follows the low bits, so that two words can always be read.
   @usableFromInline let low: UnsafePointer<UInt64>
   @usableFromInline let high: UnsafePointer<UInt64>
   @usableFromInline let highWordCount: Int
-  /// Positions of every 256th zero.
+  /// The positions of every 256th zero.
   @usableFromInline let samples: UnsafePointer<UInt64>
   @usableFromInline let sampleCount: Int
 
@@ -44,7 +44,7 @@ struct EliasFano: @unchecked Sendable {
     return value & ((1 << UInt64(lowBitCount)) - 1)
   }
 
-  /// The position of the n-th zero, n from 0; past the end where there are fewer.
+  /// The position of the n-th zero, n from 0; past the end if there are fewer zeros.
   @usableFromInline
   func zero(_ n: Int) -> Int {
     let sample = n / Self.zerosPerSample
@@ -52,7 +52,7 @@ struct EliasFano: @unchecked Sendable {
     let position = unsafe Int(truncatingIfNeeded: min(samples[sample], UInt64(highWordCount) * 64))
     var rest = n % Self.zerosPerSample
     if rest == 0 { return position }
-    // The sampled zero itself is counted off first.
+    // Skip the sampled zero itself.
     var word = position >> 6
     guard word < highWordCount else { return highWordCount * 64 }
     var bits = unsafe ~high[word] & (~0 << UInt64(position & 63))
@@ -70,14 +70,14 @@ struct EliasFano: @unchecked Sendable {
     }
   }
 
-  /// The run of numbers with a high part: the first's index, and how many there are.
+  /// The numbers with a given high part: the index of the first, and how many there are.
   @inline(__always)
   @usableFromInline
   func run(_ part: Int) -> (start: Int, count: Int) {
     let from = part == 0 ? 0 : zero(part - 1) + 1
     var word = from >> 6
     guard word < highWordCount else { return (count, 0) }
-    // The run ends at the next zero.
+    // These numbers end at the next zero.
     var bits = unsafe ~high[word] & (~0 << UInt64(from & 63))
     while bits == 0 {
       word += 1
@@ -89,7 +89,7 @@ struct EliasFano: @unchecked Sendable {
     return (start, min(stop - from, count - start))
   }
 
-  /// The index of a number, or `nil`.
+  /// The index of a number; `nil` if it is not there.
   @usableFromInline
   func index(of value: UInt64) -> Int? {
     let found = lowerBound(value)
@@ -97,7 +97,8 @@ struct EliasFano: @unchecked Sendable {
     return lowBits(found.index) == value & ((1 << UInt64(lowBitCount)) - 1) ? found.index : nil
   }
 
-  /// The index of the first number that is not below; with where the run of its high part ends.
+  /// The index of the first number that is not below `value`, and the end of its high part's
+  /// numbers.
   @usableFromInline
   func lowerBound(_ value: UInt64) -> (index: Int, runEnd: Int) {
     let run = run(Int(truncatingIfNeeded: value >> UInt64(lowBitCount)))
@@ -111,12 +112,12 @@ struct EliasFano: @unchecked Sendable {
     return (from, run.start + run.count)
   }
 
-  /// Hands over the numbers from `lower` until below `upper`, with their indices.
+  /// Visits the numbers from `lower` up to but not including `upper`, with their indices.
   func forEach(from lower: UInt64, below upper: UInt64, _ body: (Int, UInt64) -> Void) {
     var index = lowerBound(lower).index
     guard index < count else { return }
     var part = Int(truncatingIfNeeded: lower >> UInt64(lowBitCount))
-    // The position of number i with high part h is h + i.
+    // Number i with high part h is stored at position h + i.
     var position = part + index
     while index < count {
       let word = position >> 6
@@ -135,14 +136,14 @@ struct EliasFano: @unchecked Sendable {
   }
 }
 
-/// The parts of an ``EliasFano`` code as they are written.
+/// The parts of an ``EliasFano`` code, for writing.
 struct EliasFanoParts {
   var lowBitCount: Int
   var low: [UInt64]
   var high: [UInt64]
   var samples: [UInt64]
 
-  /// Codes ascending numbers below a universe.
+  /// Encodes ascending numbers below a universe.
   init(count: Int, universe: UInt64, _ number: (Int) -> UInt64) {
     let ratio = universe / UInt64(max(1, count))
     lowBitCount = ratio > 1 ? 63 - ratio.leadingZeroBitCount : 0

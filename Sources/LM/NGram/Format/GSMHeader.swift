@@ -2,18 +2,18 @@
 
 internal import Sampling
 
-/// How a model lies in memory and in its file.
+/// The layout of a model in memory and in its file.
 public enum NGramLayout: String, CaseIterable, Sendable {
-  /// Compressed n-grams: the least memory.
+  /// Compressed n-grams, which need the least memory.
   case small
-  /// Sorted entries, hashed tables and an index of predecessors: the most speed.
+  /// Sorted entries, hash tables and an index of predecessors, which are the fastest.
   case fast
 }
 
-/// What a `.gsm` file begins with: sizes, symbols and where each section lies.
+/// The header of a `.gsm` file: sizes, symbols and the places of the sections.
 ///
-/// All numbers are little-endian. The file is the header, its sections at multiples of 64 bytes,
-/// and a checksum of everything before it in the last 8 bytes.
+/// All numbers are little-endian. The file consists of the header, its sections at multiples of 64
+/// bytes, and a checksum of everything before it in the last 8 bytes.
 struct GSMHeader {
   static let magic: [UInt8] = Array("gs-ngram".utf8)
   static let version: UInt32 = 1
@@ -21,33 +21,34 @@ struct GSMHeader {
   static let sectionBytes = 32
   static let alignment = 64
 
-  /// What a section holds.
+  /// The contents of a section.
   enum Section: UInt32 {
     case spellings = 1
     case spellingOffsets
     case description
-    /// Fast: what a node is, sorted by its words.
+    /// Fast layout: the nodes, sorted by their tokens.
     case entries
-    /// Fast: hashed numbers of the children of large nodes.
+    /// Fast layout: hashed numbers of the children of large nodes.
     case slots
-    /// Fast: Bloom filter of the 2-grams.
+    /// Fast layout: a Bloom filter of the 2-grams.
     case filter
-    /// Fast: where the predecessors of each node begin, their words and n-grams.
+    /// Fast layout: where the predecessors of each node begin, their tokens and their n-grams.
     case predecessorHeads, predecessorWords, predecessorGrams
-    /// Small: Elias-Fano code of parent x vocabulary + word.
+    /// Small layout: the Elias-Fano code of parent x vocabulary + token.
     case lowBits, highBits, zeroSamples
-    /// Small: probabilities (the free sign bit says whether the node matters as a context),
-    /// back-offs.
+    /// Small layout: probabilities and back-offs. The free sign bit of a probability says whether
+    /// the node matters as a context.
     case probabilities, backoffs
-    /// Small, quantised: the values, and which one each node has; a bit for the context.
+    /// Small layout, quantised: the values, the code of each node, and a bit for the context.
     case probabilityCodes, backoffCodes, extends
   }
 
-  /// Where a section lies.
+  /// The place of a section in the file.
   struct Place {
     var section: Section
     var level: Int
-    /// What the section needs to be read: bits of a slot's tag, low bits, ...
+    /// A parameter for reading the section, such as the bits of a slot's tag or the number of low
+    /// bits.
     var parameter: UInt64
     var offset: Int
     var bytes: Int
@@ -60,14 +61,14 @@ struct GSMHeader {
   var end: UInt32
   var unknown: UInt32
   var spacing: Vocabulary.Spacing
-  /// log10 of what no probability exceeds.
+  /// log10 of an upper bound of all probabilities.
   var ceiling: Float
   var places: [Place]
   var fileBytes: Int
 
   var order: Int { counts.count }
 
-  /// A checksum that any changed bit changes.
+  /// A checksum that changes with every changed bit.
   static func checksum(_ bytes: UnsafeRawBufferPointer) -> UInt64 {
     var sum = GSMChecksum()
     let stripes = bytes.count / 64 * 64
@@ -75,7 +76,7 @@ struct GSMHeader {
     return unsafe sum.value(UnsafeRawBufferPointer(rebasing: bytes[stripes...]))
   }
 
-  /// The header's bytes, padded to the first section.
+  /// The bytes of the header, padded to the first section.
   func encoded() -> [UInt8] {
     var bytes = Self.magic
     func append(_ value: some FixedWidthInteger) {
@@ -106,7 +107,7 @@ struct GSMHeader {
     return bytes
   }
 
-  /// Reads a header, whatever the bytes are.
+  /// Reads a header, whatever its bytes are.
   init(_ bytes: UnsafeRawBufferPointer, path: String?) throws(LoadError) {
     func fail(_ byte: Int, _ reason: String) -> LoadError {
       LoadError(.badData, path: path, place: .byte(byte), reason)
@@ -122,20 +123,20 @@ struct GSMHeader {
       throw fail(
         isMine ? bytes.count : 0,
         isMine
-          ? "the file ends within its header; it is cut short"
+          ? "the file ends within its header, so it is incomplete"
           : "found no .gsm header, expected the bytes 'gs-ngram'")
     }
     guard word(8) == Self.version else {
       throw fail(
         8,
-        "the format's version is \(word(8)), this program reads \(Self.version); "
+        "the format has version \(word(8)), but this program reads \(Self.version); "
           + "convert the model's ARPA file again")
     }
     guard word(12) <= 1 else { throw fail(12, "found layout \(word(12)), expected 0 or 1") }
     layout = word(12) == 1 ? .fast : .small
     guard long(16) == UInt64(bytes.count) else {
       throw fail(
-        16, "the header says \(long(16)) bytes, the file has \(bytes.count); it is cut or padded")
+        16, "the header says \(long(16)) bytes, but the file has \(bytes.count)")
     }
     fileBytes = bytes.count
     let order = Int(word(24))
@@ -144,7 +145,7 @@ struct GSMHeader {
     }
     quantizedBits = Int(word(28))
     guard quantizedBits == 0 || (2...16).contains(quantizedBits) && layout == .small else {
-      throw fail(28, "found \(quantizedBits) bits a value, expected 2 to 16 in the small layout")
+      throw fail(28, "found \(quantizedBits) bits per value, expected 2 to 16 in the small layout")
     }
     (start, end, unknown) = (word(32), word(36), word(40))
     guard word(44) <= 2, let spacing = Vocabulary.Spacing(rawValue: UInt8(word(44))) else {
@@ -167,7 +168,7 @@ struct GSMHeader {
     guard start < vocabularyCount, end < vocabularyCount, start != end,
       unknown == .max || unknown < vocabularyCount && unknown != start && unknown != end
     else {
-      throw fail(32, "the special symbols are not entries of the vocabulary")
+      throw fail(32, "the special symbols are outside the vocabulary")
     }
     let sectionCount = Int(word(52))
     guard sectionCount <= 256,
@@ -183,7 +184,7 @@ struct GSMHeader {
       let size = long(at + 24)
       guard offset % UInt64(Self.alignment) == 0, offset <= UInt64(bytes.count - 8),
         size <= UInt64(bytes.count - 8) - offset
-      else { throw fail(at + 16, "a section lies outside the file") }
+      else { throw fail(at + 16, "a section is outside the file") }
       places.append(
         Place(
           section: section, level: Int(word(at + 4)), parameter: long(at + 8),
@@ -207,14 +208,14 @@ struct GSMHeader {
   }
 }
 
-/// A checksum that any changed bit changes: the one that model files end with.
+/// The checksum at the end of model files, which changes with every changed bit.
 package func checksum(of bytes: [UInt8]) -> UInt64 {
   unsafe bytes.withUnsafeBytes { unsafe GSMHeader.checksum($0) }
 }
 
-/// The checksum of bytes that come in parts.
+/// A checksum over bytes that arrive in parts.
 struct GSMChecksum {
-  // Eight independent lanes keep the multiplier busy; each step is a bijection of its lane.
+  // Eight independent lanes keep the multiplier busy. Each step is a bijection of its lane.
   private var lanes = SIMD8<UInt64>(1, 2, 3, 4, 5, 6, 7, 8)
   private var count = 0
 
@@ -230,7 +231,7 @@ struct GSMChecksum {
     count += bytes.count
   }
 
-  /// The checksum with the last bytes, fewer than 64.
+  /// The checksum after the last bytes, which are fewer than 64.
   func value(_ rest: UnsafeRawBufferPointer) -> UInt64 {
     var sum = UInt64(count + rest.count)
     for i in 0..<8 { sum = ((sum ^ lanes[i]) &* 0x9E37_79B9_7F4A_7C15).byteSwapped }
@@ -242,9 +243,9 @@ struct GSMChecksum {
   }
 }
 
-/// Makes damaged files pass their checksum, so that tests get past it.
+/// Makes damaged files pass the checksum, so that tests can reach the checks after it.
 package enum GSMForgery {
-  /// Writes the checksum that fits the bytes.
+  /// Writes the checksum that matches the bytes.
   package static func seal(_ bytes: inout [UInt8]) {
     let end = bytes.count - 8
     let sum = unsafe bytes.withUnsafeBytes { raw in

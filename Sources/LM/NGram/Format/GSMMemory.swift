@@ -4,14 +4,14 @@ internal import CKernels
 internal import Foundation
 internal import Sampling
 
-/// The pointers of one order into a model's memory.
+/// Pointers to the data of one order in a model's memory.
 ///
-/// Look-ups clamp whatever they read, so that no bits can lead them out of it.
+/// Look-ups clamp every number that they read, so that damaged data cannot lead them out of it.
 @usableFromInline
 @safe
 struct NGramLevel {
   @usableFromInline var count = 0
-  // Fast; `middle` holds an entry more than there are n-grams.
+  // The fast layout; `middle` has one entry more than there are n-grams.
   @usableFromInline var middle: UnsafePointer<MiddleEntry>
   @usableFromInline var top: UnsafePointer<TopEntry>
   @usableFromInline var isTop = false
@@ -23,10 +23,10 @@ struct NGramLevel {
   @usableFromInline var predecessorGrams: UnsafePointer<UInt32>
   @usableFromInline var predecessorWords: UnsafeRawPointer
   @usableFromInline var hasShortPredecessorWords = false
-  // Small.
+  // The small layout.
   @usableFromInline var small: SmallLevel
 
-  /// The word of an n-gram of the fast layout.
+  /// The last token of an n-gram in the fast layout.
   @inlinable
   @inline(__always)
   func word(_ node: Int) -> UInt32 {
@@ -40,7 +40,7 @@ struct NGramLevel {
     unsafe (min(Int(parent[0].firstChild), count), min(Int(parent[1].firstChild), count))
   }
 
-  /// The child of a node of the order below by a word, or -1.
+  /// The child of a node of the order below for a token, or -1.
   @inlinable
   @inline(__always)
   func findFast(below parent: UnsafePointer<MiddleEntry>, parent node: UInt32, _ word: UInt32)
@@ -77,7 +77,7 @@ struct NGramLevel {
     unsafe gensample_prefetch(slots + ChildHash.slot(hash, slotCount))
   }
 
-  /// Whether what follows can depend on the node.
+  /// Whether later tokens can depend on the node.
   @inlinable
   func extends(_ node: Int, _ isFast: Bool) -> Bool {
     guard isFast else { return small.extends(node) }
@@ -86,13 +86,13 @@ struct NGramLevel {
   }
 }
 
-/// The arrays of one order in the small layout.
+/// Pointers to the data of one order in the small layout.
 @usableFromInline
 @safe
 struct SmallLevel {
   var count = 0
   @usableFromInline var keys: EliasFano
-  /// Values, or codebook where there are codes.
+  /// The values, or the codebook if there are codes.
   var probabilities: UnsafePointer<UInt32>
   var backoffs: UnsafePointer<Float>
   var probabilityCodes: UnsafePointer<UInt64>?
@@ -136,10 +136,10 @@ struct SmallLevel {
   }
 }
 
-/// A model's bytes, in memory or mapped, and the pointers into them.
+/// The bytes of a model, in memory or mapped, with pointers into them.
 @safe
 final class GSMMemory: @unchecked Sendable {
-  /// Files up to this size are verified whole when they are opened.
+  /// Files up to this size are verified completely when they are opened.
   static let verifiedBytes = 256 << 20
 
   let header: GSMHeader
@@ -150,14 +150,14 @@ final class GSMMemory: @unchecked Sendable {
   private let image: FlatBuffer<UInt8>?
   private let mappedBytes: Int
 
-  /// A model that was just laid out.
+  /// Takes the bytes of a model that was just laid out.
   convenience init(_ image: GSMImage) throws(LoadError) {
     try unsafe self.init(
       base: UnsafeRawPointer(image.bytes.pointer), count: image.bytes.count, path: nil,
       image: image.bytes, mapped: 0)
   }
 
-  /// A mapped file.
+  /// Maps a file.
   convenience init(mapping path: String) throws(LoadError) {
     let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else {
@@ -166,7 +166,7 @@ final class GSMMemory: @unchecked Sendable {
     defer { close(descriptor) }
     var status = stat()
     guard unsafe fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
-      throw LoadError(.cannotRead, path: path, "is no plain file, which mapping it needs")
+      throw LoadError(.cannotRead, path: path, "is not a regular file, so it cannot be mapped")
     }
     let count = Int(status.st_size)
     guard count > 0 else {
@@ -187,7 +187,7 @@ final class GSMMemory: @unchecked Sendable {
     if count <= Self.verifiedBytes { try verify() }
   }
 
-  /// A model whose bytes live as long as the program: one that is built in.
+  /// Takes bytes that live as long as the program: those of a built-in model.
   convenience init(constant bytes: UnsafeRawBufferPointer, name: String) throws(LoadError) {
     guard let base = bytes.baseAddress else {
       throw LoadError(.badData, path: name, "the model is empty")
@@ -233,12 +233,12 @@ final class GSMMemory: @unchecked Sendable {
     let raw = unsafe section(.spellingOffsets)
     let count = header.counts[0]
     guard raw.count == (count + 1) * 4 else {
-      throw LoadError(.badData, path: path, "the vocabulary's size does not fit the header")
+      throw LoadError(.badData, path: path, "the size of the vocabulary does not match the header")
     }
     let offsets = unsafe Array(raw.assumingMemoryBound(to: UInt32.self))
     guard offsets.first == 0, Int(offsets[count]) == spellings.count,
       zip(offsets, offsets.dropFirst()).allSatisfy({ $0 <= $1 })
-    else { throw LoadError(.badData, path: path, "the vocabulary's offsets do not ascend") }
+    else { throw LoadError(.badData, path: path, "the offsets of the vocabulary do not ascend") }
     return unsafe Vocabulary(
       blob: Array(spellings), offsets: offsets, spacing: header.spacing,
       start: Token(rawValue: header.start), end: Token(rawValue: header.end),
@@ -253,19 +253,19 @@ final class GSMMemory: @unchecked Sendable {
     }
   }
 
-  /// The checksum that the model states of itself.
+  /// The checksum stored in the model.
   var statedChecksum: UInt64 {
     unsafe UInt64(littleEndian: (base + header.fileBytes - 8).loadUnaligned(as: UInt64.self))
   }
 
-  /// Checks the checksum, then what look-ups rely on to be right.
+  /// Checks the checksum, then everything that look-ups rely on.
   func verify() throws(LoadError) {
     let end = header.fileBytes - 8
     let sum = unsafe GSMHeader.checksum(UnsafeRawBufferPointer(start: base, count: end))
     guard sum == statedChecksum else {
       throw LoadError(
         .badData, path: path, place: .byte(end),
-        "the checksum does not fit the contents: the file is damaged; make it again")
+        "the checksum does not match the contents, so the file is damaged; create it again")
     }
     try verifyValues()
   }
@@ -308,13 +308,13 @@ final class GSMMemory: @unchecked Sendable {
       guard isSound else {
         throw LoadError(
           .badData, path: path,
-          "the n-grams of order \(order) hold a value that none may have: the file is damaged")
+          "the n-grams of order \(order) contain an invalid value, so the file is damaged")
       }
     }
   }
 }
 
-/// Finds and measures the sections of a header.
+/// Finds the sections of a header and checks their sizes.
 @safe
 private struct GSMSections {
   var levels: [NGramLevel] = []
@@ -324,7 +324,7 @@ private struct GSMSections {
     func find(_ section: GSMHeader.Section, _ level: Int) -> GSMHeader.Place? {
       header.places.first { $0.section == section && $0.level == level }
     }
-    /// A section that holds at least so many elements of a size.
+    /// Requires a section with at least `count` elements of a size.
     func need(
       _ section: GSMHeader.Section, _ level: Int, _ count: Int, _ size: Int
     ) throws(LoadError) -> (pointer: UnsafeRawPointer, place: GSMHeader.Place) {
@@ -374,7 +374,7 @@ private struct GSMSections {
           let slots = try unsafe need(.slots, i, 1, 4)
           unsafe level.slots = slots.pointer.assumingMemoryBound(to: UInt32.self)
           level.slotCount = unsafe slots.place.bytes / 4
-          // A sound table needs some dozens; a file that says more shall not make it slow.
+          // A valid table needs a few dozen probes; a file that asks for more must not be slow.
           level.mostProbes = unsafe Int(min(slots.place.parameter, 4096))
           unsafe level.predecessorHeads = try need(
             .predecessorHeads, i, header.counts[i - 1] + 1, 4
@@ -390,7 +390,7 @@ private struct GSMSections {
           let section = try unsafe need(.filter, 1, 64, 8)
           let words = unsafe section.place.bytes / 8
           guard words & (words - 1) == 0 else {
-            throw LoadError(.badData, path: path, "the filter's size is no power of two")
+            throw LoadError(.badData, path: path, "the size of the filter is not a power of two")
           }
           unsafe filter = (section.pointer.assumingMemoryBound(to: UInt64.self), words)
         }
@@ -399,7 +399,7 @@ private struct GSMSections {
           let low = try unsafe need(.lowBits, i, 1, 8)
           let bits = unsafe Int(truncatingIfNeeded: min(low.place.parameter, 64))
           guard bits < 64 else {
-            throw LoadError(.badData, path: path, "the low bits of order \(i + 1) are too many")
+            throw LoadError(.badData, path: path, "order \(i + 1) has too many low bits")
           }
           _ = try unsafe need(.lowBits, i, (count * bits + 63) / 64 + 1, 8)
           let high = try unsafe need(.highBits, i, 1, 8)

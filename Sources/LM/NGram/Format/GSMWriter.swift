@@ -2,25 +2,25 @@
 
 internal import Sampling
 
-/// A model as the bytes of a `.gsm` file, in memory: what is written, and what models read.
+/// A model as the bytes of a `.gsm` file in memory, for writing or for direct use.
 struct GSMImage {
   let bytes: FlatBuffer<UInt8>
 
-  /// Lays a model out.
+  /// Lays out a model.
   ///
   /// - Parameters:
   ///   - trie: the model.
-  ///   - layout: how.
-  ///   - quantizedBits: bits a probability and a back-off weight of orders above 1, 2 to 16, in the
-  ///     small layout; 0 keeps them as they are.
-  /// - Throws: `LoadError` where the bits are not possible.
+  ///   - layout: the layout.
+  ///   - quantizedBits: in the small layout, the bits per probability and back-off weight of orders
+  ///     above 1, 2 to 16; 0 keeps the values as they are.
+  /// - Throws: `LoadError` if the number of bits is invalid.
   init(_ trie: NGramTrie, layout: NGramLayout, quantizedBits: Int = 0) throws(LoadError) {
     let sections = GSMSectionSink(output: nil)
     var header = try Self.lay(trie, layout, quantizedBits, out: sections)
     bytes = sections.assemble(&header)
   }
 
-  /// Writes a model section by section, so that no more than one is in memory beside it.
+  /// Writes a model section by section, so that only one section is in memory at a time.
   static func write(
     _ trie: NGramTrie, layout: NGramLayout, quantizedBits: Int, to path: String
   ) throws(LoadError) {
@@ -35,11 +35,11 @@ struct GSMImage {
   ) throws(LoadError) -> GSMHeader {
     guard quantizedBits == 0 || (2...16).contains(quantizedBits) else {
       throw LoadError(
-        .badArgument, "\(quantizedBits) bits a value are not possible, expected 2 to 16")
+        .badArgument, "\(quantizedBits) bits per value are not possible, expected 2 to 16")
     }
     guard quantizedBits == 0 || layout == .small else {
       throw LoadError(
-        .badArgument, "only the small layout is quantised; the fast one would gain nothing by it")
+        .badArgument, "quantising needs the small layout; the fast one would not get smaller")
     }
     let trie = quantizedBits > 0 ? trie.quantized(bits: quantizedBits) : trie
     let vocabulary = trie.vocabulary
@@ -108,7 +108,7 @@ struct GSMImage {
     if order > 1 { try addFilter(trie, to: sections) }
   }
 
-  /// Numbers of the children of nodes that have more than a scan is good for.
+  /// The hashed numbers of the children of nodes that have too many for a scan.
   private static func addSlots(_ trie: NGramTrie, _ level: Int, to sections: GSMSectionSink)
     throws(LoadError)
   {
@@ -154,7 +154,7 @@ struct GSMImage {
     var fill = heads
     var grams = [UInt32](repeating: 0, count: count)
     var words = [UInt32](repeating: 0, count: count)
-    // N-grams come sorted by their first word, so each list is sorted by it too.
+    // N-grams are sorted by their first token, so each list is sorted by it, too.
     for i in 0..<count {
       let node = Int(suffixes.nodes[i])
       grams[Int(fill[node])] = UInt32(i)
@@ -173,7 +173,7 @@ struct GSMImage {
   private static func addFilter(_ trie: NGramTrie, to sections: GSMSectionSink) throws(LoadError) {
     let unigrams = trie.levels[0]
     let bigrams = trie.levels[1]
-    // Some 7 bits a 2-gram, as long as half a megabyte holds them: what a core's cache holds.
+    // About 7 bits per 2-gram, up to half a megabyte, which fits into a core's cache.
     var words = 64
     while words * 64 < bigrams.count * 7 && words < 1 << 16 { words *= 2 }
     var filter = [UInt64](repeating: 0, count: words)
@@ -247,7 +247,7 @@ struct GSMImage {
   }
 }
 
-/// A node of the fast layout below the highest order.
+/// A node of the fast layout, below the highest order.
 @usableFromInline
 @frozen
 struct MiddleEntry {
@@ -257,7 +257,7 @@ struct MiddleEntry {
   @usableFromInline var firstChild: UInt32
 }
 
-/// An n-gram of the highest order of the fast layout.
+/// An n-gram of the highest order in the fast layout.
 @usableFromInline
 @frozen
 struct TopEntry {
@@ -265,10 +265,10 @@ struct TopEntry {
   @usableFromInline var probability: Float
 }
 
-/// How children are found in the fast layout.
+/// How the fast layout finds children.
 @usableFromInline
 enum ChildHash {
-  /// So many children are looked through rather than hashed: one or two lines of cache.
+  /// Up to this many children are scanned instead of hashed: one or two cache lines.
   @usableFromInline static let scanned = 8
 
   @inlinable
@@ -283,7 +283,7 @@ enum ChildHash {
     Int(hash.multipliedFullWidth(by: UInt64(count)).high)
   }
 
-  /// A child's number, and above it as many bits of the hash as there is room for.
+  /// The number of a child, and above it as many bits of the hash as fit.
   @inlinable
   static func tagged(_ child: UInt32, _ hash: UInt64, _ indexBits: Int) -> UInt32 {
     indexBits >= 32 ? child : child | UInt32(truncatingIfNeeded: hash) << UInt32(indexBits)
@@ -298,16 +298,16 @@ enum ChildHash {
   }
 }
 
-/// For each n-gram of a level its first word and the node of its other words.
+/// For each n-gram of a level, its first token and the node of its other tokens.
 struct NGramSuffixes {
   var firstWords: [UInt32]
   var nodes: [UInt32]
 
-  /// - Complexity: O(n-grams x order), children being met in order.
+  /// - Complexity: O(n-grams x order), because children are visited in order.
   init(_ trie: NGramTrie, _ level: Int) {
     let count = trie.levels[level].count
     var first = (0..<UInt32(trie.vocabulary.count)).map { $0 }
-    // At order 1 the node of no words stands for the suffix.
+    // At order 1 the root stands for the empty suffix.
     var suffix: [UInt32] = []
     for depth in 1...level {
       let parents = trie.levels[depth - 1]
@@ -325,14 +325,14 @@ struct NGramSuffixes {
           }
           continue
         }
-        // Both child lists are sorted by word, and the suffix's holds all of the parent's.
+        // Both lists of children are sorted, and the suffix's list contains all of the parent's.
         let node = Int(suffix[parent])
         let upper = trie.levels[depth - 2]
         var place = Int(upper.firstChildren[node])
         let stop = Int(upper.firstChildren[node + 1])
         for child in low..<high {
           let word = children.words[child]
-          // Gallop: the suffix's list may be far longer.
+          // Gallop, because the suffix's list may be far longer.
           var step = 1
           while place + step < stop, parents.words[place + step] <= word {
             place += step
@@ -350,20 +350,20 @@ struct NGramSuffixes {
       first = nextFirst
       suffix = nextSuffix
     }
-    precondition(suffix.count == count, "one suffix an n-gram")
+    precondition(suffix.count == count, "there is one suffix per n-gram")
     firstWords = first
     nodes = suffix
   }
 }
 
-/// Where sections go: kept for one buffer, or into a file at once.
+/// The destination of sections: a buffer, or a file that they are written to at once.
 private final class GSMSectionSink {
   private let output: FileOutput?
   private var places: [GSMHeader.Place] = []
   private var copies: [(FlatBuffer<UInt8>, Int) -> Void] = []
   private var offset: Int
 
-  /// Room for the header of any model: twelve sections an order are more than there are.
+  /// Room for the header of any model: no order has more than twelve sections.
   private static let firstOffset =
     (GSMHeader.fixedBytes + 12 * NGramTrie.highestOrder * GSMHeader.sectionBytes
       + GSMHeader.alignment - 1) / GSMHeader.alignment * GSMHeader.alignment
@@ -417,13 +417,13 @@ private final class GSMSectionSink {
     return buffer
   }
 
-  /// Writes header and checksum, and gives the file its name.
+  /// Writes the header and the checksum, and gives the file its name.
   func finish(_ header: inout GSMHeader, _ output: FileOutput) throws(LoadError) {
     complete(&header)
     try output.replaceBeginning(with: header.encoded())
     var checksum = GSMChecksum()
     var sum: UInt64 = 0
-    // Parts of whole stripes, but for the last.
+    // All parts except the last consist of whole stripes.
     try unsafe output.readBack(partBytes: 1 << 22) { part in
       let stripes = part.count / 64 * 64
       unsafe checksum.add(UnsafeRawBufferPointer(rebasing: part[..<stripes]))
@@ -435,13 +435,14 @@ private final class GSMSectionSink {
 }
 
 extension NGramTrie {
-  /// Writes a `.gsm` file, whole or not at all.
+  /// Writes a `.gsm` file; it appears only when it is complete.
   ///
   /// - Parameters:
   ///   - path: the file.
-  ///   - layout: how it lies there.
-  ///   - quantizedBits: bits a value in the small layout, 2 to 16; 0 keeps values as they are.
-  /// - Throws: `LoadError` where the file cannot be written or the bits are not possible.
+  ///   - layout: the layout of the file.
+  ///   - quantizedBits: bits per value in the small layout, 2 to 16; 0 keeps the values as they
+  ///     are.
+  /// - Throws: `LoadError` if the file cannot be written or the number of bits is invalid.
   public func write(gsm path: String, layout: NGramLayout, quantizedBits: Int = 0)
     throws(LoadError)
   {

@@ -3,14 +3,15 @@
 internal import Sampling
 
 extension NGramTrie {
-  /// The model with few distinct probabilities and back-off weights in each order above 1.
+  /// The model with only a few distinct probabilities and back-off weights in each order above 1.
   ///
-  /// A context whose probabilities sum to one keeps that, but for the rounding of its own weight:
-  /// the weights are fitted to the rounded probabilities (listed mass + weight x unlisted mass of
-  /// the shorter context = 1) before they are rounded themselves. At order 1 nothing is rounded.
+  /// A context whose probabilities sum to one keeps that sum, except for the rounding of its own
+  /// weight. First the weights are fitted to the rounded probabilities (listed mass + weight x
+  /// unlisted mass of the shorter context = 1), then they are rounded. Nothing is rounded at order
+  /// 1.
   ///
-  /// - Parameter bits: at most 2^bits distinct values in an order.
-  /// - Returns: the model, whose tokens and n-grams are the same.
+  /// - Parameter bits: an order has at most 2^bits distinct values.
+  /// - Returns: the model, with the same tokens and n-grams.
   /// - Complexity: O(n-grams x (order + log n-grams)).
   func quantized(bits: Int) -> NGramTrie {
     guard order > 1 else { return self }
@@ -25,7 +26,7 @@ extension NGramTrie {
     for i in 0..<order - 1 {
       var weights = fittedBackoffs(of: i, to: result)
       if i > 0 {
-        // A weight of one tells n-grams that begin no longer one: it stays what it is.
+        // A weight of one marks an n-gram without longer ones, so it must stay as it is.
         let rounding = Rounding(weights.filter { $0 != 0 }, to: 1 << bits - 1)
         for n in weights.indices where weights[n] != 0 { weights[n] = rounding(weights[n]) }
       }
@@ -36,7 +37,7 @@ extension NGramTrie {
     return result
   }
 
-  /// Back-off weights (log10) of the contexts of an order, with those that sum to one refitted.
+  /// The back-off weights (log10) of an order's contexts; contexts that sum to one are refitted.
   private func fittedBackoffs(of i: Int, to rounded: NGramTrie) -> [Float] {
     let contexts = levels[i]
     let children = levels[i + 1]
@@ -55,7 +56,7 @@ extension NGramTrie {
         shorter.after += probability(rounded.levels[i], suffix)
       }
       let sum = listed.before + LogSpace.exp(Double(weight) * logOf10) * (1 - shorter.before)
-      // Estimates from elsewhere need not sum to one; theirs are left alone.
+      // Models from other tools need not sum to one; their weights stay as they are.
       guard abs(sum - 1) < 1e-3 else { return weight }
       let fitted = Float(LogSpace.log((1 - listed.after) / (1 - shorter.after)) / logOf10)
       return fitted.isFinite && fitted != 0 ? fitted : weight
@@ -67,19 +68,19 @@ extension NGramTrie {
   }
 }
 
-/// Rounds numbers to few values with a small mean squared error (Lloyd 1982).
+/// Rounds numbers to a few values with a small mean squared error (Lloyd 1982).
 private struct Rounding {
-  /// Ascending; the largest number that rounds to each, and what it rounds to.
+  /// The largest number that rounds to each value, ascending, and the values.
   private var bounds: [Float] = []
   private var values: [Float] = []
 
   /// - Parameters:
-  ///   - numbers: finite, in any order.
-  ///   - size: how many values at most, above 0.
+  ///   - numbers: finite numbers in any order.
+  ///   - size: the largest number of values, positive.
   init(_ numbers: [Float], to size: Int) {
     let sorted = numbers.sorted()
     guard let low = sorted.first, let high = sorted.last else { return }
-    // Where few suffice, all are kept.
+    // If few enough values occur, all are kept.
     for number in sorted where bounds.last != number {
       bounds.append(number)
       if bounds.count > size { break }
@@ -90,7 +91,7 @@ private struct Rounding {
     }
     var sums = [0.0]
     for number in sorted { sums.append(sums[sums.count - 1] + Double(number)) }
-    // Bins as dense as the cube root of the numbers' density: near the best for many bins.
+    // The density of bins is the cube root of the numbers' density, which is nearly optimal.
     let cells = 4096
     let width = (Double(high) - Double(low)) / Double(cells)
     var density = [Double](repeating: 0, count: cells)
@@ -107,8 +108,8 @@ private struct Rounding {
         edges.append(Double(low) + width * Double(cell + 1))
       }
     }
-    // Each round puts the values into their bins' means and the edges halfway between values;
-    // the error never grows, and gains little after some tens of rounds.
+    // Each round moves the values to the means of their bins, and the edges half-way between
+    // values. The error never grows, and some tens of rounds are enough.
     for _ in 0..<64 {
       bounds = []
       values = []
@@ -134,7 +135,7 @@ private struct Rounding {
     first + firstIndex(in: sorted[first...]) { Double($0) > edge }
   }
 
-  /// How many elements come before the first that qualifies, all behind it doing so too.
+  /// The number of elements before the first that qualifies; all later ones also qualify.
   private static func firstIndex<C: RandomAccessCollection<Float>>(
     in numbers: C, where qualifies: (Float) -> Bool
   ) -> Int {
@@ -152,20 +153,20 @@ private struct Rounding {
   }
 }
 
-/// The distinct values of an order, and which one each n-gram has.
+/// The distinct values of an order, and the code of each n-gram.
 struct Codebook {
   var values: [Float]
   var packedCodes: [UInt64]
 
   /// - Parameters:
-  ///   - numbers: no more than 2^bits distinct ones, besides 0 where that is kept.
-  ///   - bits: of a code.
-  ///   - keepsZero: code 0 stands for 0, whether or not there is any.
+  ///   - numbers: at most 2^bits distinct numbers, besides 0 if that is kept.
+  ///   - bits: the length of a code.
+  ///   - keepsZero: whether code 0 always stands for 0.
   init(_ numbers: [Float], bits: Int, keepsZero: Bool = false) {
     var distinct = Set(numbers)
     if keepsZero { distinct.remove(0) }
     var values = (keepsZero ? [0] : []) + distinct.sorted()
-    precondition(values.count <= 1 << bits, "a code for each value")
+    precondition(values.count <= 1 << bits, "there is a code for each value")
     var codes: [Float: UInt64] = [:]
     for (code, value) in values.enumerated() { codes[value] = UInt64(code) }
     packedCodes = [UInt64](repeating: 0, count: (numbers.count * bits + 63) / 64 + 1)

@@ -3,7 +3,8 @@
 internal import Foundation
 internal import Sampling
 
-/// A corpus as numbers: its words, and its sentences as runs of word numbers that 0 ends.
+/// A corpus as numbers: its distinct words, and its sentences as runs of word numbers that end with
+/// 0.
 struct TokenizedCorpus {
   /// A run of whole sentences, numbered by one of the interners, from 1.
   struct Piece {
@@ -14,11 +15,11 @@ struct TokenizedCorpus {
   var interners: [Interner]
   var pieces: [Piece]
   var sentenceCount: Int
-  /// Words, without the ends of sentences.
+  /// The number of words, without the ends of sentences.
   var tokenCount: Int
 }
 
-/// Reads texts block by block, cuts and numbers their words on all threads.
+/// Reads texts block by block, then splits and numbers their words on all threads.
 struct CorpusReader {
   let options: NGramTrainer.Options
   let budget: MemoryBudget
@@ -30,7 +31,7 @@ struct CorpusReader {
     var bytes: [UInt8]
   }
 
-  /// Reads all paths, in order.
+  /// Reads all paths in order.
   func read(_ paths: [String]) throws -> TokenizedCorpus {
     var corpus = TokenizedCorpus(
       interners: (0..<options.threads).map { _ in Interner() }, pieces: [],
@@ -43,12 +44,12 @@ struct CorpusReader {
 
     func process() throws {
       if options.isCancelled() { throw LoadError(.cancelled, "stopped") }
-      // Composing makes a text three times as long at most.
+      // Composing to NFC makes a text at most three times as long.
       let blobBytes =
         corpus.interners.reduce(0) { $0 + $1.blob.count }
         + batch.reduce(0) { $0 + 3 * $1.bytes.count }
       guard blobBytes < Int(UInt32.max) else {
-        throw LoadError(.badData, "the different words of the corpus take more than 4 GB")
+        throw LoadError(.badData, "the distinct words of the corpus take more than 4 GB")
       }
       let work = batch
       batch = []
@@ -69,7 +70,7 @@ struct CorpusReader {
       wordBytes = nowBytes
       try budget.check(wordBytes)
       readBytes += work.reduce(0) { $0 + $1.bytes.count }
-      // What a compressed file or a pipe holds is not known.
+      // The size of a compressed file's or a pipe's contents is unknown.
       if total > 0 { options.progress(0.35 * min(1, Double(readBytes) / Double(total))) }
     }
 
@@ -116,7 +117,7 @@ struct CorpusReader {
     return (attributes?[.size] as? Int) ?? 0
   }
 
-  /// Reads on until there are so many bytes; true at the end of the stream.
+  /// Reads until there are so many bytes; returns true at the end of the stream.
   private func append(
     from stream: ByteStream, to bytes: inout [UInt8], atLeast count: Int
   ) throws(LoadError) -> Bool {
@@ -190,7 +191,7 @@ struct CorpusReader {
     return (column, sentences)
   }
 
-  /// The line as it is where that is valid and composed, else its repaired, composed form.
+  /// The line as it is if it is valid and composed, otherwise its repaired, composed form.
   private func withComposed(
     _ line: UnsafeRawBufferPointer, _ block: Block, _ start: Int,
     _ body: (UnsafeRawBufferPointer) -> Void
@@ -204,8 +205,8 @@ struct CorpusReader {
           let byte = unsafe line[place]
           throw LoadError(
             .badData, path: block.path, place: .byte(block.firstByte + start + place),
-            "found the byte 0x\(String(byte, radix: 16, uppercase: true)), which is no UTF-8 there; "
-              + "convert the text, or give --lossy to put U+FFFD in its place")
+            "found the byte 0x\(String(byte, radix: 16, uppercase: true)), which is not valid "
+              + "UTF-8 here; convert the file, or use --lossy to replace it with U+FFFD")
         }
         isPlain = false
         break
@@ -237,7 +238,7 @@ struct CorpusReader {
         throw LoadError(
           .badData, path: block.path,
           place: .column(line: block.firstLine + sentences, column: column),
-          "found '\(symbol)', which stands for the model's own symbol; take it out of the corpus")
+          "found '\(symbol)', which is a special symbol of the model; remove it from the corpus")
       }
     }
   }

@@ -1,17 +1,17 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// Numbers for byte strings in the order in which they are first seen, with how often.
+/// Numbers byte strings in the order in which they are first seen, and counts them.
 ///
 /// One thread at a time may use it.
 final class Interner: @unchecked Sendable {
   private(set) var blob: [UInt8] = []
   private(set) var offsets: [UInt32] = [0]
   private(set) var counts: [UInt32] = []
-  /// Upper half of the hash above the number; all ones where nothing is.
+  /// The upper half of the hash above the number; all ones in empty slots.
   private var slots = [UInt64](repeating: .max, count: 1 << 14)
 
   var count: Int { counts.count }
-  /// What it takes in memory.
+  /// The size in memory, in bytes.
   var byteCount: Int {
     blob.capacity + 4 * (offsets.capacity + counts.capacity) + 8 * slots.capacity
   }
@@ -27,7 +27,7 @@ final class Interner: @unchecked Sendable {
     }
   }
 
-  /// The string's number, counted once more.
+  /// Counts the string and returns its number.
   func intern(_ bytes: UnsafeRawBufferPointer) -> UInt32 {
     let hash = unsafe Interner.hash(bytes)
     let mask = slots.count - 1

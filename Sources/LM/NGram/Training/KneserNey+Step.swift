@@ -3,14 +3,14 @@
 internal import Sampling
 
 extension KneserNey {
-  /// The estimates of one order above 1, from those of the order below.
+  /// Computes the estimates of one order above 1 from those of the order below.
   struct Step {
-    /// The n-grams without their last words, in the same order.
+    /// The n-grams without their last tokens, in the same order.
     let parents: CountedOrder
     let own: CountedOrder
-    /// The probabilities of the order below, pruned ones too.
+    /// The probabilities of the order below, including pruned n-grams.
     let lower: Column<Double>
-    /// What is taken from counts of 0, 1, 2, and 3 or more.
+    /// The discounts for counts of 0, 1, 2, and 3 or more.
     let discount: [Double]
     let parentThreshold: Int
     let threshold: Int
@@ -18,19 +18,19 @@ extension KneserNey {
     let options: NGramTrainer.Options
     let budget: MemoryBudget
 
-    /// What an order gives.
+    /// The results for one order.
     struct Result {
-      /// Its own n-grams, without weights and children.
+      /// The n-grams of the order, without weights and children.
       var level: NGramTrie.Level
-      /// Of the order below.
+      /// The back-off weights of the order below.
       var backoffs: FlatBuffer<Float>
-      /// Of the order below.
+      /// The first children in the order below.
       var firstChildren: FlatBuffer<UInt32>
-      /// All of its own, pruned ones too; none at the highest order.
+      /// All probabilities of the order, including pruned n-grams; `nil` at the highest order.
       var probabilities: Column<Double>?
     }
 
-    /// A run of parents with their children, and how many of either are kept before it.
+    /// A run of parents with their children, and the numbers of kept ones before it.
     private struct Part: Sendable {
       var parents: Range<Int>
       var keptParents: Int
@@ -85,7 +85,7 @@ extension KneserNey {
       return count
     }
 
-    /// Parts with about as many children each.
+    /// Divides the parents into parts with about equally many children.
     private func divide(
       _ heads: Column<UInt32>
     ) throws -> (parts: [Part], keptParents: Int, keptChildren: Int) {
@@ -112,7 +112,7 @@ extension KneserNey {
       return (parts, keptParents, keptChildren)
     }
 
-    /// The lower probability of each n-gram, as many of them at a time as fit into memory.
+    /// The lower-order probability of each n-gram, for as many at a time as fit into memory.
     private func gather(_ suffixes: Column<UInt32>) throws -> Column<Double> {
       let target = try budget.column(of: Double.self, suffixes.count)
       let (share, _) = budget.share(of: lower.count, bytes: 8, threads: 1)

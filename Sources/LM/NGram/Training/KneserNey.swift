@@ -4,16 +4,16 @@ internal import Sampling
 
 /// Interpolated modified Kneser-Ney estimates from adjusted counts.
 ///
-/// `p(w | h) = (a(h w) - D(a)) / a(h .) + gamma(h) p(w | h')`, words without context being
-/// interpolated with the uniform distribution over all words but the start symbol. Discounts come
-/// from the counts of counts of each order. Reference: Chen and Goodman 1998, section 4.1.6 and
-/// equation 26; Heafield et al. 2013.
+/// `p(w | h) = (a(h w) - D(a)) / a(h .) + gamma(h) p(w | h')`. Unigrams are interpolated with the
+/// uniform distribution over all tokens except the start symbol. The discounts follow from the
+/// counts of counts of each order. Reference: Chen and Goodman 1998, section 4.1.6 and equation 26;
+/// Heafield et al. 2013.
 struct KneserNey {
   let options: NGramTrainer.Options
   let budget: MemoryBudget
   let vocabulary: Vocabulary
 
-  /// The model, and what was used for it.
+  /// The model and the discounts that were used.
   func estimate(
     _ given: consuming [CountedOrder]
   ) throws -> (trie: NGramTrie, discounts: [NGramTrainer.Discounts]) {
@@ -48,7 +48,7 @@ struct KneserNey {
     return (NGramTrie(vocabulary: vocabulary, levels: levels), discounts)
   }
 
-  /// Order 1: everything but the start symbol can follow.
+  /// Estimates order 1: every token except the start symbol can follow.
   private func estimateWords(
     _ words: CountedOrder, _ discounts: NGramTrainer.Discounts
   ) throws -> (Column<Double>, NGramTrie.Level) {

@@ -3,33 +3,33 @@
 internal import Foundation
 internal import Synchronization
 
-/// The bytes that training may take, and what is left of them.
+/// The memory that training may use, and what is left of it.
 final class MemoryBudget: Sendable {
-  /// What a process with nothing to do takes: the runtime, Foundation and the system's tables.
+  /// What an idle process uses: the runtime, Foundation and the system's tables.
   static let ground = 32 << 20
-  /// The least that training works with.
+  /// The smallest budget that training works with.
   static let least = 40 << 20
 
   private let limit: Int
   private let folder: String
   private let taken = Mutex(0)
 
-  /// A budget of so many bytes beyond the ground; what is beyond it lies in files in a folder.
+  /// Creates a budget; what exceeds it is stored in files in a folder.
   init(bytes: Int, folder: String) {
     limit = max(0, bytes)
     self.folder = folder
   }
 
-  /// What nobody has taken.
+  /// The bytes that are not in use.
   var left: Int { max(0, limit - taken.withLock { $0 }) }
 
-  /// Makes sure that what can lie in memory alone leaves room for the rest.
+  /// Checks that data which must stay in memory leaves room for the rest.
   func check(_ bytes: Int) throws(LoadError) {
     guard bytes > limit / 2 else { return }
     let needed = (2 * bytes + MemoryBudget.ground) >> 20 + 1
     throw LoadError(
       .badArgument,
-      "the different words of the corpus do not fit into the memory given; give --memory "
+      "the distinct words of the corpus do not fit into memory; use --memory "
         + "\(needed)M or more")
   }
 
@@ -39,19 +39,19 @@ final class MemoryBudget: Sendable {
   /// How much of some work each thread may do at once.
   ///
   /// - Parameters:
-  ///   - count: the elements in all.
-  ///   - bytes: what one takes during the work.
-  ///   - threads: how many shares are worked on at once.
-  /// - Returns: elements a share, and whether all shares together do not fit into memory.
+  ///   - count: the number of elements.
+  ///   - bytes: the bytes per element during the work.
+  ///   - threads: the number of shares that are processed at once.
+  /// - Returns: the elements per share, and whether all shares together exceed the memory.
   func share(of count: Int, bytes: Int, threads: Int) -> (count: Int, isPart: Bool) {
     let even = (count + threads - 1) / threads
-    // What is a third of the budget is never taken for longer.
+    // At least a third of the budget is always left for work.
     if count * bytes <= left { return (max(1, even), false) }
     return (max(1 << 10, min(even, limit / 3 / threads / bytes)), true)
   }
 
-  /// Room for what stays a while: in memory if a third of the budget is left for work, else in a
-  /// file.
+  /// Allocates room for data that stays: in memory if that leaves a third of the budget for work,
+  /// otherwise in a file.
   func column<Element: BitwiseCopyable>(
     of _: Element.Type, _ count: Int
   ) throws(LoadError) -> Column<Element> {
@@ -66,7 +66,7 @@ final class MemoryBudget: Sendable {
       try FlatBuffer(temporaryFileOf: count, in: folder), bytes: 0, budget: self)
   }
 
-  /// Room for work, always in memory.
+  /// Allocates room for work, always in memory.
   func scratch<Element: BitwiseCopyable>(of _: Element.Type, _ count: Int) -> Column<Element> {
     let bytes = max(1, count) * MemoryLayout<Element>.stride
     take(bytes)
@@ -74,14 +74,14 @@ final class MemoryBudget: Sendable {
   }
 }
 
-/// A flat array that counts against a budget until it is gone.
+/// A flat array that counts against a budget until it is freed.
 @safe
 final class Column<Element: BitwiseCopyable>: @unchecked Sendable {
   let buffer: FlatBuffer<Element>
   let isInMemory: Bool
   private let budget: MemoryBudget
   private var bytes: Int
-  /// How many elements are in use.
+  /// The number of elements in use.
   private(set) var count: Int
 
   init(_ buffer: FlatBuffer<Element>, bytes: Int, budget: MemoryBudget) {
@@ -96,7 +96,7 @@ final class Column<Element: BitwiseCopyable>: @unchecked Sendable {
 
   var pointer: UnsafeMutablePointer<Element> { unsafe buffer.pointer }
 
-  /// Says that only the first elements were used.
+  /// Gives back the elements after the first `count`.
   func trim(to count: Int) {
     precondition(count <= self.count, "a column does not grow")
     self.count = count
@@ -106,14 +106,14 @@ final class Column<Element: BitwiseCopyable>: @unchecked Sendable {
     bytes = used
   }
 
-  /// The array for good: its bytes stay taken.
+  /// The array, whose bytes stay counted for ever.
   func keep() -> FlatBuffer<Element> {
     bytes = 0
     release(0..<count)
     return buffer
   }
 
-  /// Gives memory back of elements that lie in a file.
+  /// Releases memory of elements that are stored in a file.
   func release(_ range: Range<Int>) { buffer.release(range) }
 }
 
@@ -129,7 +129,7 @@ struct ColumnWriter<Element: BitwiseCopyable> {
     unsafe pointer = column.pointer
   }
 
-  /// The element that was appended last, which may be changed.
+  /// The last appended element, which may be changed.
   var last: Element {
     get { unsafe pointer[count - 1] }
     nonmutating set { unsafe pointer[count - 1] = newValue }
@@ -139,11 +139,11 @@ struct ColumnWriter<Element: BitwiseCopyable> {
     precondition(count < column.count, "a column does not grow")
     unsafe pointer[count] = element
     count += 1
-    // The last one may still change, which brings its page back.
+    // The last element may still change, which would load its page again.
     if count & 0xFFFF == 0 { column.release(count - 0x10000..<count) }
   }
 
-  /// The column, which ends with the last element.
+  /// The finished column, which ends with the last element.
   consuming func finish() -> Column<Element> {
     column.trim(to: count)
     column.release(max(0, count - 0x10000)..<count)

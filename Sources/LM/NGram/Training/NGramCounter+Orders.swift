@@ -2,7 +2,7 @@
 
 internal import Sampling
 
-/// Where an n-gram stands, and how often it occurs if that is asked for.
+/// Where an n-gram is stored, with its count if that is needed.
 private protocol Origin: BitwiseCopyable, Sendable {
   init(place: UInt32, raw: UInt32)
   var place: UInt32 { get }
@@ -21,7 +21,7 @@ private struct PlaceAndCount: Origin {
 }
 
 extension NGramCounter {
-  /// The order below an order above 2, and where each n-gram without its first word stands in it.
+  /// Computes the order below an order above 2, and the place of each n-gram's suffix in it.
   func shorten(
     _ upper: Keyed, of order: Int, beginnings: Keyed
   ) throws -> (Keyed, suffixes: Column<UInt32>) {
@@ -35,7 +35,7 @@ extension NGramCounter {
   ) throws -> (Keyed, suffixes: Column<UInt32>) {
     let suffixes = try budget.column(of: UInt32.self, upper.keys.count)
     let runs: [SortedRun<Key, Source>] = try sortedBySuffix(upper, of: order)
-    // Without memory for the suffixes at once, they are noted as they come and put in place later.
+    // If the suffixes do not fit into memory, they are noted first and put in place later.
     var notes: (ColumnWriter<UInt32>, ColumnWriter<UInt32>)?
     if !suffixes.isInMemory {
       notes = (
@@ -116,7 +116,7 @@ extension NGramCounter {
     }
   }
 
-  /// Puts values to their places, as many at a time as fit into memory.
+  /// Writes values to their places, as many at a time as fit into memory.
   private func scatter(
     _ values: Column<UInt32>, to places: Column<UInt32>, in target: Column<UInt32>
   ) throws(LoadError) {
@@ -154,7 +154,7 @@ extension NGramCounter {
     return words
   }
 
-  /// Where the n-grams begin that go on from each of an order; from each word where there is none.
+  /// The first longer n-gram of each n-gram of an order.
   func firstChildren(
     of parents: Column<Key>?, in keys: Column<Key>
   ) throws(LoadError) -> Column<UInt32> {

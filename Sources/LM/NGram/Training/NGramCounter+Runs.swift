@@ -2,7 +2,7 @@
 
 internal import Sampling
 
-/// No value beside a key.
+/// A value of size zero, for keys without values.
 private struct Nothing: BitwiseCopyable, Sendable {}
 
 extension NGramCounter {
@@ -12,7 +12,7 @@ extension NGramCounter {
     var range: Range<Int>
   }
 
-  /// The n-grams of the highest order in sorted runs: one a thread if they fit into memory.
+  /// The n-grams of the highest order in sorted runs: one per thread, if they fit into memory.
   func makeRuns(
     _ pieces: [TokenizedCorpus.Piece], numbers: [[UInt32]]
   ) throws -> [SortedRun<Key, UInt32>] {
@@ -70,7 +70,7 @@ extension NGramCounter {
     let mask = Key.mask(bits * options.order)
     let beginning = options.order == 1 ? Key.zero : Key(word: vocabulary.start.rawValue + 1)
     let last = Key(word: vocabulary.end.rawValue + 1)
-    // A slice that begins within a sentence goes on from the words before it.
+    // If a slice begins within a sentence, its first n-grams start before the slice.
     var first = range.lowerBound
     while first > 0, range.lowerBound - first < options.order, unsafe tokens[first - 1] != 0 {
       first -= 1
@@ -85,7 +85,7 @@ extension NGramCounter {
     }
   }
 
-  /// Different keys with their counts, in the room of the sorted ones.
+  /// Distinct keys with their counts, stored in place of the sorted keys.
   private func counted(_ sorted: Column<Key>) -> SortedRun<Key, UInt32> {
     let keys = unsafe sorted.pointer
     var different = sorted.count > 0 ? 1 : 0
@@ -107,7 +107,8 @@ extension NGramCounter {
     return SortedRun(keys: sorted, values: column)
   }
 
-  /// The highest order, and the shorter beginnings of sentences for each order from 2 below it.
+  /// Merges the highest order, and the shorter n-grams at the beginnings of sentences for lower
+  /// orders.
   func mergeTop(
     _ runs: [SortedRun<Key, UInt32>], sentences: Int
   ) throws -> (Keyed, beginnings: [Keyed]) {
@@ -124,7 +125,7 @@ extension NGramCounter {
       return Keyed(keys: writers.0.finish(), adjusted: counts, raw: needsRaw ? counts : nil)
     }
     var (keys, counts) = try writers(most)
-    // By how many words they lack.
+    // Indexed by the number of missing tokens.
     var shorter = try stride(from: 1, to: order - 1, by: 1).map { _ in
       try writers(min(most, sentences))
     }

@@ -2,37 +2,37 @@
 
 internal import Sampling
 
-/// The n-grams of one order with their counts, sorted by their words from left to right.
+/// The n-grams of one order with their counts, sorted by their tokens from left to right.
 struct CountedOrder {
-  /// Last words; at order 1 the n-th word is word n.
+  /// The last tokens; at order 1 the n-th token is token n.
   var words: Column<UInt32>
-  /// Occurrences at the highest order and for what begins with the start symbol, else the number
-  /// of different words to the left.
+  /// The number of distinct tokens to the left; at the highest order, and for n-grams that begin
+  /// with the start symbol, the number of occurrences.
   var adjusted: Column<UInt32>
-  /// Occurrences; kept only where pruning asks for them.
+  /// The number of occurrences; kept only if pruning needs it.
   var raw: Column<UInt32>?
-  /// Where the n-gram without its first word stands in the order below; none at order 1.
+  /// The place of each n-gram's suffix in the order below; `nil` at order 1.
   var suffixes: Column<UInt32>?
-  /// Where the n-grams that go on from each of these begin in the order above, count + 1 numbers;
-  /// none at the highest order.
+  /// The first longer n-gram of each n-gram in the order above, count + 1 numbers; `nil` at the
+  /// highest order.
   var firstChildren: Column<UInt32>?
 
   var count: Int { words.count }
 }
 
-/// Counts the n-grams of a numbered corpus: chunks are sorted on all threads, then merged; each
-/// order below is the order above without first words, sorted again.
+/// Counts the n-grams of a numbered corpus.
 ///
-/// A key holds numbers of words plus one; 0 stands before the start symbol of a sentence, so that
-/// the shorter n-grams of a sentence's beginning are counted with the others.
+/// Chunks are sorted on all threads, then merged. Each lower order is the order above without first
+/// tokens, sorted again. A key holds token numbers plus one. 0 stands before the start symbol of a
+/// sentence, so that the shorter n-grams at its beginning are counted with the others.
 struct NGramCounter<Key: PackedKey> {
   let options: NGramTrainer.Options
   let budget: MemoryBudget
-  /// Bits a word.
+  /// The bits per token.
   let bits: Int
   let vocabulary: Vocabulary
 
-  /// An order with its whole n-grams, as long as they are needed.
+  /// An order with its complete n-grams, as long as they are needed.
   struct Keyed {
     var keys: Column<Key>
     var adjusted: Column<UInt32>
@@ -41,7 +41,7 @@ struct NGramCounter<Key: PackedKey> {
 
   var needsRaw: Bool { options.prune.contains { $0 > 0 } }
 
-  /// All orders, from 1 to the highest.
+  /// Counts all orders, from 1 to the highest.
   func count(
     _ corpus: consuming TokenizedCorpus, numbers: consuming [[UInt32]]
   ) throws -> [CountedOrder] {

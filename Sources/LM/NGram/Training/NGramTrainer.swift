@@ -3,46 +3,46 @@
 internal import Foundation
 internal import Sampling
 
-/// Estimates n-gram models from text: interpolated modified Kneser-Ney, as KenLM's `lmplz` does it.
+/// Trains n-gram models on text: interpolated modified Kneser-Ney, as KenLM's `lmplz` does.
 ///
 /// ```swift
 /// let (trie, report) = try NGramTrainer(.init(order: 3)).train(["poems.txt"])
 /// let model = try NGramModel(trie)
 /// ```
 public struct NGramTrainer: Sendable {
-  /// What is estimated, and with what.
+  /// The options of a training run.
   public struct Options: Sendable {
     /// The highest order, 1 to 8.
     public var order: Int
-    /// How lines are cut.
+    /// How lines are split into tokens.
     public var tokenization: Tokenization
-    /// For each order from 1: n-grams that occur at most so often are left out; missing numbers
-    /// repeat the last.
+    /// For each order from 1, n-grams with at most this count are dropped; missing numbers repeat
+    /// the last.
     public var prune: [Int]
-    /// Words that occur less often are the unknown word.
+    /// Words that occur less often are treated as unknown.
     public var minimumCount: Int
-    /// Words that are not among these are the unknown word.
+    /// Words outside this set are treated as unknown.
     public var vocabulary: Set<String>?
-    /// Which pairs of words become one token; `nil` for none.
+    /// Which pairs of tokens are merged into one; `nil` for none.
     public var rebalance: Rebalance?
-    /// Whether each sentence is counted from its end to its beginning.
+    /// Whether each sentence is read from its end.
     public var isReversed = false
-    /// Whether bytes that are no UTF-8 become U+FFFD rather than an error.
+    /// Whether invalid UTF-8 is replaced with U+FFFD instead of reported.
     public var isLossy: Bool
-    /// Bytes that counting may take; what does not fit is sorted on disk.
+    /// The bytes of memory for counting; what does not fit is sorted on disk.
     public var memory: Int
-    /// What of it is for counting itself, so that tests see small texts go to disk.
+    /// The part of the memory for counting itself; tests use it to make small texts go to disk.
     package var workingMemory: Int?
-    /// How many threads count.
+    /// The number of threads.
     public var threads: Int
-    /// Where temporary files lie.
+    /// The folder for temporary files.
     public var temporaryFolder: String
-    /// Asked now and then whether to stop.
+    /// Called now and then; `true` cancels the training.
     public var isCancelled: @Sendable () -> Bool
-    /// Told now and then what share of the work is done, from 0 to 1: an estimate.
+    /// Called now and then with an estimate of the share of the work that is done, from 0 to 1.
     public var progress: @Sendable (Double) -> Void = { _ in }
 
-    /// Options of a training; all cores and the system's temporary folder unless given.
+    /// Creates options; the defaults use all cores and the system's temporary folder.
     public init(
       order: Int = 3, tokenization: Tokenization = .whitespace, prune: [Int] = [],
       minimumCount: Int = 1, vocabulary: Set<String>? = nil, isLossy: Bool = false,
@@ -66,67 +66,68 @@ public struct NGramTrainer: Sendable {
     }
   }
 
-  /// Pairs of words that become one token, so that what follows them is less certain.
+  /// Which pairs of tokens are merged, so that what follows them is less certain.
   ///
-  /// A pair does that occurs at least `leastCount` times and in at least `share` of the places of
-  /// its first word. Texts are then cut anew, and so on until no such pair is left.
+  /// A pair is merged if it occurs at least `leastCount` times and in at least `share` of the
+  /// places of its first token. The texts are then split again, and so on until no such pair is
+  /// left.
   ///
   /// Reference: Fu, Lam, So and Shi 2021, "A theoretical analysis of the repetition problem in text
   /// generation", rebalanced encoding.
   public struct Rebalance: Hashable, Sendable {
-    /// The least share of the first word's places, above 0 and at most 1.
+    /// The smallest share of the first token's places, above 0 and at most 1.
     public var share: Double
-    /// The least number of times, 2 or more.
+    /// The smallest number of occurrences, at least 2.
     public var leastCount: Int
 
-    /// Pairs of such a share and number.
+    /// Creates a rule with a share and a number of occurrences.
     public init(share: Double, leastCount: Int) {
       self.share = share
       self.leastCount = leastCount
     }
   }
 
-  /// What is taken from counts of 1, 2, and 3 or more.
+  /// The discounts of one order, subtracted from counts of 1, 2, and 3 or more.
   public struct Discounts: Hashable, Sendable {
-    /// Of n-grams of this order.
+    /// The order of the n-grams.
     public var order: Int
-    /// For counts of 1, 2, and 3 or more.
+    /// The discounts for counts of 1, 2, and 3 or more.
     public var amounts: [Double]
-    /// Whether the counts of counts gave none, so that .5, 1 and 1.5 were taken.
+    /// Whether the counts of counts gave none, so that 0.5, 1 and 1.5 are used.
     public var isFallback: Bool
 
     var table: [Double] { [0] + amounts }
   }
 
-  /// What a training found.
+  /// The figures of a training run.
   public struct Report: Sendable {
-    /// Lines.
+    /// The number of lines.
     public var sentenceCount: Int
-    /// Words, without the ends of sentences.
+    /// The number of tokens, without the ends of sentences.
     public var tokenCount: Int
-    /// Words that are the unknown word.
+    /// The number of tokens that are unknown.
     public var unknownCount: Int
-    /// Pairs that became one token.
+    /// The number of pairs that were merged.
     public var mergedCount: Int
-    /// By order.
+    /// The discounts of each order.
     public var discounts: [Discounts]
   }
 
-  /// What the description of a model of reversed texts says of its direction.
+  /// The direction in the description of a model of reversed texts.
   public static let backward = "backward"
 
-  /// What is estimated, and with what.
+  /// The options of the trainer.
   public let options: Options
 
-  /// A trainer.
+  /// Creates a trainer.
   public init(_ options: Options = Options()) { self.options = options }
 
-  /// Reads texts, one sentence a line, and estimates a model.
+  /// Reads texts with one sentence per line and trains a model.
   ///
   /// - Parameter paths: files, plain or `.gz`; `-` is standard input.
-  /// - Returns: the model and what was found.
-  /// - Throws: `LoadError` where an option is not possible, a file cannot be read or a text is not
-  ///   sound, with its place.
+  /// - Returns: the model and the figures of the run.
+  /// - Throws: `LoadError` if an option is invalid, a file cannot be read or a text is invalid,
+  ///   with its place.
   public func train(_ paths: [String]) throws -> (trie: NGramTrie, report: Report) {
     try check()
     let budget = MemoryBudget(
@@ -135,7 +136,7 @@ public struct NGramTrainer: Sendable {
     var corpus = try CorpusReader(options: options, budget: budget).read(paths)
     guard corpus.sentenceCount > 0 else {
       throw LoadError(
-        .badData, path: paths.first, "the corpus is empty; give a text with one sentence a line")
+        .badData, path: paths.first, "the corpus is empty; give a text with one sentence per line")
     }
     var mergedCount = 0
     if let rebalance = options.rebalance {
@@ -179,33 +180,37 @@ public struct NGramTrainer: Sendable {
         "order \(options.order) is not possible, expected 1 to "
           + "\(NGramTrie.highestOrder)")
     }
-    guard options.threads > 0 else { throw LoadError(.badArgument, "training needs a thread") }
+    guard options.threads > 0 else {
+      throw LoadError(.badArgument, "training needs at least one thread")
+    }
     guard options.memory >= MemoryBudget.least else {
       throw LoadError(
         .badArgument,
-        "\(options.memory) bytes of memory are too few to count with, expected "
+        "\(options.memory) bytes of memory are too few for counting, expected "
           + "\(MemoryBudget.least >> 20)M or more")
     }
     guard options.minimumCount >= 1 else {
-      throw LoadError(.badArgument, "a least count of \(options.minimumCount) means nothing")
+      throw LoadError(
+        .badArgument,
+        "a minimum count of \(options.minimumCount) is not possible, expected 1 or more")
     }
     if let rebalance = options.rebalance {
       guard !options.isReversed else {
         throw LoadError(
           .badArgument,
-          "of reversed texts rebalancing would make tokens that read backward; leave one of them out"
+          "rebalancing does not work on reversed texts, because merged tokens would read backward"
         )
       }
       guard options.tokenization != .whitespace else {
         throw LoadError(
           .badArgument,
-          "tokens that hold spaces cannot be told apart where spaces are all that divides tokens; "
-            + "rebalance words or characters")
+          "rebalancing needs tokens that are words or characters: with white space as the only "
+            + "separator, merged tokens could not be told apart")
       }
       guard options.minimumCount == 1, options.vocabulary == nil else {
         throw LoadError(
           .badArgument,
-          "rebalancing makes tokens of all words; a least count or a vocabulary would undo them")
+          "rebalancing cannot be combined with a minimum count or a vocabulary")
       }
       guard rebalance.share > 0 && rebalance.share <= 1 else {
         throw LoadError(
@@ -223,16 +228,16 @@ public struct NGramTrainer: Sendable {
       throw LoadError(
         .badArgument,
         "pruning by \(options.prune.map(String.init).joined(separator: ",")) is not possible: the "
-          + "numbers begin with 0, as words are limited by a least count, and do not descend")
+          + "numbers must begin with 0 and must not descend")
     }
     guard options.prune.count <= options.order else {
       throw LoadError(
         .badArgument,
-        "\(options.prune.count) numbers to prune by are more than order \(options.order) has")
+        "\(options.prune.count) numbers for pruning are too many for order \(options.order)")
     }
   }
 
-  /// Final numbers: the three symbols, then words from the most frequent on.
+  /// The final numbers: the three symbols, then the words from the most frequent on.
   private func number(
     _ corpus: TokenizedCorpus, _ budget: MemoryBudget
   ) throws -> (Vocabulary, numbers: [[UInt32]], unknownCount: Int) {
@@ -253,7 +258,7 @@ public struct NGramTrainer: Sendable {
       guard totals[index] >= options.minimumCount else { return false }
       guard let allowed else { return true }
       let bytes = Array(all.bytes(index))
-      // Lists hold words as they are read, which may carry a space here.
+      // The list contains words as people write them, which may have a leading space here.
       return allowed.contains(bytes)
         || options.tokenization == .words && bytes.first == 0x20
           && allowed.contains(Array(bytes.dropFirst()))
@@ -309,7 +314,7 @@ public struct NGramTrainer: Sendable {
 }
 
 extension NGramModel {
-  /// Whether it was estimated from reversed texts, as its description says.
+  /// Whether the model was trained on reversed texts, as its description says.
   public var readsBackward: Bool {
     description.contains { $0.key == "direction" && $0.value == NGramTrainer.backward }
   }

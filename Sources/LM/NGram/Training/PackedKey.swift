@@ -1,6 +1,6 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// The words of an n-gram in one number, the first word uppermost, so that numbers sort as n-grams.
+/// The tokens of an n-gram in one number, the first one uppermost, so that numbers sort as n-grams.
 protocol PackedKey: Comparable, BitwiseCopyable, Sendable {
   static var zero: Self { get }
   static var width: Int { get }
@@ -14,7 +14,7 @@ protocol PackedKey: Comparable, BitwiseCopyable, Sendable {
 }
 
 extension PackedKey {
-  /// Ones in the lowest places.
+  /// A mask of the lowest bits.
   static func mask(_ bits: Int) -> Self {
     var mask = Self.zero
     for i in 0..<bits { mask = mask.or(Self(word: 1).up(i)) }
@@ -42,7 +42,7 @@ extension UInt128: PackedKey {
   var low: UInt32 { UInt32(truncatingIfNeeded: self) }
 }
 
-/// 256 bits: orders up to 8 with words of up to 32 bits.
+/// 256 bits: orders up to 8 with tokens of up to 32 bits.
 struct WideKey: PackedKey {
   var upper: UInt128
   var lower: UInt128
@@ -64,7 +64,7 @@ struct WideKey: PackedKey {
   func and(_ other: WideKey) -> WideKey {
     WideKey(upper: upper & other.upper, lower: lower & other.lower)
   }
-  // Shifts past the width give 0, which the spilling half relies on.
+  // Shifts beyond the width give 0, on which the other half relies.
   func up(_ places: Int) -> WideKey {
     WideKey(upper: upper << places | lower >> (128 - places), lower: lower << places)
   }

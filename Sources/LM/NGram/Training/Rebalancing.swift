@@ -2,12 +2,11 @@
 
 internal import Sampling
 
-/// Pairs of tokens, the second of which follows the first so often that it draws texts into rounds,
-/// made one token each.
+/// Merges pairs of tokens whose second token follows the first so often that texts run in circles.
 ///
-/// A pair that occurs often enough, and in at least a share of the first token's places, becomes a
-/// token; texts are then cut anew, each place taking the longest token that stands there, and so on
-/// until no such pair is left. The texts read as before.
+/// A pair that occurs often enough, and in at least a share of the first token's places, becomes
+/// one token. The texts are then split again, with the longest token at each place, and so on until
+/// no such pair is left. The texts read as before.
 ///
 /// Reference: Fu, Lam, So and Shi 2021, "A theoretical analysis of the repetition problem in text
 /// generation", rebalanced encoding.
@@ -17,7 +16,7 @@ struct Rebalancing {
   let isCancelled: @Sendable () -> Bool
   let budget: MemoryBudget
 
-  /// All sequences of words that begin a token, as a tree; a word alone is its own number.
+  /// A tree of all word sequences that begin a token; a single word is its own number.
   private struct Tree {
     var parents: [UInt32]
     /// The last word of each sequence.
@@ -45,7 +44,7 @@ struct Rebalancing {
       return sequence.reversed()
     }
 
-    /// Makes a token of one token behind another.
+    /// Merges two tokens into one.
     mutating func merge(_ first: UInt32, _ second: UInt32) {
       var here = first
       for word in sequence(second) {
@@ -63,7 +62,7 @@ struct Rebalancing {
       isToken[Int(here)] = true
     }
 
-    /// Hands over the tokens of a run of word numbers, from 1, in which 0 ends sentences, as 0.
+    /// Visits the tokens of a run of word numbers; numbers start at 1, and 0 ends a sentence.
     func cut(_ run: UnsafeBufferPointer<UInt32>, _ emit: (UInt32?) -> Void) {
       var place = 0
       while place < run.count {
@@ -88,21 +87,21 @@ struct Rebalancing {
     }
   }
 
-  /// Makes sure that so many different pairs fit into memory.
+  /// Checks that so many distinct pairs fit into memory.
   private func check(_ count: Int) throws(LoadError) {
-    // A dictionary's entry takes 16 bytes and a bit, and another one of twice the size may be made.
+    // A dictionary entry takes a little over 16 bytes, and a copy of twice the size may be needed.
     let bytes = 3 * 17 * count
     guard bytes > budget.left else { return }
     throw LoadError(
       .badArgument,
-      "the different pairs of words do not fit into the memory given; give --memory "
+      "the distinct pairs of words do not fit into memory; use --memory "
         + "\((2 * bytes + MemoryBudget.ground) >> 20 + 1)M or more, or do not rebalance")
   }
 
-  /// The corpus, cut anew, and how many pairs became tokens.
+  /// Splits the corpus again and returns it with the number of merged pairs.
   ///
-  /// - Complexity: O(words x rounds), at most as many rounds as pairs that occur often enough; in
-  ///   memory one entry a different pair.
+  /// - Complexity: O(words x rounds), with at most as many rounds as there are frequent pairs; one
+  ///   dictionary entry per distinct pair in memory.
   func encode(_ corpus: TokenizedCorpus) throws -> (corpus: TokenizedCorpus, merged: Int) {
     let all = Interner()
     let numbers = corpus.interners.map { interner in
@@ -140,7 +139,7 @@ struct Rebalancing {
       }
       if found.isEmpty { break }
       merged += found.count
-      // In an order of their own, so that the same texts give the same numbers.
+      // A fixed order, so that the same texts give the same numbers.
       for pair in found.keys.sorted() {
         tree.merge(UInt32(pair >> 32), UInt32(truncatingIfNeeded: pair))
       }

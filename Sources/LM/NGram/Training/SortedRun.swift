@@ -1,6 +1,6 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// Keys in ascending order, each with a value that came along.
+/// Keys in ascending order, each with a value.
 struct SortedRun<Key: PackedKey, Value: BitwiseCopyable & Sendable>: Sendable {
   let keys: Column<Key>
   let values: Column<Value>
@@ -12,9 +12,9 @@ struct SortedRun<Key: PackedKey, Value: BitwiseCopyable & Sendable>: Sendable {
     self.values = values
   }
 
-  /// Sorts filled columns by the lowest bits of their keys; equal keys stay in order.
+  /// Sorts filled columns by the lowest bits of their keys; equal keys keep their order.
   ///
-  /// - Complexity: O(count x bits / 11), and as much room again while it sorts.
+  /// - Complexity: O(count x bits / 11), and as much additional memory while it sorts.
   init(sorting keys: Column<Key>, _ values: Column<Value>, bits: Int, budget: MemoryBudget) {
     let count = keys.count
     var from = (keys: keys, values: values)
@@ -52,7 +52,7 @@ struct SortedRun<Key: PackedKey, Value: BitwiseCopyable & Sendable>: Sendable {
     self.init(keys: from.keys, values: from.values)
   }
 
-  /// The same run where it may stay while others are made: on disk if memory is short.
+  /// The same run, moved to disk if memory is short.
   func settled(in budget: MemoryBudget) throws(LoadError) -> SortedRun {
     let keys = try budget.column(of: Key.self, count)
     let values = try budget.column(of: Value.self, count)
@@ -67,14 +67,14 @@ struct SortedRun<Key: PackedKey, Value: BitwiseCopyable & Sendable>: Sendable {
   }
 }
 
-/// Hands over the entries of all runs in ascending order, those of equal keys run by run.
+/// Visits the entries of all runs in ascending order; equal keys come run by run.
 func merge<Key: PackedKey, Value: BitwiseCopyable & Sendable>(
   _ runs: [SortedRun<Key, Value>], isCancelled: () -> Bool,
   _ emit: (Key, Value) throws(LoadError) -> Void
 ) throws(LoadError) {
   var places = [Int](repeating: 0, count: runs.count)
   var sinceCheck = 0
-  /// Lets go of what was read.
+  /// Releases the memory of entries already read.
   func pause() throws(LoadError) {
     sinceCheck = 0
     if isCancelled() { throw LoadError(.cancelled, "stopped") }
@@ -148,7 +148,7 @@ func merge<Key: PackedKey, Value: BitwiseCopyable & Sendable>(
   }
 }
 
-/// Ranges that make up 0 ..< count, each small enough to be let go of before the next.
+/// Ranges that make up 0 ..< count, each small enough to be released before the next.
 func steps(_ count: Int) -> some Sequence<Range<Int>> {
   stride(from: 0, to: count, by: 1 << 16).map { $0..<min(count, $0 + 1 << 16) }
 }

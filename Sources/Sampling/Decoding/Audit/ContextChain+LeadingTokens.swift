@@ -1,29 +1,29 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// How many of a context's most probable tokens a chain of transforms reads.
+/// The most probable tokens of a context that a chain of transforms reads.
 struct LeadingPart {
-  /// What decides.
+  /// The limit on the tokens that are read.
   private enum Bound {
     case truncation(any LeadingTruncation)
     case rank(Int)
-    /// Tokens whose logit, divided by the temperature, lies less than so far below the largest.
+    /// Tokens whose logit, divided by the temperature, is at most this far below the largest.
     case distance(Double, temperature: Double)
   }
 
   private let bound: Bound
-  /// The first transform that is yet to be applied to what was read.
+  /// The index of the first transform that must still be applied to the tokens read.
   let applied: Int
-  /// Whether ends are read, too, wherever they stand.
+  /// Whether ends are always read, however improbable.
   let keepsEnd: Bool
 
-  /// What the transforms read; `nil` where it may be all tokens.
+  /// The tokens that the transforms read; `nil` if they may read all tokens.
   init?(_ strategy: ContextChoice, _ transforms: [any NextTokenTransform]) {
     if strategy == .greedy {
       guard transforms.isEmpty else { return nil }
       (bound, applied, keepsEnd) = (.rank(1), 0, false)
       return
     }
-    // Tokens keep their order at every temperature.
+    // A temperature keeps the order of the tokens.
     var temperature = 1.0
     var place = 0
     while place < transforms.count, let one = transforms[place] as? Temperature {
@@ -43,17 +43,17 @@ struct LeadingPart {
       bound = .distance(-LogSpace.log(floor.share), temperature: temperature)
       (applied, keepsEnd) = (0, floor.keepsEnd)
     case let entmax as Entmax where !entmax.keepsEnd:
-      // The largest probability is at most 1, so the threshold lies at most 2 below its logit.
+      // The largest probability is at most 1, so the threshold is at most 2 below its logit.
       (bound, applied, keepsEnd) = (.distance(2, temperature: temperature), 0, false)
     case let truncation as any LeadingTruncation where place == 0:
-      // Shares of the whole are told before anything is left out.
+      // The shares refer to the whole distribution, so they are known before anything is left out.
       (bound, applied, keepsEnd) = (.truncation(truncation), 1, truncation.keepsEnd)
     default: return nil
     }
   }
 
-  /// Whether a token is read, given as ``LeadingTruncation/keeps(rank:massBefore:probability:first:)``
-  /// is.
+  /// Whether a token is read, with arguments as in
+  /// ``LeadingTruncation/keeps(rank:massBefore:probability:first:)``.
   func reads(rank: Int, massBefore: Double, probability: Double, first: Double) -> Bool {
     switch bound {
     case .truncation(let truncation):
@@ -61,38 +61,39 @@ struct LeadingPart {
         rank: rank, massBefore: massBefore, probability: probability, first: first)
     case .rank(let count): return rank < count
     case .distance(let most, let temperature):
-      // A little more, so that rounding leaves out none that counts.
+      // A little more, so that rounding leaves out no token that counts.
       return LogSpace.log(first / probability) <= most * temperature * (1 + 1e-9) + 1e-9
     }
   }
 }
 
 extension ContextChain where Context == Int {
-  /// Whether a decoder reads a context's most probable tokens alone.
+  /// Whether a decoder reads only the most probable tokens of a context.
   public static func readsLeadingTokens(
     _ strategy: ContextChoice, _ transforms: [any NextTokenTransform]
   ) -> Bool {
     LeadingPart(strategy, transforms) != nil
   }
 
-  /// Explores what a decoder over a back-off model can come to, the most probable states first,
-  /// without a pass over the vocabulary.
+  /// Explores the states that a decoder over a back-off model can reach, the most probable first.
   ///
-  /// The contexts are the automaton's. Where a mass or a floor is met to the last digits, rounding
-  /// may let a token more or less in than the decoder that reads logits.
+  /// It needs no pass over the vocabulary. The contexts are those of the automaton. If a mass or a
+  /// floor is met to the last digits, rounding may keep one token more or less than a decoder that
+  /// reads logits.
   ///
   /// - Parameters:
-  ///   - automaton: the model, each probability to the power of 1.
-  ///   - strategy: how it chooses.
-  ///   - transforms: those of a decoder that reads leading tokens; all depend on the logits alone.
-  ///   - stops: tokens that close a text besides the model's own end.
-  ///   - roots: the contexts where texts begin, one at least; they count equally.
-  ///   - cut: the transform that ``thresholds`` are about, by its place among all, if it is a
-  ///     ``Nucleus`` or an ``EpsilonCutoff``; by default the last of them.
-  ///   - limit: no further state is looked at once more steps than that are stored.
-  ///   - isCancelled: asked at each state; the chain then holds what is known.
-  ///   - watch: is told the number of states looked at.
-  /// - Throws: where a context has no token left.
+  ///   - automaton: the model.
+  ///   - strategy: how the decoder chooses.
+  ///   - transforms: the transforms of a decoder that reads leading tokens; all of them depend only
+  ///     on the logits.
+  ///   - stops: tokens that close a text, besides the model's own end.
+  ///   - roots: the contexts where texts begin, at least one; all are equally likely.
+  ///   - cut: the index of the transform for ``thresholds``, a ``Nucleus`` or an ``EpsilonCutoff``;
+  ///     by default the last of these.
+  ///   - limit: once more transitions than this are stored, no other state is explored.
+  ///   - isCancelled: called at each state; `true` ends the exploration early.
+  ///   - watch: receives the number of states explored so far.
+  /// - Throws: if no token remains in a context.
   /// - Complexity: O(steps x order x log(listed tokens)).
   public init(
     _ automaton: BackoffAutomaton, _ strategy: ContextChoice,
@@ -101,10 +102,10 @@ extension ContextChain where Context == Int {
     watch: (Int) -> Void = { _ in }
   ) throws(DecodingError) {
     guard let part = LeadingPart(strategy, transforms) else {
-      preconditionFailure("the decoder reads the first tokens alone")
+      preconditionFailure("the decoder reads only the leading tokens")
     }
     var chain = TransformChain(Array(transforms.dropFirst(part.applied)))
-    precondition(chain.dependsOnLogitsAlone, "the decoder's choice depends on the context alone")
+    precondition(chain.dependsOnLogitsAlone, "the decoder's choice depends only on the context")
     let threshold = Threshold(cut, transforms)
     chain.explains = threshold.map { $0.place >= part.applied } ?? false
     let ends = [automaton.vocabulary.end] + stops
@@ -157,12 +158,12 @@ extension ContextChain where Context == Int {
   }
 }
 
-/// The transform that a chain's thresholds are about.
+/// The transform whose thresholds a chain records.
 struct Threshold {
   let place: Int
   let isMass: Bool
 
-  /// The one at a place, else the last one; `nil` where there is none.
+  /// The transform at an index, or else the last suitable one; `nil` if there is none.
   init?(_ place: Int?, _ transforms: [any NextTokenTransform]) {
     func isCut(_ transform: any NextTokenTransform) -> Bool {
       transform is Nucleus || transform is EpsilonCutoff

@@ -2,72 +2,73 @@
 
 /// How a chain of contexts chooses the next token.
 public enum ContextChoice: Sendable {
-  /// The most probable token, the lowest of equals.
+  /// The most probable token; among equals, the one with the lowest number.
   case greedy
-  /// A token by its probability.
+  /// A token drawn by its probability.
   case sampled
 }
 
-/// A decoder over a model of finitely many contexts, as an absorbing Markov chain.
+/// A decoder over a model with finitely many contexts, as an absorbing Markov chain.
 ///
-/// The states are the contexts that the decoder can come to; a step is a token, and the end leaves
-/// the chain. It is this where the decoder's choice depends on the context alone: greedy decoding,
-/// and sampling under transforms that read nothing but the logits.
+/// The states are the contexts that the decoder can reach. A transition is a token, and the end
+/// leaves the chain. This is exact if the decoder's choice depends only on the context: for greedy
+/// decoding, and for sampling under transforms that read only the logits.
 public struct ContextChain<Context: Hashable & Sendable>: Sendable {
-  /// A step from one state to another.
+  /// A transition from one state to another.
   public struct Step: Hashable, Sendable {
     /// The token.
     public let token: Token
     /// The number of the state that it leads to.
     public let target: UInt32
-    /// Its probability.
+    /// The probability of the token.
     public let probability: Double
   }
 
-  /// Probabilities too small for a number, which count as zero in a chain's figures.
+  /// Probabilities that underflow, so they count as zero in the figures of a chain.
   public struct Vanishing: Hashable, Sendable {
-    /// The natural logarithm of the ends' probability.
+    /// The natural log of the probability of the ends.
     public fileprivate(set) var logEnd = -Double.infinity
-    /// The natural logarithm of all other steps' probability.
+    /// The natural log of the probability of all other transitions.
     public fileprivate(set) var logSteps = -Double.infinity
   }
 
-  /// The contexts, by the number of their state.
+  /// The context of each state.
   public let contexts: [Context]
-  /// The states where texts begin.
+  /// The states in which texts begin.
   public let roots: [Int]
-  /// All steps, those of one state together.
+  /// All transitions, ordered by the state that they leave.
   public let steps: [Step]
-  /// For each state its part of ``steps``; empty where it has not been looked at.
+  /// The part of ``steps`` that leaves each state; empty if the state is unexplored.
   public let ranges: [Range<Int>]
-  /// For each state the probability that the text ends there.
+  /// The probability that the text ends in each state.
   public let ends: [Double]
-  /// For each state whether its steps are known.
+  /// Whether the transitions of each state are known.
   public let isKnown: [Bool]
-  /// For each state how far a ``Nucleus`` or ``EpsilonCutoff`` is from changing; empty without one.
+  /// How far a ``Nucleus`` or ``EpsilonCutoff`` is from changing, for each state; empty without
+  /// one.
   ///
-  /// No nucleus of a mass up to this number, and no floor above it, lets another token in.
+  /// A nucleus with a mass up to this number, or a floor above it, keeps no other token.
   public let thresholds: [Double]
-  /// For states where there are any: what is too improbable for a number.
+  /// The probabilities that underflow, for states that have such.
   public let vanishing: [Int: Vanishing]
 
-  /// Whether all states' steps are known.
+  /// Whether the transitions of all states are known.
   public var isComplete: Bool { !isKnown.contains(false) }
 
-  /// Explores what a decoder can come to, the most probable states first.
+  /// Explores the states that a decoder can reach, the most probable first.
   ///
   /// - Parameters:
   ///   - model: the model.
-  ///   - strategy: how it chooses.
-  ///   - transforms: what changes the model's distribution; all depend on the logits alone.
-  ///   - stops: tokens that close a text besides the model's own end.
-  ///   - roots: the contexts where texts begin, one at least; they count equally.
-  ///   - cut: the transform that ``thresholds`` are about, by its place, if it is a ``Nucleus`` or an
-  ///     ``EpsilonCutoff``; by default the last of them.
-  ///   - limit: no further state is looked at once more steps than that are stored.
-  ///   - isCancelled: asked at each state; the chain then holds what is known.
-  ///   - watch: is told the number of states looked at.
-  /// - Throws: where a context has no token left, or a logit is no number.
+  ///   - strategy: how the decoder chooses.
+  ///   - transforms: the transforms of the decoder; all of them depend only on the logits.
+  ///   - stops: tokens that close a text, besides the model's own end.
+  ///   - roots: the contexts where texts begin, at least one; all are equally likely.
+  ///   - cut: the index of the transform for ``thresholds``, a ``Nucleus`` or an ``EpsilonCutoff``;
+  ///     by default the last of these.
+  ///   - limit: once more transitions than this are stored, no other state is explored.
+  ///   - isCancelled: called at each state; `true` ends the exploration early.
+  ///   - watch: receives the number of states explored so far.
+  /// - Throws: if no token remains in a context, or a logit is NaN.
   /// - Complexity: O(states x vocabulary).
   public init<Model: FiniteContextModel>(
     _ model: Model, _ strategy: ContextChoice, transforms: [any NextTokenTransform] = [],
@@ -75,7 +76,7 @@ public struct ContextChain<Context: Hashable & Sendable>: Sendable {
     isCancelled: () -> Bool = { false }, watch: (Int) -> Void = { _ in }
   ) throws(DecodingError) where Model.Context == Context {
     var chain = TransformChain(transforms)
-    precondition(chain.dependsOnLogitsAlone, "the decoder's choice depends on the context alone")
+    precondition(chain.dependsOnLogitsAlone, "the decoder's choice depends only on the context")
     let threshold = strategy == .sampled ? Threshold(cut, transforms) : nil
     chain.explains = threshold != nil
     var next = NextTokens(count: model.vocabulary.count, ends: [model.vocabulary.end] + stops)
@@ -100,14 +101,16 @@ public struct ContextChain<Context: Hashable & Sendable>: Sendable {
     }
   }
 
-  /// Explores, given the steps of a state: each with its token, its log-probability, whether it is an
-  /// end, and the context that it leads to if it is none; what is returned is the state's threshold.
+  /// Explores the states, given the transitions of each state.
+  ///
+  /// Each transition comes with its token, its log-probability, whether it is an end and, if it is
+  /// not, the context that it leads to. The closure returns the threshold of the state.
   init(
     roots: [Context], hasThresholds: Bool, limit: Int, isCancelled: () -> Bool,
     watch: (Int) -> Void,
     look: (Context, (Token, Double, Bool, () -> Context) -> Void) throws(DecodingError) -> Double
   ) throws(DecodingError) {
-    precondition(!roots.isEmpty, "texts begin somewhere")
+    precondition(!roots.isEmpty, "there is at least one root")
     var contexts: [Context] = []
     var numbers: [Context: Int] = [:]
     var ranges: [Range<Int>] = []
@@ -166,7 +169,7 @@ public struct ContextChain<Context: Hashable & Sendable>: Sendable {
   }
 }
 
-/// States by the probability of coming to them, as far as it is known when they are met.
+/// A queue of states by the probability of reaching them, as known when they were first met.
 private struct StateQueue {
   private var heap: [(state: Int, mass: Double)] = []
 

@@ -1,52 +1,53 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// A truncation that reads the most probable tokens, in their order, and keeps the first of them.
+/// A truncation that reads the most probable tokens in order and keeps the first of them.
 ///
-/// Where a model can hand out its tokens so, no pass over the vocabulary is needed.
+/// If a model can list its tokens in this order, no pass over the vocabulary is needed.
 public protocol LeadingTruncation: Truncation {
-  /// Whether a token is kept; none behind the first that is not.
+  /// Whether a token is kept; no token after the first rejected one is.
   ///
   /// - Parameters:
-  ///   - rank: how many tokens come before it.
-  ///   - massBefore: their probability together.
-  ///   - probability: its own.
-  ///   - first: that of the most probable token.
-  /// - Returns: true for the first token, false for all that follow one that is not kept.
+  ///   - rank: the number of tokens before it.
+  ///   - massBefore: the total probability of those tokens.
+  ///   - probability: the probability of this token.
+  ///   - first: the probability of the most probable token.
+  /// - Returns: true for the first token, and false for all tokens after a rejected one.
   func keeps(rank: Int, massBefore: Double, probability: Double, first: Double) -> Bool
 }
 
 extension TopK: LeadingTruncation {
-  /// The first k.
+  /// Keeps the first k tokens.
   public func keeps(rank: Int, massBefore: Double, probability: Double, first: Double) -> Bool {
     rank < k
   }
 }
 
 extension Nucleus: LeadingTruncation {
-  /// Until their mass is reached.
+  /// Keeps tokens until their mass is reached.
   public func keeps(rank: Int, massBefore: Double, probability: Double, first: Double) -> Bool {
     rank == 0 || mass == 1 || massBefore < mass
   }
 }
 
 extension MinP: LeadingTruncation {
-  /// What reaches the share of the first.
+  /// Keeps tokens that reach the share of the first token's probability.
   public func keeps(rank: Int, massBefore: Double, probability: Double, first: Double) -> Bool {
     probability >= share * first
   }
 }
 
 extension EpsilonCutoff: LeadingTruncation {
-  /// What reaches the floor, and what is as probable as the first.
+  /// Keeps tokens that reach the floor, and those that are as probable as the first.
   public func keeps(rank: Int, massBefore: Double, probability: Double, first: Double) -> Bool {
     probability >= min(epsilon, first)
   }
 }
 
-/// The tokens of a back-off model's contexts, the most probable first, the lowest of equals first.
+/// The tokens of a back-off model's contexts, the most probable first; among equals, the lowest
+/// first.
 ///
-/// What a context lists is put in order once; the lists of a context and of those that it fails to
-/// are merged as far as they are asked for.
+/// The list of each context is sorted once. The lists of a context and of its back-off contexts are
+/// merged only as far as needed.
 struct LeadingTokens {
   struct One {
     let token: UInt32
@@ -61,14 +62,14 @@ struct LeadingTokens {
   private struct Level {
     let context: Int
     let factor: Double
-    /// The next arc of its order.
+    /// The next arc in the sorted list.
     var place = 0
   }
 
   private let automaton: BackoffAutomaton
-  /// For each context the sum of all its tokens' weights.
+  /// The sum of the weights of all tokens, for each context.
   private let totals: [Double]
-  /// For each context that has been asked for, its arcs in order.
+  /// The sorted arcs of each context that was asked for.
   private var orders: [[Int32]]
   private var levels: [Level] = []
 
@@ -89,9 +90,9 @@ struct LeadingTokens {
     orders = [[Int32]](repeating: [], count: automaton.contextCount)
   }
 
-  /// Hands out tokens with their probabilities until told that it is enough.
+  /// Visits tokens with their probabilities until the closure returns `false`.
   ///
-  /// - Complexity: O(tokens handed out x order x log(listed)), and once a context O(listed x log).
+  /// - Complexity: O(tokens visited x order x log(listed)), and once per context O(listed x log).
   mutating func forEach(in context: Int, _ body: (One, _ probability: Double) -> Bool) {
     levels.removeAll(keepingCapacity: true)
     var factor = 1.0
@@ -115,7 +116,7 @@ struct LeadingTokens {
     }
   }
 
-  /// Puts a context's arcs in order.
+  /// Sorts the arcs of a context.
   private mutating func order(_ context: Int) {
     guard orders[context].isEmpty, !automaton.arcs[context].isEmpty else { return }
     orders[context] = automaton.arcs[context].sorted { a, b in
@@ -124,7 +125,7 @@ struct LeadingTokens {
     }
   }
 
-  /// The first token of a level's rest that no longer context lists.
+  /// The next token of a level that no longer context lists.
   private mutating func next(ofLevel level: Int) -> One? {
     let (context, factor) = (levels[level].context, levels[level].factor)
     search: while levels[level].place < orders[context].count {
@@ -140,7 +141,7 @@ struct LeadingTokens {
     return nil
   }
 
-  /// The probability of a token, and where it leads.
+  /// The probability of a token and the context that it leads to.
   func step(_ context: Int, _ token: Token) -> (probability: Double, target: Int) {
     let (weight, target) = automaton.step(context, token.rawValue)
     return (weight / totals[context], target)
@@ -148,16 +149,16 @@ struct LeadingTokens {
 }
 
 extension BackoffAutomaton {
-  /// Whether the end has a positive probability in each of the finitely many contexts, so that every
-  /// text ends that is sampled without removing it.
+  /// Whether the end has a positive probability in every context.
+  ///
+  /// If so, every text ends that is sampled without removing the end.
   ///
   /// - Complexity: O(contexts x order x log(listed tokens)).
   public var everyContextMayEnd: Bool {
     (0..<contextCount).allSatisfy { step($0, vocabulary.end.rawValue).weight > 0 }
   }
 
-  /// Whether the probability of some token in some context may be too small for a number, though it is
-  /// not zero.
+  /// Whether a positive probability of some token in some context may underflow.
   ///
   /// - Complexity: O(arcs).
   public var mayVanish: Bool {

@@ -2,34 +2,34 @@
 
 /// How much a Markov chain repeats itself.
 ///
-/// With A the elementwise square of the transition matrix, the repetition is the sum over k >= 1 of
-/// trace(A^k): the expected number of times that two independent walks from a state close the same
-/// round. A deterministic round makes it infinite.
+/// Let A be the elementwise square of the transition matrix. The repetition is the sum over k >= 1
+/// of trace(A^k): the expected number of times that two independent walks from a state close the
+/// same round. A deterministic round makes it infinite.
 ///
 /// Reference: Fu, Lam, So and Shi 2021, "A theoretical analysis of the repetition problem in text
 /// generation", definition 2 and theorem 1, for repetition and inflow.
 public struct RepetitionMeasures: Sendable {
-  /// The repetition lies here; both ends are equal, but for rounding, where it is computed.
+  /// An interval that contains the repetition; if it is computed, both ends agree up to rounding.
   public let repetition: ClosedRange<Double>
-  /// The trace of A alone: words that follow themselves.
+  /// The trace of A alone, which measures tokens that follow themselves.
   public let trace: Double
 
-  /// Chains of up to so many states are computed, larger ones bounded.
+  /// The largest number of states for which the repetition is computed; above, it is bounded.
   public static let largestComputed = 400
 
-  /// The measures of a matrix of transition probabilities; what a row lacks to one ends the text.
+  /// The measures of a matrix of transition probabilities; the rest of each row ends the text.
   ///
-  /// - Complexity: cubic up to ``largestComputed`` rows, else O(steps x rounds).
+  /// - Complexity: cubic up to ``largestComputed`` rows, otherwise O(transitions x rounds).
   public init(rows: [[Double]]) {
     self.init(
       rows.map { row in row.enumerated().filter { $1 > 0 }.map { ($0.offset, $0.element) } })
   }
 
-  /// The measures of what a decoder does; states whose steps are not known count as ends.
+  /// The measures of a decoder; states with unknown transitions count as ends.
   ///
   /// - Parameters:
   ///   - chain: the decoder.
-  ///   - isCancelled: asked now and then; `true` leaves the bound as it is by then.
+  ///   - isCancelled: called now and then; `true` keeps the bound reached so far.
   public init<Context>(_ chain: ContextChain<Context>, isCancelled: () -> Bool = { false }) {
     self.init(
       chain.ranges.map { range in
@@ -54,7 +54,7 @@ public struct RepetitionMeasures: Sendable {
       : Self.bounded(squares, trace, isCancelled)
   }
 
-  /// trace((I - A)^-1) - n, by Gauss-Jordan elimination; infinite where a pivot vanishes.
+  /// trace((I - A)^-1) - n by Gauss-Jordan elimination; infinite if a pivot vanishes.
   private static func computed(_ rows: [[(Int, Double)]]) -> ClosedRange<Double> {
     let n = rows.count
     var a = [Double](repeating: 0, count: n * n)
@@ -65,7 +65,7 @@ public struct RepetitionMeasures: Sendable {
       for (column, value) in row { a[i * n + column] -= value }
     }
     for k in 0..<n {
-      // Rows of squares sum to 1 only where a step is certain: then rounding is all that is left.
+      // A row of squares sums to 1 only if a step is certain; then only rounding errors are left.
       guard a[k * n + k] > 1e-14 else { return Double.infinity...Double.infinity }
       let scale = 1 / a[k * n + k]
       for j in 0..<n {
@@ -84,7 +84,8 @@ public struct RepetitionMeasures: Sendable {
     return sum...sum
   }
 
-  /// Rounds of one and two steps exactly, longer ones from above by all walks of that length.
+  /// Computes rounds of one and two steps exactly, and bounds longer ones by all walks of that
+  /// length.
   private static func bounded(
     _ rows: [[(Int, Double)]], _ trace: Double, _ isCancelled: () -> Bool
   ) -> ClosedRange<Double> {
@@ -92,7 +93,7 @@ public struct RepetitionMeasures: Sendable {
     for (i, row) in rows.enumerated() {
       for (column, value) in row {
         let back = rows[column]
-        // Columns ascend.
+        // The columns ascend.
         var low = 0
         var high = back.count
         while low < high {

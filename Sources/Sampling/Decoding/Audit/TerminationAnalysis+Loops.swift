@@ -1,18 +1,18 @@
 // Licensed under the Apache License, Version 2.0.
 
 extension TerminationAnalysis {
-  /// For each loop the probability that a text of a root comes to it, whenever that is; their sum is
-  /// what never ends, but for a billionth of it.
+  /// The probability that a text of a root ever reaches each loop.
   ///
-  /// What comes to a component is passed on until it has left it: the expected numbers of visits,
-  /// from the first component on. What is left after a great many passes is missing.
+  /// Their sum is the probability that the text never ends, except for a billionth of it. What
+  /// reaches a component is passed on until it has left it, starting with the first component. What
+  /// remains after very many passes is missing.
   ///
-  /// - Parameter root: the root, by its number.
+  /// - Parameter root: the number of the root.
   /// - Returns: the probabilities.
   /// - Complexity: O(steps x passes).
   public func loopProbabilities(ofRoot root: Int) -> [Double] {
     let root = chain.roots[root]
-    // The only one is where all that never ends goes.
+    // All texts that never end reach the only loop.
     if loops.count == 1 { return [neverEnds[root]] }
     guard !loops.isEmpty, neverEnds[root] > 0 else { return loops.map { _ in 0 } }
     var mass = [Double](repeating: 0, count: chain.contexts.count)
@@ -41,7 +41,7 @@ extension TerminationAnalysis {
           }
         }
         for state in states { mass[state] = following[state] }
-        // What comes of the rest is less than a billionth of what never ends.
+        // The rest leads to less than a billionth of the texts that never end.
         if total <= neverEnds[root] * 1e-9 { break }
       }
     }

@@ -2,61 +2,61 @@
 
 /// Whether a decoder terminates, from its chain of contexts.
 ///
-/// A text never ends with the probability of coming to a closed class without an end: a loop. The
-/// classes are found by the graph alone; the probabilities solve (I - P) x = b on the states
-/// between, component by component, the last ones first.
+/// A text never ends if it reaches a closed class without an end: a loop. The classes follow from
+/// the graph alone. The probabilities solve (I - P) x = b on the other states, component by
+/// component, from the last one on.
 ///
 /// Reference: Kemeny and Snell 1960, "Finite Markov chains", theorems 3.3.5 and 3.3.7; Tarjan 1972,
 /// "Depth-first search and linear graph algorithms", for the components.
 ///
-/// **Accuracy.** ``error`` bounds what solving leaves: with w close to the expected number of steps,
-/// max |1 - (I - P) w| = d < 1 gives |(I - P)^-1 r| <= max |r| max w / (1 - d).
+/// **Accuracy.** ``error`` bounds the error of the solution: with w close to the expected number of
+/// steps, max |1 - (I - P) w| = d < 1 gives |(I - P)^-1 r| <= max |r| max w / (1 - d).
 public struct TerminationAnalysis<Context: Hashable & Sendable>: Sendable {
-  /// A closed class that no end leaves, or none with a probability that is not too small for a number.
+  /// A closed class whose ends have probability zero, or probabilities that underflow.
   public struct Loop: Sendable {
-    /// The natural logarithm of the largest probability with which one of its states ends the text:
-    /// minus infinity, or below -708.
+    /// The natural log of the largest probability with which one of its states ends the text; minus
+    /// infinity, or below -708.
     public let logEnd: Double
-    /// The same of other steps, which may lead out of the loop, that are too improbable for a number.
+    /// The same for other transitions that may leave the loop and whose probabilities underflow.
     public let logSteps: Double
-    /// The natural logarithm of the largest probability with which one of its states may be left, at
-    /// most; minus infinity where none is.
+    /// The natural log of an upper bound of the probability with which one of its states is left;
+    /// minus infinity if none is.
     public var logLeaving: Double { LogSpace.sum(logEnd, logSteps) }
-    /// How many contexts it has.
+    /// The number of its contexts.
     public let stateCount: Int
-    /// The tokens of a shortest round, from where the witness leads back there.
+    /// The tokens of a shortest round, from the context that the witness leads to.
     public let round: [Token]
-    /// A shortest text after a root that leads there.
+    /// The tokens of a shortest text that leads from the root to the loop.
     public let witness: [Token]
-    /// The root that the witness begins at, by its number among the chain's roots.
+    /// The number of the root at which the witness begins.
     public let root: Int
-    /// Its states.
+    /// The numbers of its states.
     let states: [Int]
   }
 
-  /// The chain.
+  /// The chain that was analysed.
   public let chain: ContextChain<Context>
-  /// For each state: the probability that a text never ends from there, or only by steps too
-  /// improbable for a number.
+  /// The probability, for each state, that a text never ends from there (or only by transitions
+  /// whose probabilities underflow).
   public let neverEnds: [Double]
-  /// For each state: the probability of coming to a state whose steps are not known.
+  /// The probability, for each state, of reaching a state with unknown transitions.
   public let unknown: [Double]
-  /// For each state: the expected number of further choices, the end among them, of texts that
-  /// end, times the probability that they do.
+  /// For each state, the expected number of further choices (with the end) of texts that end, times
+  /// the probability that they do.
   public let tokensIfEnding: [Double]
-  /// A bound of what solving leaves in ``neverEnds`` and ``unknown``.
+  /// An error bound for ``neverEnds`` and ``unknown``.
   public let error: Double
-  /// The same for ``tokensIfEnding``.
+  /// An error bound for ``tokensIfEnding``.
   public let tokensError: Double
-  /// The loops, each once, in the order in which a search by length meets them, from the first root
-  /// and then from all.
+  /// The loops, each once, in the order in which a breadth-first search finds them, from the first
+  /// root and then from all roots.
   public let loops: [Loop]
-  /// The strongly connected components, each after those that it leads to.
+  /// The strongly connected components; each follows those that it leads to.
   let components: [[Int]]
 
   /// Analyses a chain.
   ///
-  /// - Complexity: O(steps x rounds of iteration), cubic in components of up to 64 states.
+  /// - Complexity: O(transitions x iterations), cubic in components of up to 64 states.
   public init(_ chain: ContextChain<Context>) {
     let count = chain.contexts.count
     self.chain = chain
@@ -117,18 +117,17 @@ public struct TerminationAnalysis<Context: Hashable & Sendable>: Sendable {
     loops = Self.loops(chain, closed)
   }
 
-  /// The probability that a text of one of some roots never ends, which begins at each of them
-  /// equally often.
+  /// The probability that a text never ends if it begins at each of some roots equally often.
   public func neverEnds(ofRoots roots: Range<Int>) -> Double {
     roots.reduce(0) { $0 + neverEnds[chain.roots[$1]] } / Double(roots.count)
   }
 
-  /// For t = 0, 1, ..., limit: the probability that a text of one of some roots, which begins at
-  /// each of them equally often, has made t choices and goes on.
+  /// The probability that a text is unfinished after t choices, for t = 0, 1, ..., limit.
   ///
-  /// States that are not known keep what comes to them.
+  /// The text begins at each of some roots equally often. Texts that reach an unexplored state stay
+  /// unfinished.
   ///
-  /// - Complexity: O(limit x steps), whatever the number of roots.
+  /// - Complexity: O(limit x transitions), whatever the number of roots.
   public func survival(ofRoots roots: Range<Int>, limit: Int) -> [Double] {
     var mass = [Double](repeating: 0, count: chain.contexts.count)
     var following = mass
@@ -165,17 +164,17 @@ public struct TerminationAnalysis<Context: Hashable & Sendable>: Sendable {
     return survival
   }
 
-  /// No nucleus of a mass up to this leaves every loop; `nil` where there is no loop.
+  /// No nucleus with a mass up to this leaves every loop; `nil` if there is no loop.
   public var largestMassThatLoops: Double? {
     loops.compactMap { loop in loop.states.map { chain.thresholds[$0] }.min() }.max()
   }
 
-  /// No floor of ``EpsilonCutoff`` above this leaves every loop; `nil` where there is no loop.
+  /// No ``EpsilonCutoff`` with a floor above this leaves every loop; `nil` if there is no loop.
   public var smallestFloorThatLoops: Double? {
     loops.compactMap { loop in loop.states.map { chain.thresholds[$0] }.max() }.min()
   }
 
-  /// Finds the shortest way to each closed class and a shortest round in it.
+  /// Finds the shortest text that leads to each closed class, and a shortest round in it.
   private static func loops(
     _ chain: ContextChain<Context>, _ closed: [[Int]]
   ) -> [Loop] {
@@ -184,7 +183,7 @@ public struct TerminationAnalysis<Context: Hashable & Sendable>: Sendable {
     for (i, states) in closed.enumerated() { for state in states { classOf[state] = Int32(i) } }
     var found = [Bool](repeating: false, count: closed.count)
     var loops: [Loop] = []
-    // What the first root leads to is shown from there.
+    // Show the loops that the first root leads to from there.
     for roots in [[chain.roots[0]], chain.roots] {
       let tree = SearchTree(chain, from: roots)
       for state in tree.order where classOf[state] >= 0 && !found[Int(classOf[state])] {
@@ -233,11 +232,11 @@ extension TerminationAnalysis {
   }
 }
 
-/// A search by the number of steps.
+/// A breadth-first search.
 private struct SearchTree {
-  /// States in the order in which they were met.
+  /// The states in the order in which they were found.
   private(set) var order: [Int] = []
-  /// The step by which each was met; -1 for a beginning, -2 for one not met.
+  /// The transition by which each state was found; -1 for a root, -2 if it was not found.
   private var steps: [Int]
   private var parents: [Int]
 
@@ -276,7 +275,7 @@ private struct SearchTree {
 }
 
 extension ContextChain {
-  /// The strongly connected components, each after those that it leads to.
+  /// The strongly connected components; each follows those that it leads to.
   func components() -> [[Int]] {
     let count = contexts.count
     var order = [Int32](repeating: -1, count: count)

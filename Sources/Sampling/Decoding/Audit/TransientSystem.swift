@@ -1,31 +1,31 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// The equations (I - P) x = b on a component that texts leave for sure.
+/// The equations (I - P) x = b on a component that every text leaves.
 ///
-/// Small components are eliminated without a subtraction, so that each figure keeps its digits;
-/// large ones are swept until the residual is below rounding.
+/// Small components are solved by elimination without subtraction, so that every figure keeps its
+/// digits. Large ones are swept until the residual is below rounding errors.
 ///
 /// Reference: Grassmann, Taksar and Heyman 1985, "Regenerative analysis and steady state
 /// distributions for Markov chains", for elimination; Gauss-Seidel for the sweeps.
 struct TransientSystem {
-  /// The largest expected number of steps within the component, from above.
+  /// An upper bound of the largest expected number of steps within the component.
   private(set) var reach = 1.0
   private let heads: [Int]
   private let columns: [Int32]
   private let values: [Double]
-  /// Steps that leave the component for other states.
+  /// The transitions that leave the component.
   private let exits: [(row: Int, target: Int, probability: Double)]
-  /// For each row: the probability of leaving, and of leaving or going to another row.
+  /// For each row, the probability of leaving, and of leaving or going to another row.
   private let leaving: [Double]
   private let pivots: [Double]
-  /// By how much the expected numbers of steps miss their equations.
+  /// The error in the equations of the expected numbers of steps.
   private var slack = 0.0
 
   static let largestEliminated = 64
-  /// An error below this is rounding.
+  /// An error below this is due to rounding.
   private static let goal = 1e-14
   private static let mostSweeps = 20_000
-  /// Over how many sweeps the rate of the changes is measured.
+  /// The number of sweeps over which the rate of change is measured.
   private static let window = 250
 
   init<Context>(_ chain: ContextChain<Context>, _ states: [Int]) {
@@ -67,14 +67,15 @@ struct TransientSystem {
     slack = residual
   }
 
-  /// For each row the sum over the steps that leave of a value of where they lead.
+  /// For each row, the sum of values over the targets of leaving transitions, weighted by
+  /// probability.
   func outside(_ values: [Double]) -> [Double] {
     var sums = [Double](repeating: 0, count: pivots.count)
     for exit in exits { sums[exit.row] += exit.probability * values[exit.target] }
     return sums
   }
 
-  /// The solution, and a bound of its error.
+  /// The solution and a bound of its error.
   func solve(_ right: [Double]) -> (solution: [Double], error: Double) {
     guard right.contains(where: { $0 != 0 }) else { return (right, 0) }
     let (solution, residual) = unbounded(right)
@@ -86,7 +87,7 @@ struct TransientSystem {
     return (solution, residual(solution, right))
   }
 
-  /// The largest residual, what rounding may hide in it included.
+  /// The largest residual, plus what rounding may hide in it.
   private func residual(_ x: [Double], _ right: [Double]) -> Double {
     var worst = 0.0
     for row in pivots.indices {
@@ -104,7 +105,7 @@ struct TransientSystem {
     var earlier = Double.infinity
     for sweep in 1...Self.mostSweeps {
       var change = 0.0
-      // To and fro: what a sweep brings forward the next one brings back.
+      // Sweep in both directions in turn, because each carries changes only one way.
       for i in pivots.indices {
         let row = sweep % 2 == 0 ? i : pivots.count - 1 - i
         var sum = right[row]
@@ -117,7 +118,7 @@ struct TransientSystem {
       let goal = Self.goal * largest / max(1, reach)
       if change <= goal { break }
       guard sweep % Self.window == 0 else { continue }
-      // Changes fall ever more slowly: where their rate does not lead to the goal, nothing will.
+      // Changes slow down, so if their present rate does not reach the goal, nothing will.
       let windows = Double((Self.mostSweeps - sweep) / Self.window)
       if LogSpace.log(change) + windows * LogSpace.log(change / earlier) > LogSpace.log(goal) {
         break

@@ -1,53 +1,53 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// Numbers added to the logits of some tokens.
+/// Adds numbers to the logits of some tokens.
 ///
 /// Reference: the `logit_bias` of OpenAI's completion interface.
 ///
-/// **Edge cases.** Minus infinity forbids the token. A removed token stays removed.
+/// **Edge cases.** Minus infinity forbids a token. A removed token stays removed.
 public struct TokenBias: NextTokenTransform {
-  /// What is added to which token.
+  /// The number to add for each token.
   public let biases: [Token: Double]
 
-  /// Biases that are numbers below plus infinity.
+  /// Creates the transform; each bias is a number below plus infinity.
   public init(_ biases: [Token: Double]) throws(DecodingError) {
     for (token, bias) in biases.sorted(by: { $0.key < $1.key }) where !(bias < .infinity) {
-      throw .argument("bias", "what is added to token \(token) is a number below infinity", bias)
+      throw .argument("bias", "the bias of token \(token) is a number below infinity", bias)
     }
     self.biases = biases
   }
 
-  /// `bias`.
+  /// The name in messages: `bias`.
   public var name: String { "bias" }
 
-  /// True.
+  /// True, because it reads only the logits.
   public var dependsOnLogitsAlone: Bool { true }
 
-  /// Adds.
+  /// Adds the biases to the logits.
   public func apply(to next: inout NextTokens, using choices: inout some ChoiceSource) {
     for (token, bias) in biases where token.index < next.count { next[token] += bias }
   }
 }
 
-/// Numbers added to the logit of a token that completes a sequence.
+/// Adds numbers to the logits of tokens that complete a sequence.
 ///
-/// A sequence of one token is always about to be completed. Each sequence adds its own number,
-/// whether it begins in the prompt or not.
+/// A sequence of one token can always be completed. Each sequence adds its own number, even if it
+/// begins in the prompt.
 ///
 /// Reference: transformers' `SequenceBiasLogitsProcessor`.
 ///
-/// **Edge cases.** Minus infinity forbids. A removed token stays removed.
+/// **Edge cases.** Minus infinity forbids a completion. A removed token stays removed.
 public struct SequenceBias: NextTokenTransform {
-  /// What is added, by sequence.
+  /// The number to add for each sequence.
   public let biases: [(sequence: [Token], bias: Double)]
   private let written: String
 
-  /// Biases that are numbers below plus infinity, of sequences that are not empty.
+  /// Creates the transform; each bias is a number below plus infinity.
   ///
   /// - Parameters:
-  ///   - biases: what is added, by sequence.
-  ///   - written: the same as the user wrote it, for messages.
-  /// - Throws: where a sequence is empty, or a bias is no number below plus infinity.
+  ///   - biases: the sequences, which aren't empty, and the numbers to add.
+  ///   - written: the biases as the user wrote them, for messages.
+  /// - Throws: if a sequence is empty or a bias is not a number below plus infinity.
   public init(
     _ biases: [(sequence: [Token], bias: Double)], written: String = ""
   ) throws(DecodingError) {
@@ -56,20 +56,20 @@ public struct SequenceBias: NextTokenTransform {
         throw .argument("bias", "a sequence has at least 1 token", sequence)
       }
       guard bias < .infinity else {
-        throw .argument("bias", "what is added to \(sequence) is a number below infinity", bias)
+        throw .argument("bias", "the bias of \(sequence) is a number below infinity", bias)
       }
     }
     self.biases = biases
     self.written = written
   }
 
-  /// `bias`, and what was written.
+  /// The name in messages: `bias` and what the user wrote.
   public var name: String { written.isEmpty ? "bias" : "bias \(written)" }
 
-  /// Whether all sequences are single tokens.
+  /// True if all sequences are single tokens.
   public var dependsOnLogitsAlone: Bool { biases.allSatisfy { $0.sequence.count == 1 } }
 
-  /// Adds where a sequence is about to be completed.
+  /// Adds the bias of every sequence that a token would complete.
   public func apply(to next: inout NextTokens, using choices: inout some ChoiceSource) {
     for (sequence, bias) in biases {
       guard let last = sequence.last, last.index < next.count,
@@ -80,22 +80,22 @@ public struct SequenceBias: NextTokenTransform {
   }
 }
 
-/// Sequences that may not be completed: bad words.
+/// Forbids tokens that complete certain sequences ("bad words").
 ///
 /// Reference: transformers' `NoBadWordsLogitsProcessor`.
 ///
-/// **Edge cases.** A sequence that the prompt already holds is none of its business.
+/// **Edge cases.** It does not matter if the prompt already contains such a sequence.
 public struct ForbiddenSequences: NextTokenTransform {
-  /// What may not be completed.
+  /// The sequences that may not be completed.
   public let sequences: [[Token]]
   private let written: String
 
-  /// Sequences that are not empty.
+  /// Creates the transform.
   ///
   /// - Parameters:
-  ///   - sequences: what may not be completed.
-  ///   - written: the same as the user wrote it, for messages.
-  /// - Throws: where a sequence is empty.
+  ///   - sequences: the sequences that may not be completed; none of them is empty.
+  ///   - written: the sequences as the user wrote them, for messages.
+  /// - Throws: if a sequence is empty.
   public init(_ sequences: [[Token]], written: String = "") throws(DecodingError) {
     guard sequences.allSatisfy({ !$0.isEmpty }) else {
       throw .argument("forbid", "a sequence has at least 1 token", sequences)
@@ -104,13 +104,13 @@ public struct ForbiddenSequences: NextTokenTransform {
     self.written = written
   }
 
-  /// `forbid`, and what was written.
+  /// The name in messages: `forbid` and what the user wrote.
   public var name: String { written.isEmpty ? "forbid" : "forbid \(written)" }
 
-  /// Whether all sequences are single tokens.
+  /// True if all sequences are single tokens.
   public var dependsOnLogitsAlone: Bool { sequences.allSatisfy { $0.count == 1 } }
 
-  /// Removes tokens that would complete one.
+  /// Removes the tokens that would complete a sequence.
   public func apply(to next: inout NextTokens, using choices: inout some ChoiceSource) {
     for sequence in sequences {
       guard let last = sequence.last, last.index < next.count,
@@ -121,27 +121,27 @@ public struct ForbiddenSequences: NextTokenTransform {
   }
 }
 
-/// Tokens that must come at given places after the prompt, whatever the model says.
+/// Forces certain tokens at given places after the prompt.
 ///
-/// Reference: transformers' `ForcedBOSTokenLogitsProcessor` and its like.
+/// Reference: transformers' `ForcedBOSTokenLogitsProcessor` and similar classes.
 ///
-/// **Edge cases.** A forced token need not be left; its logit becomes 0.
+/// **Edge cases.** A forced token may have been removed before; its logit becomes 0.
 public struct ForcedTokens: NextTokenTransform {
-  /// The token by place, 0 being the first behind the prompt.
+  /// The token at each place; place 0 is the first one after the prompt.
   public let tokens: [Int: Token]
 
-  /// Tokens at places that are 0 or more.
+  /// Creates the transform; places are 0 or more.
   public init(_ tokens: [Int: Token]) throws(DecodingError) {
     for place in tokens.keys.sorted() where place < 0 {
-      throw .argument("forced", "a place behind the prompt is 0 or more", place)
+      throw .argument("forced", "a place after the prompt is 0 or more", place)
     }
     self.tokens = tokens
   }
 
-  /// `forced`.
+  /// The name in messages: `forced`.
   public var name: String { "forced" }
 
-  /// Removes all others at those places.
+  /// Removes all other tokens at these places.
   public func apply(to next: inout NextTokens, using choices: inout some ChoiceSource) {
     guard let token = tokens[next.text.count - next.promptCount], token.index < next.count
     else { return }

@@ -1,40 +1,41 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// Only what goes on with spans copied from a source text.
+/// Keeps only tokens that continue spans copied from a source text.
 ///
-/// A token is let through where it follows, in the source, a copy of the text's last `length` - 1
-/// tokens; where no such copy goes on, of as many fewer as do, and a span begins anew. So each
-/// `length` tokens in a row stand in the source, but where a span begins at the other's end. The
-/// end is always let through. ``SparseSoftmax`` behind it leaves few continuations to choose from.
+/// A token is kept if, in the source, it follows a copy of the text's last `length` - 1 tokens. If
+/// no such copy can be continued, shorter copies are tried, and finally a new span begins. So every
+/// `length` tokens in a row come from the source, except where one span ends and another begins.
+/// The end is always kept. Put ``SparseSoftmax`` after this transform to keep few continuations.
 ///
 /// Reference: Su 2021, "SPACES: extract and generate" (kexue.fm), BIO-copy, which masks all tokens
 /// that form no n-gram of the source, with sparse softmax.
 ///
-/// **Edge cases.** A prompt counts as text: what follows goes on with its last tokens, if the source
-/// holds them. Where the model or a transform before gives no continuation of a copy a probability,
-/// a shorter copy is sought; if none is left at all, the chain says so.
+/// **Edge cases.** The prompt counts as text, so the first span continues its last tokens if the
+/// source contains them. If the model or an earlier transform gives probability 0 to all
+/// continuations of a copy, a shorter copy is tried. If no token is left at all, the chain fails
+/// with a message.
 ///
-/// **Complexity.** O(source x length) a token.
+/// **Complexity.** O(source x length) per token.
 public struct CopiedSpans: NextTokenTransform {
-  /// The source's runs of tokens; no span reaches from one to another.
+  /// The token runs of the source; a span stays within one run.
   public let source: [[Token]]
-  /// How many tokens in a row stand in the source.
+  /// The number of tokens in a row that come from the source.
   public let length: Int
 
-  /// Spans of a positive length from a source that holds a token.
+  /// Creates the transform; the length is positive, and the source contains at least one token.
   public init(of source: [[Token]], length: Int) throws(DecodingError) {
     guard length >= 1 else { throw .argument("copy", "a span has at least 1 token", length) }
     guard source.contains(where: { !$0.isEmpty }) else {
-      throw .argument("copy", "a source holds at least 1 token of the model", "none")
+      throw .argument("copy", "a source contains at least 1 token of the model", "none")
     }
     self.source = source
     self.length = length
   }
 
-  /// `copy LENGTH`.
+  /// The name in messages: `copy LENGTH`.
   public var name: String { "copy \(length)" }
 
-  /// Removes what continues no span.
+  /// Removes the tokens that continue no span.
   public func apply(to next: inout NextTokens, using choices: inout some ChoiceSource) {
     var copied = min(length - 1, next.text.count)
     var allowed: Set<Token> = []

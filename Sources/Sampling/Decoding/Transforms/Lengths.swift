@@ -1,56 +1,56 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// No end before so many tokens.
+/// Forbids the end before a number of tokens.
 ///
 /// Reference: transformers' `MinLengthLogitsProcessor`.
 public struct MinimumLength: NextTokenTransform {
-  /// How many tokens stand before the end at least.
+  /// The smallest number of tokens before the end.
   public let length: Int
-  /// Whether the prompt's are counted.
+  /// Whether the tokens of the prompt count.
   public let countsPrompt: Bool
 
-  /// A length of 0 or more.
+  /// Creates the transform; the length is 0 or more.
   public init(_ length: Int, countsPrompt: Bool = false) throws(DecodingError) {
     guard length >= 0 else { throw .argument("min-tokens", "a length is 0 or more", length) }
     self.length = length
     self.countsPrompt = countsPrompt
   }
 
-  /// `min-tokens N`.
+  /// The name in messages: `min-tokens N`.
   public var name: String { "min-tokens \(length)" }
 
-  /// Removes the ends while the text is short.
+  /// Removes the ends while the text is too short.
   public func apply(to next: inout NextTokens, using choices: inout some ChoiceSource) {
     guard next.text.count - (countsPrompt ? 0 : next.promptCount) < length else { return }
     for end in next.ends { next.remove(end) }
   }
 }
 
-/// The end after so many tokens, whatever the model says.
+/// Forces the end after a number of tokens.
 ///
-/// This changes the distribution; a decoder's own limit cuts the text and says that it did.
+/// This changes the distribution. A decoder's own limit instead cuts the text and reports it.
 ///
 /// Reference: transformers' `ForcedEOSTokenLogitsProcessor`.
 ///
-/// **Edge cases.** Of several ends, those that are left share in proportion; where none is left,
-/// the first comes.
+/// **Edge cases.** If there are several ends, those that remain share the probability in
+/// proportion. If none remains, the first is forced.
 public struct MaximumLength: NextTokenTransform {
-  /// How many tokens stand before the end at most.
+  /// The largest number of tokens before the end.
   public let length: Int
-  /// Whether the prompt's are counted.
+  /// Whether the tokens of the prompt count.
   public let countsPrompt: Bool
 
-  /// A length of 0 or more.
+  /// Creates the transform; the length is 0 or more.
   public init(_ length: Int, countsPrompt: Bool = false) throws(DecodingError) {
     guard length >= 0 else { throw .argument("forced end", "a length is 0 or more", length) }
     self.length = length
     self.countsPrompt = countsPrompt
   }
 
-  /// `forced end N`.
+  /// The name in messages: `forced end N`.
   public var name: String { "forced end \(length)" }
 
-  /// Removes all but the ends when the text is long.
+  /// Removes everything except the ends once the text is long enough.
   public func apply(to next: inout NextTokens, using choices: inout some ChoiceSource) {
     guard next.text.count - (countsPrompt ? 0 : next.promptCount) >= length else { return }
     var logTotal = -Double.infinity
@@ -65,20 +65,21 @@ public struct MaximumLength: NextTokenTransform {
   }
 }
 
-/// An end that grows ever more probable: its logit l becomes l + |l| (factor^n - 1), n tokens after
-/// the start.
+/// Makes the end more and more probable.
+///
+/// Its logit l becomes l + |l| (factor^n - 1), n tokens after the start.
 ///
 /// Reference: transformers' `ExponentialDecayLengthPenalty`.
 ///
-/// **Edge cases.** Where the power exceeds all numbers, the ends alone are left. An end of logit 0
-/// does not move.
+/// **Edge cases.** If the power overflows, only the ends remain. An end with logit 0 does not
+/// change.
 public struct EndDecay: NextTokenTransform {
-  /// How many tokens after the prompt it begins.
+  /// The number of tokens after the prompt at which the increase starts.
   public let start: Int
-  /// By what it grows with each token.
+  /// The factor per token.
   public let factor: Double
 
-  /// A start of 0 or more, a finite factor of 1 or more.
+  /// Creates the transform; the start is 0 or more, and the factor is finite and 1 or more.
   public init(start: Int, factor: Double) throws(DecodingError) {
     guard start >= 0 else { throw .argument("end-decay", "a start is 0 or more", start) }
     guard factor >= 1 && factor < .infinity else {
@@ -88,10 +89,10 @@ public struct EndDecay: NextTokenTransform {
     self.factor = factor
   }
 
-  /// `end-decay START,FACTOR`.
+  /// The name in messages: `end-decay START,FACTOR`.
   public var name: String { "end-decay \(start),\(factor)" }
 
-  /// Raises the ends.
+  /// Raises the logits of the ends.
   public func apply(to next: inout NextTokens, using choices: inout some ChoiceSource) {
     let steps = next.text.count - next.promptCount - start
     guard steps > 0 else { return }

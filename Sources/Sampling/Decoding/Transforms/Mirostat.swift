@@ -1,26 +1,27 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// Mirostat 2: tokens of at most a surprise that is steered so that the mean surprise is tau.
+/// Mirostat 2: a bound on the surprise of tokens, steered so that the mean surprise is tau.
 ///
-/// Surprise is -log2 p. The bound begins at 2 tau; after each token it falls by eta times what the
-/// token's surprise, in the distribution drawn from, exceeded tau by.
+/// The surprise of a token is -log2 p. The bound starts at 2 tau. After each token it falls by eta
+/// times the difference between the token's surprise, in the distribution it was drawn from, and
+/// tau.
 ///
 /// Reference: Basu, Ramachandran, Keskar and Varshney 2021, "Mirostat: a neural text decoding
 /// algorithm that directly controls perplexity", algorithm 2 of the authors' code.
 ///
-/// **Edge cases.** The most probable token stays, however surprising. Transforms behind it change
-/// the surprise that it learns from.
+/// **Edge cases.** The most probable token stays, however surprising. Later transforms change the
+/// surprise from which the bound learns.
 public struct Mirostat: Truncation {
-  /// The surprise aimed at, in bits.
+  /// The target surprise in bits.
   public let tau: Double
-  /// How fast the bound follows.
+  /// The learning rate of the bound.
   public let eta: Double
   /// Whether end tokens are never removed.
   public let keepsEnd: Bool
-  /// The largest surprise kept at the next step, in bits.
+  /// The largest surprise that is kept at the next step, in bits.
   public private(set) var bound: Double
 
-  /// A positive, finite surprise and a finite rate, 0 or more.
+  /// Creates the transform; tau is positive and finite, eta is finite and 0 or more.
   public init(tau: Double, eta: Double, keepsEnd: Bool = false) throws(DecodingError) {
     guard tau > 0 && tau < .infinity else {
       throw .argument("mirostat", "tau is positive and finite", tau)
@@ -34,13 +35,13 @@ public struct Mirostat: Truncation {
     bound = 2 * tau
   }
 
-  /// `mirostat TAU,ETA`.
+  /// The name in messages: `mirostat TAU,ETA`.
   public var name: String { named("mirostat \(tau),\(eta)") }
 
-  /// False: the bound moves.
+  /// False, because the bound changes from step to step.
   public var dependsOnLogitsAlone: Bool { false }
 
-  /// Removes what surprises more than the bound.
+  /// Removes tokens whose surprise exceeds the bound.
   public mutating func truncate(_ next: inout NextTokens, using choices: inout some ChoiceSource) {
     let logTotal = LogSpace.log(next.weigh())
     let best = next.best
@@ -49,7 +50,7 @@ public struct Mirostat: Truncation {
     }
   }
 
-  /// Moves the bound.
+  /// Updates the bound with the surprise of the token.
   public mutating func accept(_ token: Token, logProbability: Double) {
     bound -= eta * (-logProbability / log2 - tau)
   }

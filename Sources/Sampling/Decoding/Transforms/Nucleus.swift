@@ -1,19 +1,19 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// The smallest most probable set whose mass reaches p.
+/// Nucleus sampling: keeps the smallest set of most probable tokens whose mass reaches p.
 ///
 /// Reference: Holtzman, Buys, Du, Forbes and Choi 2020, "The curious case of neural text
 /// degeneration", eq. 2.
 ///
-/// **Edge cases.** A mass equal to p reaches it. 0 keeps the most probable token; 1 removes
-/// nothing, whatever rounding says. Of equal tokens the lower ones are kept.
+/// **Edge cases.** A mass equal to p counts as reached. 0 keeps only the most probable token. 1
+/// removes nothing, whatever rounding does. Among equal tokens, those with lower numbers are kept.
 public struct Nucleus: Truncation {
-  /// The mass to be reached.
+  /// The mass to reach.
   public let mass: Double
-  /// Whether end tokens are never removed; they come on top of the set.
+  /// Whether end tokens are never removed; they are added to the set.
   public let keepsEnd: Bool
 
-  /// The set of a mass from 0 to 1.
+  /// Creates the transform; the mass is from 0 to 1.
   public init(_ mass: Double, keepsEnd: Bool = false) throws(DecodingError) {
     guard mass >= 0 && mass <= 1 else {
       throw .argument("top-p", "a mass lies in 0 ... 1", mass)
@@ -22,7 +22,7 @@ public struct Nucleus: Truncation {
     self.keepsEnd = keepsEnd
   }
 
-  /// `top-p P`.
+  /// The name in messages: `top-p P`.
   public var name: String { named("top-p \(mass)") }
 
   /// Keeps the set.
@@ -34,18 +34,19 @@ public struct Nucleus: Truncation {
   }
 }
 
-/// The most typical set whose mass reaches a bound: tokens whose surprisal is nearest the entropy.
+/// Locally typical sampling: keeps the tokens whose surprisal is nearest to the entropy, up to a
+/// mass.
 ///
 /// Reference: Meister, Pimentel, Wiher and Cotterell 2023, "Locally typical sampling", eq. 10.
 ///
-/// **Edge cases.** As of ``Nucleus``; the most probable token may go.
+/// **Edge cases.** The same as for ``Nucleus``, except that the most probable token can be removed.
 public struct LocallyTypical: Truncation {
-  /// The mass to be reached.
+  /// The mass to reach.
   public let mass: Double
-  /// Whether end tokens are never removed; they come on top of the set.
+  /// Whether end tokens are never removed; they are added to the set.
   public let keepsEnd: Bool
 
-  /// The set of a positive mass up to 1.
+  /// Creates the transform; the mass is positive and at most 1.
   public init(_ mass: Double, keepsEnd: Bool = false) throws(DecodingError) {
     guard mass > 0 && mass <= 1 else {
       throw .argument("typical", "a mass is positive and at most 1", mass)
@@ -54,7 +55,7 @@ public struct LocallyTypical: Truncation {
     self.keepsEnd = keepsEnd
   }
 
-  /// `typical P`.
+  /// The name in messages: `typical P`.
   public var name: String { named("typical \(mass)") }
 
   /// Keeps the set.
@@ -75,7 +76,7 @@ public struct LocallyTypical: Truncation {
 }
 
 extension NextTokens {
-  /// Keeps the first tokens of the prepared order, one at least, until their weights reach a goal.
+  /// Keeps the first tokens of the prepared order, at least one, until their weights reach a goal.
   mutating func takeFirst(reaching goal: Double) {
     var sum = 0.0
     repeat {

@@ -1,18 +1,18 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// Tokens at least so probable as a share of the most probable one.
+/// Min-p: keeps tokens that are at least `share` times as probable as the most probable one.
 ///
 /// Reference: Nguyen, Baker, Neo, Roush, Kirsch and Shwartz-Ziv 2024, "Turning up the heat: min-p
 /// sampling", section 4.
 ///
-/// **Edge cases.** 0 removes nothing; 1 keeps the tokens as probable as the first.
+/// **Edge cases.** 0 removes nothing. 1 keeps only the tokens that are as probable as the first.
 public struct MinP: Truncation {
-  /// The share.
+  /// The share of the largest probability.
   public let share: Double
   /// Whether end tokens are never removed.
   public let keepsEnd: Bool
 
-  /// A share from 0 to 1.
+  /// Creates the transform; the share is from 0 to 1.
   public init(_ share: Double, keepsEnd: Bool = false) throws(DecodingError) {
     guard share >= 0 && share <= 1 else {
       throw .argument("min-p", "a share lies in 0 ... 1", share)
@@ -21,28 +21,28 @@ public struct MinP: Truncation {
     self.keepsEnd = keepsEnd
   }
 
-  /// `min-p P`.
+  /// The name in messages: `min-p P`.
   public var name: String { named("min-p \(share)") }
 
-  /// Keeps what reaches the share.
+  /// Removes the tokens below the share.
   public func truncate(_ next: inout NextTokens, using choices: inout some ChoiceSource) {
     guard share > 0 else { return }
     next.keep(reaching: share)
   }
 }
 
-/// Tokens whose probability reaches `a` times the square of the largest one.
+/// Top-a: keeps tokens whose probability is at least `factor` times the square of the largest one.
 ///
 /// Reference: BlinkDL's RWKV-LM, "top-a"; KoboldAI's form, exponent 2.
 ///
-/// **Edge cases.** 0 removes nothing; the most probable token stays.
+/// **Edge cases.** 0 removes nothing. The most probable token always stays.
 public struct TopA: Truncation {
   /// The factor.
   public let factor: Double
   /// Whether end tokens are never removed.
   public let keepsEnd: Bool
 
-  /// A factor from 0 to 1.
+  /// Creates the transform; the factor is from 0 to 1.
   public init(_ factor: Double, keepsEnd: Bool = false) throws(DecodingError) {
     guard factor >= 0 && factor <= 1 else {
       throw .argument("top-a", "a factor lies in 0 ... 1", factor)
@@ -51,30 +51,30 @@ public struct TopA: Truncation {
     self.keepsEnd = keepsEnd
   }
 
-  /// `top-a A`.
+  /// The name in messages: `top-a A`.
   public var name: String { named("top-a \(factor)") }
 
-  /// Keeps what reaches the floor.
+  /// Removes the tokens below the floor.
   public func truncate(_ next: inout NextTokens, using choices: inout some ChoiceSource) {
-    // With the largest weight 1, its probability is 1 / total.
+    // The largest weight is 1, so its probability is 1 / total.
     guard factor > 0 else { return }
     next.keep { factor / $0 }
   }
 }
 
-/// Tokens of at least a fixed probability.
+/// Epsilon sampling: keeps tokens with at least a fixed probability.
 ///
 /// Reference: Hewitt, Manning and Liang 2022, "Truncation sampling as language model desmoothing",
 /// section 4.2.
 ///
-/// **Edge cases.** 0 removes nothing; the most probable tokens stay, however improbable.
+/// **Edge cases.** 0 removes nothing. The most probable tokens always stay, however improbable.
 public struct EpsilonCutoff: Truncation {
-  /// The floor.
+  /// The smallest probability that is kept.
   public let epsilon: Double
   /// Whether end tokens are never removed.
   public let keepsEnd: Bool
 
-  /// A floor from 0 to below 1.
+  /// Creates the transform; epsilon is in 0 ..< 1.
   public init(_ epsilon: Double, keepsEnd: Bool = false) throws(DecodingError) {
     guard epsilon >= 0 && epsilon < 1 else {
       throw .argument("epsilon", "a floor lies in 0 ..< 1", epsilon)
@@ -83,29 +83,30 @@ public struct EpsilonCutoff: Truncation {
     self.keepsEnd = keepsEnd
   }
 
-  /// `epsilon E`.
+  /// The name in messages: `epsilon E`.
   public var name: String { named("epsilon \(epsilon)") }
 
-  /// Keeps what reaches the floor.
+  /// Removes the tokens below the floor.
   public func truncate(_ next: inout NextTokens, using choices: inout some ChoiceSource) {
     guard epsilon > 0 else { return }
     next.keep { epsilon * $0 }
   }
 }
 
-/// Tokens of at least min(epsilon, sqrt(epsilon) exp(-entropy)).
+/// Eta sampling: keeps tokens with a probability of at least min(epsilon, sqrt(epsilon)
+/// exp(-entropy)).
 ///
 /// Reference: Hewitt, Manning and Liang 2022, "Truncation sampling as language model desmoothing",
 /// eq. 8, with alpha = sqrt(epsilon).
 ///
-/// **Edge cases.** As of ``EpsilonCutoff``.
+/// **Edge cases.** The same as for ``EpsilonCutoff``.
 public struct EtaCutoff: Truncation {
-  /// Epsilon.
+  /// The parameter epsilon.
   public let epsilon: Double
   /// Whether end tokens are never removed.
   public let keepsEnd: Bool
 
-  /// An epsilon from 0 to below 1.
+  /// Creates the transform; epsilon is in 0 ..< 1.
   public init(_ epsilon: Double, keepsEnd: Bool = false) throws(DecodingError) {
     guard epsilon >= 0 && epsilon < 1 else {
       throw .argument("eta", "epsilon lies in 0 ..< 1", epsilon)
@@ -114,10 +115,10 @@ public struct EtaCutoff: Truncation {
     self.keepsEnd = keepsEnd
   }
 
-  /// `eta E`.
+  /// The name in messages: `eta E`.
   public var name: String { named("eta \(epsilon)") }
 
-  /// Keeps what reaches the floor.
+  /// Removes the tokens below the floor.
   public func truncate(_ next: inout NextTokens, using choices: inout some ChoiceSource) {
     let total = next.weigh()
     let entropy = next.entropy(total: total)
@@ -126,20 +127,20 @@ public struct EtaCutoff: Truncation {
   }
 }
 
-/// Tokens whose logit lies at most n standard deviations below the largest.
+/// Top-n-sigma: keeps tokens whose logit is at most n standard deviations below the largest.
 ///
 /// Reference: Tang, Liu, Xu, Yang and Yu 2024, "Top-n-sigma: not all logits are you need", eq. 6;
-/// the deviation is that of the whole population of the tokens left.
+/// the deviation is that of the whole population of remaining tokens.
 ///
-/// **Edge cases.** 0 keeps the tokens as probable as the first; temperature does not change what
-/// is kept; infinity removes nothing.
+/// **Edge cases.** 0 keeps only the tokens that are as probable as the first, and infinity removes
+/// nothing. A temperature does not change which tokens are kept.
 public struct TopNSigma: Truncation {
-  /// n.
+  /// The number n of standard deviations.
   public let deviations: Double
   /// Whether end tokens are never removed.
   public let keepsEnd: Bool
 
-  /// A number of deviations, 0 or more.
+  /// Creates the transform; the number of deviations is 0 or more.
   public init(_ deviations: Double, keepsEnd: Bool = false) throws(DecodingError) {
     guard deviations >= 0 else {
       throw .argument("top-n-sigma", "a number of deviations is 0 or more", deviations)
@@ -148,10 +149,10 @@ public struct TopNSigma: Truncation {
     self.keepsEnd = keepsEnd
   }
 
-  /// `top-n-sigma S`.
+  /// The name in messages: `top-n-sigma S`.
   public var name: String { named("top-n-sigma \(deviations)") }
 
-  /// Keeps what lies near.
+  /// Removes the tokens with lower logits.
   public func truncate(_ next: inout NextTokens, using choices: inout some ChoiceSource) {
     guard deviations < .infinity else { return }
     next.keep(within: deviations)

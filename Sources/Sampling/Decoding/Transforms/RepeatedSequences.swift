@@ -1,19 +1,19 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// No sequence of n tokens twice.
+/// Forbids tokens that would repeat a sequence of n tokens.
 ///
 /// Reference: Paulus, Xiong and Socher 2018, "A deep reinforced model for abstractive
 /// summarization", section 2.5, for trigrams.
 ///
-/// **Edge cases.** 1 forbids every token of the text. The prompt's sequences count, unless told
-/// otherwise. Where it forbids everything, the chain says so.
+/// **Edge cases.** 1 forbids every token of the text. Sequences in the prompt count by default. If
+/// it forbids every token, the chain fails with a message.
 public struct NoRepeatNGram: NextTokenTransform {
-  /// n.
+  /// The length n of the sequences.
   public let size: Int
   /// Whether sequences that begin in the prompt count.
   public let countsPrompt: Bool
 
-  /// A positive size.
+  /// Creates the transform; the size is positive.
   public init(_ size: Int, countsPrompt: Bool = true) throws(DecodingError) {
     guard size > 0 else {
       throw .argument("no-repeat-ngram", "a sequence has at least 1 token", size)
@@ -22,10 +22,10 @@ public struct NoRepeatNGram: NextTokenTransform {
     self.countsPrompt = countsPrompt
   }
 
-  /// `no-repeat-ngram N`.
+  /// The name in messages: `no-repeat-ngram N`.
   public var name: String { "no-repeat-ngram \(size)" }
 
-  /// Removes tokens that would repeat a sequence.
+  /// Removes the tokens that would repeat a sequence.
   ///
   /// - Complexity: O(text x n).
   public func apply(to next: inout NextTokens, using choices: inout some ChoiceSource) {
@@ -42,29 +42,30 @@ public struct NoRepeatNGram: NextTokenTransform {
   }
 }
 
-/// DRY: a penalty for tokens that would prolong a repetition, exponential in its length.
+/// DRY: a penalty for tokens that extend a repetition, exponential in its length.
 ///
-/// A token that followed an earlier copy of the text's last m tokens, m at its largest and at least
-/// the allowed length, loses multiplier x base^(m - allowed length).
+/// The penalty applies to a token that followed an earlier copy of the text's last m tokens, where
+/// m is as large as possible and at least the allowed length. It is multiplier x base^(m - allowed
+/// length).
 ///
 /// Reference: Weidmann 2024, "DRY: a modern repetition penalty that reliably prevents looping",
 /// text-generation-webui pull request 5677.
 ///
-/// **Edge cases.** A repetition does not reach across a breaker, and a breaker is never penalised.
-/// A penalty beyond all numbers removes the token. A multiplier of 0 does nothing.
+/// **Edge cases.** A repetition ends at a breaker, and a breaker is never penalised. A penalty that
+/// overflows removes the token. A multiplier of 0 has no effect.
 public struct RepeatedSuffixPenalty: NextTokenTransform {
-  /// The penalty of the shortest repetition that is not allowed.
+  /// The penalty for a repetition of the allowed length.
   public let multiplier: Double
-  /// By what it grows with each token.
+  /// The factor by which the penalty grows with each token.
   public let base: Double
-  /// The shortest repetition that is penalised.
+  /// The length from which repetitions are penalised.
   public let allowedLength: Int
-  /// Tokens that repetitions do not reach across.
+  /// Tokens that interrupt repetitions.
   public let breakers: Set<Token>
-  /// How many of the last tokens are looked at.
+  /// The number of last tokens that are examined.
   public let window: Int
 
-  /// A finite multiplier of 0 or more, a finite base of 1 or more, a length of 1 or more.
+  /// Creates the transform; multiplier 0 or more, base 1 or more, both finite; length 1 or more.
   public init(
     multiplier: Double, base: Double = 1.75, allowedLength: Int = 2, breakers: Set<Token> = [],
     window: Int = .max
@@ -86,10 +87,10 @@ public struct RepeatedSuffixPenalty: NextTokenTransform {
     self.window = window
   }
 
-  /// `dry MULTIPLIER,BASE,LENGTH`.
+  /// The name in messages: `dry MULTIPLIER,BASE,LENGTH`.
   public var name: String { "dry \(multiplier),\(base),\(allowedLength)" }
 
-  /// Subtracts.
+  /// Subtracts the penalties.
   ///
   /// - Complexity: O(window), by the Z algorithm on the reversed text.
   public func apply(to next: inout NextTokens, using choices: inout some ChoiceSource) {
@@ -126,7 +127,7 @@ public struct RepeatedSuffixPenalty: NextTokenTransform {
       let follower = next.text[last - place + 1]
       let length = next.keys[follower.index]
       guard length >= Double(allowedLength), !breakers.contains(follower) else { continue }
-      // Each token once, however often it follows.
+      // Penalise each token once, however often it follows a copy.
       next.keys[follower.index] = 0
       next[follower] -=
         multiplier * LogSpace.exp((length - Double(allowedLength)) * LogSpace.log(base))

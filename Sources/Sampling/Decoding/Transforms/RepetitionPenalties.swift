@@ -1,20 +1,20 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// Which tokens of a text count as repeated, and how much.
+/// Which tokens of a text count as repeated, and with what weight.
 ///
-/// The last `window` tokens count fully; over the `decay` tokens before them the weight falls
-/// evenly to nothing, as in ExLlamaV2.
+/// The last `window` tokens have weight 1. Over the `decay` tokens before them the weight falls
+/// evenly to 0, as in ExLlamaV2.
 public struct RepetitionScope: Hashable, Sendable {
-  /// How many of the last tokens count fully.
+  /// The number of last tokens that count fully.
   public let window: Int
-  /// Over how many tokens before the window the weight falls.
+  /// The number of tokens before the window over which the weight falls to 0.
   public let decay: Int
   /// Tokens that never count.
   public let exempt: Set<Token>
-  /// Whether tokens of the prompt count.
+  /// Whether the tokens of the prompt count.
   public let countsPrompt: Bool
 
-  /// A scope; by default the whole text, its prompt included.
+  /// Creates a scope; by default it is the whole text with its prompt.
   public init(
     window: Int = .max, decay: Int = 0, exempt: Set<Token> = [], countsPrompt: Bool = true
   ) throws(DecodingError) {
@@ -40,14 +40,15 @@ public struct RepetitionScope: Hashable, Sendable {
     countsPrompt = true
   }
 
-  /// Weight of the token that stands so many places before the end, 0 being the last.
+  /// The weight of the token at a distance from the end; the last token has distance 0.
   func weight(at distance: Int) -> Double {
     if distance < window { return 1 }
     let beyond = distance - window
     return beyond < decay ? 1 - Double(beyond + 1) / Double(decay + 1) : 0
   }
 
-  /// Hands over each distinct token that counts: the sum of its weights and the largest of them.
+  /// Calls a closure for each distinct token that counts, with the sum and the maximum of its
+  /// weights.
   fileprivate func forEach(
     in next: inout NextTokens, _ body: (inout NextTokens, Token, Double, Double) -> Void
   ) {
@@ -73,28 +74,28 @@ public struct RepetitionScope: Hashable, Sendable {
       let token = Token(next.numbers[i])
       let sum = next.weights[token.index]
       guard sum > 0 else { continue }
-      // A token that stands there twice is handed over once.
+      // A token that occurs twice is visited only once.
       next.weights[token.index] = 0
       body(&next, token, sum, next.keys[token.index])
     }
   }
 }
 
-/// Logits of repeated tokens divided by a penalty where positive, multiplied where negative.
+/// Divides the positive logits of repeated tokens by a penalty, and multiplies the negative ones.
 ///
-/// With log-probabilities, which are negative, all are multiplied: the zero of the logits matters.
+/// Log-probabilities are negative, so all of them are multiplied: the zero of the logits matters.
 ///
 /// Reference: Keskar, McCann, Varshney, Xiong and Socher 2019, "CTRL", section 4.1.
 ///
-/// **Edge cases.** 1 changes nothing, below 1 repetition is rewarded. A token whose weight has
-/// decayed to w has the penalty 1 + w (penalty - 1).
+/// **Edge cases.** 1 changes nothing, and a penalty below 1 rewards repetition. For a token whose
+/// weight has decayed to w, the penalty is 1 + w (penalty - 1).
 public struct RepetitionPenalty: NextTokenTransform {
   /// The penalty.
   public let penalty: Double
-  /// What counts.
+  /// The tokens that count.
   public let scope: RepetitionScope
 
-  /// A positive, finite penalty.
+  /// Creates the transform; the penalty is positive and finite.
   public init(_ penalty: Double, scope: RepetitionScope = .whole) throws(DecodingError) {
     guard penalty > 0 && penalty < .infinity else {
       throw .argument("repetition-penalty", "a penalty is positive and finite", penalty)
@@ -103,10 +104,10 @@ public struct RepetitionPenalty: NextTokenTransform {
     self.scope = scope
   }
 
-  /// `repetition-penalty R`.
+  /// The name in messages: `repetition-penalty R`.
   public var name: String { "repetition-penalty \(penalty)" }
 
-  /// Divides or multiplies.
+  /// Divides or multiplies the logits of repeated tokens.
   public func apply(to next: inout NextTokens, using choices: inout some ChoiceSource) {
     scope.forEach(in: &next) { next, token, _, weight in
       let factor = 1 + weight * (penalty - 1)
@@ -116,18 +117,19 @@ public struct RepetitionPenalty: NextTokenTransform {
   }
 }
 
-/// A penalty taken from a token's logit as often as the token stands in the text.
+/// Subtracts a penalty from a token's logit for each time that the token occurs in the text.
 ///
 /// Reference: the `frequency_penalty` of OpenAI's completion interface.
 ///
-/// **Edge cases.** Below 0 repetition is rewarded. A decayed occurrence counts by its weight.
+/// **Edge cases.** A penalty below 0 rewards repetition. A decayed occurrence counts with its
+/// weight.
 public struct FrequencyPenalty: NextTokenTransform {
   /// The penalty.
   public let penalty: Double
-  /// What counts.
+  /// The tokens that count.
   public let scope: RepetitionScope
 
-  /// A finite penalty.
+  /// Creates the transform; the penalty is finite.
   public init(_ penalty: Double, scope: RepetitionScope = .whole) throws(DecodingError) {
     guard penalty.isFinite else {
       throw .argument("frequency-penalty", "a penalty is finite", penalty)
@@ -136,27 +138,28 @@ public struct FrequencyPenalty: NextTokenTransform {
     self.scope = scope
   }
 
-  /// `frequency-penalty F`.
+  /// The name in messages: `frequency-penalty F`.
   public var name: String { "frequency-penalty \(penalty)" }
 
-  /// Subtracts.
+  /// Subtracts the penalties.
   public func apply(to next: inout NextTokens, using choices: inout some ChoiceSource) {
     scope.forEach(in: &next) { next, token, sum, _ in next[token] -= penalty * sum }
   }
 }
 
-/// A penalty taken once from the logit of each token that stands in the text.
+/// Subtracts a penalty once from the logit of each token that occurs in the text.
 ///
 /// Reference: the `presence_penalty` of OpenAI's completion interface.
 ///
-/// **Edge cases.** Below 0 repetition is rewarded. The largest weight of a decayed token counts.
+/// **Edge cases.** A penalty below 0 rewards repetition. Of a decayed token the largest weight
+/// counts.
 public struct PresencePenalty: NextTokenTransform {
   /// The penalty.
   public let penalty: Double
-  /// What counts.
+  /// The tokens that count.
   public let scope: RepetitionScope
 
-  /// A finite penalty.
+  /// Creates the transform; the penalty is finite.
   public init(_ penalty: Double, scope: RepetitionScope = .whole) throws(DecodingError) {
     guard penalty.isFinite else {
       throw .argument("presence-penalty", "a penalty is finite", penalty)
@@ -165,10 +168,10 @@ public struct PresencePenalty: NextTokenTransform {
     self.scope = scope
   }
 
-  /// `presence-penalty F`.
+  /// The name in messages: `presence-penalty F`.
   public var name: String { "presence-penalty \(penalty)" }
 
-  /// Subtracts.
+  /// Subtracts the penalties.
   public func apply(to next: inout NextTokens, using choices: inout some ChoiceSource) {
     scope.forEach(in: &next) { next, token, _, weight in next[token] -= penalty * weight }
   }

@@ -1,29 +1,29 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// Sparse softmax: the k largest logits, made probabilities.
+/// Sparse softmax: keeps the k largest logits and normalises them.
 ///
 /// Reference: Sun, Zhu, Wang, Zhang and Wang 2021, "Sparse-softmax: a simpler and faster
 /// alternative softmax transformation", eq. 3.
 ///
-/// **Edge cases.** As of ``TopK``; what comes out is normalised.
+/// **Edge cases.** The same as for ``TopK``. The result is normalised.
 public struct SparseSoftmax: Truncation {
   private let first: TopK
-  /// How many are kept.
+  /// The number of tokens that are kept.
   public var k: Int { first.k }
-  /// Whether end tokens are never removed; they come on top of the k.
+  /// Whether end tokens are never removed; they are added to the k tokens.
   public let keepsEnd: Bool
 
-  /// The first k, k being positive.
+  /// Creates the transform; k is positive.
   public init(_ k: Int, keepsEnd: Bool = false) throws(DecodingError) {
     guard k > 0 else { throw .argument("sparse", "at least 1 token is kept", k) }
     first = try TopK(k)
     self.keepsEnd = keepsEnd
   }
 
-  /// `sparse K`.
+  /// The name in messages: `sparse K`.
   public var name: String { named("sparse \(k)") }
 
-  /// Keeps the first k and makes them probabilities.
+  /// Keeps the k most probable tokens and normalises their logits.
   public func truncate(_ next: inout NextTokens, using choices: inout some ChoiceSource) {
     first.truncate(&next, using: &choices)
     if keepsEnd { next.restoreEnds() }
@@ -31,23 +31,23 @@ public struct SparseSoftmax: Truncation {
   }
 }
 
-/// 1.5-entmax: p = (logit/2 - tau)^2 above a threshold tau and 0 below, tau making the sum 1.
+/// 1.5-entmax: p = (logit/2 - tau)^2 above a threshold tau and 0 below it; tau makes the sum 1.
 ///
 /// Reference: Peters, Niculae and Martins 2019, "Sparse sequence-to-sequence models", algorithm 2.
 ///
-/// **Edge cases.** Equal logits give equal probabilities. An end that is kept although its
-/// probability is zero weighs what softmax gives it, and all are normalised again.
+/// **Edge cases.** Equal logits give equal probabilities. If an end is kept although its
+/// probability is zero, it gets its softmax probability, and all tokens are normalised again.
 public struct Entmax: Truncation {
   /// Whether end tokens are never removed.
   public let keepsEnd: Bool
 
-  /// The transformation, which has no parameter.
+  /// Creates the transform, which has no parameters.
   public init(keepsEnd: Bool = false) { self.keepsEnd = keepsEnd }
 
-  /// `entmax`.
+  /// The name in messages: `entmax`.
   public var name: String { named("entmax") }
 
-  /// Makes the logits log-probabilities under entmax.
+  /// Turns the logits into log-probabilities under entmax.
   ///
   /// - Complexity: O(candidates + kept log candidates).
   public func truncate(_ next: inout NextTokens, using choices: inout some ChoiceSource) {
@@ -83,7 +83,7 @@ public struct Entmax: Truncation {
 }
 
 extension NextTokens {
-  /// Makes the logits of tokens that are not removed log-probabilities.
+  /// Turns the logits of the remaining tokens into log-probabilities.
   fileprivate mutating func normalizeLeft() {
     var best = -Double.infinity
     for token in candidates { best = max(best, self[token]) }

@@ -1,17 +1,18 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// Logits divided by a temperature: probabilities raised to the power 1/T.
+/// Divides the logits by a temperature, which raises probabilities to the power 1/T.
 ///
-/// Reference: Ackley, Hinton and Sejnowski 1985, "A learning algorithm for Boltzmann machines", eq. 4.
+/// Reference: Ackley, Hinton and Sejnowski 1985, "A learning algorithm for Boltzmann machines", eq.
+/// 4.
 ///
-/// **Edge cases.** 0 keeps the most probable token alone, the lowest of equals; infinity makes all
-/// that are left equally probable. A quotient that is no finite number, as a tiny temperature gives
-/// it, is taken relative to the largest logit.
+/// **Edge cases.** 0 keeps only the most probable token (the lowest number among equals), and
+/// infinity makes all remaining tokens equally probable. If a tiny temperature makes a quotient
+/// overflow, the quotients are computed relative to the largest logit.
 public struct Temperature: NextTokenTransform {
-  /// T.
+  /// The temperature T.
   public let temperature: Double
 
-  /// Division by a temperature from 0 to infinity.
+  /// Creates the transform; the temperature is from 0 to infinity.
   public init(_ temperature: Double) throws(DecodingError) {
     guard temperature >= 0 else {
       throw .argument("temperature", "a temperature is 0 or more", temperature)
@@ -19,13 +20,13 @@ public struct Temperature: NextTokenTransform {
     self.temperature = temperature
   }
 
-  /// `temperature T`.
+  /// The name in messages: `temperature T`.
   public var name: String { "temperature \(temperature)" }
 
-  /// True.
+  /// True, because it reads only the logits.
   public var dependsOnLogitsAlone: Bool { true }
 
-  /// Divides.
+  /// Divides the logits by the temperature.
   public func apply(to next: inout NextTokens, using choices: inout some ChoiceSource) {
     if temperature == 1 { return }
     let best = next.best
@@ -33,7 +34,7 @@ public struct Temperature: NextTokenTransform {
       for token in next.candidates where token != best.token { next.remove(token) }
       return
     }
-    // Beside such a best logit one whose quotient overflows does so relative to the best, too.
+    // If the best logit is this large, a quotient that overflows also does so relative to the best.
     let isFinite =
       temperature > 1 || (temperature >= 0x1p-20 && abs(best.logit) < 0x1p900)
       || ((next.lowest() / temperature).isFinite && (best.logit / temperature).isFinite)

@@ -1,23 +1,23 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// The self-terminating wrapper: the end's probability never falls and goes to 1.
+/// The self-terminating wrapper: the probability of the end never falls and tends to 1.
 ///
-/// With e_t the model's own end probability at step t = 1, 2, ..., whatever other transforms do, the
-/// end gets 1 - product over i <= t of (1 - epsilon)(1 - e_i); the other tokens share the rest in
-/// proportion to what they arrive with.
+/// Let e_t be the model's own probability of the end at step t = 1, 2, ..., whatever other
+/// transforms do. The end gets 1 - product over i <= t of (1 - epsilon)(1 - e_i), and the other
+/// tokens share the rest in proportion to their incoming probabilities.
 ///
 /// Reference: Welleck, Kulikov, Kim, Pang and Cho 2020, "Consistency of a recurrent language model
 /// with respect to incomplete decoding", section 4.2.
 ///
-/// **Edge cases.** An end of probability zero gets its share all the same, so put a minimum length
-/// behind this transform. With epsilon 0 an end of probability zero stays out.
+/// **Edge cases.** Even an end with probability zero gets its share, so put a minimum length after
+/// this transform. With epsilon 0, an end with probability zero stays removed.
 public struct SelfTerminating: NextTokenTransform {
-  /// What the end gains at each step at least.
+  /// The share that the end gains at each step, at least.
   public let epsilon: Double
   private var logSurvival = 0.0
   private var pending = 0.0
 
-  /// An epsilon from 0 to below 1.
+  /// Creates the transform; epsilon is in 0 ..< 1.
   public init(_ epsilon: Double) throws(DecodingError) {
     guard epsilon >= 0 && epsilon < 1 else {
       throw .argument("self-terminating", "epsilon lies in 0 ..< 1", epsilon)
@@ -25,10 +25,10 @@ public struct SelfTerminating: NextTokenTransform {
     self.epsilon = epsilon
   }
 
-  /// `self-terminating EPS`.
+  /// The name in messages: `self-terminating EPS`.
   public var name: String { "self-terminating \(epsilon)" }
 
-  /// True.
+  /// True, because it needs the model's own probability of the end.
   public var readsModelEnd: Bool { true }
 
   /// Moves probability to the end.
@@ -37,12 +37,12 @@ public struct SelfTerminating: NextTokenTransform {
     next.share(logSurvival: min(0, pending))
   }
 
-  /// Goes on to the next step.
+  /// Continues with the next step.
   public mutating func accept(_ token: Token, logProbability: Double) { logSurvival = pending }
 
   /// The first step at which epsilon alone gives the end more than one half.
   ///
-  /// `SelfTerminating.stepBeyondHalf(1e-5) == 69315`: a safeguard in name only.
+  /// `SelfTerminating.stepBeyondHalf(1e-5) == 69315`, which is no safeguard in practice.
   public static func stepBeyondHalf(_ epsilon: Double) -> Int? {
     guard epsilon > 0 else { return nil }
     guard epsilon < 1 else { return 1 }
@@ -51,21 +51,21 @@ public struct SelfTerminating: NextTokenTransform {
   }
 }
 
-/// The non-monotone form: the end gets e_t + (1 - e_t)(1 - (1 - epsilon)^t), e_t being the model's
-/// own end probability.
+/// The non-monotone wrapper: the probability of the end stays above a floor that tends to 1.
 ///
-/// The end's probability may fall, as the model's own does, but lies above a floor that goes to 1.
+/// The end gets e_t + (1 - e_t)(1 - (1 - epsilon)^t), where e_t is the model's own probability of
+/// the end. Unlike in ``SelfTerminating``, the probability can fall, as the model's own does.
 ///
 /// Reference: Choi, Kulikov, Welleck and Cho 2023, "A non-monotonic self-terminating language
 /// model", eq. 5.
 ///
-/// **Edge cases.** As of ``SelfTerminating``.
+/// **Edge cases.** The same as for ``SelfTerminating``.
 public struct NonMonotoneTermination: NextTokenTransform {
   /// How fast the floor rises.
   public let epsilon: Double
   private var step = 1.0
 
-  /// An epsilon from 0 to below 1.
+  /// Creates the transform; epsilon is in 0 ..< 1.
   public init(_ epsilon: Double) throws(DecodingError) {
     guard epsilon >= 0 && epsilon < 1 else {
       throw .argument("non-monotone", "epsilon lies in 0 ..< 1", epsilon)
@@ -73,10 +73,10 @@ public struct NonMonotoneTermination: NextTokenTransform {
     self.epsilon = epsilon
   }
 
-  /// `non-monotone EPS`.
+  /// The name in messages: `non-monotone EPS`.
   public var name: String { "non-monotone \(epsilon)" }
 
-  /// True.
+  /// True, because it needs the model's own probability of the end.
   public var readsModelEnd: Bool { true }
 
   /// Moves probability to the end.
@@ -85,17 +85,17 @@ public struct NonMonotoneTermination: NextTokenTransform {
     next.share(logSurvival: min(0, logOthers + step * logOneMinus(epsilon)))
   }
 
-  /// Goes on to the next step.
+  /// Continues with the next step.
   public mutating func accept(_ token: Token, logProbability: Double) { step += 1 }
 }
 
-/// log(1 - x) for 0 <= x < 1, to all digits.
+/// log(1 - x) for 0 <= x < 1, accurate to all digits.
 private func logOneMinus(_ x: Double) -> Double {
   x == 0 ? 0 : LogSpace.complement(LogSpace.log(x))
 }
 
 extension NextTokens {
-  /// Log-probabilities of all ends together and of all other tokens together.
+  /// The log-probabilities of all ends together and of all other tokens together.
   fileprivate mutating func logShares() -> (ends: Double, others: Double) {
     _ = weigh()
     var ends = 0.0
@@ -109,7 +109,7 @@ extension NextTokens {
 
   /// Gives the other tokens this log-probability together, in proportion, and the ends the rest.
   ///
-  /// Where no other token is left, the ends have it all.
+  /// If no other token remains, the ends get everything.
   fileprivate mutating func share(logSurvival: Double) {
     let (logEnds, logOthers) = logShares()
     guard logOthers > -.infinity else { return }

@@ -1,21 +1,22 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// XTC: with a probability, all tokens that reach a threshold go but the least probable of them.
+/// XTC: with some probability, removes all tokens above a threshold except the least probable of
+/// them.
 ///
 /// Reference: Weidmann 2024, "Exclude top choices", text-generation-webui pull request 6335.
 ///
-/// **Edge cases.** It draws only where two tokens reach the threshold, so a threshold above 1/2
-/// never does anything. Of equal least probable tokens the highest stays. With `keepsEnd` an end
-/// among the top choices stays.
+/// **Edge cases.** It takes a random choice only if two tokens reach the threshold, so a threshold
+/// above 1/2 has no effect. If several tokens are least probable, the one with the highest number
+/// stays. With `keepsEnd`, an end among the top choices stays.
 public struct TopChoiceExclusion: Truncation {
-  /// How often.
+  /// The probability of removing the top choices.
   public let probability: Double
-  /// What makes a top choice.
+  /// The probability from which a token is a top choice.
   public let threshold: Double
   /// Whether end tokens are never removed.
   public let keepsEnd: Bool
 
-  /// A probability and a threshold, both from 0 to 1.
+  /// Creates the transform; both parameters are from 0 to 1.
   public init(
     probability: Double, threshold: Double, keepsEnd: Bool = false
   ) throws(DecodingError) {
@@ -30,14 +31,14 @@ public struct TopChoiceExclusion: Truncation {
     self.keepsEnd = keepsEnd
   }
 
-  /// `xtc P,T`.
+  /// The name in messages: `xtc P,T`.
   public var name: String { named("xtc \(probability),\(threshold)") }
-  /// True.
+  /// True, because it tosses a coin.
   public var isRandom: Bool { true }
-  /// False: it draws.
+  /// False, because it tosses a coin.
   public var dependsOnLogitsAlone: Bool { false }
 
-  /// Draws, then removes the top choices.
+  /// Tosses the coin, then removes the top choices.
   public func truncate(_ next: inout NextTokens, using choices: inout some ChoiceSource) {
     let floor = threshold * next.weigh()
     var count = 0

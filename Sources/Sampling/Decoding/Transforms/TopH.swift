@@ -1,20 +1,21 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// The first tokens whose terms of the entropy add up to at most a share of the whole entropy.
+/// Top-H: keeps the most probable tokens whose entropy terms add up to at most a share of the
+/// entropy.
 ///
 /// Reference: Potraghloo, Azizi, Kundu and Pedram 2025, "Top-H decoding: adapting the creativity
-/// and coherence with bounded entropy in text generation", algorithm 1, in the form in use: terms
-/// -p log p of the whole distribution, not those of the truncated one made anew.
+/// and coherence with bounded entropy in text generation", algorithm 1, in the form in use: the
+/// terms -p log p are those of the whole distribution, not of the truncated one.
 ///
-/// **Edge cases.** The most probable token stays; 1 removes nothing, whatever rounding says. All
-/// tokens count, not the first hundred alone.
+/// **Edge cases.** The most probable token stays. 1 removes nothing, whatever rounding does. All
+/// tokens count, not only the first hundred.
 public struct TopH: Truncation {
   /// The share of the entropy.
   public let share: Double
   /// Whether end tokens are never removed.
   public let keepsEnd: Bool
 
-  /// A positive share up to 1.
+  /// Creates the transform; the share is positive and at most 1.
   public init(_ share: Double, keepsEnd: Bool = false) throws(DecodingError) {
     guard share > 0 && share <= 1 else {
       throw .argument("top-h", "a share of the entropy is positive and at most 1", share)
@@ -23,10 +24,10 @@ public struct TopH: Truncation {
     self.keepsEnd = keepsEnd
   }
 
-  /// `top-h H`.
+  /// The name in messages: `top-h H`.
   public var name: String { named("top-h \(share)") }
 
-  /// Keeps the first ones.
+  /// Keeps the most probable tokens within the share.
   ///
   /// - Complexity: O(candidates + kept log candidates).
   public func truncate(_ next: inout NextTokens, using choices: inout some ChoiceSource) {
@@ -49,23 +50,23 @@ public struct TopH: Truncation {
   }
 }
 
-/// The tokens before the tail, where the curve of ordered probabilities has become straight.
+/// Tail-free sampling: removes the tail, where the curve of sorted probabilities becomes straight.
 ///
-/// The absolute second differences of the ordered probabilities are scaled to the sum 1; tokens
-/// are kept until the running sum exceeds z.
+/// The absolute second differences of the sorted probabilities are scaled to the sum 1. Tokens are
+/// kept until the running sum exceeds z.
 ///
-/// Reference: Bricken 2019, "Tail free sampling"; llama.cpp's form, which keeps as many tokens as
-/// there are differences before the one that exceeds z, and one at least.
+/// Reference: Bricken 2019, "Tail free sampling"; in llama.cpp's form, which keeps as many tokens
+/// as there are differences before the one that exceeds z, but at least one.
 ///
-/// **Edge cases.** 1 removes nothing, nor does any z with at most two tokens. Differences that sum
-/// to less than 1e-6, as of equal tokens, count as equal.
+/// **Edge cases.** 1 removes nothing, and neither does any z if there are at most two tokens. If
+/// the differences sum to less than 1e-6, as for equal tokens, they count as equal.
 public struct TailFree: Truncation {
-  /// z.
+  /// The bound z.
   public let bound: Double
   /// Whether end tokens are never removed.
   public let keepsEnd: Bool
 
-  /// A bound from 0 to 1.
+  /// Creates the transform; the bound is from 0 to 1.
   public init(_ bound: Double, keepsEnd: Bool = false) throws(DecodingError) {
     guard bound >= 0 && bound <= 1 else {
       throw .argument("tail-free", "the bound lies in 0 ... 1", bound)
@@ -74,10 +75,10 @@ public struct TailFree: Truncation {
     self.keepsEnd = keepsEnd
   }
 
-  /// `tail-free Z`.
+  /// The name in messages: `tail-free Z`.
   public var name: String { named("tail-free \(bound)") }
 
-  /// Keeps what stands before the tail.
+  /// Removes the tail.
   ///
   /// - Complexity: O(candidates log candidates).
   public func truncate(_ next: inout NextTokens, using choices: inout some ChoiceSource) {
@@ -107,7 +108,7 @@ public struct TailFree: Truncation {
 }
 
 extension NextTokens {
-  /// Hands over |p[i] - 2 p[i+1] + p[i+2]| of the ordered probabilities until told to stop.
+  /// Visits |p[i] - 2 p[i+1] + p[i+2]| of the sorted probabilities until the closure says stop.
   fileprivate mutating func walkSecondDifferences(
     _ total: Double, _ body: (Int, Double) -> Bool
   ) {
