@@ -5,7 +5,7 @@ internal import Sampling
 
 /// A model that is part of the program: no file, no download.
 public enum BuiltInModel: String, CaseIterable, Sendable {
-  /// English sentences of nineteenth-century prose, by words.
+  /// Sentences of English classics for children and of adventures, by words.
   case english
   /// Tang poems, by characters.
   case tang
