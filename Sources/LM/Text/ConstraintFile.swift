@@ -35,12 +35,16 @@ public enum ConstraintFile {
   /// What statements are called.
   static let names = [
     "include", "include-any", "exclude", "order", "count", "begin", "end", "length", "at",
-    "template", "match", "prefer", "fluency",
+    "template", "match", "within", "prefer", "fluency",
   ]
 
-  /// Those that compare words and so have a form that ignores case.
-  static let wordNames: Set<String> = [
-    "include", "include-any", "exclude", "order", "count", "begin", "end", "at", "prefer",
+  /// Those that compare texts and so have a form that ignores case.
+  ///
+  /// Quoted words are compared by their simple lower-case mappings, regular expressions by simple
+  /// case folding.
+  static let comparingNames: Set<String> = [
+    "include", "include-any", "exclude", "order", "count", "begin", "end", "at", "match", "within",
+    "prefer",
   ]
 }
 
@@ -106,8 +110,9 @@ private struct StatementParser {
         ?? "expected one of \(ConstraintFile.names.joined(separator: ", "))"
       throw error("found \(shown(at: start)), which is no statement; \(hint)", at: start)
     }
-    guard !ignoringCase || ConstraintFile.wordNames.contains(name) else {
-      throw error("'\(name)~' does not exist: '\(name)' compares no words", at: start)
+    guard !ignoringCase || ConstraintFile.comparingNames.contains(name) else {
+      throw error(
+        "'\(name)~' does not exist: '\(name)' compares no text. Leave out the '~'", at: start)
     }
     guard isAtEnd || peek?.properties.isWhitespace == true else {
       throw error("found \(shown(at: place)) right behind '\(name)', expected a space")
@@ -170,7 +175,8 @@ private struct StatementParser {
     case "template":
       let start = (place..<scalars.count).first { scalars[$0] == "\"" } ?? place
       return .template(try templateParts(try word(name), from: start + 1))
-    case "match": return .match(try expression(name))
+    case "match": return .match(try expression(name, ignoringCase))
+    case "within": return .within(try expression(name, ignoringCase))
     case "prefer":
       let pattern = try pattern(name, ignoringCase)
       let weight = try number("a weight in nats such as 1.5")
@@ -246,12 +252,7 @@ private struct StatementParser {
     _ name: String, _ ignoringCase: Bool
   ) throws(LoadError) -> Constraint.Pattern {
     skipBlanks()
-    if peek == "/" {
-      guard !ignoringCase else {
-        throw error("'\(name)~' ignores the case of quoted words; write classes such as [Ss] here")
-      }
-      return .expression(try expression(name))
-    }
+    if peek == "/" { return .expression(try expression(name, ignoringCase)) }
     return .word(try word(name), ignoringCase: ignoringCase)
   }
 
@@ -303,7 +304,9 @@ private struct StatementParser {
   }
 
   /// An expression between slashes.
-  private mutating func expression(_ name: String) throws(LoadError) -> Expression {
+  private mutating func expression(
+    _ name: String, _ ignoringCase: Bool
+  ) throws(LoadError) -> Expression {
     skipBlanks()
     let start = place
     guard peek == "/" else {
@@ -334,7 +337,7 @@ private struct StatementParser {
     }
     let end = place - 1
     do {
-      return try RegularExpression.parse(text)
+      return try RegularExpression.parse(text, ignoringCase: ignoringCase)
     } catch {
       throw self.error(
         error.reason, at: error.offset < offsets.count ? offsets[error.offset] : end)
