@@ -272,6 +272,11 @@ public struct RegularExpression {
       throw failure(
         "found the back-reference '\\\(scalar)', which is not supported: expressions are compiled "
           + "to automata", at: start)
+    case "Z":
+      throw failure(
+        "found '\\Z', which is not supported. Write $ for the end of the text", at: start)
+    case "C", "G", "K", "N", "O", "Q", "R", "X", "Y", "c", "o", "y":
+      throw failure("found '\\\(scalar)', which is not supported", at: start)
     default: return .scalar(try escapedSet(from: start))
     }
   }
