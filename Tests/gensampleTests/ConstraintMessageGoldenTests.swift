@@ -7,7 +7,7 @@ import Testing
 @Suite struct ConstraintMessageGoldenTests {
   private static let names =
     "include, include-any, exclude, order, count, begin, end, length, at, template, match, "
-    + "within, prefer, fluency"
+    + "within, novel, prefer, fluency"
 
   /// Statements with the column and the message.
   static let faults: [(String, Int, String)] = [
@@ -131,6 +131,17 @@ import Testing
     ),
     ("match /(?<name/", 8, "found a group's name without its '>'"),
     (#"match /\xg1/"#, 8, #"found '\' without the hexadecimal number of a scalar"#),
+    ("novel 5 words", 7, "found '5', expected a text in double quotes behind 'novel'"),
+    (
+      #"novel "lines.txt" 0 words"#, 19,
+      "found '0', expected a number of words from 1 to 50"
+    ),
+    (#"novel "lines.txt" 5 lines"#, 21, "found 'lines', expected 'words'"),
+    (
+      #"novel "lines.txt" 40 words"#, 19,
+      "'lines.txt' has fewer than 40 words, so the statement changes nothing. Take a longer text "
+        + "or shorter runs"
+    ),
     (#"prefer "sea""#, 13, "found the end of the line, expected a weight in nats such as 1.5"),
     (#"prefer "sea" inf"#, 14, Self.nats("inf")),
     (#"prefer "sea" nan"#, 14, Self.nats("nan")),

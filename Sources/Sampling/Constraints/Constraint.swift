@@ -45,6 +45,9 @@ public struct Constraint: Hashable, Sendable {
     case match(Expression)
     /// Every word matches when it stands alone, without its outer punctuation.
     case within(Expression)
+    /// None of these runs of words occurs; words as `length` counts them, without their outer
+    /// punctuation.
+    case novel(Set<[String]>)
     /// Nats for each occurrence.
     case prefer(Pattern, Double)
     /// The exponent of the model's probability.
@@ -220,10 +223,13 @@ public struct Constraint: Hashable, Sendable {
             }
           }))
     case .match(let expression): return try matching(expression)
+    case .novel(let runs):
+      return try lift(
+        ScalarAutomaton(countingOccurrencesOf: WordExpression.anyRun(of: runs), mayOverlap: true)
+      ).automaton(counting: 0...0)
     case .within(let expression):
       return try lift(ScalarAutomaton(everyWordMatching: expression)).automaton()
     case .prefer(let pattern, let weight):
-      if weight == 0 { throw ConstraintError("it changes nothing: its weight is 0") }
       return try occurrences(pattern).automaton(weight: weight)
     }
   }

@@ -222,13 +222,35 @@ import Testing
     }
   }
 
+  /// No run of the corpus occurs, against scanning the words of both.
+  @Test(arguments: vocabularies, [1, 2, 3])
+  func novelTextsHoldNoRunOfTheCorpus(words: Words, count: Int) throws {
+    let corpus = "the sea. Sea, the\nsea 春 sea side 春风 the sea"
+    let path = FileManager.default.temporaryDirectory.path + "/novel-\(UUID().uuidString).txt"
+    try corpus.write(toFile: path, atomically: true, encoding: .utf8)
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    let constraint = try #require(
+      try ConstraintFile.parse("novel \"\(path)\" \(count) words", path: "test").first)
+    #expect(constraint.text == "novel \"\(path)\" \(count) words")
+    let known = NaiveText(corpus.replacing("\n", with: " ")).cores
+    #expect(WordRuns.words(of: corpus) == known)
+    let automaton = try #require(try constraint.automaton(for: VocabularyTree(words.vocabulary)))
+    func runs(_ words: [String]) -> Set<[String]> {
+      words.count < count
+        ? [] : Set((0...words.count - count).map { Array(words[$0..<$0 + count]) })
+    }
+    let differences = Self.differences(automaton, words) { text, _ in
+      runs(text.cores).isDisjoint(with: runs(known)) ? 0 : -.infinity
+    }
+    #expect(differences.isEmpty, "\(differences.prefix(5))")
+  }
+
   /// What says nothing of any text is refused, with the reason.
   @Test(
     arguments: [
       ("exclude /^$/", "its expression never occurs"),
       ("exclude \"sea\" /\\b/", "its expression never occurs"),
       ("prefer /(a{0})*/ 2", "its expression never occurs"),
-      ("prefer \"sea\" 0", "its weight is 0"),
       ("match /[\\s\\S]*/", "every text meets it"),
       ("template \"{any}\"", "every text meets it"),
       ("within /\\S+/", "every text meets it"),
