@@ -223,10 +223,7 @@ public struct Constraint: Hashable, Sendable {
             }
           }))
     case .match(let expression): return try matching(expression)
-    case .novel(let runs):
-      return try lift(
-        ScalarAutomaton(countingOccurrencesOf: WordExpression.anyRun(of: runs), mayOverlap: true)
-      ).automaton(counting: 0...0)
+    case .novel(let runs): return try NovelAutomaton.automaton(without: runs, tree)
     case .within(let expression):
       return try lift(ScalarAutomaton(everyWordMatching: expression)).automaton()
     case .prefer(let pattern, let weight):

@@ -321,27 +321,6 @@ enum WordExpression {
     return .sequence([runStart, punctuation, exact, punctuation, runEnd])
   }
 
-  /// Any of some runs of words, whose beginnings are shared; a run that no text can hold is left
-  /// out.
-  static func anyRun(of runs: Set<[String]>) -> Expression {
-    func tree(_ runs: [[String]], from place: Int) -> Expression {
-      var branches: [Expression] = []
-      var begin = 0
-      while begin < runs.count {
-        let first = runs[begin][place]
-        let end = runs[begin...].firstIndex { $0[place] != first } ?? runs.count
-        if let word = word(first, ignoringCase: false) {
-          branches.append(
-            place + 1 == runs[begin].count
-              ? word : .sequence([word, gap, tree(Array(runs[begin..<end]), from: place + 1)]))
-        }
-        begin = end
-      }
-      return .anyOf(branches)
-    }
-    return tree(runs.sorted { $0.lexicographicallyPrecedes($1) }, from: 0)
-  }
-
   /// So many words as a template's hole holds them: its ends may touch punctuation.
   static func hole(_ counts: ClosedRange<Int>) -> Expression {
     let notLetter = Set(ScalarKind.allCases).subtracting([.letter])

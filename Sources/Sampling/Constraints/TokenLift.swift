@@ -185,8 +185,8 @@ extension TokenAtoms.Tree {
 /// A ``ScalarAutomaton`` that reads tokens: states x classes of tokens that it treats alike.
 struct TokenTransducer {
   static let largestStateCount = 20_000
-  /// Steps through the vocabulary while states are made: about a second.
-  static let largestWork = 150_000_000
+  /// Steps through the vocabulary while states are made: about half a second.
+  static let largestWork = 60_000_000
 
   private(set) var classes: [UInt32]
   private(set) var classCount: Int
