@@ -32,10 +32,14 @@ struct NovelAutomaton {
   private var spelling: [UInt64: Int32] = [:]
   private var wordAt: [Int32] = [-1]
   private var wordNumbers: [String: Int32] = [:]
+  /// The words whose spelling begins as a node's, by their numbers, which are in alphabetical order.
+  private var wordsFrom: [ClosedRange<Int32>] = [0...Int32.max]
   /// The runs as a tree of words.
   private var following: [UInt64: Int32] = [:]
   private var depths: [Int] = [0]
   private var failures: [Int32] = [0]
+  /// For each node the words that go on with it, ascending.
+  private var continuations: [[Int32]] = [[]]
   private let length: Int
   private var places: [Place] = []
   private var placeNumbers: [Place: Int32] = [:]
@@ -43,19 +47,26 @@ struct NovelAutomaton {
   private init(_ runs: Set<[String]>) {
     length = runs.first?.count ?? 0
     var nodes: [(parent: Int32, word: Int32)] = [(0, -1)]
+    let words = Set(runs.joined()).sorted {
+      $0.unicodeScalars.lexicographicallyPrecedes($1.unicodeScalars)
+    }
+    for word in words { insert(word) }
     for run in runs.sorted(by: { $0.lexicographicallyPrecedes($1) }) {
       var node: Int32 = 0
       for word in run {
-        let number = insert(word)
+        let number = wordNumbers[word] ?? -1
         let key = Self.key(node, UInt32(bitPattern: number))
         if following[key] == nil {
           following[key] = Int32(nodes.count)
           nodes.append((node, number))
           depths.append(depths[Int(node)] + 1)
+          continuations.append([])
+          continuations[Int(node)].append(number)
         }
         node = following[key] ?? 0
       }
     }
+    for node in continuations.indices { continuations[node].sort() }
     // Shorter beginnings first: where a node falls back to is the longest other one.
     failures = [Int32](repeating: 0, count: nodes.count)
     for node in nodes.indices.dropFirst().sorted(by: { depths[$0] < depths[$1] })
@@ -69,8 +80,7 @@ struct NovelAutomaton {
     UInt64(UInt32(bitPattern: node)) << 32 | UInt64(value)
   }
 
-  private mutating func insert(_ word: String) -> Int32 {
-    if let known = wordNumbers[word] { return known }
+  private mutating func insert(_ word: String) {
     let number = Int32(wordNumbers.count)
     wordNumbers[word] = number
     var node: Int32 = 0
@@ -79,11 +89,36 @@ struct NovelAutomaton {
       if spelling[key] == nil {
         spelling[key] = Int32(wordAt.count)
         wordAt.append(-1)
+        wordsFrom.append(number...number)
       }
       node = spelling[key] ?? 0
+      wordsFrom[Int(node)] = wordsFrom[Int(node)].lowerBound...number
     }
     wordAt[Int(node)] = number
-    return number
+  }
+
+  /// The part of a history that still matters in a word: what no word that can come of it goes on
+  /// with is forgotten, which keeps states few.
+  private func relevant(_ history: Int32, _ place: Place) -> Int32 {
+    guard place.kind == .word else { return history }
+    let complete = place.core < 0 ? -1 : wordAt[Int(place.core)]
+    var history = history
+    while history != 0 {
+      let all = continuations[Int(history)]
+      if complete >= 0, following[Self.key(history, UInt32(bitPattern: complete))] != nil { break }
+      if place.node >= 0 {
+        let wanted = wordsFrom[Int(place.node)]
+        var low = 0
+        var high = all.count
+        while low < high {
+          let middle = (low + high) / 2
+          if all[middle] < wanted.lowerBound { low = middle + 1 } else { high = middle }
+        }
+        if low < all.count, all[low] <= wanted.upperBound { break }
+      }
+      history = failures[Int(history)]
+    }
+    return history
   }
 
   /// The longest beginning of a run that the words end with after one more word.
@@ -184,7 +219,8 @@ struct NovelAutomaton {
     return try maker.automaton(tree)
   }
 
-  private mutating func automaton(_ tree: VocabularyTree) throws(ConstraintError) -> TokenAutomaton {
+  private mutating func automaton(_ tree: VocabularyTree) throws(ConstraintError) -> TokenAutomaton
+  {
     let vocabulary = tree.vocabulary
     let tokens = (0..<vocabulary.count).filter { tree.isDrawable[$0] }
     func bytes(_ token: Int, isFirst: Bool) -> [UInt8] {
@@ -262,7 +298,8 @@ struct NovelAutomaton {
 
     var index: [UInt64: UInt32] = [:]
     var states: [(history: Int32, place: Int32)] = []
-    func state(_ history: Int32, _ place: Int32) -> UInt32 {
+    func state(_ long: Int32, _ place: Int32) -> UInt32 {
+      let history = relevant(long, places[Int(place)])
       let key = Self.key(history, UInt32(bitPattern: place))
       if let known = index[key] { return known }
       index[key] = UInt32(states.count)
