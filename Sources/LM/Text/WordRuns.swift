@@ -1,7 +1,7 @@
 // Licensed under the Apache License, Version 2.0.
 
 internal import Foundation
-public import Sampling
+internal import Sampling
 
 /// The runs of words that stand in a text, for statements about texts that repeat none of them.
 public enum WordRuns {
@@ -57,7 +57,7 @@ public enum WordRuns {
   /// - Throws: `LoadError` where it cannot be read, is too large or is no UTF-8.
   static func corpus(_ path: String) throws(LoadError) -> String {
     var isFolder: ObjCBool = false
-    guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
+    guard unsafe FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
       throw LoadError(.cannotRead, path: path, "cannot be read: No such file or directory")
     }
     guard !isFolder.boolValue else {

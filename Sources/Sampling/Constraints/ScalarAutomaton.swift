@@ -359,9 +359,9 @@ struct ScalarAutomaton: Sendable {
     private var nodes: [Node] = [.accept]
     /// Which classes each set holds.
     private var members: [[Bool]] = []
-    /// Copies of a part that may be left out: the same place in each copy is of one family, and in
-    /// the copy that more may follow it matches all that it matches in the others. So of a family
-    /// only the place with the highest rank counts, which makes such repetitions counters.
+    // Copies of a part that may be left out: the same place in each copy is of one family, and in
+    // the copy that more may follow it matches all that it matches in the others. So of a family
+    // only the place with the highest rank counts, which makes such repetitions counters.
     private var families: [Int32] = []
     private var ranks: [Int32] = []
     private var familyCount: Int32 = 0
@@ -451,9 +451,8 @@ struct ScalarAutomaton: Sendable {
       }
     }
 
-    /// The places that read, reached without reading: ascending.
-    ///
-    /// - Parameter found: becomes true where the end of the expression is reached.
+    // The places that read, reached without reading: ascending. `found` becomes true where the end
+    // of the expression is reached.
     mutating func closure(
       _ from: [Int32], _ before: Int, _ after: Int, _ sides: Sides, found: inout Bool
     ) -> [Int32] {
