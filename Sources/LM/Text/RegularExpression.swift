@@ -34,6 +34,8 @@ public struct RegularExpression {
   ///   - text: the expression without slashes around it.
   ///   - ignoringCase: whether literals and ranges stand for all scalars of the same simple case
   ///     folding, as behind `(?i)`.
+  /// - Returns: the expression.
+  /// - Throws: ``Failure``, which names what was found and where.
   public static func parse(
     _ text: String, ignoringCase: Bool = false
   ) throws(Failure) -> Expression {
