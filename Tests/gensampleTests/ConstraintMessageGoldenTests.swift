@@ -7,7 +7,7 @@ import Testing
 @Suite struct ConstraintMessageGoldenTests {
   private static let names =
     "include, include-any, exclude, order, count, begin, end, length, at, template, match, "
-    + "prefer, fluency"
+    + "within, novel, prefer, fluency"
 
   /// Statements with the column and the message.
   static let faults: [(String, Int, String)] = [
@@ -16,7 +16,9 @@ import Testing
     (#"  verse 3"#, 3, "found 'verse', which is no statement; expected one of \(names)"),
     (#""sea""#, 1, #"found '"sea"', which is no statement; expected one of \#(names)"#),
     (#"include"sea""#, 8, #"found '"sea"' right behind 'include', expected a space"#),
-    ("length~ 3 words", 1, "'length~' does not exist: 'length' compares no words"),
+    (
+      "length~ 3 words", 1, "'length~' does not exist: 'length' compares no text. Leave out the '~'"
+    ),
     ("include", 8, "found the end of the line, expected a text in double quotes behind 'include'"),
     (
       "include # the sea", 9,
@@ -32,10 +34,6 @@ import Testing
     ),
     (#"include "\u00g1""#, 10, #"found '\u' without four hexadecimal digits"#),
     (#"include "\uD800""#, 9, "found half of a surrogate pair"),
-    (
-      "include~ /sea/", 10,
-      "'include~' ignores the case of quoted words; write classes such as [Ss] here"
-    ),
     (#"order "sea""#, 6, "'order' needs two words or more"),
     (#"count "sea""#, 12, "found the end of the line, expected a count such as 1..2"),
     (
@@ -93,8 +91,11 @@ import Testing
     ("match /[[:alpha:]]/", 9, #"found a POSIX class '[:'; write \p{...} instead"#),
     ("match /*a/", 8, "found '*' with nothing before it to repeat"),
     ("match /{2}/", 8, #"found '{' with nothing before it to repeat; \{ is the sign"#),
-    ("match /a**/", 10, "found two quantifiers in a row; put the first into a group"),
-    ("match /a*+/", 10, "found a possessive quantifier, which no automaton has"),
+    ("match /a**/", 10, "found two quantifiers in a row. Put the first one into a group"),
+    (
+      "match /a*+/", 10,
+      "found a possessive quantifier, which an automaton cannot follow. Leave out the second '+'"
+    ),
     ("match /a{3,2}/", 9, "found {3,2}, whose first count is the larger one"),
     ("match /a{99999}/", 9, "found the count 99999, expected at most 10000"),
     (#"match /(a)\1/"#, 11, Self.unsupported(#"the back-reference '\1'"#)),
@@ -104,7 +105,11 @@ import Testing
     ("match /(?<=a)b/", 8, Self.unsupported("look-behind '(?<='")),
     ("match /(?<!a)b/", 8, Self.unsupported("negative look-behind '(?<!'")),
     ("match /(?>a)b/", 8, Self.unsupported("an atomic group '(?>'")),
-    ("match /(?i)a/", 8, "found the flags '(?', which are not supported"),
+    (
+      "match /(?m)a/", 8,
+      "found the flag 'm' in '(?', which is not supported. There are i (ignore case) and s (a dot "
+        + "matches line breaks)"
+    ),
     (
       #"match /\p{Klingon}/"#, 8,
       #"found \p{Klingon}, expected a general category such as L or Lu, or a script such as Han"#
@@ -116,7 +121,7 @@ import Testing
     ),
     (
       "match /a*?/", 10,
-      "found a lazy quantifier; whether a text matches does not depend on it, so leave the '?' away"
+      "found a lazy quantifier. Whether a text matches does not depend on it: leave out the '?'"
     ),
     ("match /^*/", 9, "found a quantifier behind an anchor, which repeats nothing"),
     (#"match /\b+/"#, 10, "found a quantifier behind an anchor, which repeats nothing"),
@@ -126,6 +131,17 @@ import Testing
     ),
     ("match /(?<name/", 8, "found a group's name without its '>'"),
     (#"match /\xg1/"#, 8, #"found '\' without the hexadecimal number of a scalar"#),
+    ("novel 5 words", 7, "found '5', expected a text in double quotes behind 'novel'"),
+    (
+      #"novel "lines.txt" 0 words"#, 19,
+      "found '0', expected a number of words from 1 to 50"
+    ),
+    (#"novel "lines.txt" 5 lines"#, 21, "found 'lines', expected 'words'"),
+    (
+      #"novel "lines.txt" 40 words"#, 19,
+      "'lines.txt' has fewer than 40 words, so the statement changes nothing. Take a longer text "
+        + "or shorter runs"
+    ),
     (#"prefer "sea""#, 13, "found the end of the line, expected a weight in nats such as 1.5"),
     (#"prefer "sea" inf"#, 14, Self.nats("inf")),
     (#"prefer "sea" nan"#, 14, Self.nats("nan")),

@@ -35,12 +35,16 @@ public enum ConstraintFile {
   /// What statements are called.
   static let names = [
     "include", "include-any", "exclude", "order", "count", "begin", "end", "length", "at",
-    "template", "match", "prefer", "fluency",
+    "template", "match", "within", "novel", "prefer", "fluency",
   ]
 
-  /// Those that compare words and so have a form that ignores case.
-  static let wordNames: Set<String> = [
-    "include", "include-any", "exclude", "order", "count", "begin", "end", "at", "prefer",
+  /// Those that compare texts and so have a form that ignores case.
+  ///
+  /// Quoted words are compared by their simple lower-case mappings, regular expressions by simple
+  /// case folding.
+  static let comparingNames: Set<String> = [
+    "include", "include-any", "exclude", "order", "count", "begin", "end", "at", "match", "within",
+    "prefer",
   ]
 }
 
@@ -50,6 +54,8 @@ private struct StatementParser {
   private let path: String
   private let line: Int
   private var place = 0
+  /// The file that the statement is about, and how many words its runs have.
+  private var corpus: (path: String, count: Int)?
 
   // Sums over the tokens of a text stay finite with these.
   private static let largest = 1e100
@@ -58,6 +64,15 @@ private struct StatementParser {
     scalars = Array(text.unicodeScalars)
     self.path = path
     self.line = line
+  }
+
+  private static func quoted(_ text: String) -> String {
+    var quoted = "\""
+    for scalar in text.unicodeScalars {
+      if scalar == "\"" || scalar == "\\" { quoted += "\\" }
+      quoted.unicodeScalars.append(scalar)
+    }
+    return quoted + "\""
   }
 
   private func error(_ reason: String, at offset: Int? = nil) -> LoadError {
@@ -106,8 +121,9 @@ private struct StatementParser {
         ?? "expected one of \(ConstraintFile.names.joined(separator: ", "))"
       throw error("found \(shown(at: start)), which is no statement; \(hint)", at: start)
     }
-    guard !ignoringCase || ConstraintFile.wordNames.contains(name) else {
-      throw error("'\(name)~' does not exist: '\(name)' compares no words", at: start)
+    guard !ignoringCase || ConstraintFile.comparingNames.contains(name) else {
+      throw error(
+        "'\(name)~' does not exist: '\(name)' compares no text. Leave out the '~'", at: start)
     }
     guard isAtEnd || peek?.properties.isWhitespace == true else {
       throw error("found \(shown(at: place)) right behind '\(name)', expected a space")
@@ -121,6 +137,8 @@ private struct StatementParser {
     while end > start, scalars[end - 1].properties.isWhitespace { end -= 1 }
     var text = ""
     for scalar in scalars[start..<end] { text.unicodeScalars.append(scalar) }
+    // A statement that a run keeps must mean the same file wherever the run lies.
+    if let corpus { text = "\(name) \(Self.quoted(corpus.path)) \(corpus.count) words" }
     return Constraint(kind, text: text, origin: "\(path):\(line)")
   }
 
@@ -170,7 +188,9 @@ private struct StatementParser {
     case "template":
       let start = (place..<scalars.count).first { scalars[$0] == "\"" } ?? place
       return .template(try templateParts(try word(name), from: start + 1))
-    case "match": return .match(try expression(name))
+    case "match": return .match(try expression(name, ignoringCase))
+    case "within": return .within(try expression(name, ignoringCase))
+    case "novel": return .novel(try runs())
     case "prefer":
       let pattern = try pattern(name, ignoringCase)
       let weight = try number("a weight in nats such as 1.5")
@@ -189,6 +209,31 @@ private struct StatementParser {
       }
       return .fluency(value)
     }
+  }
+
+  /// `"corpus.txt" 5 words`: the runs of so many words that stand in a file.
+  private mutating func runs() throws(LoadError) -> Set<[String]> {
+    let written = try word("novel")
+    let number = try number("how many words a run has, such as 5")
+    guard let count = Int(number.text), (1...50).contains(count) else {
+      throw error(
+        "found '\(number.text)', expected a number of words from 1 to 50", at: number.start)
+    }
+    let start = place
+    let unit = try name(of: "'words'")
+    guard unit == "words" || unit == "word" else {
+      skipBlanksBack(to: start)
+      throw error("found \(shown(at: place)), expected 'words'")
+    }
+    let file = WordRuns.resolved(written, from: path)
+    let runs = WordRuns.runs(of: count, in: try WordRuns.corpus(file))
+    guard !runs.isEmpty else {
+      throw error(
+        "'\(written)' has fewer than \(count) words, so the statement changes nothing. Take a longer "
+          + "text or shorter runs", at: number.start)
+    }
+    corpus = (file, count)
+    return runs
   }
 
   private mutating func skipBlanksBack(to start: Int) {
@@ -246,12 +291,7 @@ private struct StatementParser {
     _ name: String, _ ignoringCase: Bool
   ) throws(LoadError) -> Constraint.Pattern {
     skipBlanks()
-    if peek == "/" {
-      guard !ignoringCase else {
-        throw error("'\(name)~' ignores the case of quoted words; write classes such as [Ss] here")
-      }
-      return .expression(try expression(name))
-    }
+    if peek == "/" { return .expression(try expression(name, ignoringCase)) }
     return .word(try word(name), ignoringCase: ignoringCase)
   }
 
@@ -303,7 +343,9 @@ private struct StatementParser {
   }
 
   /// An expression between slashes.
-  private mutating func expression(_ name: String) throws(LoadError) -> Expression {
+  private mutating func expression(
+    _ name: String, _ ignoringCase: Bool
+  ) throws(LoadError) -> Expression {
     skipBlanks()
     let start = place
     guard peek == "/" else {
@@ -334,7 +376,7 @@ private struct StatementParser {
     }
     let end = place - 1
     do {
-      return try RegularExpression.parse(text)
+      return try RegularExpression.parse(text, ignoringCase: ignoringCase)
     } catch {
       throw self.error(
         error.reason, at: error.offset < offsets.count ? offsets[error.offset] : end)

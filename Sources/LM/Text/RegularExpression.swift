@@ -2,10 +2,12 @@
 
 public import Sampling
 
-/// Reads regular expressions as constraint files hold them.
+/// Reads regular expressions as constraint files hold them, in the syntax of Swift's `Regex`.
 ///
-/// Literals, `.`, classes, `\d \w \s \p{L} \p{Han}` and their opposites, groups, alternation,
-/// `* + ? {m,n}`, `^ $ \b \B`. What no automaton can do is refused by name.
+/// Literals, `.`, classes with nested sets and the operations `&&`, `--` and `~~`,
+/// `\d \w \s \h \v \p{L} \p{Han}` and their opposites, groups, alternation, `* + ? {m,n}`,
+/// `^ $ \A \z \b \B` and the flags `(?i)` and `(?s)`. Each scalar stands for itself. What no
+/// automaton can do is refused by name.
 public struct RegularExpression {
   /// Why it could not be read, and at which scalar of it, from 0.
   public struct Failure: Error, Hashable, Sendable {
@@ -18,12 +20,26 @@ public struct RegularExpression {
   private let scalars: [Unicode.Scalar]
   private var place = 0
   private var depth = 0
+  private var ignoresCase: Bool
+  private var dotMatchesNewlines = false
 
-  private init(_ text: String) { scalars = Array(text.unicodeScalars) }
+  private init(_ text: String, ignoringCase: Bool) {
+    scalars = Array(text.unicodeScalars)
+    ignoresCase = ignoringCase
+  }
 
   /// The expression that a text writes down.
-  public static func parse(_ text: String) throws(Failure) -> Expression {
-    var parser = RegularExpression(text)
+  ///
+  /// - Parameters:
+  ///   - text: the expression without slashes around it.
+  ///   - ignoringCase: whether literals and ranges stand for all scalars of the same simple case
+  ///     folding, as behind `(?i)`.
+  /// - Returns: the expression.
+  /// - Throws: ``Failure``, which names what was found and where.
+  public static func parse(
+    _ text: String, ignoringCase: Bool = false
+  ) throws(Failure) -> Expression {
+    var parser = RegularExpression(text, ignoringCase: ignoringCase)
     let expression = try parser.alternation()
     if let rest = parser.peek {
       throw parser.failure("found '\(rest)' without its '('")
@@ -49,7 +65,12 @@ public struct RegularExpression {
 
   private mutating func alternation() throws(Failure) -> Expression {
     depth += 1
-    defer { depth -= 1 }
+    let flags = (ignoresCase, dotMatchesNewlines)
+    // Flags hold until the end of the group that they stand in.
+    defer {
+      depth -= 1
+      (ignoresCase, dotMatchesNewlines) = flags
+    }
     guard depth <= 100 else { throw failure("groups are nested deeper than 100") }
     var branches = [try sequence()]
     while take("|") { branches.append(try sequence()) }
@@ -59,6 +80,7 @@ public struct RegularExpression {
   private mutating func sequence() throws(Failure) -> Expression {
     var parts: [Expression] = []
     while let next = peek, next != "|", next != ")" {
+      if try takesFlags() { continue }
       let start = place
       let atom = try atom()
       parts.append(try quantified(atom, from: start))
@@ -85,11 +107,15 @@ public struct RegularExpression {
     place += 1
     if peek == "?" {
       throw failure(
-        "found a lazy quantifier; whether a text matches does not depend on it, so leave the '?' "
-          + "away")
+        "found a lazy quantifier. Whether a text matches does not depend on it: leave out the '?'")
     }
-    if peek == "+" { throw failure("found a possessive quantifier, which no automaton has") }
-    if peek == "*" { throw failure("found two quantifiers in a row; put the first into a group") }
+    if peek == "+" {
+      throw failure(
+        "found a possessive quantifier, which an automaton cannot follow. Leave out the second '+'")
+    }
+    if peek == "*" || peek == "{" {
+      throw failure("found two quantifiers in a row. Put the first one into a group")
+    }
     // \b and \B are choices of places.
     let isBoundary =
       scalars[start] == "\\" && ["b", "B"].contains(scalars[start + 1]) && sign == start + 2
@@ -136,10 +162,7 @@ public struct RegularExpression {
     place += 1
     switch scalar {
     case "(":
-      for (opening, name) in [
-        ("?=", "look-ahead"), ("?!", "negative look-ahead"), ("?<=", "look-behind"),
-        ("?<!", "negative look-behind"), ("?>", "an atomic group"), ("?#", "a comment"),
-      ] where looksAt(opening) {
+      for (opening, name) in Self.refusedGroups where looksAt(opening) {
         throw failure(
           "found \(name) '(\(opening)', which is not supported: expressions are compiled to "
             + "automata", at: start)
@@ -153,13 +176,23 @@ public struct RegularExpression {
         }
         guard take(">") else { throw failure("found a group's name without its '>'", at: start) }
       } else if looksAt("?") {
-        throw failure("found the flags '(?', which are not supported", at: start)
+        // Flags for this group alone; flags for the rest of a group stand in a sequence.
+        place += 1
+        let outer = (ignoresCase, dotMatchesNewlines)
+        try flags(from: start)
+        guard take(":") else {
+          throw failure("found '(?' with flags, expected ':' or ')' behind them", at: start)
+        }
+        defer { (ignoresCase, dotMatchesNewlines) = outer }
+        let inner = try alternation()
+        guard take(")") else { throw failure("found '(' without its ')'", at: start) }
+        return inner
       }
       let inner = try alternation()
       guard take(")") else { throw failure("found '(' without its ')'", at: start) }
       return inner
     case "[": return .scalar(try scalarClass(from: start))
-    case ".": return .scalar(ScalarSet(["\n" as Unicode.Scalar]).complement)
+    case ".": return .scalar(dotMatchesNewlines ? .all : ScalarProperties.newlines.complement)
     case "^": return .beginning
     case "$": return .end
     case "*", "+", "?":
@@ -167,7 +200,59 @@ public struct RegularExpression {
     case "{":
       throw failure("found '{' with nothing before it to repeat; \\{ is the sign", at: start)
     case "\\": return try escape(from: start)
-    default: return .scalar(ScalarSet([scalar]))
+    default: return .scalar(folded(ScalarSet([scalar])))
+    }
+  }
+
+  /// Groups that automata cannot follow or that mean nothing here, the longer openings first.
+  private static let refusedGroups = [
+    ("?=", "look-ahead"), ("?!", "negative look-ahead"), ("?<=", "look-behind"),
+    ("?<!", "negative look-behind"), ("?>", "an atomic group"), ("?#", "a comment"),
+    ("?|", "a branch reset group"), ("?(", "a condition"), ("?R", "recursion"),
+    ("?&", "recursion"), ("?P>", "recursion"), ("?P=", "a back-reference"), ("?C", "a callout"),
+    ("?'", "a group named in quotes"),
+  ]
+
+  /// A set of scalars that the expression spells out, with those that differ by case alone where
+  /// case is ignored.
+  private func folded(_ set: ScalarSet) -> ScalarSet {
+    ignoresCase ? CaseFolding.closure(of: set) : set
+  }
+
+  /// Reads flags for the rest of the group, such as `(?i)`; whether there were some.
+  private mutating func takesFlags() throws(Failure) -> Bool {
+    guard looksAt("(?") else { return false }
+    var end = place + 2
+    while end < scalars.count,
+      scalars[end].properties.isAlphabetic || "-^".unicodeScalars.contains(scalars[end])
+    {
+      end += 1
+    }
+    guard end > place + 2, end < scalars.count, scalars[end] == ")",
+      !Self.refusedGroups.contains(where: { looksAt("(" + $0.0) })
+    else { return false }
+    let start = place
+    place += 2
+    try flags(from: start)
+    place = end + 1
+    return true
+  }
+
+  /// Reads the letters of flags.
+  private mutating func flags(from start: Int) throws(Failure) {
+    var value = true
+    if take("^") { (ignoresCase, dotMatchesNewlines) = (false, false) }
+    while let flag = peek, flag != ")", flag != ":" {
+      switch flag {
+      case "-": value = false
+      case "i": ignoresCase = value
+      case "s": dotMatchesNewlines = value
+      default:
+        throw failure(
+          "found the flag '\(flag)' in '(?', which is not supported. There are i (ignore case) and "
+            + "s (a dot matches line breaks)", at: start)
+      }
+      place += 1
     }
   }
 
@@ -176,25 +261,24 @@ public struct RegularExpression {
     switch scalar {
     case "b", "B":
       place += 1
-      let word: Set<ScalarKind> = [.letter, .spaceless]
-      let other: Set<ScalarKind> = [.space, .other]
       typealias Neighbours = Expression.Neighbours
+      let word = Neighbours.Side(ScalarProperties.word, orNothing: false)
+      let other = Neighbours.Side(ScalarProperties.word.complement, orNothing: true)
       return scalar == "b"
-        ? .anyOf([
-          .place(Neighbours(before: (word, false), after: (other, true))),
-          .place(Neighbours(before: (other, true), after: (word, false))),
-        ])
-        : .anyOf([
-          .place(Neighbours(before: (word, false), after: (word, false))),
-          .place(Neighbours(before: (other, true), after: (other, true))),
-        ])
-    case "A", "z", "Z":
+        ? .anyOf([.place(Neighbours(word, other)), .place(Neighbours(other, word))])
+        : .anyOf([.place(Neighbours(word, word)), .place(Neighbours(other, other))])
+    case "A", "z":
       place += 1
       return scalar == "A" ? .beginning : .end
-    case "1"..."9", "k":
+    case "1"..."9", "k", "g":
       throw failure(
         "found the back-reference '\\\(scalar)', which is not supported: expressions are compiled "
           + "to automata", at: start)
+    case "Z":
+      throw failure(
+        "found '\\Z', which is not supported. Write $ for the end of the text", at: start)
+    case "C", "G", "K", "N", "O", "Q", "R", "X", "Y", "c", "o", "y":
+      throw failure("found '\\\(scalar)', which is not supported", at: start)
     default: return .scalar(try escapedSet(from: start))
     }
   }
@@ -210,15 +294,23 @@ public struct RegularExpression {
     case "W": return ScalarProperties.word.complement
     case "s": return .kind(.space)
     case "S": return ScalarSet.kind(.space).complement
+    case "v": return ScalarProperties.newlines
+    case "V": return ScalarProperties.newlines.complement
+    case "h": return ScalarSet.kind(.space).subtracting(ScalarProperties.newlines)
+    case "H": return ScalarSet.kind(.space).subtracting(ScalarProperties.newlines).complement
     case "t": return ScalarSet(["\t"])
     case "n": return ScalarSet(["\n"])
     case "r": return ScalarSet(["\r"])
     case "f": return ScalarSet([Unicode.Scalar(0x0C)])
-    case "v": return ScalarSet([Unicode.Scalar(0x0B)])
-    case "0": return ScalarSet([Unicode.Scalar(0)])
-    case "x": return ScalarSet([try hexadecimal(2, from: start)])
-    case "u":
-      return ScalarSet([try hexadecimal(4, from: start)])
+    case "a": return ScalarSet([Unicode.Scalar(0x07)])
+    case "e": return ScalarSet([Unicode.Scalar(0x1B)])
+    case "0":
+      if let next = peek, ("0"..."9").contains(next) {
+        throw failure("found an octal number. Write the hexadecimal \\x{...}", at: start)
+      }
+      return ScalarSet([Unicode.Scalar(0)])
+    case "x": return folded(ScalarSet([try hexadecimal(2, from: start)]))
+    case "u": return folded(ScalarSet([try hexadecimal(4, from: start)]))
     case "p", "P":
       let name = try propertyName(from: start)
       guard let set = ScalarProperties.named(name) else {
@@ -228,7 +320,7 @@ public struct RegularExpression {
       }
       return scalar == "p" ? set : set.complement
     default:
-      guard !scalar.properties.isAlphabetic else {
+      guard !scalar.properties.isAlphabetic, !("0"..."9").contains(scalar) else {
         throw failure(
           "found '\\\(scalar)', which means nothing here; \\\\ is a backslash", at: start)
       }
@@ -272,29 +364,75 @@ public struct RegularExpression {
     return name
   }
 
+  /// The operations of sets; all bind alike and are applied from left to right, as in Swift.
+  private static let setOperations = ["&&", "--", "~~"]
+
+  private func setOperation() -> String? { Self.setOperations.first { looksAt($0) } }
+
+  /// A class in brackets, whose '[' was read: members side by side are a union.
   private mutating func scalarClass(from start: Int) throws(Failure) -> ScalarSet {
+    depth += 1
+    defer { depth -= 1 }
+    guard depth <= 100 else { throw failure("sets are nested deeper than 100", at: start) }
+    if looksAtPOSIXClass() {
+      throw failure("found a POSIX class '[:'; write \\p{...} instead", at: start)
+    }
     let isNegated = take("^")
-    var ranges: [ClosedRange<UInt32>] = []
-    var isFirst = true
-    while true {
-      guard let scalar = peek else { throw failure("found '[' without its ']'", at: start) }
-      if scalar == "]", !isFirst {
-        place += 1
-        break
+    var set = try members(of: start)
+    while let operation = setOperation() {
+      place += 2
+      let other = try members(of: start)
+      switch operation {
+      case "&&": set = set.intersection(other)
+      case "--": set = set.subtracting(other)
+      default: set = set.symmetricDifference(other)
       }
-      isFirst = false
+    }
+    guard take("]") else { throw failure("found '[' without its ']'", at: start) }
+    return isNegated ? set.complement : set
+  }
+
+  /// Whether what follows '[' is `:name:]`, which Swift and POSIX take for a class by name.
+  private func looksAtPOSIXClass() -> Bool {
+    guard peek == ":" else { return false }
+    var end = place + 1
+    while end < scalars.count, scalars[end] != ":", scalars[end] != "]" { end += 1 }
+    return end + 1 < scalars.count && scalars[end] == ":" && scalars[end + 1] == "]"
+  }
+
+  /// The union of members up to an operation or the end of the class.
+  private mutating func members(of start: Int) throws(Failure) -> ScalarSet {
+    var ranges: [ClosedRange<UInt32>] = []
+    let first = place
+    while setOperation() == nil {
+      guard let scalar = peek else { throw failure("found '[' without its ']'", at: start) }
+      if scalar == "]" { break }
       let from = place
-      if looksAt("[:") {
-        throw failure("found a POSIX class '[:'; write \\p{...} instead", at: from)
+      if take("[") {
+        let inner = try scalarClass(from: from)
+        ranges += inner.ranges
+        if peek == "-", place + 1 < scalars.count, scalars[place + 1] != "]",
+          setOperation() == nil
+        {
+          throw failure("found a range that begins with a class", at: from)
+        }
+        continue
       }
       let low = try member()
-      guard case .some(let first) = low.single, peek == "-", place + 1 < scalars.count,
-        scalars[place + 1] != "]"
+      guard peek == "-", place + 1 < scalars.count, scalars[place + 1] != "]",
+        setOperation() == nil
       else {
         ranges += low.set.ranges
         continue
       }
+      guard let first = low.single else {
+        throw failure(
+          "found a range that begins with a class. Write \\- for the sign", at: from)
+      }
       place += 1
+      if peek == "[" {
+        throw failure("found '-[', which takes nothing away. Write --[", at: from)
+      }
       let high = try member()
       guard let last = high.single else {
         throw failure("found a range that ends in a class", at: from)
@@ -303,31 +441,47 @@ public struct RegularExpression {
         throw failure(
           "found the range '\(first)-\(last)', whose first scalar comes later", at: from)
       }
-      ranges.append(first.value...last.value)
+      ranges += folded(ScalarSet([first.value...last.value])).ranges
     }
-    let set = ScalarSet(ranges)
-    return isNegated ? set.complement : set
+    guard place > first else {
+      if let operation = setOperation() {
+        throw failure(
+          "found '\(operation)' with nothing before it. Write \\\(operation.prefix(1)) for the sign"
+        )
+      }
+      if Self.setOperations.contains(where: { operation in
+        first >= 2 && scalars[first - 2..<first].elementsEqual(operation.unicodeScalars)
+      }) {
+        throw failure("found a set operation with nothing behind it", at: first - 2)
+      }
+      throw failure("found an empty class. Write \\] for the sign", at: start)
+    }
+    return ScalarSet(ranges)
   }
 
   private mutating func member() throws(Failure) -> (set: ScalarSet, single: Unicode.Scalar?) {
     let start = place
-    let scalar = scalars[place]
+    guard let scalar = peek else { throw failure("found a class without its ']'") }
     place += 1
-    guard scalar == "\\" else { return (ScalarSet([scalar]), scalar) }
-    if peek == "b" {
-      place += 1
-      return (ScalarSet([Unicode.Scalar(8)]), Unicode.Scalar(8))
-    }
+    guard scalar == "\\" else { return (folded(ScalarSet([scalar])), scalar) }
+    if take("b") { return (ScalarSet([Unicode.Scalar(8)]), Unicode.Scalar(8)) }
+    // A range is folded as a whole, so that its bounds are read as they stand.
+    let ignored = ignoresCase
+    ignoresCase = false
+    defer { ignoresCase = ignored }
     let set = try escapedSet(from: start)
-    if let range = set.ranges.first, set.ranges.count == 1, range.count == 1 {
-      return (set, Unicode.Scalar(range.lowerBound))
-    }
-    return (set, nil)
+    guard let range = set.ranges.first, set.ranges.count == 1, range.count == 1,
+      let single = Unicode.Scalar(range.lowerBound)
+    else { return (set, nil) }
+    return (ignored ? CaseFolding.closure(of: set) : set, single)
   }
 }
 
 /// Sets of scalars by the names that Unicode gives them.
 enum ScalarProperties {
+  /// Line breaks, as a dot and `\v` see them.
+  static let newlines = ScalarSet([0x0A...0x0D, 0x85...0x85, 0x2028...0x2029])
+
   static let digits = ScalarSet { $0.properties.generalCategory == .decimalNumber }
 
   static let word = ScalarSet { scalar in

@@ -43,6 +43,11 @@ public struct Constraint: Hashable, Sendable {
     case character(Int, String, ignoringCase: Bool)
     case template([TemplatePart])
     case match(Expression)
+    /// Every word matches when it stands alone, without its outer punctuation.
+    case within(Expression)
+    /// None of these runs of words occurs; words as `length` counts them, without their outer
+    /// punctuation.
+    case novel(Set<[String]>)
     /// Nats for each occurrence.
     case prefer(Pattern, Double)
     /// The exponent of the model's probability.
@@ -105,16 +110,26 @@ public struct Constraint: Hashable, Sendable {
     for tree: VocabularyTree
   ) throws(ConstraintError) -> TokenAutomaton? {
     func lift(_ automaton: ScalarAutomaton) throws(ConstraintError) -> TokenTransducer {
-      try TokenTransducer(automaton, tree)
+      // Every text of any model is alike to it.
+      guard !automaton.isTrivial else {
+        throw ConstraintError("it changes nothing: every text meets it. Leave it out")
+      }
+      return try TokenTransducer(automaton, tree)
     }
     func occurrences(_ pattern: Pattern) throws(ConstraintError) -> TokenTransducer {
       switch pattern {
       case .word(let word, let ignoringCase):
-        try lift(
+        return try lift(
           ScalarAutomaton(
             countingOccurrencesOf: .word(word, ignoringCase: ignoringCase), mayOverlap: true))
       case .expression(let expression):
-        try lift(ScalarAutomaton(countingOccurrencesOf: expression, mayOverlap: false))
+        let automaton = try ScalarAutomaton(countingOccurrencesOf: expression, mayOverlap: false)
+        guard !automaton.isTrivial else {
+          throw ConstraintError(
+            "its expression never occurs: only an empty text can match it, and occurrences are "
+              + "not empty. To forbid the empty text, write 'length 1.. characters'")
+        }
+        return try lift(automaton)
       }
     }
     func expression(_ pattern: Pattern) -> Expression {
@@ -150,11 +165,16 @@ public struct Constraint: Hashable, Sendable {
     case .order(let patterns):
       return try lift(ScalarAutomaton(inOrder: patterns.map(expression))).automaton()
     case .count(let pattern, let range):
+      guard range != 0...Self.unbounded else {
+        throw ConstraintError("it changes nothing: everything occurs 0 times or more")
+      }
       return try occurrences(pattern).automaton(counting: range)
     case .begin(let text, let ignoringCase):
       return try matching(.sequence([.word(text, ignoringCase: ignoringCase), .anything]))
     case .end(let text, let ignoringCase):
       return try matching(.sequence([.anything, .word(text, ignoringCase: ignoringCase)]))
+    case .length(0...Self.unbounded, _):
+      throw ConstraintError("it changes nothing: every text has a length of 0 or more")
     case .length(let range, .tokens):
       return try TokenAutomaton(lengths: range, vocabulary: tree.vocabulary)
     case .length(let range, .words):
@@ -203,6 +223,9 @@ public struct Constraint: Hashable, Sendable {
             }
           }))
     case .match(let expression): return try matching(expression)
+    case .novel(let runs): return try NovelAutomaton.automaton(without: runs, tree)
+    case .within(let expression):
+      return try lift(ScalarAutomaton(everyWordMatching: expression)).automaton()
     case .prefer(let pattern, let weight):
       return try occurrences(pattern).automaton(weight: weight)
     }

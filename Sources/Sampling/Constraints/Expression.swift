@@ -4,27 +4,45 @@
 public indirect enum Expression: Hashable, Sendable {
   /// What must stand beside a place.
   public struct Neighbours: Hashable, Sendable {
-    /// Kinds of scalar by their raw values, and 7 for the text's beginning or end.
-    private var allowedBefore: UInt8
-    private var allowedAfter: UInt8
+    /// What may stand on one side: one of these scalars, or perhaps nothing.
+    public struct Side: Hashable, Sendable {
+      let scalars: ScalarSet
+      let orNothing: Bool
 
-    /// The given kinds, and whether nothing at all will do, on each side; `nil` is anything.
+      /// A side.
+      ///
+      /// - Parameters:
+      ///   - scalars: what may stand there.
+      ///   - orNothing: whether the text may begin or end there.
+      public init(_ scalars: ScalarSet, orNothing: Bool) {
+        self.scalars = scalars
+        self.orNothing = orNothing
+      }
+    }
+
+    /// What must stand before the place; `nil` where it does not matter.
+    let before: Side?
+    /// What must stand after the place; `nil` where it does not matter.
+    let after: Side?
+
+    /// Both sides; `nil` where a side does not matter.
+    public init(_ before: Side?, _ after: Side?) {
+      self.before = before
+      self.after = after
+    }
+
+    /// Scalars of the given kinds, and whether nothing at all will do, on each side; `nil` where
+    /// the side does not matter.
     public init(
       before: (kinds: Set<ScalarKind>, orNothing: Bool)? = nil,
       after: (kinds: Set<ScalarKind>, orNothing: Bool)? = nil
     ) {
-      func mask(_ side: (kinds: Set<ScalarKind>, orNothing: Bool)?) -> UInt8 {
-        guard let side else { return .max }
-        return side.kinds.reduce(side.orNothing ? 0x80 : 0) { $0 | 1 << $1.rawValue }
+      func side(_ allowed: (kinds: Set<ScalarKind>, orNothing: Bool)?) -> Side? {
+        guard let allowed else { return nil }
+        let scalars = allowed.kinds.reduce(ScalarSet()) { $0.union(.kind($1)) }
+        return Side(scalars, orNothing: allowed.orNothing)
       }
-      allowedBefore = mask(before)
-      allowedAfter = mask(after)
-    }
-
-    /// Whether a place between two scalars will do; `nil` is the beginning or the end.
-    func allows(_ before: ScalarKind?, _ after: ScalarKind?) -> Bool {
-      allowedBefore >> (before?.rawValue ?? 7) & 1 == 1
-        && allowedAfter >> (after?.rawValue ?? 7) & 1 == 1
+      self.init(side(before), side(after))
     }
   }
 
@@ -70,14 +88,111 @@ public indirect enum Expression: Hashable, Sendable {
     return .sequence(parts)
   }
 
-  /// All sets of scalars in it.
-  var sets: [ScalarSet] {
+  /// All sets of scalars in it, those beside its places included.
+  var sets: Set<ScalarSet> {
+    var sets: Set<ScalarSet> = []
+    collect(into: &sets)
+    return sets
+  }
+
+  private func collect(into sets: inout Set<ScalarSet>) {
     switch self {
-    case .scalar(let set): [set]
-    case .sequence(let parts), .anyOf(let parts): parts.flatMap(\.sets)
-    case .repeated(let part, _, _): part.sets
-    case .place: []
+    case .scalar(let set): sets.insert(set)
+    case .sequence(let parts), .anyOf(let parts): for part in parts { part.collect(into: &sets) }
+    case .repeated(let part, _, _): part.collect(into: &sets)
+    case .place(let neighbours):
+      if let before = neighbours.before { sets.insert(before.scalars) }
+      if let after = neighbours.after { sets.insert(after.scalars) }
     }
+  }
+
+  /// The same texts with fewer parts: counts within counts are multiplied, runs of one class are
+  /// counted together, and what matches nothing or only the empty text goes.
+  var simplified: Expression {
+    switch self {
+    case .scalar(let set): return set.isEmpty ? .anyOf([]) : self
+    case .place: return self
+    case .anyOf(let parts):
+      var branches: [Expression] = []
+      var known: Set<Expression> = []
+      var scalars: [ClosedRange<UInt32>] = []
+      for part in parts.map(\.simplified) {
+        switch part {
+        case .scalar(let set): scalars += set.ranges
+        case .anyOf(let inner):
+          for branch in inner {
+            if case .scalar(let set) = branch {
+              scalars += set.ranges
+            } else if known.insert(branch).inserted {
+              branches.append(branch)
+            }
+          }
+        default: if known.insert(part).inserted { branches.append(part) }
+        }
+      }
+      if !scalars.isEmpty { branches.append(.scalar(ScalarSet(scalars))) }
+      return branches.count == 1 ? branches[0] : .anyOf(branches)
+    case .sequence(let parts):
+      var flat: [Expression] = []
+      for part in parts.map(\.simplified) {
+        if case .sequence(let inner) = part {
+          for one in inner { Self.append(one, to: &flat) }
+        } else if part == .anyOf([]) {
+          return part
+        } else {
+          Self.append(part, to: &flat)
+        }
+      }
+      return flat.count == 1 ? flat[0] : .sequence(flat)
+    case .repeated(let part, let from, let to):
+      let inner = part.simplified
+      if inner == .empty || to == 0 { return .empty }
+      if inner == .anyOf([]) { return from == 0 ? .empty : inner }
+      if from == 1, to == 1 { return inner }
+      if case .repeated(let innermost, let low, let high) = inner,
+        let (least, most) = Self.multiplied(low, high, from, to)
+      {
+        return .repeated(innermost, from: least, to: most)
+      }
+      return .repeated(inner, from: from, to: to)
+    }
+  }
+
+  /// Puts a part behind others, counted together with the last where both repeat one class.
+  private static func append(_ part: Expression, to parts: inout [Expression]) {
+    func counted(_ part: Expression) -> (set: ScalarSet, from: Int, to: Int?)? {
+      switch part {
+      case .scalar(let set): return (set, 1, 1)
+      case .repeated(.scalar(let set), let from, let to): return (set, from, to)
+      default: return nil
+      }
+    }
+    if let last = parts.last.flatMap(counted), let next = counted(part), last.set == next.set {
+      let (from, overflows) = last.from.addingReportingOverflow(next.from)
+      let to: (Int, Bool)? = last.to.flatMap { a in
+        next.to.map { b in a.addingReportingOverflow(b) }
+      }
+      if !overflows, to?.1 != true {
+        parts[parts.count - 1] = .repeated(.scalar(last.set), from: from, to: to?.0)
+        return
+      }
+    }
+    parts.append(part)
+  }
+
+  /// The counts of a repetition within a repetition; `nil` where they leave gaps or are huge.
+  private static func multiplied(
+    _ low: Int, _ high: Int?, _ from: Int, _ to: Int?
+  ) -> (Int, Int?)? {
+    // k times low ... high, for k = from ... to: without gaps if none lies behind the first.
+    let largest = 1 << 24
+    guard max(low, high ?? 0) < largest, max(from, to ?? 0) < largest else { return nil }
+    guard let high else {
+      if from == 0 { return low <= 1 ? (0, nil) : nil }
+      return (from * low, nil)
+    }
+    guard to == from || from * high + 1 >= (from + 1) * low else { return nil }
+    return (from * low, to.map { $0 * high })
   }
 }
 
@@ -104,6 +219,48 @@ enum LowerCase {
       uppers[of(scalar), default: []].append(scalar)
     }
     return uppers
+  }()
+}
+
+/// Simple case folding, scalar by scalar, as Unicode's CaseFolding.txt gives it (status C and S).
+///
+/// It is derived from the mappings that the standard library has: the lower case of the upper case,
+/// where each is one scalar. The dotted and the dotless i of Turkish fold to themselves.
+public enum CaseFolding {
+  static func of(_ scalar: Unicode.Scalar) -> Unicode.Scalar {
+    switch scalar.value {
+    case 0x130, 0x131: return scalar
+    // Their upper cases have more than one scalar.
+    case 0x1FD3: return "\u{390}"
+    case 0x1FE3: return "\u{3B0}"
+    case 0xFB05: return "\u{FB06}"
+    default: break
+    }
+    func single(_ mapping: String) -> Unicode.Scalar? {
+      mapping.unicodeScalars.count == 1 ? mapping.unicodeScalars.first : nil
+    }
+    let upper = single(scalar.properties.uppercaseMapping) ?? scalar
+    return single(upper.properties.lowercaseMapping) ?? upper
+  }
+
+  /// A set with all scalars that differ from its own by case alone.
+  public static func closure(of set: ScalarSet) -> ScalarSet {
+    var ranges = set.ranges
+    for family in families where family.contains(where: { set.contains($0) }) {
+      ranges += family.map { $0...$0 }
+    }
+    return ScalarSet(ranges)
+  }
+
+  /// Scalars that fold to the same one, where there are several.
+  private static let families: [[UInt32]] = {
+    var families: [Unicode.Scalar: Set<UInt32>] = [:]
+    for value in UInt32(0)..<0x20000 {
+      guard let scalar = Unicode.Scalar(value) else { continue }
+      let folded = of(scalar)
+      if folded != scalar { families[folded, default: [folded.value]].insert(value) }
+    }
+    return families.values.map { $0.sorted() }
   }()
 }
 

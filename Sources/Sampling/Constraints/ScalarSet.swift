@@ -85,6 +85,14 @@ public struct ScalarSet: Hashable, Sendable {
   /// The scalars of both.
   public func union(_ other: ScalarSet) -> ScalarSet { ScalarSet(ranges + other.ranges) }
 
+  /// The scalars of this set that are not in the other.
+  public func subtracting(_ other: ScalarSet) -> ScalarSet { intersection(other.complement) }
+
+  /// The scalars that are in one of both, but not in both.
+  public func symmetricDifference(_ other: ScalarSet) -> ScalarSet {
+    union(other).subtracting(intersection(other))
+  }
+
   /// All others.
   public var complement: ScalarSet {
     var rest: [ClosedRange<UInt32>] = []
@@ -109,21 +117,22 @@ struct ScalarClasses: Sendable {
   private var bounds: [UInt32]
   private var classes: [UInt32]
   /// How many classes there are.
-  let count: Int
-  /// What kind the scalars of each class are.
-  let kinds: [ScalarKind]
-  /// How many bytes of UTF-8 they take.
-  let byteCounts: [Int]
+  private(set) var count: Int
 
-  /// The coarsest partition that does not cut through any of the sets, through any kind of scalar
-  /// or through any number of bytes.
-  init(separating sets: some Sequence<ScalarSet>) {
-    let lengths: [ClosedRange<UInt32>] = [
-      0...0x7F, 0x80...0x7FF, 0x800...0xFFFF, 0x10000...0x10FFFF,
-    ]
-    let all =
-      Array(Set(sets)) + ScalarKind.allCases.map { ScalarSet.kind($0) }
-      + lengths.map { ScalarSet([$0]) }
+  /// Numbers of bytes of UTF-8, from 1: the scalars that take so many.
+  static let byteCounts: [ScalarSet] = [
+    ScalarSet([0...0x7F]), ScalarSet([0x80...0x7FF]), ScalarSet([0x800...0xFFFF]),
+    ScalarSet([0x10000...0x10FFFF]),
+  ]
+
+  /// The coarsest partition that does not cut through any of the sets.
+  init(separating sets: Set<ScalarSet>) {
+    // Sets have no order, and classes should have the same numbers at each run.
+    let all = sets.sorted { a, b in
+      a.ranges.lexicographicallyPrecedes(b.ranges) {
+        ($0.lowerBound, $0.upperBound) < ($1.lowerBound, $1.upperBound)
+      }
+    }
     var edges: [(place: UInt32, set: Int)] = []
     for (i, set) in all.enumerated() {
       for range in set.ranges {
@@ -136,30 +145,40 @@ struct ScalarClasses: Sendable {
     var index: [[UInt64]: UInt32] = [:]
     var bounds: [UInt32] = []
     var classes: [UInt32] = []
-    var kinds: [ScalarKind] = []
-    var byteCounts: [Int] = []
     var i = 0
-    while i < edges.count {
-      let place = edges[i].place
+    var place: UInt32 = 0
+    while true {
       while i < edges.count, edges[i].place == place {
         members[edges[i].set >> 6] ^= 1 << UInt64(edges[i].set & 63)
         i += 1
       }
       let number = index[members] ?? UInt32(index.count)
-      if index[members] == nil {
-        index[members] = number
-        kinds.append(
-          ScalarKind.allCases.first { ScalarSet.kind($0).contains(place) } ?? .other)
-        byteCounts.append((lengths.firstIndex { $0.contains(place) } ?? 0) + 1)
+      index[members] = number
+      if classes.last != number {
+        bounds.append(place)
+        classes.append(number)
       }
-      bounds.append(place)
-      classes.append(number)
+      guard i < edges.count else { break }
+      place = edges[i].place
     }
     self.bounds = bounds
     self.classes = classes
-    self.kinds = kinds
-    self.byteCounts = byteCounts
     count = index.count
+  }
+
+  /// The partition in which classes with the same number are one.
+  func merged(_ numbers: [UInt32], count: Int) -> ScalarClasses {
+    var merged = self
+    merged.classes = classes.map { numbers[Int($0)] }
+    merged.count = count
+    return merged
+  }
+
+  /// A scalar of each class.
+  var samples: [UInt32] {
+    var samples = [UInt32](repeating: 0, count: count)
+    for (bound, number) in zip(bounds, classes).reversed() { samples[Int(number)] = bound }
+    return samples
   }
 
   /// The class of a scalar.

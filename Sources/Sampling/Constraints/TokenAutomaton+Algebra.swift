@@ -60,10 +60,11 @@ extension TokenAutomaton {
     var sums: [Double] = []
     var finals: [Double] = []
     while finals.count < states.count {
-      guard (finals.count + 1) * members.count <= Self.largestTable else {
+      let (size, overflows) = states.count.multipliedReportingOverflow(by: members.count)
+      guard !overflows, size <= Self.largestTable else {
         throw ConstraintError(
-          "together the constraints need an automaton of more than \(finals.count) states and "
-            + "\(members.count) classes of tokens")
+          "together the statements need an automaton of more than \(finals.count) states and "
+            + "\(members.count) kinds of tokens; take shorter lengths or fewer statements")
       }
       let (a, b) = states[finals.count]
       for (c, d) in members {

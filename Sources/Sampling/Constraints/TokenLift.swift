@@ -68,65 +68,61 @@ public struct VocabularyTree: Sendable {
   }
 }
 
-/// A ``ScalarAutomaton`` that reads tokens: states x classes of tokens that it treats alike.
-struct TokenTransducer {
-  var classes: [UInt32]
-  var classCount: Int
-  /// State x class; state 0 is the start.
-  var transitions: [UInt32]
-  var outputs: [Int32]
-  var isFinal: [Bool]
-  var finalOutputs: [Int32]
+/// The tokens of a vocabulary by the classes of their scalars: tokens that no automaton over these
+/// classes can tell apart are one atom.
+private struct TokenAtoms {
+  /// What follows one beginning of a token: a tree of classes of scalars.
+  struct Tree {
+    var classes: [UInt32] = [0]
+    var children: [Int32] = [-1]
+    var siblings: [Int32] = [-1]
+    /// What ends at a node: atoms, with the bytes of a scalar that they begin and do not end.
+    var ends: [[(partial: UInt32, atoms: [Int32])]] = [[]]
+  }
 
-  var stateCount: Int { isFinal.count }
+  /// Where a token begins: whether it is the text's first, and the bytes of a scalar begun.
+  struct Beginning: Hashable {
+    var isFirst: Bool
+    var partial: UInt32
+  }
 
-  /// Reads whole tokens with an automaton of scalars; the class of what is not drawable is dead.
-  init(_ automaton: ScalarAutomaton, _ tree: VocabularyTree) throws(ConstraintError) {
-    let trie = UTF8Trie(automaton.classes)
-    let scalarClasses = automaton.classes.count
+  private(set) var trees: [Beginning: Tree] = [:]
+  /// The atom of each token; atom 0 holds what can be read nowhere.
+  private(set) var atomOf: [Int32]
+  private(set) var count = 1
+
+  init(_ tree: VocabularyTree, _ trie: UTF8Trie) {
     let vocabularyCount = tree.vocabulary.count
-    /// A state of the automaton, the bytes of a scalar begun, and whether the text is empty yet.
-    struct Key: Hashable {
-      var state: UInt32
-      var node: UInt32
-      var isFirst: Bool
-    }
-    var index: [Key: UInt32] = [:]
-    var keys: [Key] = []
-    func number(_ key: Key) -> UInt32 {
-      if let known = index[key] { return known }
-      index[key] = UInt32(keys.count)
-      keys.append(key)
-      return UInt32(keys.count - 1)
-    }
-    _ = number(Key(state: 0, node: 0, isFirst: tree.vocabulary.spacing != .none))
-    classes = [UInt32](repeating: 0, count: vocabularyCount)
-    classCount = 1
-    isFinal = []
-    finalOutputs = []
-    // Rows over the classes of their time, with what each class was part of before.
-    var rows: [(next: [UInt32], output: [Int32], before: [UInt32])] = []
-    var next = [UInt32](repeating: 0, count: vocabularyCount)
-    var output = [Int32](repeating: 0, count: vocabularyCount)
-    var stack: [(node: Int32, state: UInt32, partial: UInt32, output: Int32)] = []
-    while rows.count < keys.count {
-      let key = keys[rows.count]
-      guard rows.count < 20_000 else {
-        throw ConstraintError("it needs an automaton of more than 20000 states over the vocabulary")
-      }
-      for i in 0..<vocabularyCount {
-        next[i] = TokenAutomaton.dead
-        output[i] = 0
-      }
-      let own = key.isFirst ? tree.first : tree.later
-      stack.append((0, key.state, key.node, 0))
-      while let (node, state, partial, sum) = stack.popLast() {
+    atomOf = [Int32](repeating: 0, count: vocabularyCount)
+    let isSplit = tree.vocabulary.spacing != .none
+    var waiting = [Beginning(isFirst: isSplit, partial: 0)]
+    if isSplit { waiting.append(Beginning(isFirst: false, partial: 0)) }
+    var known = Set(waiting)
+    // For each beginning: groups of tokens alike there, by node and what they leave begun.
+    var groups: [(beginning: Beginning, ends: [(node: Int32, partial: UInt32)], of: [Int32])] = []
+    var done = 0
+    while done < waiting.count {
+      let beginning = waiting[done]
+      done += 1
+      var made = Tree()
+      var ends: [(node: Int32, partial: UInt32)] = []
+      var numbers: [UInt64: Int32] = [:]
+      var groupOf = [Int32](repeating: -1, count: vocabularyCount)
+      let own = beginning.isFirst ? tree.first : tree.later
+      var stack: [(node: Int32, place: Int32, partial: UInt32)] = [(0, 0, beginning.partial)]
+      while let (node, place, partial) = stack.popLast() {
         var token = own.tokens[Int(node)]
         if token >= 0 {
-          let target = number(Key(state: state, node: partial, isFirst: false))
+          let key = UInt64(UInt32(place)) << 32 | UInt64(partial)
+          let group = numbers[key] ?? Int32(ends.count)
+          if group == ends.count {
+            numbers[key] = group
+            ends.append((place, partial))
+            let next = Beginning(isFirst: false, partial: partial)
+            if known.insert(next).inserted { waiting.append(next) }
+          }
           while token >= 0 {
-            next[Int(token)] = target
-            output[Int(token)] = sum
+            groupOf[Int(token)] = group
             token = own.nextToken[Int(token)]
           }
         }
@@ -134,56 +130,235 @@ struct TokenTransducer {
         while child >= 0 {
           switch trie.step(partial, own.bytes[Int(child)]) {
           case .invalid: break
-          case .node(let inner): stack.append((child, state, inner, sum))
-          case .scalar(let c):
-            let place = Int(state) * scalarClasses + Int(c)
-            let following = automaton.transitions[place]
-            if following != ScalarAutomaton.dead {
-              stack.append((child, following, 0, sum + automaton.outputs[place]))
-            }
+          case .node(let inner): stack.append((child, place, inner))
+          case .scalar(let c): stack.append((child, made.child(of: place, c), 0))
           }
           child = own.siblings[Int(child)]
         }
       }
-      // Tokens stay in one class as long as every state so far treats them alike.
-      struct Column: Hashable {
-        var before: UInt32
-        var next: UInt32
-        var output: Int32
-      }
-      var columns: [Column: UInt32] = [:]
-      var row: (next: [UInt32], output: [Int32], before: [UInt32]) = ([], [], [])
-      var lastColumn: Column?
-      var lastClass: UInt32 = 0
+      trees[beginning] = made
+      groups.append((beginning, ends, groupOf))
+    }
+    // Tokens are one atom where they are of one group everywhere.
+    for (_, _, groupOf) in groups {
+      var numbers: [UInt64: Int32] = [:]
       for token in 0..<vocabularyCount {
-        let column = Column(before: classes[token], next: next[token], output: output[token])
-        if column != lastColumn {
-          lastColumn = column
-          lastClass = columns[column] ?? UInt32(columns.count)
-          if columns[column] == nil {
-            columns[column] = lastClass
-            row.next.append(column.next)
-            row.output.append(column.output)
-            row.before.append(column.before)
+        let key = UInt64(UInt32(atomOf[token])) << 32 | UInt64(UInt32(bitPattern: groupOf[token]))
+        let number = numbers[key] ?? Int32(numbers.count)
+        numbers[key] = number
+        atomOf[token] = number
+      }
+      count = max(1, numbers.count)
+    }
+    var members = [Int](repeating: -1, count: count)
+    for token in (0..<vocabularyCount).reversed() { members[Int(atomOf[token])] = token }
+    for (beginning, ends, groupOf) in groups {
+      var atoms = [[Int32]](repeating: [], count: ends.count)
+      for (atom, token) in members.enumerated() where token >= 0 && groupOf[token] >= 0 {
+        atoms[Int(groupOf[token])].append(Int32(atom))
+      }
+      for (end, own) in zip(ends, atoms) {
+        trees[beginning]?.ends[Int(end.node)].append((end.partial, own))
+      }
+    }
+  }
+}
+
+extension TokenAtoms.Tree {
+  /// The node behind another by a class.
+  fileprivate mutating func child(of node: Int32, _ c: UInt32) -> Int32 {
+    var child = children[Int(node)]
+    while child >= 0 {
+      if classes[Int(child)] == c { return child }
+      child = siblings[Int(child)]
+    }
+    let made = Int32(classes.count)
+    classes.append(c)
+    children.append(-1)
+    siblings.append(children[Int(node)])
+    ends.append([])
+    children[Int(node)] = made
+    return made
+  }
+}
+
+/// A ``ScalarAutomaton`` that reads tokens: states x classes of tokens that it treats alike.
+struct TokenTransducer {
+  static let largestStateCount = 20_000
+  /// Steps through the vocabulary while states are made: about half a second.
+  static let largestWork = 60_000_000
+
+  private(set) var classes: [UInt32]
+  private(set) var classCount: Int
+  /// State x class; state 0 is the start.
+  private(set) var transitions: [UInt32]
+  private(set) var outputs: [Int32]
+  private(set) var isFinal: [Bool]
+  private(set) var finalOutputs: [Int32]
+
+  var stateCount: Int { isFinal.count }
+
+  /// Reads whole tokens with an automaton of scalars; the class of what is not drawable is dead.
+  ///
+  /// - Throws: `ConstraintError` where its table would be too large.
+  init(_ automaton: ScalarAutomaton, _ tree: VocabularyTree) throws(ConstraintError) {
+    let atoms = TokenAtoms(tree, UTF8Trie(automaton.classes))
+    let scalarClasses = automaton.classes.count
+    /// A state of the automaton and where the next token begins.
+    struct Key: Hashable {
+      var state: UInt32
+      var beginning: TokenAtoms.Beginning
+    }
+    var index: [Key: UInt32] = [:]
+    var keys: [Key] = []
+    func number(_ state: UInt32, _ isFirst: Bool, _ partial: UInt32) -> UInt32 {
+      let key = Key(state: state, beginning: .init(isFirst: isFirst, partial: partial))
+      if let known = index[key] { return known }
+      index[key] = UInt32(keys.count)
+      keys.append(key)
+      return UInt32(keys.count - 1)
+    }
+    _ = number(0, tree.vocabulary.spacing != .none, 0)
+    isFinal = []
+    finalOutputs = []
+    // Classes of atoms, split whenever a state tells members apart; a class made in a state knows
+    // which one it was part of before.
+    var classOf = [UInt32](repeating: 0, count: atoms.count)
+    var sizes = [atoms.count]
+    var parents: [UInt32] = [0]
+    var births = [0]
+    /// What a state makes of a class; classes that are not listed are dead.
+    struct Entry {
+      var c: UInt32
+      var next: UInt32
+      var output: Int32
+    }
+    var rows: [[Entry]] = []
+    struct Bucket: Hashable {
+      var c: UInt32
+      var next: UInt32
+      var output: Int32
+    }
+    var touched: [(atom: Int32, next: UInt32, output: Int32)] = []
+    var stack: [(node: Int32, state: UInt32, output: Int32)] = []
+    var work = 0
+    while rows.count < keys.count {
+      guard keys.count <= Self.largestStateCount, work <= Self.largestWork,
+        Self.fits(keys.count, sizes.count)
+      else {
+        throw ConstraintError(
+          "it needs an automaton that is too large over this vocabulary (more than "
+            + "\(min(keys.count, Self.largestStateCount)) states, \(sizes.count) kinds of tokens); "
+            + "take smaller counts or fewer '.*'")
+      }
+      let key = keys[rows.count]
+      touched.removeAll(keepingCapacity: true)
+      if let own = atoms.trees[key.beginning] {
+        stack.append((0, key.state, 0))
+        while let (node, state, sum) = stack.popLast() {
+          work += 1
+          for end in own.ends[Int(node)] {
+            let target = number(state, false, end.partial)
+            for atom in end.atoms { touched.append((atom, target, sum)) }
+          }
+          var child = own.children[Int(node)]
+          while child >= 0 {
+            let place = Int(state) * scalarClasses + Int(own.classes[Int(child)])
+            let following = automaton.transitions[place]
+            if following != ScalarAutomaton.dead {
+              stack.append((child, following, sum + automaton.outputs[place]))
+            }
+            child = own.siblings[Int(child)]
           }
         }
-        classes[token] = lastClass
       }
-      classCount = columns.count
+      work += touched.count
+      // Buckets of what was one class and is treated alike here.
+      var buckets: [Bucket: Int] = [:]
+      var members: [[Int32]] = []
+      var order: [Bucket] = []
+      var last: (bucket: Bucket, place: Int)?
+      var counts: [UInt32: Int] = [:]
+      for (atom, next, output) in touched {
+        let bucket = Bucket(c: classOf[Int(atom)], next: next, output: output)
+        if bucket != last?.bucket {
+          let place = buckets[bucket] ?? order.count
+          if place == order.count {
+            buckets[bucket] = place
+            order.append(bucket)
+            members.append([])
+          }
+          last = (bucket, place)
+        }
+        if let last { members[last.place].append(atom) }
+      }
+      for (bucket, own) in zip(order, members) { counts[bucket.c, default: 0] += own.count }
+      var row: [Entry] = []
+      var kept: Set<UInt32> = []
+      for (bucket, own) in zip(order, members) {
+        var c = bucket.c
+        // A class all of whose members are touched goes on as its first bucket.
+        let isWhole = counts[c] == sizes[Int(c)]
+        if !(isWhole && own.count == sizes[Int(c)]) {
+          if isWhole, kept.insert(c).inserted {
+            // The others leave it below.
+          } else {
+            c = UInt32(sizes.count)
+            sizes.append(own.count)
+            parents.append(bucket.c)
+            births.append(rows.count)
+            for atom in own { classOf[Int(atom)] = c }
+          }
+        }
+        row.append(Entry(c: c, next: bucket.next, output: bucket.output))
+      }
+      for (place, bucket) in order.enumerated() where row[place].c != bucket.c {
+        sizes[Int(bucket.c)] -= members[place].count
+      }
       rows.append(row)
-      isFinal.append(key.node == 0 && automaton.isFinal[Int(key.state)])
-      finalOutputs.append(key.node == 0 ? automaton.finalOutputs[Int(key.state)] : 0)
+      let isBetweenScalars = key.beginning.partial == 0
+      isFinal.append(isBetweenScalars && automaton.isFinal[Int(key.state)])
+      finalOutputs.append(isBetweenScalars ? automaton.finalOutputs[Int(key.state)] : 0)
     }
-    transitions = [UInt32](repeating: 0, count: rows.count * classCount)
-    outputs = [Int32](repeating: 0, count: rows.count * classCount)
-    var own = (0..<UInt32(classCount)).map { $0 }
-    for (state, row) in rows.enumerated().reversed() {
-      for c in 0..<classCount {
-        transitions[state * classCount + c] = row.next[Int(own[c])]
-        outputs[state * classCount + c] = row.output[Int(own[c])]
-        own[c] = row.before[Int(own[c])]
+    // Classes in the order of their first tokens.
+    var numbers = [Int32](repeating: -1, count: sizes.count)
+    var ids: [UInt32] = []
+    classes = atoms.atomOf.map { atom in
+      let id = classOf[Int(atom)]
+      if numbers[Int(id)] < 0 {
+        numbers[Int(id)] = Int32(ids.count)
+        ids.append(id)
       }
+      return UInt32(numbers[Int(id)])
     }
+    classCount = ids.count
+    guard Self.fits(rows.count, classCount) else {
+      throw ConstraintError(
+        "it needs an automaton that is too large over this vocabulary (\(rows.count) states, "
+          + "\(classCount) kinds of tokens)")
+    }
+    transitions = [UInt32](repeating: TokenAutomaton.dead, count: rows.count * classCount)
+    outputs = [Int32](repeating: 0, count: rows.count * classCount)
+    // Backwards, each class becomes again what it was part of.
+    var entries = [Int](repeating: -1, count: sizes.count)
+    for state in rows.indices.reversed() {
+      for (place, entry) in rows[state].enumerated() { entries[Int(entry.c)] = place }
+      for c in 0..<classCount {
+        let place = entries[Int(ids[c])]
+        if place >= 0 {
+          transitions[state * classCount + c] = rows[state][place].next
+          outputs[state * classCount + c] = rows[state][place].output
+        }
+        if births[Int(ids[c])] == state { ids[c] = parents[Int(ids[c])] }
+      }
+      for entry in rows[state] { entries[Int(entry.c)] = -1 }
+    }
+  }
+
+  /// Whether a table of so many states and classes is small enough.
+  private static func fits(_ states: Int, _ classes: Int) -> Bool {
+    let (size, overflows) = states.multipliedReportingOverflow(by: classes)
+    return !overflows && size <= TokenAutomaton.largestTable
   }
 
   /// The texts whose count lies in a range.
@@ -191,10 +366,12 @@ struct TokenTransducer {
     // Without an upper bound, everything from the lower bound on is alike.
     let isBounded = range.upperBound < Int(Int32.max)
     let most = isBounded ? range.upperBound : range.lowerBound
-    guard stateCount * (most + 1) <= 4_000_000 else {
-      throw ConstraintError("counting up to \(most) needs an automaton that is too large")
-    }
     let levels = most + 1
+    let (rows, overflows) = stateCount.multipliedReportingOverflow(by: levels)
+    guard !overflows, rows <= 4_000_000, Self.fits(rows, classCount) else {
+      throw ConstraintError(
+        "counting up to \(most) needs an automaton that is too large; take a smaller count")
+    }
     var next = [UInt32](
       repeating: TokenAutomaton.dead, count: stateCount * levels * classCount)
     var final = [Double](repeating: -.infinity, count: stateCount * levels)

@@ -106,6 +106,24 @@ import Testing
     Statement("match /[^s]*/") { $0.matches("[^s]*") },
     Statement("match /(春|风){2,3}/") { $0.matches("(春|风){2,3}") },
     Statement("match /\\p{Han}+\\W?\\p{L}*/") { $0.matches("\\p{Han}+\\W?\\p{L}*") },
+    Statement("match~ /SEA( the)*/") { $0.matches("(?i:SEA( the)*)") },
+    Statement("exclude~ \"sea\" /TH./") {
+      $0.count("sea", ignoringCase: true) == 0 && $0.count(expression: "(?i:TH.)") == 0
+    },
+    Statement("include~ /S[^E]A|[d-f]{2}/") { $0.count(expression: "(?i:S[^E]A|[d-f]{2})") > 0 },
+    Statement("within /[aes]*/") { $0.cores.allSatisfy { NaiveText.matches($0, "[aes]*") } },
+    Statement("within /sea|the|春/") {
+      $0.cores.allSatisfy { NaiveText.matches($0, "sea|the|春") }
+    },
+    Statement("within~ /SEA.*|[,.]/") {
+      $0.cores.allSatisfy { NaiveText.matches($0, "(?i:SEA.*|[,.])") }
+    },
+    Statement("within /\\bs.*|\\W+|^.$/") {
+      $0.cores.allSatisfy { NaiveText.matches($0, "\\bs.*|\\W+|^.$") }
+    },
+    Statement("match /[\\w--s]*[[:s] ]?.?/") { $0.matches("[\\w--s]*[: s]?.?") },
+    Statement("match /.{0,2}s.{2,12}/") { $0.matches(".{0,2}s.{2,12}") },
+    Statement("exclude /s.{0,3}s/") { $0.count(expression: "s.{0,3}s") == 0 },
     Statement("template \"{any}sea{any}\"") { $0.string.contains("sea") },
     Statement("template \"sea {1..2 words}\"") { text in
       guard text.string.hasPrefix("sea ") else { return false }
@@ -202,6 +220,63 @@ import Testing
       }
       #expect((state != TokenAutomaton.dead) == beginnings.contains(text))
     }
+  }
+
+  /// No run of the corpus occurs, against scanning the words of both.
+  @Test(arguments: vocabularies, [1, 2, 3])
+  func novelTextsHoldNoRunOfTheCorpus(words: Words, count: Int) throws {
+    let corpus = "the sea. Sea, the\nsea 春 sea side 春风 the sea"
+    let path = FileManager.default.temporaryDirectory.path + "/novel-\(UUID().uuidString).txt"
+    try corpus.write(toFile: path, atomically: true, encoding: .utf8)
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    let constraint = try #require(
+      try ConstraintFile.parse("novel \"\(path)\" \(count) words", path: "test").first)
+    #expect(constraint.text == "novel \"\(path)\" \(count) words")
+    let known = NaiveText(corpus.replacing("\n", with: " ")).cores
+    #expect(WordRuns.words(of: corpus) == known)
+    let automaton = try #require(try constraint.automaton(for: VocabularyTree(words.vocabulary)))
+    func runs(_ words: [String]) -> Set<[String]> {
+      words.count < count
+        ? [] : Set((0...words.count - count).map { Array(words[$0..<$0 + count]) })
+    }
+    let differences = Self.differences(automaton, words) { text, _ in
+      runs(text.cores).isDisjoint(with: runs(known)) ? 0 : -.infinity
+    }
+    #expect(differences.isEmpty, "\(differences.prefix(5))")
+  }
+
+  /// What says nothing of any text is refused, with the reason.
+  @Test(
+    arguments: [
+      ("exclude /^$/", "its expression never occurs"),
+      ("exclude \"sea\" /\\b/", "its expression never occurs"),
+      ("prefer /(a{0})*/ 2", "its expression never occurs"),
+      ("match /[\\s\\S]*/", "every text meets it"),
+      ("template \"{any}\"", "every text meets it"),
+      ("within /\\S+/", "every text meets it"),
+      ("count \"sea\" 0..", "everything occurs 0 times or more"),
+      ("length 0.. words", "every text has a length of 0 or more"),
+      ("length 0.. tokens", "every text has a length of 0 or more"),
+    ])
+  func whatChangesNothingIsRefused(statement: String, reason: String) throws {
+    let constraint = try #require(try ConstraintFile.parse(statement, path: "test").first)
+    let tree = VocabularyTree(Self.vocabularies[0].vocabulary)
+    let error = #expect(throws: ConstraintError.self) { try constraint.automaton(for: tree) }
+    #expect(error?.description.contains(reason) == true, "\(error?.description ?? "")")
+  }
+
+  /// Counts are compiled as counters; what is too large is refused after bounded work.
+  @Test(
+    arguments: [
+      ("match /.{1,300}/", true), ("match /(.{1,20}){1,20}/", true),
+      ("match /((a|a)?){300}b/", true), ("exclude /x.{0,100}y/", true),
+      ("match /(((){10000}){10000}){10000}a/", true), ("match /((ab?){1,10000}){1,10000}/", false),
+    ])
+  func largeCountsAreCompiledOrRefused(statement: String, isCompiled: Bool) throws {
+    let constraint = try #require(try ConstraintFile.parse(statement, path: "test").first)
+    let tree = VocabularyTree(Self.vocabularies[1].vocabulary)
+    let automaton = try? constraint.automaton(for: tree)
+    #expect((automaton != nil) == isCompiled)
   }
 
   @Test func clashesAndDivergence() throws {

@@ -134,6 +134,11 @@ struct NaiveText {
     }
   }
 
+  /// Whether a word matches when it stands alone.
+  static func matches(_ word: String, _ expression: String) -> Bool {
+    NaiveText(word).matches(expression)
+  }
+
   /// Whether words occur one behind the other without overlap.
   func areInOrder(_ words: [String]) -> Bool {
     var from = 0
