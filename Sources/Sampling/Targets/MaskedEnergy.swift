@@ -64,7 +64,7 @@ public struct MaskedScorer<Model: MaskedLanguageModel>: Scorer {
 
   private let target: MaskedEnergy<Model>
   private var now: Scored
-  private var looked: Scored?
+  private var looked: (edit: TokenSequence.Edit, scored: Scored)?
 
   init(_ target: MaskedEnergy<Model>, at text: TokenSequence) {
     self.target = target
@@ -103,15 +103,16 @@ public struct MaskedScorer<Model: MaskedLanguageModel>: Scorer {
       logs[place] = isFar ? now.logs[place] : target.logProbability(at: place, in: text)
     }
     let scored = Scored(text: text, logs: logs, soft: soft)
-    looked = scored
+    looked = (edit, scored)
     let there = logProbability(scored)
     return there == -.infinity ? there : there - logProbability
   }
 
-  /// Makes the edit that was looked at last.
+  /// Makes an edit that the target allows; one that was not looked at last is looked at first.
   public mutating func commit(_ edit: TokenSequence.Edit) {
-    guard let looked else { preconditionFailure("an edit is looked at before it is made") }
-    now = looked
+    if looked?.edit != edit { _ = change(under: edit) }
+    guard let looked else { preconditionFailure("an edit that is made is allowed") }
+    now = looked.scored
     self.looked = nil
   }
 }

@@ -343,7 +343,7 @@ private struct PrefixKernel: Sendable, CustomTestStringConvertible {
 
   @Test func aRejectedLookCostsItsSuffix() {
     let model = RememberingModel()
-    let scorer = scorer(model, "abbaab")
+    var scorer = scorer(model, "abbaab")
     let look = calls(model) { _ = scorer.change(under: .replace(4, model.text("b")[0])) }
     // Of six tokens the fifth and the sixth are read.
     #expect(look == .init(batches: 1, runs: 1, tokens: 2, rows: 0))
@@ -359,7 +359,7 @@ private struct PrefixKernel: Sendable, CustomTestStringConvertible {
     let model = RememberingModel()
     let target = PrefixTarget(
       model: model, constraint: TokenAutomaton(BigramTable.toy, lengths: 2...2))
-    let scorer = target.makeScorer(at: model.text("ab"))
+    var scorer = target.makeScorer(at: model.text("ab"))
     let look = calls(model) {
       #expect(scorer.change(under: .delete(0)) == -.infinity)
     }

@@ -69,7 +69,7 @@ private enum Brackets {
   }
 }
 
-@Suite struct AnyModelExactTests {
+@Suite struct AnyModelParticleExactTests {
   private func filterDefect(
     _ space: AnySpace<some LookAhead>, threshold: Double, isRejuvenated: Bool = false
   ) throws -> Double {

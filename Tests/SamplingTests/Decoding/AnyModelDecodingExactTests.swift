@@ -17,7 +17,7 @@ private struct DirectTwin: FiniteContextModel {
 }
 
 /// Decoders with a model that has an unlimited context and offers nothing but batches.
-@Suite struct AnyModelExactTests {
+@Suite struct AnyModelDecodingExactTests {
   /// The unknown token has some probability, which must not be drawn.
   private static let model = RememberingModel(letters: ["a", "b"], hasUnknown: true)
   private static let twin = DirectTwin(model: model)
