@@ -19,7 +19,7 @@ public struct ResampleSuffix<Tokens: ProportionalTokens, Scorer: TextScorer>: Pr
   /// `suffix`.
   public var kinds: [String] { ["suffix"] }
 
-  /// A place in 0 ... count, and what follows.
+  /// A uniformly drawn place, the end included, and what follows.
   ///
   /// - Complexity: a draw and two looks at its probability per new token, a look per old one. Where
   ///   the model needs batches, one per new token; the rows of the old ones are the scorer's.

@@ -46,7 +46,9 @@ import Testing
 
   static func annealed<Kernel: TransitionKernel>(
     _ kernel: Kernel, stages: Int, steps: Int = 1
-  ) throws -> AnnealedImportance<GuidedTexts<GuidedTokens<SentenceTarget<Toy, TokenAutomaton>, AutomatonLookAhead>>, Kernel> {
+  ) throws -> AnnealedImportance<
+    GuidedTexts<GuidedTokens<SentenceTarget<Toy, TokenAutomaton>, AutomatonLookAhead>>, Kernel
+  > {
     let target = space().target
     return AnnealedImportance(
       from: try base(target), to: target, kernel: kernel, stages: stages, steps: steps)

@@ -227,7 +227,8 @@ private enum Brackets {
     var choices = sources()
     let longest = try guided.draw(usingEach: &choices).compactMap { $0?.text.count }.max() ?? 0
     #expect(try check(guided).batches == longest + 1)
-    let own = try check(ModelTexts(space.target, space.lookAhead, source: VectorTokens(space.model)))
+    let own = try check(
+      ModelTexts(space.target, space.lookAhead, source: VectorTokens(space.model)))
     #expect(own.batches <= 7)
   }
 
