@@ -32,7 +32,7 @@ public struct RunPlan: Hashable, Sendable {
   ///
   /// - Precondition: all counts are positive, but for a warm-up or an extent of 0.
   public init(
-    chains: Int = 4, warmup: Int = 200_000, thin: Int = 200_000, extent: Extent = .draws(5),
+    chains: Int = 4, warmup: Int = 500_000, thin: Int = 2_000_000, extent: Extent = .draws(5),
     traceEvery: Int? = nil, seed: UInt64
   ) {
     precondition(chains > 0 && thin > 0 && warmup >= 0, "a plan has chains and steps")

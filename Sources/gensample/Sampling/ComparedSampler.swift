@@ -3,14 +3,13 @@
 import LM
 import Sampling
 
-/// Samplers that `exact` can run beside itself, by their commands' defaults but for how long.
+/// Samplers that `exact` can run beside itself: their commands' defaults, but shorter runs.
 enum ComparedSampler: String, CaseIterable {
   case mh, gibbs, temper, rejection, importance, smc
 
   /// Four chains of so many steps, half of them before the first draw.
   private static let plan = RunPlan(
-    warmup: PlanOptions.defaults.warmup, thin: 200, extent: .steps(PlanOptions.defaults.warmup),
-    seed: 0)
+    warmup: 200_000, thin: 200, extent: .steps(200_000), seed: 0)
   /// A step of Gibbs sampling looks at all words.
   private static let gibbsPlan = RunPlan(
     warmup: plan.warmup / 10, thin: 20, extent: .steps(plan.warmup / 10), seed: 0)
