@@ -123,9 +123,10 @@ enum Gensample {
 
   private static func command(_ name: String) throws(CommandFailure) -> any Command.Type {
     if let command = commands.first(where: { $0.name == name }) { return command }
-    let near = nearest(to: name, among: commands.map { $0.name })
+    let near = suggestions(for: name, among: commands.map { $0.name }).map { "'\($0)'" }
     throw .usage(
-      "there is no command '\(name)'\(near.map { ", did you mean '\($0)'?" } ?? "") "
+      "there is no command '\(name)'"
+        + (near.isEmpty ? " " : ", did you mean \(alternatives(near))? ")
         + "(see 'gensample --help')")
   }
 }

@@ -63,8 +63,39 @@ final class ByteStream {
     if let process, process.isRunning { process.terminate() }
   }
 
-  /// Reads up to `capacity` bytes; 0 at the end.
+  /// Bytes of the byte-order mark that was dropped at the beginning; known once something was read.
+  private(set) var markCount = 0
+  private var isBegun = false
+
+  /// Reads up to `capacity` bytes of text; 0 at the end.
+  ///
+  /// A byte-order mark at the beginning is dropped.
+  /// - Throws: also where the first bytes are those of another kind of file.
   func read(into base: UnsafeMutableRawPointer, capacity: Int) throws(LoadError) -> Int {
+    guard !isBegun, capacity >= FileBeginning.byteCount else {
+      return try unsafe readAny(into: base, capacity: capacity)
+    }
+    isBegun = true
+    // Pipes may hand over one byte. A line is enough to go on with: somebody may be typing.
+    var count = 0
+    while count < FileBeginning.byteCount {
+      let new = try unsafe readAny(into: base + count, capacity: capacity - count)
+      count += new
+      if unsafe new == 0 || memchr(base, 0x0A, count) != nil { break }
+    }
+    let beginning = unsafe FileBeginning(UnsafeRawBufferPointer(start: base, count: count))
+    if let fault = beginning.fault(path: path) {
+      throw LoadError(.badData, path: path, fault)
+    }
+    markCount = beginning.markCount
+    unsafe memmove(base, base + markCount, count - markCount)
+    // A text of nothing but the mark is at its end.
+    return count - markCount
+  }
+
+  private func readAny(
+    into base: UnsafeMutableRawPointer, capacity: Int
+  ) throws(LoadError) -> Int {
     while true {
       try waitForBytes()
       let count = unsafe Foundation.read(descriptor, base, capacity)

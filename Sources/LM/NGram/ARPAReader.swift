@@ -10,15 +10,28 @@ extension NGramTrie {
   ///
   /// N-grams may stand in any order, prefixes and suffixes may be missing, back-off weights may be
   /// absent, and so may the unknown word. Texts of its words are joined by spaces unless a comment
-  /// of ``write(arpa:)`` says otherwise.
-  /// - Parameter path: the file; `-` is standard input.
-  /// - Throws: `LoadError` with the line where the file is not sound.
-  public init(arpa path: String) throws {
-    var parser = ARPAParser(path: path)
+  /// of ``write(arpa:)`` or the caller says otherwise.
+  /// - Parameters:
+  ///   - path: the file; `-` is standard input.
+  ///   - tokenization: what its words are, if the file does not say it: ``Tokenization/characters``
+  ///     for a model that another program made of texts with a space between characters. U+2581 and
+  ///     `<space>` are then the space itself.
+  ///   - warn: is told what of the file the model does not keep.
+  /// - Throws: `LoadError` with the line where the file is not sound, or is no model of characters.
+  public init(
+    arpa path: String, tokenization: Tokenization? = nil, warn: (String) -> Void = { _ in }
+  ) throws {
+    var parser = ARPAParser(path: path, tokenization: tokenization)
     try unsafe ByteStream(path: path).forEachLine { bytes, number in
       try unsafe parser.read(bytes, number)
     }
     self = try parser.finish()
+    let unused = parser.unusedBackoffs
+    if unused > 0 {
+      warn(
+        "\(path == "-" ? "standard input" : path): dropped the back-off weights of \(unused) n-gram"
+          + "\(unused == 1 ? "" : "s") of the highest order, which no longer n-gram can use")
+    }
   }
 }
 
@@ -46,7 +59,24 @@ private struct ARPAParser {
   var backoffs: [[Float]] = []
   var lines: [[UInt32]] = []
 
-  init(path: String) { self.path = path }
+  /// What the caller says of its words.
+  let tokenization: Tokenization?
+  /// How many n-grams of each order have a back-off weight other than 1.
+  var weighted: [Int] = []
+
+  init(path: String, tokenization: Tokenization?) {
+    self.path = path
+    self.tokenization = tokenization
+    if tokenization == .characters {
+      spacing = .none
+      isEscaped = true
+    }
+  }
+
+  /// How many weights stand where nothing is backed off from.
+  var unusedBackoffs: Int {
+    weighted.isEmpty ? 0 : weighted[(counts.lastIndex { $0 > 0 } ?? 0)...].reduce(0, +)
+  }
 
   func error(_ reason: String) -> LoadError {
     LoadError(.badData, path: path, place: .line(line), reason)
@@ -93,13 +123,15 @@ private struct ARPAParser {
     let key = String(text[..<equals])
     let value = String(text[text.index(after: equals)...])
     if key == "spacing" {
+      // A file that says what its words are is read as it says.
       isEscaped = true
+      spacing = .joined
       switch value {
       case "carried": spacing = .carried
       case "none": spacing = .none
       default: isEscaped = false
       }
-    } else {
+    } else if key != "tokens" || tokenization == nil {
       description.append((key, value))
     }
   }
@@ -143,6 +175,7 @@ private struct ARPAParser {
     logProbabilities.append([])
     backoffs.append([])
     lines.append([])
+    weighted.append(0)
   }
 
   private mutating func close(_ order: Int) throws {
@@ -191,7 +224,7 @@ private struct ARPAParser {
       } else {
         let token =
           isEscaped
-          ? unsafe vocabulary?.token(spelled: ARPASpelling.unescaped(word))
+          ? unsafe vocabulary?.token(spelled: unescapedBytes(word))
           : unsafe vocabulary?.token(spelled: word)
         guard let token else {
           let spelling = unsafe String(decoding: word, as: UTF8.self)
@@ -207,6 +240,7 @@ private struct ARPAParser {
         throw error("found '\(found)' after \(order) words, expected a finite back-off weight")
       }
       backoff = value
+      if value != 0 { weighted[order - 1] += 1 }
       if unsafe field() != nil {
         throw error("found more than \(order) words and a back-off weight")
       }
@@ -222,7 +256,9 @@ private struct ARPAParser {
   }
 
   private func unescapedBytes(_ word: UnsafeRawBufferPointer) -> [UInt8] {
-    isEscaped ? unsafe ARPASpelling.unescaped(word) : unsafe Array(word)
+    guard isEscaped else { return unsafe Array(word) }
+    if tokenization == .characters, unsafe word.elementsEqual("<space>".utf8) { return [0x20] }
+    return unsafe ARPASpelling.unescaped(word)
   }
 
   private mutating func makeVocabulary() throws {
@@ -252,13 +288,36 @@ private struct ARPAParser {
       }
     }
     vocabulary = made
+    if let tokenization { try check(made, tokenization) }
+  }
+
+  /// Refuses words that are not what the caller says.
+  private mutating func check(_ vocabulary: Vocabulary, _ tokenization: Tokenization) throws {
+    let found = Tokenization(vocabulary.spacing)
+    guard found == tokenization else {
+      throw LoadError(
+        .badArgument, path: path,
+        "its words are made by --tokens \(found.rawValue), as the file says, and not by --tokens "
+          + "\(tokenization.rawValue); leave the option out")
+    }
+    guard tokenization == .characters else { return }
+    for index in 0..<vocabulary.count where vocabulary.isDrawable(Token(index)) {
+      let spelling = vocabulary.spelling(of: Token(index))
+      guard spelling.unicodeScalars.count != 1 else { continue }
+      line = Int(lines[0][index])
+      throw error(
+        "found the word '\(spelling)', expected a single character: this is no model of characters; "
+          + "leave --tokens characters out")
+    }
   }
 
   mutating func finish() throws -> NGramTrie {
     guard section == .end, let vocabulary else {
       switch section {
       case .header:
-        throw LoadError(.badData, path: path, "is no ARPA file: no line is '\\data\\'")
+        throw LoadError(
+          .badData, path: path,
+          "is no ARPA file: no line is '\\data\\'")
       case .grams(let order):
         throw error(
           "the file ends in the n-grams of order \(order) after "

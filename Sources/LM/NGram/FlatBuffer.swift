@@ -72,7 +72,7 @@ public final class FlatBuffer<Element: BitwiseCopyable>: @unchecked Sendable {
       return unsafe unlink(base)
     }
     // Reserving the blocks now turns a full disk into an error instead of a fault at some write.
-    let reserved = posix_fallocate(descriptor, 0, off_t(bytes))
+    let reserved = reserveBlocks(descriptor, bytes)
     guard reserved == 0 else {
       throw LoadError(
         .cannotWrite, path: directory,
@@ -133,4 +133,18 @@ public final class FlatBuffer<Element: BitwiseCopyable>: @unchecked Sendable {
       unsafe pointer[index] = newValue
     }
   }
+}
+
+/// Gives an empty file its length and its blocks on the disk; 0, or the system's error number.
+private func reserveBlocks(_ descriptor: Int32, _ bytes: Int) -> Int32 {
+  #if canImport(Darwin)
+    // This system has no posix_fallocate.
+    var blocks = fstore_t(
+      fst_flags: UInt32(F_ALLOCATEALL), fst_posmode: F_PEOFPOSMODE, fst_offset: 0,
+      fst_length: off_t(bytes), fst_bytesalloc: 0)
+    guard unsafe fcntl(descriptor, F_PREALLOCATE, &blocks) != -1 else { return errno }
+    return ftruncate(descriptor, off_t(bytes)) == 0 ? 0 : errno
+  #else
+    return posix_fallocate(descriptor, 0, off_t(bytes))
+  #endif
 }

@@ -158,16 +158,21 @@ public struct NGramModel: BackoffModel, @unchecked Sendable {
     try self.init(GSMMemory(image))
   }
 
-  /// Opens a `.gsm` file by mapping it, or reads an ARPA file (`.arpa`, `.lm`, `.gz`).
+  /// Opens a `.gsm` file by mapping it, or reads an ARPA file, whose name ends in `.gz` if it is
+  /// compressed.
   ///
   /// A `.gsm` of up to 256 MB is verified whole; of a larger one only the header, and its
   /// look-ups stay within the file whatever it holds.
+  ///
+  /// - Parameters:
+  ///   - path: the file.
+  ///   - tokenization: what the words of an ARPA file are, if it does not say it.
   /// - Throws: `LoadError` with the place where the file is not sound.
-  public init(path: String) throws {
-    if path.hasSuffix(".gsm") {
+  public init(path: String, tokenization: Tokenization? = nil) throws {
+    if path.hasSuffix(".gsm") || FileBeginning(path: path).isGSM {
       try self.init(GSMMemory(mapping: path))
     } else {
-      try self.init(NGramTrie(arpa: path))
+      try self.init(NGramTrie(arpa: path, tokenization: tokenization))
     }
   }
 
@@ -480,6 +485,15 @@ public struct NGramModel: BackoffModel, @unchecked Sendable {
     mayHold(first, second)
       ? unsafe levels[1].findFast(
         below: levels[0].middle + Int(first), parent: first, second) : -1
+  }
+
+  /// How many tokens the longest listed n-gram has that ends a context with this token.
+  func gramLength(of token: Token, in context: NGramContext) -> Int {
+    for length in stride(from: context.count, to: 0, by: -1)
+    where child(length, of: context.node(ofLength: length), token.rawValue) != nil {
+      return length + 1
+    }
+    return 1
   }
 
   /// Hands over the children of a node of order level: their numbers and last words, ascending.

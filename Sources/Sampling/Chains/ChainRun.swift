@@ -43,6 +43,8 @@ public struct ChainRecord<State: Hashable & Sendable>: Sendable {
   public var steps = 0
   /// Whether the whole plan was carried out.
   public var isComplete = false
+  /// Why the chain could not go on; `nil` where nothing failed. What it kept before is sound.
+  public var failure: (any Error)?
 
   /// The record of a chain that has not begun.
   public init(chain: Int, kinds: Int) {
@@ -115,8 +117,8 @@ public final class RunMonitor: Sendable {
 ///   - monitor: counts steps and asks to stop.
 ///   - checkpoints: where it goes on from, and leaves what it needs to go on; the results do not
 ///     depend on it. Where it cannot save them the run is asked to stop.
-/// - Returns: what it kept; incomplete where it was stopped.
-/// - Throws: what `start` throws.
+/// - Returns: what it kept; incomplete where it was stopped, or failed, which its record says.
+/// - Throws: what `start` throws, and where the first state cannot be scored.
 @inlinable
 public func runChain<Target: Sampling.Target, Kernel: TransitionKernel>(
   _ chain: Int, of plan: RunPlan, target: Target,
@@ -140,7 +142,9 @@ public func runChain<Target: Sampling.Target, Kernel: TransitionKernel>(
   precondition(scorer.logProbability > -.infinity, "a chain starts at an allowed state")
   var memory = kernel.start(at: scorer)
 
-  let total = plan.warmup + plan.steps(ofChain: chain)
+  guard let total = plan.totalSteps(of: chain...chain) else {
+    preconditionFailure("a chain's steps can be counted")
+  }
   let interval = plan.traceInterval
   var nextCheckpoint = checkpoints?.nextTime()
   var unseen = 0
@@ -155,8 +159,8 @@ public func runChain<Target: Sampling.Target, Kernel: TransitionKernel>(
     let after = step - plan.warmup
     var stop = isWarm ? min(total, step + 16_384) : min(plan.warmup, step + 16_384)
     if isWarm {
-      stop = min(stop, plan.warmup + (after / plan.thin + 1) * plan.thin)
-      stop = min(stop, plan.warmup + (after / interval + 1) * interval)
+      stop = min(stop, step + min(total - step, plan.thin - after % plan.thin))
+      stop = min(stop, step + min(total - step, interval - after % interval))
     }
     if isWarm || plan.best > 0 {
       for i in step..<stop {
@@ -173,8 +177,11 @@ public func runChain<Target: Sampling.Target, Kernel: TransitionKernel>(
     } else {
       for _ in step..<stop { _ = kernel.step(&scorer, memory: &memory, using: &choices) }
     }
-    // A scorer that failed has refused all since; nothing of it is kept.
-    if let failure = scorer.failure { throw failure }
+    if let failure = scorer.failure {
+      // It has refused all since: what came before is kept, and no checkpoint is left.
+      record.failure = failure
+      return record
+    }
     record.steps = stop
     monitor.add(stop - step)
     let done = stop - plan.warmup
@@ -221,7 +228,8 @@ public func runChain<Target: Sampling.Target, Kernel: TransitionKernel>(
 ///   - start: a chain's first state, drawn by its own choices; it must be allowed. `nil` where the
 ///     run was stopped before one was found.
 /// - Returns: what each chain kept, in order.
-/// - Throws: what `start` throws; where checkpoints could not be saved, they say so.
+/// - Throws: where a chain fails, a ``PartialFailure`` with what it and the others kept, which are
+///   asked to stop; where checkpoints could not be saved, they say so.
 @inlinable
 public func runChains<Target: Sampling.Target, Kernel: TransitionKernel>(
   _ chains: ClosedRange<Int>? = nil, of plan: RunPlan, target: Target, kernel: Kernel,
@@ -230,9 +238,17 @@ public func runChains<Target: Sampling.Target, Kernel: TransitionKernel>(
   start: @Sendable (inout RandomChoices) throws -> Target.State?
 ) throws -> [ChainRecord<Target.State>] where Kernel.Scorer == Target.Scorer {
   let range = chains ?? 0...plan.chains - 1
-  return try concurrently(range.count, threads: threads) { i in
-    try runChain(
+  let records = try concurrently(
+    range.count, threads: threads, stoppingBy: { monitor.stop() }
+  ) { i in
+    let record = try runChain(
       range.lowerBound + i, of: plan, target: target, start: start, kernel: kernel,
       quantities: quantities, monitor: monitor, checkpoints: checkpoints)
+    if record.failure != nil { monitor.stop() }
+    return record
   }
+  if let failure = records.lazy.compactMap(\.failure).first {
+    throw PartialFailure(results: records, failure: failure)
+  }
+  return records
 }

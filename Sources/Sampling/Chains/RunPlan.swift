@@ -60,12 +60,31 @@ public struct RunPlan: Hashable, Sendable {
     }
   }
 
-  /// How many steps a chain takes after its warm-up.
+  /// How many steps a chain takes after its warm-up; the largest number where there are more.
   public func steps(ofChain chain: Int) -> Int {
     switch extent {
-    case .draws: draws(ofChain: chain) * thin
+    case .draws: CheckedNumbers.product(draws(ofChain: chain), thin) ?? .max
     case .steps(let steps): steps
     }
+  }
+
+  /// The steps of some chains in all, their warm-ups among them.
+  ///
+  /// - Parameters:
+  ///   - chains: which of the plan's; `nil` for all.
+  ///   - copies: how many texts each chain steps at once.
+  /// - Returns: `nil` where they are too many to be counted.
+  public func totalSteps(of chains: ClosedRange<Int>? = nil, copies: Int = 1) -> Int? {
+    var total = 0
+    for chain in chains ?? 0...self.chains - 1 {
+      guard let steps = CheckedNumbers.sum(warmup, steps(ofChain: chain)),
+        let next = CheckedNumbers.sum(total, steps)
+      else { return nil }
+      total = next
+    }
+    // Room for one interval more, which chains compute with.
+    let most = Int.max - (1 << 60)
+    return CheckedNumbers.product(total, copies).flatMap { $0 <= most ? $0 : nil }
   }
 
   /// Steps from one row of the trace to the next.

@@ -122,6 +122,10 @@ public struct DecodingRules: Sendable {
   public let transforms: TransformChain
   /// How many choices are made at most, that of the end among them.
   public let maxTokens: Int
+  /// How many tokens stand behind the prompt before anything ends the text.
+  ///
+  /// That is an end, a stop text or a loop. The longest ``MinimumLength`` of the transforms says it.
+  public let minTokens: Int
   /// Tokens that close a text besides the model's own end.
   public let stops: [Token]
   /// Texts that close a text as soon as it holds them behind the prompt.
@@ -161,6 +165,10 @@ public struct DecodingRules: Sendable {
     chain.explains = explains
     self.transforms = chain
     self.maxTokens = maxTokens
+    minTokens = chain.transforms.reduce(0) {
+      guard let least = $1 as? MinimumLength, !least.countsPrompt else { return $0 }
+      return max($0, least.length)
+    }
     self.stops = stops
     self.stopTexts = stopTexts
     self.loops = loops
@@ -175,6 +183,7 @@ public struct DecodingRules: Sendable {
   private init() {
     transforms = TransformChain()
     maxTokens = 64
+    minTokens = 0
     stops = []
     stopTexts = .none
     loops = nil

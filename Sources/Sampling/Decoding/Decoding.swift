@@ -29,7 +29,8 @@ struct Decoding<Model: LanguageModel, Constraint: TokenConstraint> {
   private var isClosing = false
   /// The bytes of the text, where stop texts are looked for.
   private var bytes: [UInt8] = []
-  private var promptByteCount = 0
+  /// From which byte on a stop text counts; `nil` while the text is shorter than asked for.
+  private var stopsFrom: Int?
   private var constraintRemoval: Removal?
   private var steps: [DecodedStep] = []
 
@@ -66,7 +67,7 @@ struct Decoding<Model: LanguageModel, Constraint: TokenConstraint> {
     }
     if !rules.stopTexts.texts.isEmpty {
       bytes = model.vocabulary.bytes(of: text)
-      promptByteCount = bytes.count
+      if rules.minTokens == 0 { stopsFrom = bytes.count }
     }
     context = try model.makeContext()
     if model.readsDirectly {
@@ -237,25 +238,33 @@ struct Decoding<Model: LanguageModel, Constraint: TokenConstraint> {
   private func begin(
     _ next: inout NextTokens, _ rows: NextRows<Model>
   ) throws(DecodingError) {
-    if rows.model.readsDirectly { return try next.begin(rows.model, in: context) }
+    if rows.model.readsDirectly {
+      return try next.begin(rows.model, in: context, atLevel: chain.readsLevel)
+    }
     guard let place else { preconditionFailure("a text is read before it is looked at") }
-    try next.begin(rows.row(at: place), of: rows.model.vocabulary)
+    try next.begin(
+      rows.row(at: place), of: rows.model.vocabulary, atLevel: chain.readsLevel)
   }
 
   private mutating func transform(
     _ rows: NextRows<Model>, _ next: inout NextTokens, _ rules: DecodingRules,
     using choices: inout some ChoiceSource
   ) throws(DecodingError) {
-    next.setText(text, promptCount: promptCount)
+    next.exchangeText(&text, promptCount: promptCount)
+    defer { next.exchangeText(&text, promptCount: promptCount) }
     try begin(&next, rows)
     guard let asked = rules.constraint else {
       try chain.apply(to: &next, using: &choices)
+      try removeEarlyEnds(&next, rules)
       return
     }
     chain.noteEnds(&next)
     let before = rules.explains ? next.snapshot() : nil
+    let logDrawable = next.logModelTotal
     logAllowed = try next.constrain(
       by: constraint, in: state, fluency: asked.fluency, room: room)
+    // Weights under a constraint are those of the model's own probabilities.
+    logAllowed += asked.fluency * logDrawable
     if let before { constraintRemoval = next.removal(by: "constraints", since: before) }
     try chain.apply(to: &next, using: &choices)
     // A termination wrapper brings back an end that is not allowed yet.
@@ -263,6 +272,22 @@ struct Decoding<Model: LanguageModel, Constraint: TokenConstraint> {
       for end in next.ends { next.remove(end) }
       try next.settle(after: "the constraints")
     }
+    try removeEarlyEnds(&next, rules)
+  }
+
+  /// Whether nothing may end the text yet.
+  private func isTooShort(_ rules: DecodingRules) -> Bool { count < rules.minTokens }
+
+  /// Removes ends that a termination wrapper has brought back too early.
+  ///
+  /// ``MinimumLength`` removes them before anything is truncated, but knows nothing of what follows.
+  private func removeEarlyEnds(
+    _ next: inout NextTokens, _ rules: DecodingRules
+  ) throws(DecodingError) {
+    // The text is lent to `next`.
+    guard next.text.count - promptCount < rules.minTokens else { return }
+    for end in next.ends { next.remove(end) }
+    try next.settle(after: "min-tokens \(rules.minTokens)")
   }
 
   /// How many choices there is room for, the end among them.
@@ -275,12 +300,13 @@ struct Decoding<Model: LanguageModel, Constraint: TokenConstraint> {
     _ rows: NextRows<Model>, _ next: inout NextTokens, _ rules: DecodingRules,
     using choices: inout some ChoiceSource
   ) throws(DecodingError) -> (token: Token, logProbability: Double) {
-    guard rules.constraint == nil else {
+    guard rules.constraint == nil, !isTooShort(rules) else {
       try look(rows, &next, rules, using: &choices)
       return next.draw(using: &choices)
     }
     do {
-      next.setText(text, promptCount: promptCount)
+      next.exchangeText(&text, promptCount: promptCount)
+      defer { next.exchangeText(&text, promptCount: promptCount) }
       try begin(&next, rows)
       return try chain.draw(from: &next, using: &choices)
     } catch {
@@ -291,10 +317,12 @@ struct Decoding<Model: LanguageModel, Constraint: TokenConstraint> {
   /// Whether a token closes the text, as an end or by completing a stop text.
   func closes(_ token: Token, _ model: Model, _ next: NextTokens, _ rules: DecodingRules) -> Bool {
     if next.isEnd(token) { return true }
-    guard !rules.stopTexts.texts.isEmpty else { return false }
-    var longer = bytes
+    guard let stopsFrom else { return false }
+    // No more than a stop text can reach back to: whole texts would be copied for each token.
+    let kept = bytes.suffix(min(bytes.count - stopsFrom, rules.stopTexts.longest - 1))
+    var longer = Array(kept)
     model.vocabulary.appendBytes(of: token, isFirst: text.isEmpty, to: &longer)
-    return rules.stopTexts.first(in: longer, from: promptByteCount, readBefore: bytes.count) != nil
+    return rules.stopTexts.first(in: longer, from: 0, readBefore: kept.count) != nil
   }
 
   /// The model's log-probability of a token behind the text, as the model gave it.
@@ -351,14 +379,15 @@ struct Decoding<Model: LanguageModel, Constraint: TokenConstraint> {
     if !rules.stopTexts.texts.isEmpty {
       let before = bytes.count
       model.vocabulary.appendBytes(of: token, isFirst: text.isEmpty, to: &bytes)
-      if let (stop, place) = rules.stopTexts.first(
-        in: bytes, from: promptByteCount, readBefore: before)
+      if let stopsFrom,
+        let (stop, place) = rules.stopTexts.first(in: bytes, from: stopsFrom, readBefore: before)
       {
         ending = .stop(stop, byteCount: place)
       }
     }
     text.append(token)
-    if ending == nil, !isClosing, let loops = rules.loops,
+    if stopsFrom == nil, !isTooShort(rules) { stopsFrom = bytes.count }
+    if ending == nil, !isClosing, !isTooShort(rules), let loops = rules.loops,
       let block = loops.block(in: text[promptCount...])
     {
       if rules.constraint == nil {

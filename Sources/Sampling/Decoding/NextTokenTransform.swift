@@ -18,6 +18,15 @@ public protocol NextTokenTransform: Sendable {
   /// that a model of finitely many contexts stays one.
   var dependsOnLogitsAlone: Bool { get }
 
+  /// Whether it says which tokens must not come next by what stands before, and changes no other
+  /// logit: a chain applies it before anything is truncated.
+  var forbids: Bool { get }
+
+  /// Whether it acts otherwise where the same number is added to all logits.
+  ///
+  /// It is then given log-probabilities, whatever the model leaves to tokens that are never drawn.
+  var readsLevel: Bool { get }
+
   /// Changes logits and removes tokens; there is at least one candidate.
   mutating func apply(to next: inout NextTokens, using choices: inout some ChoiceSource)
 
@@ -36,6 +45,10 @@ extension NextTokenTransform {
   public var readsModelEnd: Bool { false }
   /// False.
   public var dependsOnLogitsAlone: Bool { false }
+  /// False.
+  public var forbids: Bool { false }
+  /// True: the transform is given log-probabilities.
+  public var readsLevel: Bool { true }
   /// Nothing to take note of.
   public mutating func accept(_ token: Token, logProbability: Double) {}
 }
@@ -58,6 +71,9 @@ public protocol Truncation: NextTokenTransform {
 }
 
 extension Truncation {
+  /// False.
+  public var readsLevel: Bool { false }
+
   /// True.
   public var dependsOnLogitsAlone: Bool { true }
 

@@ -57,6 +57,21 @@ extension NextTokens {
     isChanged = true
   }
 
+  /// Makes the logits of a step that has just begun log-probabilities, and notes what they added up
+  /// to; tokens need no list for that.
+  mutating func normalizeInPlace() {
+    let high = best.logit
+    let logTotal = LogSpace.log(weigh())
+    logModelTotal = high + logTotal
+    guard logModelTotal != 0 else { return }
+    let token = foremost
+    // The largest goes first: beside a huge one the logarithm of the sum would vanish.
+    for i in 0..<count { stored[i] = stored[i] - high - logTotal }
+    take(DenseNumbers.scan(stored, highs: &highs))
+    foremost = token
+    isChanged = false
+  }
+
   /// Draws a token in proportion to its weight.
   ///
   /// - Returns: the token and its log-probability.

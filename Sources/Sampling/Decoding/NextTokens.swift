@@ -33,6 +33,8 @@ public struct NextTokens: Sendable {
   ///
   /// It is recorded only for transforms that need it, and is otherwise NaN.
   public internal(set) var logModelEnds = Double.nan
+  /// The log of what was taken off all logits where a model began the step.
+  var logModelTotal = 0.0
   /// The logits, one per token of the vocabulary.
   public var logits: [Double] {
     mutating get {
@@ -118,6 +120,15 @@ public struct NextTokens: Sendable {
     self.promptCount = promptCount
   }
 
+  /// Takes a text and gives back the one that was here.
+  ///
+  /// A decoder lends its text for a step and takes it back: a copy at each step would make the work
+  /// quadratic in the text's length. Its tokens have been checked one by one.
+  mutating func exchangeText(_ text: inout [Token], promptCount: Int) {
+    swap(&self.text, &text)
+    self.promptCount = promptCount
+  }
+
   /// Begins a step with these logits.
   ///
   /// - Throws: if a logit is NaN or plus infinity, or all are minus infinity.
@@ -153,30 +164,44 @@ public struct NextTokens: Sendable {
     try begin(scan, isSingle: true)
   }
 
-  /// Begins a step with a model's log-probabilities; the start symbol and the unknown word go.
+  /// Begins a step with a model's log-probabilities, without the start symbol and the unknown word.
+  ///
+  /// What is left is made to add up to one, so that transforms that read the size of a logit act on
+  /// the distribution that is drawn from. ``logModelTotal`` says what it added up to.
   ///
   /// - Throws: where one is not a number or plus infinity, or all are minus infinity.
   /// - Precondition: the model reads directly.
   public mutating func begin<Model: LanguageModel>(
     _ model: Model, in context: Model.Context
   ) throws(DecodingError) {
+    try begin(model, in: context, atLevel: true)
+  }
+
+  /// Does the same, and leaves the level of the logits as it is where nothing reads it.
+  mutating func begin<Model: LanguageModel>(
+    _ model: Model, in context: Model.Context, atLevel readsLevel: Bool
+  ) throws(DecodingError) {
     var span = stored.mutableSpan
     model.fillDirectly(&span, behind: context)
     stored[model.vocabulary.start.index] = -.infinity
     if let unknown = model.vocabulary.unknown { stored[unknown.index] = -.infinity }
     try begin(DenseNumbers.scan(stored, highs: &highs))
+    logModelTotal = 0
+    if readsLevel { normalizeInPlace() }
   }
 
   /// Begins a step with the row of a model, without the start symbol and the unknown token.
   ///
   /// - Throws: where one is not a number or plus infinity, or all are minus infinity.
   mutating func begin(
-    _ row: ArraySlice<Double>, of vocabulary: Vocabulary
+    _ row: ArraySlice<Double>, of vocabulary: Vocabulary, atLevel readsLevel: Bool
   ) throws(DecodingError) {
     try begin(row)
     remove(vocabulary.start)
     if let unknown = vocabulary.unknown { remove(unknown) }
     try settle(after: nil)
+    logModelTotal = 0
+    if readsLevel { normalizeInPlace() }
   }
 
   /// Begins a step with only some tokens, in ascending order.

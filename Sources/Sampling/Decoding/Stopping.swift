@@ -22,6 +22,9 @@ public struct StopTexts: Hashable, Sendable {
   /// None.
   public static let none = StopTexts()
 
+  /// Bytes of the longest one; 0 without any.
+  var longest: Int { patterns.reduce(0) { max($0, $1.count) } }
+
   private init() {
     texts = []
     patterns = []

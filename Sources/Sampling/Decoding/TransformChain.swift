@@ -6,7 +6,9 @@
 /// var chain = TransformChain([try Temperature(0.7), try TopK(40), try Nucleus(0.95)])
 /// try chain.apply(to: &next, using: &choices)
 /// ```
-/// A copy is the chain of another text: states go with it.
+/// Those that forbid (``NextTokenTransform/forbids``) act before all others, wherever they stand:
+/// else a truncation could leave nothing but what they remove. A copy is the chain of another text:
+/// states go with it.
 public struct TransformChain: Sendable {
   /// The transforms with their states.
   public private(set) var transforms: [any NextTokenTransform]
@@ -14,13 +16,17 @@ public struct TransformChain: Sendable {
   public var explains = false
   /// What each of them removed at the last step, if the chain explains.
   public private(set) var removals: [Removal] = []
+  /// Whether one of them reads the level of the logits.
+  let readsLevel: Bool
   /// The mass of the nucleus that ends the chain; `nil` where another transform does, or it keeps the
   /// ends.
   private var finalMass: Double?
 
   /// A chain; none changes nothing.
   public init(_ transforms: [any NextTokenTransform] = []) {
+    let transforms = transforms.filter(\.forbids) + transforms.filter { !$0.forbids }
     self.transforms = transforms
+    readsLevel = transforms.contains { $0.readsLevel }
     if let nucleus = transforms.last as? Nucleus, !nucleus.keepsEnd { finalMass = nucleus.mass }
   }
 

@@ -3,8 +3,8 @@
 extension ChainTraces {
   /// The larger of ``bulkRHat`` and ``foldedRHat``: the pooled spread over that within half chains.
   ///
-  /// **Edge cases.** Chains that are constant at different values have an infinite R-hat, because
-  /// they have not converged. If all draws are the same, it is undefined.
+  /// **Edge cases.** The halves of a single chain are compared. Chains that are constant at
+  /// different values have an infinite R-hat, because they have not converged. If all draws are the same, it is undefined.
   public var rHat: Estimate { Self.rHat(bulkRHat, foldedRHat) }
 
   /// ``rHat`` from its two parts, if they are already known.
@@ -83,9 +83,12 @@ extension ChainTraces {
     needsFinite: Bool = false, _ transform: ([[Double]]) -> [[Double]]
   ) -> Estimate {
     if let reason = defect(minimum: 4, needsFinite: needsFinite) { return .undefined(reason) }
-    guard chains.count > 1 else { return .undefined("there is only one chain") }
     if isConstant { return .undefined("all draws are the same") }
     let transformed = transform(numbers)
+    // A single chain is compared with itself: its first half with its last.
+    guard transformed.count > 1 else {
+      return .undefined("one chain that is not split cannot be compared with others")
+    }
     if transformed.contains(where: { $0.contains(where: \.isNaN) }) {
       return .undefined("the median draw is infinite")
     }

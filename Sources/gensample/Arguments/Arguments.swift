@@ -4,6 +4,8 @@ import LM
 
 /// The arguments of a command, parsed by the options that it declares.
 struct Arguments {
+  /// The name of the command.
+  let command: String
   /// The arguments that aren't options, in order; `-` counts as one.
   var positional: [String] = []
   private var values: [String: [String]] = [:]
@@ -14,6 +16,7 @@ struct Arguments {
   ///
   /// A value that begins with two hyphens must follow an equals sign.
   init(_ words: [String], options: [Option], command: String) throws(CommandFailure) {
+    self.command = command
     var rest = words[...]
     while let word = rest.popFirst() {
       if word == "--" {
@@ -42,9 +45,11 @@ struct Arguments {
         continue
       }
       guard let option = options.first(where: { $0.name == name }) else {
-        let near = nearest(to: name, among: options.map(\.name)).map { ", did you mean --\($0)?" }
+        let near = suggestions(for: name, among: options.map(\.name)).map { "--\($0)" }
         throw .usage(
-          "'\(command)' has no option --\(name)\(near ?? "") (see 'gensample \(command) --help')")
+          "'\(command)' has no option --\(name)"
+            + (near.isEmpty ? "" : ", did you mean \(alternatives(near))?")
+            + " (see 'gensample \(command) --help')")
       }
       if let valueName = option.valueName {
         if value == nil {
@@ -55,12 +60,14 @@ struct Arguments {
           }
           value = rest.popFirst()
         }
-        guard let value else {
+        guard var value else {
           throw .usage("--\(name) needs a value: --\(name) \(valueName)")
         }
         guard option.isRepeatable || values[name] == nil else {
           throw .usage("--\(name) was given twice; it takes one \(valueName)")
         }
+        // A text may come out of a file with its byte-order mark.
+        if value.unicodeScalars.first == "\u{FEFF}" { value.unicodeScalars.removeFirst() }
         values[name, default: []].append(value)
         ordered.append((name, value))
       } else {
@@ -148,6 +155,19 @@ struct Arguments {
     range.upperBound == .max
       ? "of at least \(range.lowerBound)" : "from \(range.lowerBound) to \(range.upperBound)"
   }
+}
+
+/// What a user may have meant: the candidates that begin with the name, else the closest one.
+func suggestions(for name: String, among candidates: [String]) -> [String] {
+  let longer = name.count < 2 ? [] : candidates.filter { $0.hasPrefix(name) }
+  return longer.isEmpty
+    ? nearest(to: name, among: candidates).map { [$0] } ?? [] : Array(longer.sorted().prefix(4))
+}
+
+/// `a`, `a or b`, `a, b or c`.
+func alternatives(_ words: [String]) -> String {
+  guard let last = words.last, words.count > 1 else { return words.first ?? "" }
+  return words.dropLast().joined(separator: ", ") + " or " + last
 }
 
 /// The candidate with the smallest edit distance, if it is close enough to be a likely typo.

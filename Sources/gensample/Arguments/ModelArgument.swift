@@ -4,15 +4,50 @@ import Foundation
 import LM
 import Sampling
 
-/// Loads a built-in model by its name, or the model in a file.
+/// Options that say what a model is.
+enum ModelOptions {
+  static let model = Option(
+    "model", "NAME|PATH", "a built-in model or a model file (default english)")
+  static let tokens = Option(
+    "tokens", "KIND",
+    "characters: the words of the ARPA file are single characters, and texts have no spaces between "
+      + "them")
+
+  /// What the words of an ARPA file are, if it is said.
+  static func tokenization(_ arguments: Arguments) throws(CommandFailure) -> Tokenization? {
+    var texts = arguments.texts("tokens")
+    // `smc` says by the same option how it draws tokens.
+    if arguments.command == SMC.name {
+      texts.removeAll { SMC.Tokens(rawValue: $0) != nil }
+    }
+    guard let text = texts.first else { return nil }
+    guard text == Tokenization.characters.rawValue else {
+      let own = arguments.command == SMC.name ? SMC.Tokens.allCases.map(\.rawValue) : []
+      throw .usage(
+        "--tokens takes \(alternatives([Tokenization.characters.rawValue] + own)), got '\(text)'"
+          + (own.isEmpty ? "; without it a model file says itself what its words are" : ""))
+    }
+    return .characters
+  }
+}
+
+/// A built-in model by its name, or the model in a file.
 ///
 /// - Parameters:
-///   - name: the name of the built-in model, or a path.
-///   - isReversed: whether the caller expects a model of reversed texts, so no warning is needed.
+///   - name: the name.
+///   - arguments: may say what the words of an ARPA file are.
+///   - isReversed: whether a model of reversed texts needs no word of warning.
 /// - Returns: the model.
-/// - Throws: if there is no such model or the file is not a valid model.
-func loadModel(_ name: String, isReversed: Bool = false) throws -> NGramModel {
-  let model = try findModel(name)
+/// - Throws: where there is none, or it is no model.
+func loadModel(
+  _ name: String, _ arguments: Arguments, isReversed: Bool = false
+) throws -> NGramModel {
+  let model = try findModel(name, ModelOptions.tokenization(arguments))
+  if try ModelOptions.tokenization(arguments) != nil, model.vocabulary.spacing != .none {
+    throw CommandFailure.usage(
+      "--tokens characters is for ARPA files of other programs; '\(name)' says itself that its "
+        + "tokens are \(Tokenization(model.vocabulary.spacing).rawValue)")
+  }
   if !isReversed, model.readsBackward {
     report(
       "gensample: '\(name)' is a model of reversed texts, which reads and writes texts from their "
@@ -21,11 +56,11 @@ func loadModel(_ name: String, isReversed: Bool = false) throws -> NGramModel {
   return model
 }
 
-private func findModel(_ name: String) throws -> NGramModel {
+private func findModel(_ name: String, _ tokenization: Tokenization?) throws -> NGramModel {
   if let builtIn = BuiltInModel(rawValue: name) { return try builtIn.load() }
   try refuseOtherKinds(name)
   do {
-    return try NGramModel(path: name)
+    return try NGramModel(path: name, tokenization: tokenization)
   } catch let error as LoadError where error.kind == .cannotRead {
     let isName = !name.contains("/") && !name.contains(".")
     guard isName else { throw error }
@@ -66,9 +101,11 @@ private func refuseOtherKinds(_ name: String) throws(CommandFailure) {
   }
 }
 
-/// Loads a model in the fast layout, for chains of many steps; it has at least one token to draw.
-func loadFastModel(_ name: String, isReversed: Bool = false) throws -> NGramModel {
-  let loaded = try loadModel(name, isReversed: isReversed)
+/// A model in the layout that chains of many steps need, with words to draw.
+func loadFastModel(
+  _ name: String, _ arguments: Arguments, isReversed: Bool = false
+) throws -> NGramModel {
+  let loaded = try loadModel(name, arguments, isReversed: isReversed)
   let weights = loaded.unigramWeights
   guard
     weights.indices.contains(where: { loaded.vocabulary.isDrawable(Token($0)) && weights[$0] > 0 })

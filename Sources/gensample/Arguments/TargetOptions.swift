@@ -17,8 +17,7 @@ enum TargetOptions {
   ]
 
   static let all =
-    [Option("model", "NAME|PATH", "a built-in model or a model file (default english)")]
-    + statements + [
+    [ModelOptions.model, ModelOptions.tokens] + statements + [
       Option("prompt", "TEXT", "the beginning of every result"),
       Option("each", "FILE", "words to include, one set per line; each line is its own target"),
     ]
@@ -191,8 +190,18 @@ struct CompiledTarget {
       return (try? alone.automaton(for: tree))?.isSatisfiable == false
     }
     guard let whole = constraint.neededWords.first(where: isMissing) else { return nil }
-    // If there are several words, name the one that is missing.
-    let word = whole.split(separator: " ").map(String.init).first(where: isMissing) ?? whole
+    // Of several words, the one that is missing.
+    var word = whole.split(separator: " ").map(String.init).first(where: isMissing) ?? whole
+    // Of one that the model divides, the part that is missing: one character, for example.
+    if !isTemplate || model.vocabulary.spacing == .none {
+      var tokenizer = Tokenizer(for: model.vocabulary)
+      let pieces = tokenizer.pieces(of: word)
+      let missing = tokenizer.tokens(of: word, in: model.vocabulary).firstIndex(of: nil)
+      if let missing, missing < pieces.count {
+        let piece = String(pieces[missing].drop { $0 == " " })
+        word = piece.isEmpty ? pieces[missing] : piece
+      }
+    }
     return "\(place(constraint)): \(outside(word, model.vocabulary))"
   }
 
@@ -202,13 +211,27 @@ struct CompiledTarget {
     return "'\(word)' is outside the model's vocabulary"
       + (near.isEmpty
         ? "; use another word or a --model that knows it"
+          + (isOfSpacedCharacters(vocabulary)
+            ? ", or give --tokens characters, because all tokens are single characters" : "")
         : "; did you mean \(either(near.map { "'\($0)'" }))?")
+  }
+
+  /// Whether all tokens are single characters, as in models of texts with spaces between them.
+  private static func isOfSpacedCharacters(_ vocabulary: Vocabulary) -> Bool {
+    vocabulary.spacing == .joined
+      && (0..<vocabulary.count).allSatisfy {
+        !vocabulary.isDrawable(Token($0))
+          || vocabulary.spelling(of: Token($0)).unicodeScalars.count == 1
+      }
   }
 
   /// The tokens of a text.
   ///
   /// - Throws: a message that names the first part that the vocabulary lacks.
   static func tokens(of text: String, model: NGramModel, option: String) throws -> TokenSequence {
+    if let (symbol, _) = ModelSymbols.first(in: text, of: model.vocabulary) {
+      throw CommandFailure(.data, "\(option): " + ModelSymbols.message(symbol, in: "text"))
+    }
     var tokenizer = Tokenizer(for: model.vocabulary)
     let tokens = tokenizer.tokens(of: text, in: model.vocabulary)
     guard let unknown = tokens.firstIndex(of: nil) else {

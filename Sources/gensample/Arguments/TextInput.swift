@@ -27,6 +27,9 @@ enum TextInput {
       }
       if count == 0 { break }
       if count > 0 {
+        if bytes.isEmpty, let fault = FileBeginning(piece[..<count]).fault(path: path) {
+          throw LoadError(.badData, path: path, fault)
+        }
         // A device such as /dev/zero never ends, so stop at the first zero.
         if let zero = piece[..<count].firstIndex(of: 0) {
           throw LoadError(
@@ -41,7 +44,8 @@ enum TextInput {
             ? "is a folder, but a file was expected" : "cannot be read: \(systemErrorText())")
       }
     }
-    guard let text = String(validating: bytes, as: UTF8.self) else {
+    let marked = bytes.dropFirst(FileBeginning(bytes).markCount)
+    guard let text = String(validating: marked, as: UTF8.self) else {
       let place = firstFault(bytes)
       let byte = String(bytes[place], radix: 16, uppercase: true)
       throw LoadError(

@@ -43,6 +43,9 @@ enum Anneal: Command {
     let schedule = try arguments.choice("schedule", as: AnnealingSchedule.self) ?? .geometric
     let from = try arguments.number("from", in: 1e-6...1e6, expected: "a power from 1e-6 to 1e6")
     let to = try arguments.number("to", in: 1e-6...1e6, expected: "a power from 1e-6 to 1e6")
+    guard let total = CheckedNumbers.product(restarts, steps) else {
+      throw PlanOptions.tooManySteps("--restarts \(restarts) with --steps \(steps)")
+    }
     let (low, high) = (from ?? 0.3, to ?? 20)
     guard low <= high else {
       throw CommandFailure.usage(
@@ -59,7 +62,7 @@ enum Anneal: Command {
     let words = NGramLeftTokens<TokenAutomaton>(model)
     let monitor = run.monitor
     try run.each(
-      unit: "steps", total: restarts * steps * run.targetCount,
+      unit: "steps", total: CheckedNumbers.product(total, run.targetCount) ?? .max,
       head: { summary, effort in
         summary.add("steps", .integer(effort.count))
         summary.add("schedule", .string(schedule.rawValue))
@@ -77,15 +80,27 @@ enum Anneal: Command {
       let annealing = Annealing(
         compiled.target, schedule: schedule, bounds: low...high, stages: stages)
       let random = Philox(seed: seed)
-      let found = try concurrently(restarts, threads: run.threads) { number in
-        var choices = RandomChoices(random.stream(UInt64(number)))
-        guard let text = try start ?? compiled.randomStart(monitor: monitor, using: &choices) else {
-          return nil as Annealing<SentenceTarget<NGramModel, TokenAutomaton>>.Result?
+      var failure: CommandFailure?
+      let runs: [Annealing<SentenceTarget<NGramModel, TokenAutomaton>>.Result?]
+      do {
+        runs = try concurrently(
+          restarts, threads: run.threads, stoppingBy: { monitor.stop() }
+        ) { number in
+          var choices = RandomChoices(random.stream(UInt64(number)))
+          guard let text = try start ?? compiled.randomStart(monitor: monitor, using: &choices)
+          else { return nil as Annealing<SentenceTarget<NGramModel, TokenAutomaton>>.Result? }
+          return try annealing.run(
+            from: text, steps: steps, kernel: { NGramMoves(for: $0, left: words) },
+            monitor: monitor, using: &choices)
         }
-        return try annealing.run(
-          from: text, steps: steps, kernel: { NGramMoves(for: $0, left: words) },
-          monitor: monitor, using: &choices)
-      }.compactMap { $0 }
+      } catch let partial
+        as PartialFailure<Annealing<SentenceTarget<NGramModel, TokenAutomaton>>.Result?>
+      {
+        runs = partial.results.compactMap { $0 }
+        failure = partial.failure as? CommandFailure
+        guard failure != nil, runs.contains(where: { $0 != nil }) else { throw partial.failure }
+      }
+      let found = runs.compactMap { $0 }
       let draws = found.enumerated().map { number, result in
         Draw(
           chain: number, step: result.step, state: result.best,
@@ -115,6 +130,7 @@ enum Anneal: Command {
               "\(counted(found.count, "restart")) found no more different texts; "
                 + "try more --restarts")
           },
+        failure: failure,
         missing: found.count < restarts
           ? [("other restarts", "\(stoppedReason) before \(restarts - found.count) of them began")]
           : [])

@@ -68,7 +68,7 @@ enum Beam: Command {
     }
     let best = try arguments.integer("best", in: 1...100_000) ?? 1
     let modelName = arguments.text("model") ?? BuiltInModel.english.rawValue
-    let model = try loadModel(modelName)
+    let model = try loadModel(modelName, arguments)
     let rules = try DecodingOptions.rules(arguments, model: model, truncates: false)
     let prompt = try DecodingOptions.prompt(arguments, model: model)
     let search = try search(arguments, rules, model)

@@ -11,14 +11,17 @@ enum Check: Command {
   static let discussion = """
     Says whether the model has a text that meets all statements of a constraint file, and shows one.
     If there is none, it names a smallest set of statements that contradict each other. With TEXT
-    (files, or - for standard input) it checks each line: which statement the line breaks, and from
+    (files, or - for standard input) it checks each line, and with --text each
+    text given there: which statement the line breaks, and from
     which character on it can no longer be met.
 
         gensample check examples/constraints/sea.txt
+        gensample check examples/constraints/sea.txt --text "The sea was calm."
         echo "The sea was calm." | gensample check examples/constraints/sea.txt -
     """
   static let options = [
-    Option("model", "NAME|PATH", "a built-in model or a model file (default english)"),
+    ModelOptions.model, ModelOptions.tokens,
+    Option("text", "TEXT", isRepeatable: true, "check this text"),
     Option("seed", "N", "seed for the text that is shown (default 0)"),
     OutputOptions.format, OutputOptions.quiet,
   ]
@@ -29,18 +32,21 @@ enum Check: Command {
     }
     let format = try OutputOptions.format(arguments)
     let seed = try arguments.seed("seed") ?? 0
-    let model = try loadModel(arguments.text("model") ?? BuiltInModel.english.rawValue)
+    let model = try loadModel(
+      arguments.text("model") ?? BuiltInModel.english.rawValue, arguments)
     try TextInput.checkOnce(arguments.positional)
     let constraints = try ConstraintFile.parse(
       TextInput.text(path), path: TargetOptions.shown(path))
     let tree = VocabularyTree(model.vocabulary)
     let target = try CompiledTarget(constraints, model: model, tree: tree)
     let texts = arguments.positional.dropFirst()
+    let given = arguments.texts("text")
+    let lines = try texts.flatMap { try Self.lines($0) }
     let stream = try ResultStream(path: nil)
-    if texts.isEmpty {
+    if texts.isEmpty, given.isEmpty {
       try show(target, path, seed: seed, format, stream)
     } else {
-      let unmet = try texts.reduce(0) { try $0 + judge($1, target, format, stream) }
+      let unmet = try judge(given + lines, target, format, stream)
       if unmet > 0 {
         try stream.finish()
         let lines = "\(counted(unmet, "line")) \(unmet == 1 ? "does" : "do")"
@@ -48,6 +54,21 @@ enum Check: Command {
       }
     }
     try stream.finish()
+  }
+
+  /// The lines of a file.
+  private static func lines(_ path: String) throws -> [String] {
+    guard path == "-" || FileManager.default.fileExists(atPath: path) else {
+      throw CommandFailure(
+        .unreadable,
+        "there is no file '\(path)'; to check a text itself, write --text \(quoted(path))")
+    }
+    return try TextInput.lines(path)
+  }
+
+  /// A word as a shell takes it.
+  private static func quoted(_ word: String) -> String {
+    "'" + word.replacingOccurrences(of: "'", with: "'\\''") + "'"
   }
 
   private static func show(
@@ -88,23 +109,28 @@ enum Check: Command {
     return offset + blanks.count + 1
   }
 
-  /// Checks each line of a file and returns how many break a statement.
+  /// Checks texts and returns how many break a statement.
   private static func judge(
-    _ path: String, _ target: CompiledTarget, _ format: OutputFormat, _ stream: ResultStream
+    _ lines: [String], _ target: CompiledTarget, _ format: OutputFormat, _ stream: ResultStream
   ) throws -> Int {
     let vocabulary = target.target.model.vocabulary
     var tokenizer = Tokenizer(for: vocabulary)
     var unmet = 0
-    for line in try TextInput.lines(path) {
+    for line in lines {
       let text = NFC.of(line)
       let tokens = tokenizer.tokens(of: text, in: vocabulary)
       var reason: String?
       var statement: String?
       var column: Int?
-      if let place = tokens.firstIndex(of: nil) {
+      if let (symbol, place) = ModelSymbols.first(in: text, of: vocabulary) {
+        column = place
+        reason = "'\(symbol)' stands for the model's own symbol"
+      } else if let place = tokens.firstIndex(of: nil) {
         let known = vocabulary.text(of: tokens[..<place].compactMap { $0 })
         column = Self.column(of: known.unicodeScalars.count, in: text)
-        reason = "a word is outside the model's vocabulary"
+        let pieces = tokenizer.pieces(of: text)
+        let piece = place < pieces.count ? pieces[place] : text
+        reason = "'\(piece.drop { $0 == " " })' is outside the model's vocabulary"
       } else {
         let known = tokens.compactMap { $0 }
         if let fault = target.firstUnmet(by: TokenSequence(known)) {

@@ -8,11 +8,15 @@ enum Convert: Command {
   static let usage = "IN OUT [options]"
   static let discussion = """
     Reads a built-in model, a .gsm file or an ARPA file and writes OUT in the format of its suffix:
-    .gsm, .arpa or .arpa.gz. Numbers keep every bit unless --quantize rounds them.
+    .gsm, .arpa or .arpa.gz. Numbers keep every bit unless --quantize rounds them. Back-off
+    weights of the highest order are dropped with a note, because no longer n-gram uses them. With
+    --tokens characters, an ARPA file whose words are single characters becomes a model of texts
+    without spaces between them.
 
         gensample convert model.arpa.gz model.gsm --layout small
     """
   static let options = [
+    ModelOptions.tokens,
     Option("quantize", "BITS", "bits per value in the small layout, 2 to 16"),
     Option(
       "layout", "LAYOUT",
@@ -32,9 +36,15 @@ enum Convert: Command {
     Interruption.watch {}
     try Interruption.beginIndivisible()
     try form.checkPlace(output)
-    let trie =
+    let isGSM =
       input.hasSuffix(".gsm") || BuiltInModel(rawValue: input) != nil
-      ? try loadModel(input, isReversed: true).makeTrie() : try NGramTrie(arpa: input)
+      || FileBeginning(path: input).isGSM
+    let trie =
+      isGSM
+      ? try loadModel(input, arguments, isReversed: true).makeTrie()
+      : try NGramTrie(arpa: input, tokenization: ModelOptions.tokenization(arguments)) {
+        if !arguments.has("quiet") { report("gensample: \($0)") }
+      }
     try form.write(
       trie, to: output, layout: layout ?? (quantized == nil ? .fast : .small),
       quantized: quantized)

@@ -73,8 +73,8 @@ enum Exact: Command {
       arguments, otherwise: 4 << 30, parts: best == nil && statements.isEmpty ? 1 : 2)
     try run.each(
       unit: "parts",
-      total: (ExactRun.parts + (best ?? samples) + (compared?.work ?? 0))
-        * run.targetCount,
+      total: CheckedNumbers.product(
+        ExactRun.parts + (best ?? samples) + (compared?.work ?? 0), run.targetCount) ?? .max,
       head: { summary, effort in
         let drawn = effort.drawn
         summary.add("samples", .integer(drawn.count))

@@ -41,7 +41,7 @@ enum Greedy: Command {
           + "--prompt '\(extra)'")
     }
     let modelName = arguments.text("model") ?? BuiltInModel.english.rawValue
-    let model = try loadModel(modelName)
+    let model = try loadModel(modelName, arguments)
     let rules = try DecodingOptions.rules(arguments, model: model, truncates: false)
     let prompt = try DecodingOptions.prompt(arguments, model: model)
     let draft = try DecodingOptions.draft(arguments, for: model, rules)

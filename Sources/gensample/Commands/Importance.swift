@@ -52,7 +52,8 @@ enum Importance: Command {
       threads: try PlanOptions.threads(arguments), kept: kept)
     let shared = LeftToRightModel(run.model)
     try run.each(
-      unit: "texts", total: (particles + (upper ?? 0)) * run.targetCount,
+      unit: "texts",
+      total: CheckedNumbers.product(particles + (upper ?? 0), run.targetCount) ?? .max,
       head: { summary, _ in
         summary.add("particles", .integer(particles))
         if let stages { summary.add("anneal", .integer(stages)) }

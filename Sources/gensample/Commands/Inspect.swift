@@ -14,7 +14,7 @@ enum Inspect: Command {
 
         gensample inspect model.gsm
     """
-  static let options = OutputOptions.report
+  static let options = [ModelOptions.tokens] + OutputOptions.report
 
   static func run(_ arguments: Arguments) throws {
     guard !arguments.positional.isEmpty else {
@@ -26,14 +26,16 @@ enum Inspect: Command {
     for name in arguments.positional {
       let model: NGramModel
       do {
-        model = try loadModel(name, isReversed: true)
+        model = try loadModel(name, arguments, isReversed: true)
         try model.verify()
       } catch {
         if let last { Gensample.tell(last) }
         last = error
         continue
       }
-      let kind = name.hasSuffix(".gsm") || BuiltInModel(rawValue: name) != nil ? "gsm" : "arpa"
+      let isGSM = BuiltInModel(rawValue: name) != nil || FileBeginning(path: name).isGSM
+      let kind = isGSM ? "gsm" : "arpa"
+      let totals = model.contextTotals { $0 != model.vocabulary.start }
       let size = BuiltInModel(rawValue: name) == nil ? fileSize(name) : model.byteCount
       let vocabulary = model.vocabulary
       switch format {
@@ -51,6 +53,8 @@ enum Inspect: Command {
         }
         object.add("tokens", .string(Tokenization(vocabulary.spacing).rawValue))
         object.add("has_unknown", .boolean(vocabulary.unknown != nil))
+        object.add("least_context_sum", .number(totals.least))
+        object.add("largest_context_sum", .number(totals.most))
         var made = JSONObject()
         for (key, value) in model.description { made.add(key, .string(value)) }
         object.add("made", .object(made))
@@ -66,6 +70,7 @@ enum Inspect: Command {
           "  bytes       \(size)",
           "  vocabulary  \(vocabulary.count) entries, \(Tokenization(vocabulary.spacing).rawValue)"
             + (vocabulary.unknown == nil ? ", no unknown token" : ""),
+          "  contexts    " + sums(totals, vocabulary),
         ]
         for (key, value) in model.description {
           lines.append("  \(key.padding(toLength: 11, withPad: " ", startingAt: 0)) \(value)")
@@ -75,6 +80,17 @@ enum Inspect: Command {
     }
     try stream.finish()
     if let last { throw last }
+  }
+
+  /// What the probabilities of the contexts add up to, for people.
+  private static func sums(_ totals: ContextTotals, _ vocabulary: Vocabulary) -> String {
+    func short(_ sum: Double) -> String { String(format: "%.4g", sum) }
+    let (least, most) = (short(totals.least), short(totals.most))
+    guard totals.isOverOne else {
+      return least == most ? "each adds up to \(most)" : "add up to \(least) ... \(most)"
+    }
+    return "add up to \(least) ... \(most), expected 1: \(most) \(totals.place(in: vocabulary)); "
+      + "the sum over all texts may be infinite"
   }
 
   private static func fileSize(_ path: String) -> Int {

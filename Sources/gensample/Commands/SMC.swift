@@ -25,14 +25,17 @@ enum SMC: Command {
         gensample smc --model tang --match '.{5}，.{5}。' --particles 2000 --resampling residual
     """
   static let options =
-    TargetOptions.all + [
+    TargetOptions.all.filter { $0.name != ModelOptions.tokens.name } + [
       ParticleOptions.samples, ParticleOptions.particles,
       Option("runs", "N", "independent runs; their spread is the error (default \(defaultRuns))"),
       Option(
         "resampling", "KIND",
         Resampling.allCases.map(\.rawValue).joined(separator: ", ") + " (default systematic)"),
       Option("threshold", "SHARE", "resample if ESS / particles is below this (default 0.5)"),
-      Option("tokens", "KIND", "guided or rejection: how tokens are drawn (default guided)"),
+      Option(
+        "tokens", "KIND", isRepeatable: true,
+        "guided or rejection: how tokens are drawn (default guided); characters: the words of the "
+          + "ARPA file are single characters"),
       Option(
         "pilot", "N",
         "texts to learn predictions from, before the runs (default \(defaultPilot))"),
@@ -121,7 +124,8 @@ enum SMC: Command {
       resampling = try arguments.choice("resampling", as: Resampling.self) ?? .systematic
       threshold =
         try arguments.number("threshold", in: 0...1, expected: "a share from 0 to 1") ?? 0.5
-      tokens = try arguments.choice("tokens", as: Tokens.self) ?? .guided
+      // What is no kind of drawing says what the model's words are, and is judged with the model.
+      tokens = arguments.texts("tokens").compactMap { Tokens(rawValue: $0) }.last ?? .guided
       steps = try arguments.integer("rejuvenate", in: 0...1 << 40) ?? 0
       redraw = try arguments.integer("redraw", in: 0...1_000_000) ?? 0
       guard redraw == 0 || tokens == .guided else {

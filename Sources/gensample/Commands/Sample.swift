@@ -9,8 +9,8 @@ enum Sample: Command {
   static let usage = "[--prompt TEXT] [options]"
   static let discussion = """
     Draws texts from the model token by token, until the text ends or has --max-tokens tokens.
-    Transforms apply in the order in which they are written; by default there are none. In JSON
-    lines each text carries its probabilities: log_model is the model's log-probability of the whole
+    Transforms apply in the order in which they are written; by default there are none. But
+    --min-tokens, --forbid, --no-repeat-ngram and --copy apply before all others. In JSON lines each text carries its probabilities: log_model is the model's log-probability of the whole
     text, log_drawn the log-probability with which the part after the prompt was drawn (given the
     coins that --xtc tossed).
 
@@ -60,7 +60,7 @@ enum Sample: Command {
     let samples = try arguments.integer("samples", in: 0...1_000_000_000) ?? 5
     let seed = try arguments.seed("seed") ?? UInt64.random(in: 0...UInt64.max)
     let modelName = arguments.text("model") ?? BuiltInModel.english.rawValue
-    let model = try loadModel(modelName)
+    let model = try loadModel(modelName, arguments)
     let rules = try DecodingOptions.rules(arguments, model: model)
     let prompt = try DecodingOptions.prompt(arguments, model: model)
     let sampler = AncestralSampler(rules)

@@ -2,6 +2,7 @@
 
 import Foundation
 import LM
+import Sampling
 
 enum Score: Command {
   static let name = "score"
@@ -13,10 +14,17 @@ enum Score: Command {
     built-in model or a file; TEXT is a file, or - for standard input. A model of reversed texts
     reads each line from its end.
 
+    With --per-token each token follows on a line of its own: its log-probability, the length of the
+    longest n-gram of the model that says it, and how the model spells it.
+
         echo "It was a dark night." | gensample score english -
     """
   static let options = [
+    ModelOptions.tokens,
     Option(flag: "summary", "print only the totals and perplexities"),
+    Option(
+      flag: "per-token", "also print each token, its log-probability and the length of its n-gram"),
+    Option(flag: "no-end", "leave out the end of each text"),
     Option(flag: "lossy", "replace invalid UTF-8 with U+FFFD"),
     OutputOptions.format, OutputOptions.output, OutputOptions.quiet,
   ]
@@ -28,12 +36,19 @@ enum Score: Command {
     try TextInput.checkOnce(arguments.positional.dropFirst())
     let format = try OutputOptions.format(arguments)
     let name = arguments.positional[0]
-    let model = try loadModel(name, isReversed: true)
+    let model = try loadModel(name, arguments, isReversed: true)
     if model.readsBackward, !arguments.has("quiet") {
       report("gensample: '\(name)' is a model of reversed texts: each line is scored from its end")
     }
     Interruption.watch {}
+    let isPerToken = arguments.has("per-token")
+    guard !isPerToken || !arguments.has("summary") else {
+      throw CommandFailure.usage(
+        "--summary prints the perplexities alone, --per-token each token; give one of them")
+    }
     var scorer = TextScorer(model)
+    scorer.countsEnd = !arguments.has("no-end")
+    scorer.keepsTokens = isPerToken
     var total = TextScorer.Score()
     var lines = 0
     let isSummary = arguments.has("summary")
@@ -57,6 +72,11 @@ enum Score: Command {
             try stream.writeLine(
               "\(String(format: "%.6f", score.logProbability))\t\(score.tokenCount)\t"
                 + "\(score.unknownCount)\t\(text)")
+            for one in score.tokens {
+              try stream.writeLine(
+                "  \(String(format: "%.6f", one.logProbability))\t\(one.length)-gram\t"
+                  + (one.token.map(model.vocabulary.spelling) ?? "not in the vocabulary"))
+            }
           case .jsonl:
             var object = JSONObject()
             object.add("type", .string("score"))
@@ -64,6 +84,13 @@ enum Score: Command {
             object.add("log_probability", .number(score.logProbability))
             object.add("token_count", .integer(score.tokenCount))
             object.add("unknown", .integer(score.unknownCount))
+            if isPerToken {
+              object.add(
+                "tokens", .values(score.tokens.map { $0.token.map { .integer($0.index) } ?? .null })
+              )
+              object.add("token_log_probabilities", .numbers(score.tokens.map(\.logProbability)))
+              object.add("ngram_lengths", .integers(score.tokens.map(\.length)))
+            }
             try stream.writeLine(object.text)
           }
           if stream.isClosedByReader { throw LoadError(.cancelled, "closed") }

@@ -3,6 +3,7 @@
 import Foundation
 import LM
 import Sampling
+import Synchronization
 
 enum Temper: Command {
   static let name = "temper"
@@ -41,17 +42,24 @@ enum Temper: Command {
     try command.run(copies: tempering.replicas) { [tempering] work, makeCheckpoints in
       let kinds = NGramMoves(for: work.target.target, left: words).kinds
       let checkpoints = try makeCheckpoints(kinds.count)
-      let reports = try concurrently(work.chains.count, threads: work.threads) { i in
-        let number = work.chains.lowerBound + i
-        var chain = try TemperedChain(
-          number, tempering, work, words: words, from: checkpoints?.checkpoint(ofChain: number))
-        chain?.run(leaving: checkpoints)
-        return (record: ChainResults.Record(chain: number, kinds: kinds.count), chain?.report)
+      let reports = Mutex<[Int: TemperedChain.Report]>([:])
+      let (records, failure) = try keepingOthers(work, kinds: kinds.count) {
+        try concurrently(
+          work.chains.count, threads: work.threads, stoppingBy: { work.monitor.stop() }
+        ) { i in
+          let number = work.chains.lowerBound + i
+          var chain = try TemperedChain(
+            number, tempering, work, words: words, from: checkpoints?.checkpoint(ofChain: number))
+          chain?.run(leaving: checkpoints)
+          let report = chain?.report
+          reports.withLock { $0[number] = report }
+          // A chain that was stopped before it began has an empty record, as everywhere.
+          return report?.record ?? ChainResults.Record(chain: number, kinds: kinds.count)
+        }
       }
-      let begun = reports.compactMap { $0.1 }
+      let begun = reports.withLock { $0.sorted { $0.key < $1.key }.map(\.value) }
       return ChainsDone(
-        // A chain that never started has an empty record, as in other commands.
-        records: reports.map { $0.1?.record ?? $0.record }, kinds: kinds, checkpoints: checkpoints,
+        records: records, kinds: kinds, checkpoints: checkpoints, failure: failure,
         summarise: { summary in
           summary.add("ladders", .objects(begun.map(Self.object)))
         },

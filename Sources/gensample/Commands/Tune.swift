@@ -52,7 +52,8 @@ enum Tune: Command {
     let parameters = try TunedParameters(run.constraints, run.tree)
     let sums = 1 + goals.count
     try run.each(
-      unit: "parts", total: rounds * sums * ExactRun.parts, head: { _, _ in },
+      unit: "parts", total: CheckedNumbers.product(rounds, sums, ExactRun.parts) ?? .max,
+      head: { _, _ in },
       lines: { [String(format: "in %.2f s", $0.seconds) + ", seed \($0.seed)"] }
     ) { target, _, seed in
       for goal in goals { try goal.check(target, within: within) }

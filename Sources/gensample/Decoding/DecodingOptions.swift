@@ -7,10 +7,10 @@ import Sampling
 /// The options of the decoders; transforms apply in the order in which they are written.
 enum DecodingOptions {
   static let limits = [
-    Option("model", "NAME|PATH", "a built-in model or a model file (default english)"),
+    ModelOptions.model, ModelOptions.tokens,
     Option("prompt", "TEXT", "the beginning of every result"),
     Option("max-tokens", "N", "the most tokens after the prompt, with the end (default 64)"),
-    Option("min-tokens", "N", "no end before N tokens after the prompt"),
+    Option("min-tokens", "N", "nothing ends the text before N tokens after the prompt"),
     Option(
       "stop-token", "TEXT|ID", isRepeatable: true,
       "a token, by its spelling or number, that ends the text as the model's end does"),
@@ -197,7 +197,7 @@ enum DecodingOptions {
       }
       return nil
     }
-    let draft = RespelledModel(try loadModel(name), in: model.vocabulary)
+    let draft = RespelledModel(try loadModel(name, arguments), in: model.vocabulary)
     guard draft.sharedCount > 0 else {
       throw CommandFailure(
         .data,
@@ -211,11 +211,20 @@ enum DecodingOptions {
   private static func constraint(
     _ arguments: Arguments, model: NGramModel
   ) throws -> DecodingConstraint? {
-    let constraints = try TargetOptions.constraints(arguments, withPrompt: false)
+    var constraints = try TargetOptions.constraints(arguments, withPrompt: false)
     guard !constraints.isEmpty else { return nil }
+    let prompt = try prompt(arguments, model: model)
+    // Else a text may come to where nothing but its end is allowed, before it is long enough.
+    if let least = try arguments.integer("min-tokens", in: 0...Int.max), least > 0,
+      let length = CheckedNumbers.sum(least, prompt.count)
+    {
+      constraints.append(
+        Constraint(
+          .length(length...Int.max, .tokens), text: "min-tokens \(least)",
+          origin: "--min-tokens"))
+    }
     let target = try CompiledTarget(
       constraints, model: model, tree: VocabularyTree(model.vocabulary))
-    let prompt = try prompt(arguments, model: model)
     for part in target.compiled.parts {
       var state = part.automaton.start
       for token in prompt {

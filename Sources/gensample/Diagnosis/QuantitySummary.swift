@@ -120,8 +120,10 @@ struct QuantitySummary: Sendable {
     case .value(let value) where value > Self.highestRHat:
       problems.append(
         "\(name): R-hat is \(value.isFinite ? Self.rHat(value) : "infinite"), above "
-          + "\(Self.highestRHat): the chains have not converged, so do not trust the mean and its "
-          + "error; run longer (--warmup, --thin)")
+          + "\(Self.highestRHat): "
+          + (chainNumbers.count == 1
+            ? "the two halves of the chain differ" : "the chains have not converged")
+          + ", so do not trust the mean and its error; run longer (--warmup, --thin)")
     case .value: haveMet = true
     case .undefined(let reason):
       if let problem = problem(without: reason) { problems.append(problem) }

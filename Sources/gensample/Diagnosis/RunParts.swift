@@ -230,7 +230,8 @@ struct RunParts {
     }
     if files.count < 2 {
       problems.append(
-        "there is only one chain, so R-hat cannot compare chains; run several (--chains)")
+        "there is only one chain, so R-hat cannot compare chains, only its two halves; run several "
+          + "(--chains)")
     }
     if let problem = sameChains { problems.append(problem) }
     if let superchain, files.count % superchain != 0 || files.count == superchain {

@@ -2,6 +2,7 @@
 
 import Foundation
 import LM
+import Sampling
 
 /// The rows of one chain in Stan's sample format: comments, a line of names, rows of numbers.
 struct StanFile: Sendable {
@@ -27,9 +28,7 @@ struct StanFile: Sendable {
       if line.utf8.first == UInt8(ascii: "#") {
         if names.isEmpty { read(comment: line) }
       } else if names.isEmpty {
-        names = line.split(separator: ",", omittingEmptySubsequences: false).map {
-          $0.trimmingCharacters(in: .whitespaces)
-        }
+        names = Self.fields(of: line).map { $0.text.trimmingCharacters(in: .whitespaces) }
         if let name = names.first, Double(name) != nil {
           throw LoadError(
             .badData, path: path, place: .line(number),
@@ -50,6 +49,49 @@ struct StanFile: Sendable {
         "has no line of column names; expected the trace of a run or a Stan sample file")
     }
     try dropWarmup(path)
+    // R writes the numbers of rows under no name.
+    if names.count > 1, names[0].isEmpty {
+      names.removeFirst()
+      columns.removeFirst()
+    }
+  }
+
+  /// The fields of a line, without the quotes around them and with single quotes inside, each with its
+  /// place in the line.
+  private static func fields(of line: Substring) -> [(text: Substring, offset: Int)] {
+    let bytes = line.utf8
+    var fields: [(text: Substring, offset: Int)] = []
+    guard bytes.contains(UInt8(ascii: "\"")) else {
+      var offset = 0
+      for field in bytes.split(separator: UInt8(ascii: ","), omittingEmptySubsequences: false) {
+        fields.append((Substring(field), offset))
+        offset += field.count + 1
+      }
+      return fields
+    }
+    var field: [UInt8] = []
+    var (offset, start) = (0, 0)
+    var isQuoted = false
+    var isAfterQuote = false
+    for byte in bytes {
+      switch byte {
+      case UInt8(ascii: "\""):
+        // Two in a row inside quotes are one.
+        if !isQuoted, isAfterQuote { field.append(byte) }
+        isQuoted.toggle()
+        isAfterQuote = !isQuoted
+      case UInt8(ascii: ",") where !isQuoted:
+        fields.append((Substring(String(decoding: field, as: UTF8.self)), start))
+        field = []
+        start = offset + 1
+        isAfterQuote = false
+      default:
+        field.append(byte)
+        isAfterQuote = false
+      }
+      offset += 1
+    }
+    return fields + [(Substring(String(decoding: field, as: UTF8.self)), start)]
   }
 
   private mutating func read(comment line: Substring) {
@@ -69,17 +111,15 @@ struct StanFile: Sendable {
 
   private mutating func read(row line: Substring, _ path: String, _ number: Int) throws(LoadError) {
     var column = 0
-    for field in line.utf8.split(separator: UInt8(ascii: ","), omittingEmptySubsequences: false) {
+    for (text, offset) in Self.fields(of: line) {
       guard column < names.count else {
         throw LoadError(
           .badData, path: path, place: .line(number),
           "found too many numbers, expected \(counted(names.count, "column"))")
       }
-      let text = Substring(field)
       guard let value = Double(text) ?? Double(text.trimmingCharacters(in: .whitespaces)) else {
-        let place = line.utf8.distance(from: line.startIndex, to: text.startIndex) + 1
         throw LoadError(
-          .badData, path: path, place: .column(line: number, column: place),
+          .badData, path: path, place: .column(line: number, column: offset + 1),
           "found '\(text.prefix(30))', expected a number")
       }
       columns[column].append(value)
@@ -103,7 +143,7 @@ struct StanFile: Sendable {
     {
       let kept = warmup / thin + (warmup % thin == 0 ? 0 : 1)
       for i in columns.indices { columns[i].removeFirst(min(kept, columns[i].count)) }
-      expected += kept
+      expected = CheckedNumbers.sum(expected, kept) ?? .max
     }
     guard rows >= expected else {
       throw LoadError(

@@ -8,13 +8,29 @@ import Synchronization
 ///
 /// A second signal ends the program at once. So does the first if there is nothing to keep.
 enum Interruption {
+  /// What the handlers of both signals and the work decide by, each step under the lock.
+  private struct State {
+    /// The first signal, and when it came, in milliseconds.
+    var first: (number: Int32, at: Int)?
+    /// What the first signal calls; `nil` as long as there is nothing to keep.
+    var stop: (@Sendable () -> Void)?
+    var isIndivisible = false
+    /// Files that are taken away where the program ends at once.
+    var temporaries: Set<String> = []
+  }
+
+  /// What a signal leads to.
+  private enum Answer {
+    case end(isNothingKept: Bool)
+    case stop(@Sendable () -> Void)
+    case nothing
+  }
+
+  private static let state = Mutex(State())
+  /// The first signal, for those who ask often.
   private static let received = Atomic<Int32>(0)
-  /// When the first signal came, in milliseconds.
-  private static let firstAt = Atomic<Int>(0)
   // Written once by the main thread, before other threads start.
   private nonisolated(unsafe) static var sources: [any DispatchSourceSignal] = []
-  /// Called by the first signal; `nil` as long as there is nothing to keep.
-  private static let stop = Mutex<(@Sendable () -> Void)?>(nil)
 
   /// The signal that arrived, if any.
   static var signal: Int32? {
@@ -28,21 +44,17 @@ enum Interruption {
   }
 
   /// Registers a file that is deleted if the program ends at once.
-  static func removeAtEnd(_ path: String) { temporaries.withLock { _ = $0.insert(path) } }
-
-  private static let temporaries = Mutex<Set<String>>([])
+  static func removeAtEnd(_ path: String) { state.withLock { _ = $0.temporaries.insert(path) } }
 
   /// Makes the first signal end the program from here on, because partial work cannot be kept.
   static func beginIndivisible() throws(CommandFailure) {
-    isIndivisible.store(true, ordering: .sequentiallyConsistent)
+    state.withLock { $0.isIndivisible = true }
     if let code = exitCode { throw CommandFailure(code, "stopped; nothing was written") }
   }
 
-  private static let isIndivisible = Atomic<Bool>(false)
-
   private static func endAtOnce(_ number: Int32, isNothingKept: Bool) -> Never {
-    for path in temporaries.withLock({ $0 }) { unsafe unlink(path) }
-    Progress.leaveLine()
+    for path in state.withLock({ $0.temporaries }) { unsafe unlink(path) }
+    Progress.end()
     report("gensample: stopped" + (isNothingKept ? "; nothing was written" : ""))
     // exit() would run exit handlers while other threads are still working.
     _exit(number == SIGINT ? 130 : 143)
@@ -50,10 +62,11 @@ enum Interruption {
 
   /// Installs the signal handlers; until `watch` is called, the first signal ends the program.
   static func begin() {
+    // One queue for both: their handlers follow one another.
+    let queue = DispatchQueue(label: "signals", qos: .userInteractive)
     for number in [SIGINT, SIGTERM] {
       Foundation.signal(number, SIG_IGN)
-      let source = DispatchSource.makeSignalSource(
-        signal: number, queue: DispatchQueue.global(qos: .userInteractive))
+      let source = DispatchSource.makeSignalSource(signal: number, queue: queue)
       source.setEventHandler { heed(number) }
       source.resume()
       unsafe sources.append(source)
@@ -62,17 +75,23 @@ enum Interruption {
 
   private static func heed(_ number: Int32) {
     let now = Int(DispatchTime.now().uptimeNanoseconds / 1_000_000)
-    guard !isIndivisible.load(ordering: .sequentiallyConsistent), let stop = stop.withLock({ $0 })
-    else { endAtOnce(number, isNothingKept: true) }
-    if received.exchange(number, ordering: .sequentiallyConsistent) != 0 {
+    let answer = state.withLock { state -> Answer in
+      guard !state.isIndivisible, let stop = state.stop else { return .end(isNothingKept: true) }
+      guard let first = state.first else {
+        state.first = (number, now)
+        received.store(number, ordering: .sequentiallyConsistent)
+        return .stop(stop)
+      }
       // Some tools, such as `timeout`, signal both the program and its group.
-      if now - firstAt.load(ordering: .relaxed) < 200 { return }
-      endAtOnce(number, isNothingKept: false)
+      return now - first.at < 200 ? .nothing : .end(isNothingKept: false)
     }
-    firstAt.store(now, ordering: .relaxed)
-    stop()
+    switch answer {
+    case .end(let isNothingKept): endAtOnce(number, isNothingKept: isNothingKept)
+    case .stop(let stop): stop()
+    case .nothing: break
+    }
   }
 
   /// Calls `stop` when a signal asks for it.
-  static func watch(_ stop: @escaping @Sendable () -> Void) { self.stop.withLock { $0 = stop } }
+  static func watch(_ stop: @escaping @Sendable () -> Void) { state.withLock { $0.stop = stop } }
 }

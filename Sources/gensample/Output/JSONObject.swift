@@ -16,6 +16,7 @@ struct JSONObject {
     case numbers([Double])
     case object(JSONObject)
     case objects([JSONObject])
+    case values([Value])
     case null
   }
 
@@ -44,6 +45,7 @@ struct JSONObject {
       "[" + numbers.map { text(of: .number($0)) }.joined(separator: ",") + "]"
     case .object(let object): object.text
     case .objects(let objects): "[" + objects.map(\.text).joined(separator: ",") + "]"
+    case .values(let values): "[" + values.map(text).joined(separator: ",") + "]"
     case .null: "null"
     }
   }

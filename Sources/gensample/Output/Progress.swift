@@ -14,8 +14,8 @@ final class Progress: Sendable {
   private let isDone = Atomic<Bool>(false)
   private let finished = DispatchSemaphore(value: 0)
   private let isShown: Bool
-  /// Whether the last line on the terminal is a progress line.
-  private static let isLineShown = Atomic<Bool>(false)
+  /// What is on the terminal: all that is written there on progress is written under this lock.
+  private static let terminal = Mutex((isLineShown: false, isOver: false))
 
   /// Shows a line and updates it five times a second until ``finish()``.
   ///
@@ -34,11 +34,12 @@ final class Progress: Sendable {
         if isDone.load(ordering: .relaxed) { break }
         let elapsed = began.duration(to: .now) / .seconds(1)
         let line = line(elapsed)
-        if isTerminal {
-          writeToStandardError((isFirst ? "" : "\r") + line + "\u{1B}[K")
-          Self.isLineShown.store(true, ordering: .relaxed)
-        } else if Int(elapsed * 5) % 25 == 0 || isFirst {
-          writeToStandardError(line + "\n")
+        let isNow = isTerminal || isFirst || CheckedNumbers.whole(elapsed * 5) % 25 == 0
+        Self.terminal.withLock { terminal in
+          guard isNow, !terminal.isOver, !isDone.load(ordering: .relaxed) else { return }
+          writeToStandardError(
+            isTerminal ? (isFirst ? "" : "\r") + line + "\u{1B}[K" : line + "\n")
+          terminal.isLineShown = isTerminal
         }
         isFirst = false
       }
@@ -66,7 +67,21 @@ final class Progress: Sendable {
 
   /// Clears the progress line, if there is one, so that another message can be printed.
   static func leaveLine() {
-    if isLineShown.exchange(false, ordering: .relaxed) { writeToStandardError("\r\u{1B}[K") }
+    terminal.withLock { leaveLine(&$0) }
+  }
+
+  /// Takes it away, and shows no other: the program ends.
+  static func end() {
+    terminal.withLock { terminal in
+      leaveLine(&terminal)
+      terminal.isOver = true
+    }
+  }
+
+  private static func leaveLine(_ terminal: inout (isLineShown: Bool, isOver: Bool)) {
+    guard terminal.isLineShown else { return }
+    writeToStandardError("\r\u{1B}[K")
+    terminal.isLineShown = false
   }
 
   /// Stops updating and clears the line.

@@ -131,11 +131,14 @@ struct ChainCommand {
       let sampled = try makeTarget(work.target)
       let kernel = try kernel(work.target)
       let checkpoints = try makeCheckpoints(kernel.kinds.count)
-      let records = try runChains(
-        work.chains, of: work.plan, target: sampled, kernel: kernel,
-        quantities: { ChainResults.row(work.quantities, $0) }, threads: work.threads,
-        monitor: work.monitor, checkpoints: checkpoints, start: work.start)
-      return ChainsDone(records: records, kinds: kernel.kinds, checkpoints: checkpoints)
+      let (records, failure) = try keepingOthers(work, kinds: kernel.kinds.count) {
+        try runChains(
+          work.chains, of: work.plan, target: sampled, kernel: kernel,
+          quantities: { ChainResults.row(work.quantities, $0) }, threads: work.threads,
+          monitor: work.monitor, checkpoints: checkpoints, start: work.start)
+      }
+      return ChainsDone(
+        records: records, kinds: kernel.kinds, checkpoints: checkpoints, failure: failure)
     }
   }
 
@@ -157,10 +160,11 @@ struct ChainCommand {
     let samples = try folder?.stream("samples.jsonl")
     let earlier = resumed?.checkpoint
     sampler.earlierSeconds = earlier?.seconds ?? 0
-    sampler.monitor.add((earlier?.chains.reduce(0) { $0 + $1.record.steps } ?? 0) * copies)
-    let steps = chains.reduce(0) { $0 + plan.warmup + plan.steps(ofChain: $1) } * copies
+    let taken = CheckedNumbers.sum(of: (earlier?.chains ?? []).map(\.record.steps))
+    sampler.monitor.add(taken.flatMap { CheckedNumbers.product($0, copies) } ?? 0)
+    let steps = plan.totalSteps(of: chains, copies: copies) ?? .max
     try sampler.each(
-      unit: "steps", total: steps * sampler.targetCount,
+      unit: "steps", total: CheckedNumbers.product(steps, sampler.targetCount) ?? .max,
       head: { summary, effort in
         summary.add("steps", .integer(effort.count))
         summary.add(
@@ -210,7 +214,7 @@ struct ChainCommand {
     let records = done.records
     let all = ChainResults.draws(records)
     // What was drawn is printed even where the folder can no longer take it.
-    var failure: CommandFailure?
+    var failure = done.failure
     do {
       if let failure = done.checkpoints?.failure { throw failure }
       try done.checkpoints?.saveAll()

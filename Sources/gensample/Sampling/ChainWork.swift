@@ -15,11 +15,43 @@ struct ChainWork: Sendable {
   let start: @Sendable (inout RandomChoices) throws -> TokenSequence?
 }
 
+/// Runs chains that may fail, and keeps what the others did.
+///
+/// - Parameters:
+///   - work: which chains.
+///   - kinds: how many kinds of step there are.
+///   - run: runs them all; it throws a `PartialFailure` where one fails.
+/// - Returns: the records, empty ones of chains that failed or did not begin, and why one failed.
+/// - Throws: the failure where no chain has done anything.
+func keepingOthers(
+  _ work: ChainWork, kinds: Int, _ run: () throws -> [ChainResults.Record]
+) throws -> (records: [ChainResults.Record], failure: CommandFailure?) {
+  do {
+    return (try run(), nil)
+  } catch let partial as PartialFailure<ChainResults.Record> {
+    guard partial.results.contains(where: { ($0?.steps ?? 0) > 0 }) else { throw partial.failure }
+    let records = zip(work.chains, partial.results).map { chain, record in
+      record ?? ChainResults.Record(chain: chain, kinds: kinds)
+    }
+    let failed = zip(work.chains, partial.results).first { $1 == nil || $1?.failure != nil }
+    let number = failed?.0 ?? work.chains.lowerBound
+    let message = (partial.failure as? CommandFailure)?.message ?? "\(partial.failure)"
+    return (
+      records,
+      CommandFailure(
+        (partial.failure as? CommandFailure)?.code ?? .failed,
+        "chain \(number) failed: \(message); the others were stopped, what they drew is printed")
+    )
+  }
+}
+
 /// What they did.
 struct ChainsDone {
   var records: [ChainResults.Record]
   var kinds: [String]
   var checkpoints: ChainCheckpoints<TokenSequence>?
+  /// Why one of them failed; `nil` where none did.
+  var failure: CommandFailure?
   /// Adds to the summary what only such chains have.
   var summarise: (inout JSONObject) -> Void = { _ in }
   /// The same for people.

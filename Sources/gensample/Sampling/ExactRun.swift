@@ -102,30 +102,48 @@ struct ExactRun {
     }
     monitor.add(Self.parts - done)
     guard inference.logEvidence > -.infinity else {
+      let fluency = target.target.fluency
+      var choices = RandomChoices(seed: 0)
+      // What adds up to zero here may be small alone.
+      let isSmall = (try? target.target.randomStart(using: &choices)) != nil
       throw CommandFailure(
         .failed,
-        target.target.fluency > 1
-          ? "under fluency \(target.target.fluency) the model's probabilities are too small for a "
+        fluency > 1
+          ? "under fluency \(fluency) the model's probabilities are too small for a "
             + "number: take a lower fluency, or mh, which needs ratios alone"
-          : "the model gives no allowed text a positive probability")
+          : isSmall
+            ? "the probabilities of the allowed texts are too small to be added up (below 1e-308): "
+              + "take mh, which needs ratios alone"
+            : "the model gives no allowed text a positive probability")
     }
   }
 
   /// How much too small the log of the evidence is at most, for the longest texts.
   var logEvidenceError: Double { inference.tail }
 
-  private static func failure(
-    _ fault: ExactInference.Fault, _ target: CompiledTarget, _ memory: ExactMemory
+  /// What is said of a fault; `memory` is what sums may take, where that can be the fault.
+  static func failure(
+    _ fault: ExactInference.Fault, _ target: CompiledTarget, _ memory: ExactMemory?
   ) -> CommandFailure {
     switch fault {
     case .divergent, .unproved:
       CommandFailure(
         .data,
-        (target.compiled.growing.map { "\(CompiledTarget.place($0)): " } ?? "")
+        (target.compiled.growing.map { "\(CompiledTarget.place($0)): " } ?? excess(target) ?? "")
           + "\(fault): add a statement to a constraint file, for example 'length ..30 tokens'")
-    case .tooLarge(let bytes, _): CommandFailure(.data, memory.refusal(bytes))
+    case .tooLarge(let bytes, _):
+      CommandFailure(.data, memory?.refusal(bytes) ?? "\(fault)")
     case .impossible, .stopped: CommandFailure(.failed, "\(fault)")
     }
+  }
+
+  /// That the model's own probabilities add up to too much; `nil` where they do not.
+  private static func excess(_ target: CompiledTarget) -> String? {
+    let model = target.target.model
+    let totals = model.contextTotals { $0 != model.vocabulary.start }
+    guard totals.isOverOne else { return nil }
+    return "the model's probabilities \(totals.place(in: model.vocabulary)) add up to "
+      + "\(QuantitySummary.short(totals.most)), where 1 is expected: "
   }
 
   /// Draws and prints; a text's random numbers are its own, whatever else is drawn.

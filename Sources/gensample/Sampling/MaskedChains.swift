@@ -42,7 +42,7 @@ struct MaskedChains {
         "--masked visits places at random; --scan systematic is for --pseudo")
     }
     self.name = name
-    let backward = try loadFastModel(name, isReversed: true)
+    let backward = try loadFastModel(name, arguments, isReversed: true)
     guard !forward.readsBackward else {
       throw CommandFailure(
         .data, "--model is one of reversed texts; it belongs to --masked, and a model of texts here"

@@ -32,16 +32,35 @@ enum PlanOptions {
     guard !arguments.has("samples") || !arguments.has("steps") else {
       throw .usage("--samples says how many results there are, --steps how long; give one of them")
     }
-    let chains = try arguments.integer("chains", in: 1...1_000_000) ?? defaults.chains
+    let chains = try arguments.integer("chains", in: 1...mostChains) ?? defaults.chains
     let samples = try arguments.integer("samples", in: 0...1_000_000_000) ?? 5
     let steps = try arguments.integer("steps", in: 0...1 << 50)
     let thin = try arguments.integer("thin", in: 1...1 << 40) ?? defaults.thin
-    return RunPlan(
-      chains: chains,
-      warmup: try arguments.integer("warmup", in: 0...1 << 50) ?? defaults.warmup,
-      thin: thin, extent: steps.map { .steps($0) } ?? .draws(samples),
+    let warmup = try arguments.integer("warmup", in: 0...1 << 50) ?? defaults.warmup
+    let plan = RunPlan(
+      chains: chains, warmup: warmup, thin: thin,
+      extent: steps.map { .steps($0) } ?? .draws(samples),
       traceEvery: try arguments.integer("trace-every", in: 1...1 << 50),
       seed: try arguments.seed("seed") ?? UInt64.random(in: 0...UInt64.max))
+    // What the copies of `temper` make of it, too.
+    guard plan.totalSteps(copies: mostCopies) != nil else {
+      let given = ["chains", "samples", "steps", "warmup", "thin"].compactMap { name in
+        arguments.text(name).map { "--\(name) \($0)" }
+      }
+      throw tooManySteps(given.joined(separator: " with "))
+    }
+    return plan
+  }
+
+  /// How many chains a plan has at most.
+  static let mostChains = 1_000_000
+
+  /// How many texts a chain steps at once at most: the copies of `temper`.
+  static let mostCopies = 1000
+
+  /// That so many steps cannot be counted.
+  static func tooManySteps(_ options: String) -> CommandFailure {
+    .usage("\(options): these are more steps than can be counted; ask for fewer")
   }
 
   static func chainRange(

@@ -32,9 +32,12 @@ struct ResumedRun {
   /// Options that `run.json` keeps in fields of their own.
   private static let kept: Set<String> = ["model", "chain-range", "seed"]
 
+  /// Options that say which texts are wanted; `run.json` keeps the statements that they make.
+  private static let statements = Set(TargetOptions.all.map(\.name)).subtracting(
+    kept.union([ModelOptions.tokens.name]))
+
   /// The words that begin a run again, but for its model, its statements and its chains.
   static func words(_ arguments: Arguments, seed: UInt64, hasChains: Bool = true) -> [String] {
-    let statements = Set(TargetOptions.all.map(\.name))
     let free = free(hasChains: hasChains)
     return arguments.ordered.filter {
       !free.contains($0.name) && !kept.contains($0.name) && !statements.contains($0.name)
@@ -96,7 +99,6 @@ struct ResumedRun {
   private static func compare(
     _ arguments: Arguments, with run: RunDescription, path: String, free: Set<String>
   ) throws {
-    let statements = Set(TargetOptions.all.map(\.name)).subtracting(kept)
     func refuse(_ option: (name: String, value: String), _ begun: String) -> CommandFailure {
       .usage(
         "--\(option.name)\(option.value.isEmpty ? "" : " " + option.value): the run in '\(path)' "
@@ -157,7 +159,13 @@ struct ResumedRun {
   ) throws -> [ChainCheckpoint<TokenSequence>] {
     func isSound(_ chain: ChainCheckpoint<TokenSequence>) -> Bool {
       let record = chain.record
-      return range.contains(record.chain) && record.proposed.count == kinds
+      // No chain takes more steps than its plan, nor accepts more than it proposes.
+      guard let plan = description.plan, range.contains(record.chain),
+        let most = plan.totalSteps(of: record.chain...record.chain), record.steps <= most,
+        record.proposed.allSatisfy({ $0 <= most }),
+        zip(record.proposed, record.accepted).allSatisfy({ $1 <= $0 })
+      else { return false }
+      return record.proposed.count == kinds
         && record.accepted.count == kinds && record.trace.allSatisfy { $0.count == columns }
         && (chain.state + record.draws.flatMap(\.state)).allSatisfy { $0.index < vocabulary }
     }

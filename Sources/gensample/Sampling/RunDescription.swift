@@ -22,9 +22,18 @@ struct RunDescription: Decodable, Equatable {
 
     /// Whether some run has it.
     fileprivate var isSound: Bool {
-      chains > 0 && thin > 0 && warmup >= 0 && trace_every > 0 && chain_range.count == 2
+      (1...PlanOptions.mostChains).contains(chains) && thin > 0 && warmup >= 0 && trace_every > 0
+        && chain_range.count == 2
         && 0 <= chain_range[0] && chain_range[0] <= chain_range[1] && chain_range[1] < chains
         && (samples == nil) != (steps == nil) && (samples ?? steps ?? 0) >= 0
+        && plan(seed: 0).totalSteps(copies: PlanOptions.mostCopies) != nil
+    }
+
+    func plan(seed: UInt64) -> RunPlan {
+      RunPlan(
+        chains: chains, warmup: warmup, thin: thin,
+        extent: samples.map { .draws($0) } ?? .steps(steps ?? 0), traceEvery: trace_every,
+        seed: seed)
     }
   }
 
@@ -130,14 +139,7 @@ struct RunDescription: Decodable, Equatable {
   }
 
   /// The plan of all chains; without chains there is none.
-  var plan: RunPlan? {
-    chains.map { chains in
-      RunPlan(
-        chains: chains.chains, warmup: chains.warmup, thin: chains.thin,
-        extent: chains.samples.map { .draws($0) } ?? .steps(chains.steps ?? 0),
-        traceEvery: chains.trace_every, seed: seed)
-    }
-  }
+  var plan: RunPlan? { chains.map { $0.plan(seed: seed) } }
 
   /// Which of them this folder holds.
   var chainNumbers: [Int] {

@@ -145,7 +145,7 @@ final class RunFolder: Sendable {
       # model = \(model)
       # method = sample
       #   sample
-      #     num_samples = \(record.trace.count * plan.traceInterval)
+      #     num_samples = \(CheckedNumbers.product(record.trace.count, plan.traceInterval) ?? .max)
       #     num_warmup = \(plan.warmup)
       #     save_warmup = 0
       #     thin = \(plan.traceInterval)

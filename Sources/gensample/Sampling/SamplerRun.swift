@@ -35,6 +35,8 @@ final class SamplerRun {
   let single: CompiledTarget?
   private let sets: [(line: Int?, constraint: Constraint?)]
   private let refusingDivergence: Bool
+  /// Looks into the sum of targets that must have one; `nil` where that is known.
+  private let limitedSum: LimitedSum?
   private let kept: KeptRun?
   private let setUp: SetUp
   private let progressMode: ProgressMode
@@ -69,7 +71,7 @@ final class SamplerRun {
     self.sets = sets?.map { ($0.line, $0.constraint) } ?? [(nil, nil)]
     modelName = arguments.text("model") ?? BuiltInModel.english.rawValue
     setUp = SetUp(progressMode, "reading the model")
-    model = try loadFastModel(modelName)
+    model = try loadFastModel(modelName, arguments)
     tree = VocabularyTree(model.vocabulary)
     setUp.goes(on: "compiling the constraints")
     // With one target, what is wrong with it is said before anything is written.
@@ -77,6 +79,10 @@ final class SamplerRun {
       sets == nil
       ? try CompiledTarget(
         self.constraints, model: model, tree: tree, refusingDivergence: refusingDivergence) : nil
+    limitedSum =
+      refusingDivergence && BuiltInModel(rawValue: modelName) == nil
+      ? LimitedSum(model, threads: threads, monitor: monitor) : nil
+    if let single { try limitedSum?.check(single) }
     stream = try ResultStream(path: arguments.text("output"))
     if let single { warn(of: single) }
     try kept?.begin(
@@ -153,6 +159,7 @@ final class SamplerRun {
             ?? CompiledTarget(
               constraints + [constraint].compactMap { $0 }, model: model, tree: tree,
               refusingDivergence: refusingDivergence)
+          if single == nil { try limitedSum?.check(target) }
           // What weighs no text stands in what all targets share.
           if single == nil, begun == 1 { warn(of: target) }
           let before = (monitor.steps, ContinuousClock.now)

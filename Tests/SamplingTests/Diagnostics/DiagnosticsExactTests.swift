@@ -20,7 +20,6 @@ import Testing
   @Test(
     arguments: [
       ([[1, 1, 1, 1], [1, 1, 1, 1]], "all draws are the same"),
-      ([[1, 2, 3, 4]], "there is only one chain"),
       ([[1, 2], [2, 1]], "a chain has 2 draws, but 4 are needed"),
       ([[1], [2]], "a chain has 1 draw, but 4 are needed"),
       ([[1, 2, .nan, 3], [1, 2, 3, 4]], "a draw is not a number"),
@@ -29,6 +28,17 @@ import Testing
     ] as [([[Double]], String)])
   func aReasonStandsWhereThereIsNoRHat(chains: [[Double]], reason: String) {
     #expect(ChainTraces(chains).rHat == .undefined(reason))
+  }
+
+  /// The figure is that of R's posterior: `rhat(1:100)`.
+  @Test func aSingleChainIsComparedHalfWithHalf() throws {
+    let trend = ChainTraces([(1...100).map(Double.init)])
+    #expect(abs(try #require(trend.rHat.value) - 2.131) < 5e-4)
+    #expect(
+      trend.unsplitRHat
+        == .undefined("one chain that is not split cannot be compared with others"))
+    let halves = ChainTraces([(1...50).map(Double.init), (51...100).map(Double.init)])
+    #expect(halves.unsplitRHat.value == trend.splitRHat.value)
   }
 
   /// Ranks know infinite draws; means do not.

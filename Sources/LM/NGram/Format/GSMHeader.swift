@@ -120,6 +120,14 @@ struct GSMHeader {
     }
     guard bytes.count >= Self.fixedBytes, unsafe bytes.prefix(8).elementsEqual(Self.magic) else {
       let isMine = unsafe bytes.prefix(8).elementsEqual(Self.magic)
+      let beginning = unsafe FileBeginning(bytes.prefix(FileBeginning.byteCount))
+      if !isMine, let path {
+        if let fault = beginning.fault(path: path) { throw LoadError(.badData, path: path, fault) }
+        guard !beginning.isARPA else {
+          throw LoadError(
+            .badData, path: path, "is an ARPA file; let its name end in .arpa and not in .gsm")
+        }
+      }
       throw fail(
         isMine ? bytes.count : 0,
         isMine

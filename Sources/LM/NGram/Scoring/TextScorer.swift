@@ -1,6 +1,6 @@
 // Licensed under the Apache License, Version 2.0.
 
-internal import Sampling
+public import Sampling
 
 /// Log-probabilities of texts under an n-gram model, line by line.
 ///
@@ -16,6 +16,8 @@ public struct TextScorer {
     public var tokenCount = 0
     /// Words that the model has no entry for.
     public var unknownCount = 0
+    /// Each token of one line in the text's order, the end last; empty unless they are asked for.
+    public var tokens: [TokenScore] = []
 
     /// Nothing.
     public init() {}
@@ -40,6 +42,22 @@ public struct TextScorer {
         ? LogSpace.exp(-(logProbability - logProbabilityOfUnknown) / Double(known)) : nil
     }
   }
+
+  /// What was found of one token.
+  public struct TokenScore: Hashable, Sendable {
+    /// The token; `nil` for an unknown word of a model without an entry for it.
+    public let token: Token?
+    /// Its natural log-probability.
+    public let logProbability: Double
+    /// How many tokens the longest listed n-gram has that says it: 1 where the model backs off to
+    /// the token alone, 0 where it has no entry.
+    public let length: Int
+  }
+
+  /// Whether the end of a text is scored, too.
+  public var countsEnd = true
+  /// Whether each score tells of its tokens.
+  public var keepsTokens = false
 
   /// What an unknown word has under a model without an entry for it, in log10; as KenLM has it.
   public static let logProbabilityOfUnlisted = -100 * logOf10
@@ -76,6 +94,7 @@ public struct TextScorer {
     let stream = try ByteStream(path: path, isCancelled: isCancelled)
     var offset = 0
     var scorer = self
+    let vocabulary = model.vocabulary
     try unsafe stream.forEachLine { bytes, number in
       var isASCII: UInt8 = 0
       for i in 0..<bytes.count { isASCII |= unsafe bytes[i] }
@@ -84,11 +103,17 @@ public struct TextScorer {
         let byte = unsafe bytes[place]
         throw LoadError(
           .badData, path: path, place: .line(number),
-          "found the byte 0x\(String(byte, radix: 16, uppercase: true)) at byte \(offset + place), "
+          "found the byte 0x\(String(byte, radix: 16, uppercase: true)) at byte "
+            + "\(stream.markCount + offset + place), "
             + "which is no UTF-8 there; convert the text, or give --lossy to put U+FFFD in its place"
         )
       }
       offset += bytes.count + 1
+      if let (symbol, column) = ModelSymbols.first(in: text, of: vocabulary) {
+        throw LoadError(
+          .badData, path: path, place: .column(line: number, column: column),
+          ModelSymbols.message(symbol, in: "text"))
+      }
       if isASCII < 0x80 {
         try body(text, unsafe scorer.score(bytes))
       } else {
@@ -102,10 +127,20 @@ public struct TextScorer {
     var score = Score()
     var context = model.makeContext()
     let model = self.model
+    let keepsTokens = self.keepsTokens
     func add(_ token: Token?) {
       score.tokenCount += 1
+      let known = token ?? model.vocabulary.unknown
+      let length = keepsTokens ? known.map { model.gramLength(of: $0, in: context) } ?? 0 : 0
+      func keep(_ logProbability: Double) {
+        guard keepsTokens else { return }
+        score.tokens.append(
+          TokenScore(token: known, logProbability: logProbability, length: length))
+      }
       if let token, token != model.vocabulary.unknown {
-        score.logProbability += model.advance(&context, scoring: token)
+        let logProbability = model.advance(&context, scoring: token)
+        score.logProbability += logProbability
+        keep(logProbability)
         return
       }
       score.unknownCount += 1
@@ -118,16 +153,27 @@ public struct TextScorer {
       }
       score.logProbability += logProbability
       score.logProbabilityOfUnknown += logProbability
+      keep(logProbability)
     }
     if model.readsBackward {
       var tokens: [Token?] = []
       unsafe tokenizer.forEachToken(of: line, in: model.vocabulary) { tokens.append($0) }
       for token in tokens.reversed() { add(token) }
+      score.tokens.reverse()
     } else {
       unsafe tokenizer.forEachToken(of: line, in: model.vocabulary) { add($0) }
     }
-    score.logProbability += model.logProbability(of: model.vocabulary.end, in: context)
+    guard countsEnd else { return score }
+    let end = model.vocabulary.end
+    let logProbability = model.logProbability(of: end, in: context)
+    score.logProbability += logProbability
     score.tokenCount += 1
+    if keepsTokens {
+      score.tokens.append(
+        TokenScore(
+          token: end, logProbability: logProbability,
+          length: model.gramLength(of: end, in: context)))
+    }
     return score
   }
 }

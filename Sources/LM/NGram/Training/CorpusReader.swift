@@ -85,10 +85,7 @@ struct CorpusReader {
         rest = []
         let kept = bytes.count
         let isLast = try append(from: stream, to: &bytes, atLeast: max(blockBytes, kept * 2))
-        if isFirst, options.tokenization != .whitespace, bytes.starts(with: [0xEF, 0xBB, 0xBF]) {
-          bytes.removeFirst(3)
-          byte = 3
-        }
+        if isFirst { byte = stream.markCount }
         isFirst = false
         if !isLast {
           guard let end = bytes.lastIndex(of: 0x0A) else {
@@ -231,15 +228,10 @@ struct CorpusReader {
     _ line: UnsafeRawBufferPointer, _ block: Block, sentences: Int
   ) throws(LoadError) {
     let text = unsafe String(decoding: line, as: UTF8.self)
-    for symbol in ["<s>", "</s>", "<unk>"] {
-      for part in text.split(whereSeparator: { $0 == " " || $0 == "\t" || $0 == "\r" })
-      where part == symbol {
-        let column = text.distance(from: text.startIndex, to: part.startIndex) + 1
-        throw LoadError(
-          .badData, path: block.path,
-          place: .column(line: block.firstLine + sentences, column: column),
-          "found '\(symbol)', which is a special symbol of the model; remove it from the corpus")
-      }
-    }
+    guard let (symbol, column) = ModelSymbols.first(in: text) else { return }
+    throw LoadError(
+      .badData, path: block.path,
+      place: .column(line: block.firstLine + sentences, column: column),
+      ModelSymbols.message(symbol, in: "corpus"))
   }
 }

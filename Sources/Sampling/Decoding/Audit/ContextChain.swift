@@ -85,7 +85,7 @@ public struct ContextChain<Context: Hashable & Sendable>: Sendable {
       roots: roots, hasThresholds: threshold != nil, limit: limit, isCancelled: isCancelled,
       watch: watch
     ) { (context, step) throws(DecodingError) in
-      try next.begin(model, in: context)
+      try next.begin(model, in: context, atLevel: chain.readsLevel)
       try chain.apply(to: &next, using: &choices)
       next.normalize()
       let best = strategy == .greedy ? next.best.token : nil

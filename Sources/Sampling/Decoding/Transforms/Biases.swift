@@ -17,6 +17,9 @@ public struct TokenBias: NextTokenTransform {
     self.biases = biases
   }
 
+  /// False.
+  public var readsLevel: Bool { false }
+
   /// The name in messages: `bias`.
   public var name: String { "bias" }
 
@@ -63,6 +66,9 @@ public struct SequenceBias: NextTokenTransform {
     self.written = written
   }
 
+  /// False.
+  public var readsLevel: Bool { false }
+
   /// The name in messages: `bias` and what the user wrote.
   public var name: String { written.isEmpty ? "bias" : "bias \(written)" }
 
@@ -104,6 +110,12 @@ public struct ForbiddenSequences: NextTokenTransform {
     self.written = written
   }
 
+  /// True.
+  public var forbids: Bool { true }
+
+  /// False.
+  public var readsLevel: Bool { false }
+
   /// The name in messages: `forbid` and what the user wrote.
   public var name: String { written.isEmpty ? "forbid" : "forbid \(written)" }
 
@@ -137,6 +149,9 @@ public struct ForcedTokens: NextTokenTransform {
     }
     self.tokens = tokens
   }
+
+  /// False.
+  public var readsLevel: Bool { false }
 
   /// The name in messages: `forced`.
   public var name: String { "forced" }

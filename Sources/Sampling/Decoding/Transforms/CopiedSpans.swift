@@ -32,6 +32,12 @@ public struct CopiedSpans: NextTokenTransform {
     self.length = length
   }
 
+  /// True.
+  public var forbids: Bool { true }
+
+  /// False.
+  public var readsLevel: Bool { false }
+
   /// The name in messages: `copy LENGTH`.
   public var name: String { "copy \(length)" }
 

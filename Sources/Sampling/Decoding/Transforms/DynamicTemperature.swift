@@ -34,6 +34,9 @@ public struct DynamicTemperature: NextTokenTransform {
     self.exponent = exponent
   }
 
+  /// False.
+  public var readsLevel: Bool { false }
+
   /// The name in messages: `dynamic-temperature LOW,HIGH,EXPONENT`.
   public var name: String { "dynamic-temperature \(low),\(high),\(exponent)" }
 

@@ -2,6 +2,9 @@
 
 /// Forbids the end before a number of tokens.
 ///
+/// ``DecodingRules`` see to it that no other transform brings an end back earlier, and that no stop
+/// text and no loop ends a text earlier.
+///
 /// Reference: transformers' `MinLengthLogitsProcessor`.
 public struct MinimumLength: NextTokenTransform {
   /// The smallest number of tokens before the end.
@@ -15,6 +18,12 @@ public struct MinimumLength: NextTokenTransform {
     self.length = length
     self.countsPrompt = countsPrompt
   }
+
+  /// True.
+  public var forbids: Bool { true }
+
+  /// False.
+  public var readsLevel: Bool { false }
 
   /// The name in messages: `min-tokens N`.
   public var name: String { "min-tokens \(length)" }
@@ -46,6 +55,9 @@ public struct MaximumLength: NextTokenTransform {
     self.length = length
     self.countsPrompt = countsPrompt
   }
+
+  /// False.
+  public var readsLevel: Bool { false }
 
   /// The name in messages: `forced end N`.
   public var name: String { "forced end \(length)" }

@@ -12,6 +12,7 @@ public struct NoRepeatNGram: NextTokenTransform {
   public let size: Int
   /// Whether sequences that begin in the prompt count.
   public let countsPrompt: Bool
+  private var seen = SeenSequences()
 
   /// Creates the transform; the size is positive.
   public init(_ size: Int, countsPrompt: Bool = true) throws(DecodingError) {
@@ -22,23 +23,73 @@ public struct NoRepeatNGram: NextTokenTransform {
     self.countsPrompt = countsPrompt
   }
 
+  /// True.
+  public var forbids: Bool { true }
+
+  /// False.
+  public var readsLevel: Bool { false }
+
   /// The name in messages: `no-repeat-ngram N`.
   public var name: String { "no-repeat-ngram \(size)" }
 
   /// Removes the tokens that would repeat a sequence.
   ///
-  /// - Complexity: O(text x n).
-  public func apply(to next: inout NextTokens, using choices: inout some ChoiceSource) {
-    let count = next.text.count
+  /// - Complexity: O(n) expected where the text has grown by the tokens accepted since the last call,
+  ///   else O(text x n).
+  public mutating func apply(to next: inout NextTokens, using choices: inout some ChoiceSource) {
     let first = countsPrompt ? 0 : next.promptCount
-    guard count - first >= size else { return }
-    for start in first...count - size {
-      var length = 0
-      while length < size - 1, next.text[start + length] == next.text[count - size + 1 + length] {
-        length += 1
-      }
-      if length == size - 1 { next.remove(next.text[start + length]) }
+    guard next.text.count - first >= size else { return }
+    seen.follow(next.text, from: first, size: size)
+    for place in seen.followers(of: next.text, size: size) { next.remove(next.text[place]) }
+  }
+
+  /// Takes note that the text grows.
+  public mutating func accept(_ token: Token, logProbability: Double) { seen.accept() }
+}
+
+/// Where the sequences of a text stand that grows by one token at a step: looked for anew at each, a
+/// long text would take time in proportion to its square.
+private struct SeenSequences: Sendable {
+  /// For the hash of all tokens of a sequence but the last: the places of the last, each sequence
+  /// once.
+  private var places: [Int: [Int]] = [:]
+  /// How many of the text's tokens are looked through, and how many it has grown by since.
+  private var count = 0
+  private var grown = 0
+
+  mutating func accept() { grown += 1 }
+
+  mutating func follow(_ text: [Token], from first: Int, size: Int) {
+    var last = max(count, first + size - 1)
+    if grown == 0 || count + grown != text.count {
+      places.removeAll(keepingCapacity: true)
+      last = first + size - 1
     }
+    while last < text.count {
+      let sequence = text[last - size + 1...last]
+      let key = Self.hash(sequence.dropLast())
+      let isSeen = places[key, default: []].contains {
+        text[$0 - size + 1...$0].elementsEqual(sequence)
+      }
+      if !isSeen { places[key, default: []].append(last) }
+      last += 1
+    }
+    count = text.count
+    grown = 0
+  }
+
+  /// The places of tokens that followed an earlier copy of the text's last tokens.
+  func followers(of text: [Token], size: Int) -> [Int] {
+    let last = text.suffix(size - 1)
+    return (places[Self.hash(last)] ?? []).filter {
+      text[$0 - size + 1..<$0].elementsEqual(last)
+    }
+  }
+
+  private static func hash(_ tokens: ArraySlice<Token>) -> Int {
+    var hasher = Hasher()
+    for token in tokens { hasher.combine(token) }
+    return hasher.finalize()
   }
 }
 
@@ -86,6 +137,9 @@ public struct RepeatedSuffixPenalty: NextTokenTransform {
     self.breakers = breakers
     self.window = window
   }
+
+  /// False.
+  public var readsLevel: Bool { false }
 
   /// The name in messages: `dry MULTIPLIER,BASE,LENGTH`.
   public var name: String { "dry \(multiplier),\(base),\(allowedLength)" }

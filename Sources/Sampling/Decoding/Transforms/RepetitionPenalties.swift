@@ -47,11 +47,25 @@ public struct RepetitionScope: Hashable, Sendable {
     return beyond < decay ? 1 - Double(beyond + 1) / Double(decay + 1) : 0
   }
 
+  /// Whether every token counts alike, however far back it stands.
+  private var isWhole: Bool { window == .max && decay == 0 }
+
   /// Calls a closure for each distinct token that counts, with the sum and the maximum of its
   /// weights.
+  ///
+  /// - Complexity: O(window), or O(distinct tokens) where the whole text counts and it has grown by
+  ///   the token accepted since the last call.
   fileprivate func forEach(
-    in next: inout NextTokens, _ body: (inout NextTokens, Token, Double, Double) -> Void
+    in next: inout NextTokens, counting counts: inout TokenCounts,
+    _ body: (inout NextTokens, Token, Double, Double) -> Void
   ) {
+    if isWhole {
+      counts.follow(next.text, from: countsPrompt ? 0 : next.promptCount)
+      for (token, count) in counts.counts where exempt.isEmpty || !exempt.contains(token) {
+        body(&next, token, Double(count), 1)
+      }
+      return
+    }
     let first = countsPrompt ? 0 : next.promptCount
     let reach = window > next.text.count - min(decay, next.text.count) ? .max : window + decay
     let count = min(reach, next.text.count - first)
@@ -81,6 +95,32 @@ public struct RepetitionScope: Hashable, Sendable {
   }
 }
 
+/// How often each token stands in a text that grows by one token at a step: counted anew at each, a
+/// long text would take time in proportion to its square.
+private struct TokenCounts: Sendable {
+  private(set) var counts: [Token: Int] = [:]
+  /// How many of the text's tokens are counted.
+  private var count = 0
+  /// Whether a token has been accepted since the text was looked at.
+  private var hasGrown = false
+
+  /// Counts the tokens of a text from a place on, if they are not those that were counted.
+  mutating func follow(_ text: [Token], from first: Int) {
+    defer { hasGrown = false }
+    if hasGrown, count == text.count { return }
+    counts.removeAll(keepingCapacity: true)
+    for token in text[first...] { counts[token, default: 0] += 1 }
+    count = text.count
+  }
+
+  /// Counts the token that the text grows by.
+  mutating func accept(_ token: Token) {
+    counts[token, default: 0] += 1
+    count += 1
+    hasGrown = true
+  }
+}
+
 /// Divides the positive logits of repeated tokens by a penalty, and multiplies the negative ones.
 ///
 /// Log-probabilities are negative, so all of them are multiplied: the zero of the logits matters.
@@ -94,6 +134,7 @@ public struct RepetitionPenalty: NextTokenTransform {
   public let penalty: Double
   /// The tokens that count.
   public let scope: RepetitionScope
+  private var counts = TokenCounts()
 
   /// Creates the transform; the penalty is positive and finite.
   public init(_ penalty: Double, scope: RepetitionScope = .whole) throws(DecodingError) {
@@ -108,13 +149,16 @@ public struct RepetitionPenalty: NextTokenTransform {
   public var name: String { "repetition-penalty \(penalty)" }
 
   /// Divides or multiplies the logits of repeated tokens.
-  public func apply(to next: inout NextTokens, using choices: inout some ChoiceSource) {
-    scope.forEach(in: &next) { next, token, _, weight in
+  public mutating func apply(to next: inout NextTokens, using choices: inout some ChoiceSource) {
+    scope.forEach(in: &next, counting: &counts) { next, token, _, weight in
       let factor = 1 + weight * (penalty - 1)
       let logit = next[token]
       next[token] = logit < 0 ? logit * factor : logit / factor
     }
   }
+
+  /// Counts the token.
+  public mutating func accept(_ token: Token, logProbability: Double) { counts.accept(token) }
 }
 
 /// Subtracts a penalty from a token's logit for each time that the token occurs in the text.
@@ -128,6 +172,7 @@ public struct FrequencyPenalty: NextTokenTransform {
   public let penalty: Double
   /// The tokens that count.
   public let scope: RepetitionScope
+  private var counts = TokenCounts()
 
   /// Creates the transform; the penalty is finite.
   public init(_ penalty: Double, scope: RepetitionScope = .whole) throws(DecodingError) {
@@ -138,13 +183,21 @@ public struct FrequencyPenalty: NextTokenTransform {
     self.scope = scope
   }
 
+  /// False.
+  public var readsLevel: Bool { false }
+
   /// The name in messages: `frequency-penalty F`.
   public var name: String { "frequency-penalty \(penalty)" }
 
   /// Subtracts the penalties.
-  public func apply(to next: inout NextTokens, using choices: inout some ChoiceSource) {
-    scope.forEach(in: &next) { next, token, sum, _ in next[token] -= penalty * sum }
+  public mutating func apply(to next: inout NextTokens, using choices: inout some ChoiceSource) {
+    scope.forEach(in: &next, counting: &counts) { next, token, sum, _ in
+      next[token] -= penalty * sum
+    }
   }
+
+  /// Counts the token.
+  public mutating func accept(_ token: Token, logProbability: Double) { counts.accept(token) }
 }
 
 /// Subtracts a penalty once from the logit of each token that occurs in the text.
@@ -158,6 +211,7 @@ public struct PresencePenalty: NextTokenTransform {
   public let penalty: Double
   /// The tokens that count.
   public let scope: RepetitionScope
+  private var counts = TokenCounts()
 
   /// Creates the transform; the penalty is finite.
   public init(_ penalty: Double, scope: RepetitionScope = .whole) throws(DecodingError) {
@@ -168,11 +222,19 @@ public struct PresencePenalty: NextTokenTransform {
     self.scope = scope
   }
 
+  /// False.
+  public var readsLevel: Bool { false }
+
   /// The name in messages: `presence-penalty F`.
   public var name: String { "presence-penalty \(penalty)" }
 
   /// Subtracts the penalties.
-  public func apply(to next: inout NextTokens, using choices: inout some ChoiceSource) {
-    scope.forEach(in: &next) { next, token, _, weight in next[token] -= penalty * weight }
+  public mutating func apply(to next: inout NextTokens, using choices: inout some ChoiceSource) {
+    scope.forEach(in: &next, counting: &counts) { next, token, _, weight in
+      next[token] -= penalty * weight
+    }
   }
+
+  /// Counts the token.
+  public mutating func accept(_ token: Token, logProbability: Double) { counts.accept(token) }
 }

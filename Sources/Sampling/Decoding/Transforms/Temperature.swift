@@ -20,6 +20,9 @@ public struct Temperature: NextTokenTransform {
     self.temperature = temperature
   }
 
+  /// False.
+  public var readsLevel: Bool { false }
+
   /// The name in messages: `temperature T`.
   public var name: String { "temperature \(temperature)" }
 

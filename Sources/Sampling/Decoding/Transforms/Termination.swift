@@ -9,8 +9,8 @@
 /// Reference: Welleck, Kulikov, Kim, Pang and Cho 2020, "Consistency of a recurrent language model
 /// with respect to incomplete decoding", section 4.2.
 ///
-/// **Edge cases.** Even an end with probability zero gets its share, so put a minimum length after
-/// this transform. With epsilon 0, an end with probability zero stays removed.
+/// **Edge cases.** Even an end with probability zero gets its share; where the rules ask for a minimum
+/// length, it is removed again. With epsilon 0, an end with probability zero stays removed.
 public struct SelfTerminating: NextTokenTransform {
   /// The share that the end gains at each step, at least.
   public let epsilon: Double
@@ -24,6 +24,9 @@ public struct SelfTerminating: NextTokenTransform {
     }
     self.epsilon = epsilon
   }
+
+  /// False.
+  public var readsLevel: Bool { false }
 
   /// The name in messages: `self-terminating EPS`.
   public var name: String { "self-terminating \(epsilon)" }
@@ -72,6 +75,9 @@ public struct NonMonotoneTermination: NextTokenTransform {
     }
     self.epsilon = epsilon
   }
+
+  /// False.
+  public var readsLevel: Bool { false }
 
   /// The name in messages: `non-monotone EPS`.
   public var name: String { "non-monotone \(epsilon)" }
