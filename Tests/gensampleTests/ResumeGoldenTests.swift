@@ -98,7 +98,7 @@ import Testing
     let folder = try Folder()
     #expect(try Self.begin(folder, "whole").code == 0)
     let description = try RunDescription(folder: folder.path("whole"))
-    let model = try loadFastModel(SmallModel.path)
+    let model = try loadFastModel(SmallModel.path, Arguments([], options: [], command: "mh"))
     let constraints = try ConstraintFile.parse(
       description.constraints.joined(separator: "\n"), path: "run.json")
     let target = try CompiledTarget(
@@ -243,8 +243,12 @@ import Testing
         ["train", "corpus.txt", "-o", "other.gsm", "--tokens", "words", "--quiet"],
         in: folder.path
       ).code == 0)
-    let mine = String(try loadFastModel(SmallModel.path).checksum, radix: 16)
-    let other = String(try loadFastModel(folder.path("other.gsm")).checksum, radix: 16)
+    let mine = String(
+      try loadFastModel(SmallModel.path, Arguments([], options: [], command: "mh")).checksum,
+      radix: 16)
+    let other = String(
+      try loadFastModel(folder.path("other.gsm"), Arguments([], options: [], command: "mh"))
+        .checksum, radix: 16)
     try check(
       "'other.gsm' is another model than that of the run in 'run': its checksum is \(other), and "
         + "the run has \(mine); give the model that it was begun with by --model", 65, "--model",
@@ -321,7 +325,7 @@ import Testing
       ], in: folder.path)
     #expect(begun.code == 0, "\(begun.errors)")
     let description = try RunDescription(folder: folder.path("run"))
-    let model = try loadFastModel(SmallModel.path)
+    let model = try loadFastModel(SmallModel.path, Arguments([], options: [], command: "mh"))
     let kinds = NGramMoves(
       for: SentenceTarget(model: model, constraint: TokenAutomaton(every: model.vocabulary))
     ).kinds.count

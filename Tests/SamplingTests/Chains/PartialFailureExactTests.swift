@@ -48,7 +48,7 @@ import Testing
     let monitor = RunMonitor()
     do {
       _ = try runChains(
-        of: plan, target: target, kernel: MetropolisHastings(ReplaceToken(GapTokens(toy))),
+        of: plan, target: target, kernel: MetropolisHastings(ReplaceToken(LeftConditionalTokens())),
         threads: 2, monitor: monitor
       ) { _ in
         guard begun.add(1, ordering: .sequentiallyConsistent).oldValue == 1 else {
