@@ -224,6 +224,54 @@ WIDEST double gensample_distance(
   return ((sum[0] + sum[1]) + (sum[2] + sum[3])) + ((sum[4] + sum[5]) + (sum[6] + sum[7]));
 }
 
+WIDEST void gensample_mask(
+    const uint64_t *_Nonnull allowed, double *_Nonnull logits, size_t count) {
+  // A bit for each half of a number: not all processors compare 64-bit integers.
+  const half_masks single = {1, 1, 2, 2, 4, 4, 8, 8, 16, 16, 32, 32, 64, 64, 128, 128};
+  const numbers bottom = -__builtin_inf();
+  half_masks low;
+  __builtin_memcpy(&low, &bottom, sizeof low);
+  size_t first = 0;
+  for (; first + 64 <= count; first += 64) {
+    uint64_t word = allowed[first / 64];
+    if (word == UINT64_MAX) continue;
+#pragma clang loop unroll(full)
+    for (size_t i = 0; i < 64; i += 8) {
+      half_masks bits = (int32_t)(uint32_t)(word >> i);
+      half_masks x;
+      __builtin_memcpy(&x, logits + first + i, sizeof x);
+      x = (bits & single) != 0 ? x : low;
+      __builtin_memcpy(logits + first + i, &x, sizeof x);
+    }
+  }
+  for (; first < count; first++) {
+    if ((allowed[first / 64] >> (first % 64) & 1) == 0) logits[first] = bottom[0];
+  }
+}
+
+WIDEST void gensample_mask_singles(
+    const uint64_t *_Nonnull allowed, float *_Nonnull logits, size_t count) {
+  const half_masks single = {1,   2,   4,    8,    16,   32,   64,    128,
+                             256, 512, 1024, 2048, 4096, 8192, 16384, 32768};
+  const halves bottom = -__builtin_inff();
+  size_t first = 0;
+  for (; first + 64 <= count; first += 64) {
+    uint64_t word = allowed[first / 64];
+    if (word == UINT64_MAX) continue;
+#pragma clang loop unroll(full)
+    for (size_t i = 0; i < 64; i += 16) {
+      half_masks bits = (int32_t)(uint32_t)(word >> i);
+      halves x;
+      __builtin_memcpy(&x, logits + first + i, sizeof x);
+      x = (bits & single) != 0 ? x : bottom;
+      __builtin_memcpy(logits + first + i, &x, sizeof x);
+    }
+  }
+  for (; first < count; first++) {
+    if ((allowed[first / 64] >> (first % 64) & 1) == 0) logits[first] = bottom[0];
+  }
+}
+
 WIDEST struct gensample_moments gensample_moments_above(
     const double *_Nonnull from, size_t count, double high) {
   numbers number = 0, sum = 0, squares = 0;

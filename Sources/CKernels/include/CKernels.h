@@ -76,6 +76,15 @@ struct gensample_moments {
 struct gensample_moments gensample_moments_above(
     const double *_Nonnull from, size_t count, double high);
 
+/// Sets each logit whose bit is 0 to minus infinity and leaves the others as they are. The lowest bit
+/// of a word comes first; the bits behind the last logit are ignored.
+void gensample_mask(
+    const uint64_t *_Nonnull allowed, double *_Nonnull logits, size_t count);
+
+/// The same for single precision.
+void gensample_mask_singles(
+    const uint64_t *_Nonnull allowed, float *_Nonnull logits, size_t count);
+
 /// The sum of some numbers.
 double gensample_sum(const double *_Nonnull from, size_t count);
 

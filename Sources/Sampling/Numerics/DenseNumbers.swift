@@ -122,6 +122,34 @@ package enum DenseNumbers {
     }
   }
 
+  /// Sets the logit of each token outside a bit set to minus infinity and leaves the others as they
+  /// are.
+  ///
+  /// - Parameters:
+  ///   - logits: one for each token.
+  ///   - allowed: one bit for each token, the lowest bit of a word first. Bits behind the last token
+  ///     are ignored.
+  package static func mask(_ logits: inout [Double], allowed: [UInt64]) {
+    precondition(allowed.count * 64 >= logits.count, "a bit for each logit")
+    unsafe allowed.withUnsafeBufferPointer { allowed in
+      unsafe logits.withUnsafeMutableBufferPointer { logits in
+        guard let bits = allowed.baseAddress, let to = logits.baseAddress else { return }
+        unsafe gensample_mask(bits, to, logits.count)
+      }
+    }
+  }
+
+  /// The same for single precision.
+  package static func mask(_ logits: inout [Float], allowed: [UInt64]) {
+    precondition(allowed.count * 64 >= logits.count, "a bit for each logit")
+    unsafe allowed.withUnsafeBufferPointer { allowed in
+      unsafe logits.withUnsafeMutableBufferPointer { logits in
+        guard let bits = allowed.baseAddress, let to = logits.baseAddress else { return }
+        unsafe gensample_mask_singles(bits, to, logits.count)
+      }
+    }
+  }
+
   /// The sum of some of the numbers.
   package static func sum(_ numbers: borrowing Span<Double>, _ range: Range<Int>) -> Double {
     precondition(range.lowerBound >= 0 && range.upperBound <= numbers.count, "a range within")
