@@ -46,11 +46,17 @@ public struct TextScorer {
 
   private let model: NGramModel
   private var tokenizer: Tokenizer
+  /// Finds words between white space; `nil` where texts are cut otherwise.
+  private let table: WordTable?
+  private var words: [WordTable.Word] = []
+  /// The tokens of the line in work.
+  private var tokens: [UInt32] = []
 
   /// A scorer of texts that are cut as the model's were.
   public init(_ model: NGramModel) {
     self.model = model
     tokenizer = Tokenizer(for: model.vocabulary)
+    table = tokenizer.tokenization == .whitespace ? WordTable(model.vocabulary) : nil
   }
 
   /// The score of one line.
@@ -101,16 +107,24 @@ public struct TextScorer {
   mutating func score(_ line: UnsafeRawBufferPointer) -> Score {
     var score = Score()
     var context = model.makeContext()
-    let model = self.model
-    func add(_ token: Token?) {
-      score.tokenCount += 1
-      if let token, token != model.vocabulary.unknown {
-        score.logProbability += model.advance(&context, scoring: token)
-        return
+    tokens.removeAll(keepingCapacity: true)
+    if let table {
+      unsafe table.append(line, to: &tokens, words: &words)
+    } else {
+      unsafe tokenizer.forEachToken(of: line, in: model.vocabulary) {
+        tokens.append($0?.rawValue ?? WordTable.none)
+      }
+    }
+    if model.readsBackward { tokens.reverse() }
+    let unknown = model.vocabulary.unknown
+    for token in tokens {
+      if token != WordTable.none, token != unknown?.rawValue {
+        score.logProbability += model.advance(&context, scoring: Token(rawValue: token))
+        continue
       }
       score.unknownCount += 1
       let logProbability: Double
-      if let unknown = model.vocabulary.unknown {
+      if let unknown {
         logProbability = model.advance(&context, scoring: unknown)
       } else {
         logProbability = Self.logProbabilityOfUnlisted
@@ -119,13 +133,7 @@ public struct TextScorer {
       score.logProbability += logProbability
       score.logProbabilityOfUnknown += logProbability
     }
-    if model.readsBackward {
-      var tokens: [Token?] = []
-      unsafe tokenizer.forEachToken(of: line, in: model.vocabulary) { tokens.append($0) }
-      for token in tokens.reversed() { add(token) }
-    } else {
-      unsafe tokenizer.forEachToken(of: line, in: model.vocabulary) { add($0) }
-    }
+    score.tokenCount = tokens.count
     score.logProbability += model.logProbability(of: model.vocabulary.end, in: context)
     score.tokenCount += 1
     return score
