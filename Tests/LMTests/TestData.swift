@@ -9,6 +9,13 @@ enum TestData {
 
   static var isPresent: Bool { folder != nil }
 
+  /// Whether the slowest tests go through all their cases and not only a part of them.
+  static let isDeep =
+    folder != nil || ProcessInfo.processInfo.environment["GENSAMPLE_TEST_DEEP"] != nil
+
+  /// The cases that are too slow for a first `swift test`.
+  static func deep<Case>(_ cases: [Case]) -> [Case] { isDeep ? cases : [] }
+
   static func path(_ name: String) -> String { (folder ?? "") + "/" + name }
 
   /// Skips a test, saying why, where the folder is not given.

@@ -69,16 +69,22 @@ import Testing
     #expect(outcome.errors.contains("of the proposals are kept, 5 results take about"))
   }
 
+  /// A number of particles, a fifth of it by default.
+  private static func particles(_ count: Int) -> String {
+    "\(TestData.isDeep ? count : count / 5)"
+  }
+
   static let estimators: [[String]] = [
-    ["importance", "--particles", "4000"],
-    ["smc", "--particles", "1000", "--runs", "6"],
-    ["smc", "--particles", "1000", "--runs", "6", "--resampling", "residual"],
+    ["importance", "--particles", particles(4000)],
+    ["smc", "--particles", particles(1000), "--runs", "6"],
+    ["smc", "--particles", particles(1000), "--runs", "6", "--resampling", "residual"],
     [
-      "smc", "--particles", "1000", "--runs", "6", "--tokens", "rejection", "--threshold", "0.9",
+      "smc", "--particles", particles(1000), "--runs", "6", "--tokens", "rejection", "--threshold",
+      "0.9",
     ],
-    ["smc", "--particles", "500", "--runs", "6", "--redraw", "3"],
-    ["smc", "--particles", "1000", "--runs", "6", "--look-ahead", "words"],
-    ["importance", "--particles", "500", "--anneal", "50", "--upper", "20"],
+    ["smc", "--particles", particles(500), "--runs", "6", "--redraw", "3"],
+    ["smc", "--particles", particles(1000), "--runs", "6", "--look-ahead", "words"],
+    ["importance", "--particles", particles(500), "--anneal", "50", "--upper", "20"],
   ]
 
   @Test(arguments: estimators)

@@ -17,6 +17,8 @@ import Testing
     "--quiet", "--checkpoint-every", "0",
   ]
 
+  private static let thin = TestData.isDeep ? "2000" : "500"
+
   /// Every file's bytes, but for the seconds of the summary.
   private static func contents(_ folder: Folder, _ name: String) throws -> [String: String] {
     var files: [String: String] = [:]
@@ -36,17 +38,18 @@ import Testing
   @Test(arguments: [["mh"], ["temper", "--replicas", "3", "--every", "20"]])
   func killedAtManyMomentsItEndsAsIfUndisturbed(command: [String]) throws {
     let folder = try Folder()
-    let plan = command + Self.plan.dropFirst()
+    // By default a quarter of the steps between draws, and a quarter of the kills.
+    let plan = command + Self.plan.dropFirst().map { $0 == "2000" ? Self.thin : $0 }
     let undisturbed = try Program.run(plan + ["--run", "whole"], in: folder.path)
     #expect(undisturbed.code == 0 && undisturbed.lines.count == 40)
-    // The moments move on by 35 ms, over the reading of the model, the run and the last files.
+    // The moments move on by 35 ms or 140 ms, over the reading of the model, the run and the last files.
     let killed = try Program.run(
       plan + ["--run", "killed"], in: folder.path,
       shell: """
         n=0; kills=0
-        while [ $n -lt 40 ]; do
+        while [ $n -lt \(TestData.isDeep ? 40 : 10) ]; do
           if [ -e killed/run.json ]; then resume=--resume; else resume=; fi
-          ms=$((100 + n * 35))
+          ms=$((100 + n * \(TestData.isDeep ? 35 : 140)))
           timeout -s KILL $((ms / 1000)).$(printf %03d $((ms % 1000))) "$@" $resume >/dev/null 2>&1
           [ $? -eq 0 ] && break
           [ -e killed/checkpoint ] && kills=$((kills + 1))

@@ -12,19 +12,19 @@ import Testing
   /// The mean log-probability by these chains is that by plain ones, within their stated errors.
   @Test(
     arguments: [
-      ["gibbs"], ["gibbs", "--scan", "systematic"], ["gibbs", "--block", "2"],
-      ["temper", "--replicas", "4", "--every", "10"],
-      ["mh", "--screen", "1"],
-      ["mh", "--moves", "suffix", "--thin", "500"],
-      ["mh", "--moves", "informed", "--balancing", "barker", "--thin", "500"],
+      (["gibbs"], 2000), (["gibbs", "--scan", "systematic"], 2000),
+      (["gibbs", "--block", "2"], 2000), (["temper", "--replicas", "4", "--every", "10"], 2000),
+      (["mh", "--screen", "1"], 2000), (["mh", "--moves", "suffix"], 500),
+      (["mh", "--moves", "informed", "--balancing", "barker"], 500),
     ])
-  func meansAreThoseOfPlainChains(options: [String]) throws {
-    func quantity(_ options: [String]) throws -> (mean: Double, error: Double) {
+  func meansAreThoseOfPlainChains(options: [String], thin: Int) throws {
+    func quantity(_ options: [String], thin: Int) throws -> (mean: Double, error: Double) {
+      // By default a fifth of the steps, and so larger errors.
+      let thin = TestData.isDeep ? thin : thin / 5
       let outcome = try Program.run(
         [options[0], "--model", SmallModel.path, "--seed", "1", "--quiet", "--format", "jsonl"]
           + ["--include", "sea", "--length", "2..6", "--warmup", "2000", "--samples", "40"]
-          + ["--trace-every", "20"] + (options.contains("--thin") ? [] : ["--thin", "2000"])
-          + options.dropFirst())
+          + ["--trace-every", "20", "--thin", "\(thin)"] + options.dropFirst())
       #expect(outcome.code == 0, "\(outcome.errors)")
       let summary = try #require(try outcome.objects().last)
       let quantities = try #require(summary["quantities"] as? [String: [String: Any]])
@@ -33,8 +33,8 @@ import Testing
         try #require(one["mean"] as? Double, "\(one)"), try #require(one["mcse"] as? Double)
       )
     }
-    let plain = try quantity(["mh"])
-    let other = try quantity(options)
+    let plain = try quantity(["mh"], thin: 2000)
+    let other = try quantity(options, thin: thin)
     let error = (plain.error * plain.error + other.error * other.error).squareRoot()
     // Five errors: a false alarm in a million runs, and the seeds are fixed.
     #expect(abs(plain.mean - other.mean) < 5 * error)

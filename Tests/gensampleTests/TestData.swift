@@ -7,6 +7,13 @@ import Testing
 enum TestData {
   static let folder = ProcessInfo.processInfo.environment["GENSAMPLE_TEST_DATA"]
 
+  /// Whether the slowest tests go through all their cases and not only a part of them.
+  static let isDeep =
+    folder != nil || ProcessInfo.processInfo.environment["GENSAMPLE_TEST_DEEP"] != nil
+
+  /// The cases that are too slow for a first `swift test`.
+  static func deep<Case>(_ cases: [Case]) -> [Case] { isDeep ? cases : [] }
+
   static func path(_ name: String) -> String { (folder ?? "") + "/" + name }
 
   /// Skips a test, saying why, where the folder is not given.

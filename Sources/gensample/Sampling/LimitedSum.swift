@@ -36,7 +36,8 @@ final class LimitedSum {
     throw ExactRun.failure(fault, target, nil)
   }
 
-  private func fault(_ target: SentenceTarget<NGramModel, TokenAutomaton>) -> ExactInference.Fault? {
+  private func fault(_ target: SentenceTarget<NGramModel, TokenAutomaton>) -> ExactInference.Fault?
+  {
     do throws(ExactInference.Fault) {
       // A rough sum is proof enough.
       _ = try NGramInference(target: target, threads: threads, tolerance: 0.5) { [monitor] _ in

@@ -53,7 +53,9 @@ import Testing
     }
   }
 
-  @Test(arguments: Space.allCases.map { ($0, 3) } + [(.lengths, 2), (.pairs, 2)])
+  @Test(
+    arguments: [(Space.lengths, 2), (.keyword, 2), (.pairs, 2), (.pairs, 3), (.fixed, 3)]
+      + TestData.deep([(.lengths, 3), (.keyword, 3), (.fluent, 3)]))
   func movesKeepTheTarget(space: Space, order: Int) throws {
     let model = try NGramWordsExactTests.model(order: order, vocabulary: 5)
     let enumerated = try space.target(model)
@@ -67,7 +69,9 @@ import Testing
     #expect(matrix.unreachableCount == 0)
   }
 
-  @Test(arguments: [(Space.lengths, 2), (.lengths, 3), (.keyword, 3), (.fluent, 2)])
+  @Test(
+    arguments: [(Space.lengths, 2), (.fluent, 2), (.pairs, 3)]
+      + TestData.deep([(.lengths, 3), (.keyword, 3)]))
   func fullWordsKeepTheTarget(space: Space, order: Int) throws {
     let model = try NGramWordsExactTests.model(order: order, vocabulary: 5)
     let enumerated = try space.target(model)

@@ -50,7 +50,7 @@ import Testing
   /// vocabulary in which lists differ in length.
   @Test(arguments: [2, 3, 4], [1, 8, 1000])
   func listsAreSharedAlike(order: Int, longList: Int) throws {
-    let model = try Self.model(order: order, vocabulary: 50)
+    let model = try Self.model(order: order, vocabulary: TestData.isDeep ? 50 : 25)
     let texts = Self.texts(model).suffix(1) + [[Token(3), Token(7)], [Token(9)]]
     let defect = gapDefect(
       of: NGramFullTokens<TokenAutomaton>(model, attempts: 1, longList: longList),

@@ -35,13 +35,16 @@ import Testing
     }
   }
 
+  /// Tokens of the longest text.
+  private static let longest = TestData.isDeep ? 4 : 3
+
   static let vocabularies = [
-    Words("joined", .joined, ["sea", "Sea", "the", ",", "."], longest: 4),
-    Words("carried", .carried, [" sea", "sea", "side", " the", ","], longest: 4),
-    Words("characters", .none, ["春", "风", "sea", "e", " ", "，"], longest: 4),
+    Words("joined", .joined, ["sea", "Sea", "the", ",", "."], longest: longest),
+    Words("carried", .carried, [" sea", "sea", "side", " the", ","], longest: longest),
+    Words("characters", .none, ["春", "风", "sea", "e", " ", "，"], longest: longest),
     Words(
       "pieces", .none,
-      [[0xE6], [0x98, 0xA5], [0xE6, 0x98], [0xA5], Array("sea".utf8)], longest: 4),
+      [[0xE6], [0x98, 0xA5], [0xE6, 0x98], [0xA5], Array("sea".utf8)], longest: longest),
   ]
 
   struct Statement: Sendable, CustomTestStringConvertible {

@@ -64,11 +64,17 @@ public struct TextScorer {
 
   private let model: NGramModel
   private var tokenizer: Tokenizer
+  /// Finds words between white space; `nil` where texts are cut otherwise.
+  private let table: WordTable?
+  private var words: [WordTable.Word] = []
+  /// The tokens of the line in work.
+  private var tokens: [UInt32] = []
 
   /// A scorer of texts that are cut as the model's were.
   public init(_ model: NGramModel) {
     self.model = model
     tokenizer = Tokenizer(for: model.vocabulary)
+    table = tokenizer.tokenization == .whitespace ? WordTable(model.vocabulary) : nil
   }
 
   /// The score of one line.
@@ -126,43 +132,44 @@ public struct TextScorer {
   mutating func score(_ line: UnsafeRawBufferPointer) -> Score {
     var score = Score()
     var context = model.makeContext()
-    let model = self.model
-    let keepsTokens = self.keepsTokens
-    func add(_ token: Token?) {
-      score.tokenCount += 1
-      let known = token ?? model.vocabulary.unknown
-      let length = keepsTokens ? known.map { model.gramLength(of: $0, in: context) } ?? 0 : 0
-      func keep(_ logProbability: Double) {
-        guard keepsTokens else { return }
-        score.tokens.append(
-          TokenScore(token: known, logProbability: logProbability, length: length))
+    tokens.removeAll(keepingCapacity: true)
+    if let table {
+      unsafe table.append(line, to: &tokens, words: &words)
+    } else {
+      unsafe tokenizer.forEachToken(of: line, in: model.vocabulary) {
+        tokens.append($0?.rawValue ?? WordTable.none)
       }
-      if let token, token != model.vocabulary.unknown {
-        let logProbability = model.advance(&context, scoring: token)
-        score.logProbability += logProbability
-        keep(logProbability)
-        return
-      }
-      score.unknownCount += 1
+    }
+    if model.readsBackward { tokens.reverse() }
+    let unknown = model.vocabulary.unknown
+    for number in tokens {
+      let token = number == WordTable.none ? nil : Token(rawValue: number)
+      // Its length is that of the context before it.
+      let length =
+        keepsTokens ? (token ?? unknown).map { model.gramLength(of: $0, in: context) } : 0
       let logProbability: Double
-      if let unknown = model.vocabulary.unknown {
-        logProbability = model.advance(&context, scoring: unknown)
+      if let token, token != unknown {
+        logProbability = model.advance(&context, scoring: token)
       } else {
-        logProbability = Self.logProbabilityOfUnlisted
-        context = model.makeEmptyContext()
+        score.unknownCount += 1
+        if let unknown {
+          logProbability = model.advance(&context, scoring: unknown)
+        } else {
+          logProbability = Self.logProbabilityOfUnlisted
+          context = model.makeEmptyContext()
+        }
+        score.logProbabilityOfUnknown += logProbability
       }
       score.logProbability += logProbability
-      score.logProbabilityOfUnknown += logProbability
-      keep(logProbability)
+      if keepsTokens {
+        score.tokens.append(
+          TokenScore(
+            token: token ?? unknown, logProbability: logProbability, length: length ?? 0))
+      }
     }
-    if model.readsBackward {
-      var tokens: [Token?] = []
-      unsafe tokenizer.forEachToken(of: line, in: model.vocabulary) { tokens.append($0) }
-      for token in tokens.reversed() { add(token) }
-      score.tokens.reverse()
-    } else {
-      unsafe tokenizer.forEachToken(of: line, in: model.vocabulary) { add($0) }
-    }
+    score.tokenCount = tokens.count
+    // Tokens are told in the order in which they are read.
+    if model.readsBackward { score.tokens.reverse() }
     guard countsEnd else { return score }
     let end = model.vocabulary.end
     let logProbability = model.logProbability(of: end, in: context)
