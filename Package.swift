@@ -20,6 +20,7 @@ let package = Package(
   products: [
     .library(name: "Sampling", targets: ["Sampling"]),
     .library(name: "LM", targets: ["LM"]),
+    .library(name: "Runs", targets: ["Runs"]),
     .library(name: "SamplingLaws", targets: ["SamplingLaws"]),
     .executable(name: "gensample", targets: ["gensample"]),
   ],
@@ -27,8 +28,9 @@ let package = Package(
     .target(name: "CKernels", exclude: ["models"]),
     .target(name: "Sampling", dependencies: ["CKernels"], swiftSettings: settings),
     .target(name: "LM", dependencies: ["Sampling", "CKernels"], swiftSettings: settings),
+    .target(name: "Runs", dependencies: ["Sampling", "LM"], swiftSettings: settings),
     .executableTarget(
-      name: "gensample", dependencies: ["Sampling", "LM"], swiftSettings: settings),
+      name: "gensample", dependencies: ["Sampling", "LM", "Runs"], swiftSettings: settings),
     .target(
       name: "SamplingLaws", dependencies: ["Sampling"], path: "Tests/SamplingLaws",
       swiftSettings: settings),
@@ -38,7 +40,10 @@ let package = Package(
       name: "LMTests", dependencies: ["Sampling", "LM", "SamplingLaws"], swiftSettings: settings),
     .testTarget(name: "ExampleTests", dependencies: ["LM"], swiftSettings: settings),
     .testTarget(
-      name: "gensampleTests", dependencies: ["gensample", "Sampling", "LM"],
+      name: "RunsTests", dependencies: ["Runs", "Sampling", "LM", "SamplingLaws"],
+      swiftSettings: settings),
+    .testTarget(
+      name: "gensampleTests", dependencies: ["gensample", "Runs", "Sampling", "LM"],
       swiftSettings: settings),
   ]
     + examples.map { name in

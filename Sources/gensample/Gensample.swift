@@ -2,6 +2,7 @@
 
 import Foundation
 import LM
+import Runs
 import Sampling
 
 @main
@@ -54,22 +55,13 @@ enum Gensample {
       if !CommandLine.arguments.contains("--quiet") { report("gensample: \(nothing.message)") }
     } catch {
       tell(error)
-      exit(code(error).rawValue)
+      exit(code(error).exitCode)
     }
   }
 
-  /// Reports an error on standard error.
-  static func tell(_ error: any Error) {
-    Progress.leaveLine()
-    // The name of a transform is its option without the hyphens.
-    let isTransform = (error as? DecodingError)?.transform != nil
-    report(
-      "gensample: \((error as? CommandFailure)?.message ?? (isTransform ? "--" : "") + "\(error)")")
-  }
-
-  private static func code(_ error: any Error) -> CommandFailure.Code {
+  private static func code(_ error: any Error) -> CommandFailure.Kind {
     switch error {
-    case let failure as CommandFailure: failure.code
+    case let failure as CommandFailure: failure.kind
     case let error as LoadError: exitCode(error.kind)
     case let error as DecodingError:
       error.kind == .badArgument ? .usage : error.kind == .unmet ? .data : .failed
@@ -77,13 +69,13 @@ enum Gensample {
     }
   }
 
-  private static func exitCode(_ kind: LoadError.Kind) -> CommandFailure.Code {
+  private static func exitCode(_ kind: LoadError.Kind) -> CommandFailure.Kind {
     switch kind {
     case .cannotRead: .unreadable
     case .cannotWrite: .unwritable
     case .badData: .data
     case .badArgument: .usage
-    case .cancelled: Interruption.exitCode ?? .interrupted
+    case .cancelled: Interruption.failure ?? .interrupted
     default: .failed
     }
   }

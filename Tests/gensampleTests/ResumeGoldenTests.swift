@@ -2,6 +2,7 @@
 
 import Foundation
 import LM
+import Runs
 import Sampling
 import Synchronization
 import Testing
@@ -101,11 +102,11 @@ import Testing
     let folder = try Folder()
     #expect(try Self.begin(folder, "whole").code == 0)
     let description = try RunDescription(folder: folder.path("whole"))
-    let model = try loadFastModel(SmallModel.path, Arguments([], options: [], command: "mh"))
+    let model = try LoadedModel(opening: SmallModel.path).laidOutForChains()
+    let ngrams = try model.ngrams(.language, for: "mh")
     let constraints = try ConstraintFile.parse(
       description.constraints.joined(separator: "\n"), path: "run.json")
-    let target = try CompiledTarget(
-      constraints, model: model, tree: VocabularyTree(model.vocabulary))
+    let target = try CompiledTarget(constraints, for: model)
     let quantities = ChainResults.quantities(target)
     let saved = Saved()
     let monitor = RunMonitor()
@@ -114,10 +115,11 @@ import Testing
       if chains.count == 2 { monitor.stop() }
     }
     _ = try runChains(
-      of: try #require(description.plan), target: target.target,
-      kernel: NGramMoves(for: target.target), quantities: { ChainResults.row(quantities, $0) },
+      of: try #require(description.plan), target: target.sentences(of: ngrams),
+      kernel: NGramMoves(for: target.sentences(of: ngrams)),
+      quantities: { ChainResults.row(quantities, $0) },
       threads: 1, monitor: monitor, checkpoints: checkpoints
-    ) { try target.randomStart(monitor: RunMonitor(), using: &$0) }
+    ) { try target.randomStart(ngrams, monitor: RunMonitor(), using: &$0) }
     try checkpoints.saveAll()
     #expect(saved.chains.contains { !$0.record.isComplete })
     var mutant = saved.chains
@@ -247,10 +249,10 @@ import Testing
         in: folder.path
       ).code == 0)
     let mine = String(
-      try loadFastModel(SmallModel.path, Arguments([], options: [], command: "mh")).checksum,
+      try LoadedModel(opening: SmallModel.path).laidOutForChains().checksum,
       radix: 16)
     let other = String(
-      try loadFastModel(folder.path("other.gsm"), Arguments([], options: [], command: "mh"))
+      try LoadedModel(opening: folder.path("other.gsm")).laidOutForChains()
         .checksum, radix: 16)
     try check(
       "'other.gsm' is another model than that of the run in 'run': its checksum is \(other), and "
@@ -328,7 +330,8 @@ import Testing
       ], in: folder.path)
     #expect(begun.code == 0, "\(begun.errors)")
     let description = try RunDescription(folder: folder.path("run"))
-    let model = try loadFastModel(SmallModel.path, Arguments([], options: [], command: "mh"))
+    let model = try LoadedModel(opening: SmallModel.path).laidOutForChains()
+      .ngrams(.language, for: "mh")
     let kinds = NGramMoves(
       for: SentenceTarget(model: model, constraint: TokenAutomaton(every: model.vocabulary))
     ).kinds.count

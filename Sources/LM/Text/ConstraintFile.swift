@@ -113,11 +113,8 @@ private struct StatementParser {
       ignoringCase = true
     }
     guard ConstraintFile.names.contains(name) else {
-      let near = ConstraintFile.names.map { (name: $0, distance: NearWords.distance($0, name)) }
-        .min { $0.distance < $1.distance }
       let hint =
-        near.flatMap { $0.distance <= max(1, (name.count + 1) / 3) ? $0.name : nil }
-        .map { "did you mean '\($0)'?" }
+        NearWords.nearest(to: name, among: ConstraintFile.names).map { "did you mean '\($0)'?" }
         ?? "expected one of \(ConstraintFile.names.joined(separator: ", "))"
       throw error("found \(shown(at: start)), which is no statement; \(hint)", at: start)
     }
@@ -539,6 +536,15 @@ public enum NearWords {
     }
     return found.sorted { ($0.distance, $0.word) < ($1.distance, $1.word) }
       .prefix(count).map(\.word)
+  }
+
+  /// The candidate nearest in edits, if it is near enough to be meant.
+  public static func nearest(to word: String, among candidates: [String]) -> String? {
+    let scored = candidates.map { (name: $0, distance: distance(word, $0)) }
+    guard let best = scored.min(by: { $0.distance < $1.distance }),
+      best.distance <= max(1, (word.count + 1) / 3)
+    else { return nil }
+    return best.name
   }
 
   /// Insertions, deletions and replacements between two words.

@@ -2,6 +2,7 @@
 
 import Foundation
 import LM
+import Runs
 import Sampling
 
 enum Anneal: Command {
@@ -57,7 +58,7 @@ enum Anneal: Command {
       threads: try PlanOptions.threads(arguments), kept: kept)
     let model = run.model
     let start = try arguments.text("start").map {
-      try CompiledTarget.tokens(of: $0, model: model, option: "--start")
+      try CompiledTarget.tokens(of: $0, model: run.loaded, option: "--start")
     }
     let words = NGramLeftTokens<TokenAutomaton>(model)
     let monitor = run.monitor
@@ -87,7 +88,8 @@ enum Anneal: Command {
           restarts, threads: run.threads, stoppingBy: { monitor.stop() }
         ) { number in
           var choices = RandomChoices(random.stream(UInt64(number)))
-          guard let text = try start ?? compiled.randomStart(monitor: monitor, using: &choices)
+          guard
+            let text = try start ?? compiled.randomStart(model, monitor: monitor, using: &choices)
           else { return nil as Annealing<SentenceTarget<NGramModel, TokenAutomaton>>.Result? }
           return try annealing.run(
             from: text, steps: steps, kernel: { NGramMoves(for: $0, left: words) },
@@ -111,7 +113,7 @@ enum Anneal: Command {
         results: shown.map { draw in
           (
             model.vocabulary.text(of: draw.state),
-            ChainResults.object(draw, compiled, number: line)
+            ChainResults.text(draw, of: compiled).object(ofLine: line)
           )
         },
         summarise: { summary in
@@ -132,7 +134,10 @@ enum Anneal: Command {
           },
         failure: failure,
         missing: found.count < restarts
-          ? [("other restarts", "\(stoppedReason) before \(restarts - found.count) of them began")]
+          ? [
+            MissingPart(
+              "other restarts", "\(stoppedReason) before \(restarts - found.count) of them began")
+          ]
           : [])
     }
   }

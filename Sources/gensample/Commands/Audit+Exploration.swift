@@ -1,6 +1,7 @@
 // Licensed under the Apache License, Version 2.0.
 
 import LM
+import Runs
 import Sampling
 
 extension Audit {
@@ -16,6 +17,7 @@ extension Audit {
 
   /// The decoder under audit: its model, its rules and the limit of the exploration.
   struct Decoder {
+    let opened: LoadedModel
     let model: NGramModel
     let strategy: AuditStrategy
     let rules: DecodingRules
@@ -27,10 +29,11 @@ extension Audit {
     let transformsKeepingEnds: [any NextTokenTransform]?
 
     init(
-      _ arguments: Arguments, model: NGramModel, strategy: AuditStrategy, rules: DecodingRules,
-      limit: Int, progress: ProgressOptions
+      _ arguments: Arguments, model opened: LoadedModel, strategy: AuditStrategy,
+      rules: DecodingRules, limit: Int, progress: ProgressOptions
     ) throws {
-      self.model = model
+      self.opened = opened
+      model = try opened.ngrams(.exact, for: Audit.name)
       self.strategy = strategy
       self.rules = rules
       self.limit = limit
@@ -41,7 +44,7 @@ extension Audit {
       }
       transformsKeepingEnds =
         drops
-        ? try? DecodingOptions.rules(arguments, model: model, keepingEnds: true).transforms
+        ? try? DecodingOptions.rules(arguments, model: opened, keepingEnds: true).transforms
           .transforms
         : nil
     }

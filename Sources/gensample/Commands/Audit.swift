@@ -2,6 +2,7 @@
 
 import Foundation
 import LM
+import Runs
 import Sampling
 
 enum Audit: Command {
@@ -71,33 +72,33 @@ enum Audit: Command {
     let shown = try arguments.integer("loops", in: 0...1_000_000) ?? 10
     let seed = try arguments.seed("seed") ?? UInt64.random(in: 0...UInt64.max)
     let modelName = arguments.text("model") ?? BuiltInModel.english.rawValue
-    let model = try loadModel(modelName, arguments)
+    let opened = try openModel(modelName, arguments)
     let rules = try DecodingOptions.rules(
-      arguments, model: model, truncates: strategy == .sample)
-    let prompt = try DecodingOptions.prompt(arguments, model: model)
+      arguments, model: opened, truncates: strategy == .sample)
+    let prompt = try DecodingOptions.prompt(arguments, model: opened)
     guard !arguments.has("prompts") || !arguments.has("one-word-prompts") else {
       throw CommandFailure.usage("give either --prompts or --one-word-prompts, not both")
     }
     var others = try arguments.text("prompts").map { path in
       let prompts = try TextInput.lines(path).enumerated().map { place, line in
         try CompiledTarget.tokens(
-          of: NFC.of(line), model: model, option: "\(TargetOptions.shown(path)):\(place + 1)")
+          of: NFC.of(line), model: opened, option: "\(TextInput.shown(path)):\(place + 1)")
       }
       guard !prompts.isEmpty else {
         throw CommandFailure(
-          .data, "--prompts: \(TargetOptions.shown(path)) is empty; expected one prompt per line")
+          .data, "--prompts: \(TextInput.shown(path)) is empty; expected one prompt per line")
       }
       return prompts
     }
     if arguments.has("one-word-prompts") {
-      others = (0..<model.vocabulary.count).map { Token($0) }
-        .filter(model.vocabulary.isDrawable).map { TokenSequence([$0]) }
+      others = (0..<opened.vocabulary.count).map { Token($0) }
+        .filter(opened.vocabulary.isDrawable).map { TokenSequence([$0]) }
     }
     rules.announce(arguments)
     Interruption.watch {}
     let progress = try ProgressOptions(arguments)
     var audit = AuditReport(
-      model: model, modelName: modelName, strategy: strategy, rules: rules,
+      model: opened, modelName: modelName, strategy: strategy, rules: rules,
       search: (Beam.search + Greedy.contrastive).filter { arguments.has($0.name) }.map {
         "\($0.name) \(arguments.text($0.name) ?? "")"
       }, shown: shown)
@@ -105,7 +106,8 @@ enum Audit: Command {
       rules.transforms.dependsOnLogitsAlone, rules.stopTexts.texts.isEmpty
     {
       let decoder = try Decoder(
-        arguments, model: model, strategy: strategy, rules: rules, limit: limit, progress: progress)
+        arguments, model: opened, strategy: strategy, rules: rules, limit: limit, progress: progress
+      )
       let texts = [prompt] + (others ?? [])
       if decoder.readsLeadingTokens(rules.transforms.transforms) {
         try compute(decoder, &audit, prompt, others, leadingExplorer(decoder, texts))
@@ -116,7 +118,7 @@ enum Audit: Command {
         // The loop detector depends on more than the context, so it can only be measured.
         audit.measured(
           try self.runs(
-            model, strategy, arguments, rules, prompt, most: runs, seed: seed, progress),
+            opened, strategy, arguments, rules, prompt, most: runs, seed: seed, progress),
           seed: seed)
       }
     } else {
@@ -126,7 +128,7 @@ enum Audit: Command {
             + "for this decoder, list some prompts in a file and use --prompts FILE")
       }
       let all = try ([prompt] + (others ?? [])).map { prompt in
-        try self.runs(model, strategy, arguments, rules, prompt, most: runs, seed: seed, progress)
+        try self.runs(opened, strategy, arguments, rules, prompt, most: runs, seed: seed, progress)
       }
       audit.estimated(all[0], others: others == nil ? nil : Array(all.dropFirst()), seed: seed)
     }
@@ -142,7 +144,7 @@ enum Audit: Command {
     case .text: try stream.writeLine(audit.table)
     }
     try stream.finish()
-    if let code = Interruption.exitCode {
+    if let code = Interruption.failure {
       throw CommandFailure(code, "stopped; the output holds what was known by then")
     }
   }
@@ -180,9 +182,11 @@ enum Audit: Command {
 
   /// Runs from a prompt: `most` of them if the decoder draws, else the only possible one.
   private static func runs(
-    _ model: NGramModel, _ strategy: AuditStrategy, _ arguments: Arguments, _ rules: DecodingRules,
+    _ opened: LoadedModel, _ strategy: AuditStrategy, _ arguments: Arguments,
+    _ rules: DecodingRules,
     _ prompt: TokenSequence, most: Int, seed: UInt64, _ options: ProgressOptions
   ) throws -> AuditReport.Runs {
+    let model = try opened.ngrams(.language, for: name)
     func only(_ decoded: DecodedText?) -> AuditReport.Runs {
       var runs = AuditReport.Runs(isDrawn: false)
       // A run that was interrupted says nothing.
@@ -194,7 +198,7 @@ enum Audit: Command {
       return only(try Greedy.decoder(arguments, rules, model, prompt)({ _ in }))
     case .beam:
       return only(
-        try Beam.search(arguments, rules, model).decode(model, after: prompt).first?.decoded)
+        try Beam.search(arguments, rules, opened).decode(model, after: prompt).first?.decoded)
     case .sample:
       let sampler = AncestralSampler(rules)
       let random = Philox(seed: seed)

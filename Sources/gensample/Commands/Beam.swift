@@ -1,6 +1,7 @@
 // Licensed under the Apache License, Version 2.0.
 
 import LM
+import Runs
 import Sampling
 
 enum Beam: Command {
@@ -68,10 +69,11 @@ enum Beam: Command {
     }
     let best = try arguments.integer("best", in: 1...100_000) ?? 1
     let modelName = arguments.text("model") ?? BuiltInModel.english.rawValue
-    let model = try loadModel(modelName, arguments)
-    let rules = try DecodingOptions.rules(arguments, model: model, truncates: false)
-    let prompt = try DecodingOptions.prompt(arguments, model: model)
-    let search = try search(arguments, rules, model)
+    let opened = try openModel(modelName, arguments)
+    let model = try opened.ngrams(.language, for: name)
+    let rules = try DecodingOptions.rules(arguments, model: opened, truncates: false)
+    let prompt = try DecodingOptions.prompt(arguments, model: opened)
+    let search = try search(arguments, rules, opened)
     let count = try arguments.integer("alternatives", in: 1...100_000)
     let place = try arguments.integer("at", in: 1...1_000_000_000)
     guard place == nil || count != nil else {
@@ -83,7 +85,7 @@ enum Beam: Command {
     let stochastic = try stochastic(arguments, rules, search)
     Interruption.watch {}
     let results = try DecodingResults(
-      arguments, command: name, modelName: modelName, model: model, rules: rules,
+      arguments, command: name, modelName: modelName, model: opened, rules: rules,
       prompt: prompt)
     let made = SharedCount()
     let progress = try results.progress(
@@ -151,7 +153,7 @@ enum Beam: Command {
 
   /// The search that the options describe.
   static func search(
-    _ arguments: Arguments, _ rules: DecodingRules, _ model: NGramModel
+    _ arguments: Arguments, _ rules: DecodingRules, _ model: LoadedModel
   ) throws -> BeamSearch {
     guard !arguments.has("diversity") || arguments.has("groups") else {
       throw CommandFailure.usage("--diversity needs --groups N")
@@ -170,7 +172,7 @@ enum Beam: Command {
   }
 
   private static func coverage(
-    _ arguments: Arguments, _ model: NGramModel
+    _ arguments: Arguments, _ model: LoadedModel
   ) throws -> CoveragePenalty? {
     guard let text = arguments.text("coverage") else { return nil }
     let parts = text.split(separator: ",", omittingEmptySubsequences: false).compactMap {

@@ -2,6 +2,7 @@
 
 import Foundation
 import LM
+import Runs
 import Sampling
 
 enum Check: Command {
@@ -32,13 +33,12 @@ enum Check: Command {
     }
     let format = try OutputOptions.format(arguments)
     let seed = try arguments.seed("seed") ?? 0
-    let model = try loadModel(
+    let model = try openModel(
       arguments.text("model") ?? BuiltInModel.english.rawValue, arguments)
     try TextInput.checkOnce(arguments.positional)
     let constraints = try ConstraintFile.parse(
-      TextInput.text(path), path: TargetOptions.shown(path))
-    let tree = VocabularyTree(model.vocabulary)
-    let target = try CompiledTarget(constraints, model: model, tree: tree)
+      TextInput.text(path), path: TextInput.shown(path))
+    let target = try CompiledTarget(constraints, for: model)
     let texts = arguments.positional.dropFirst()
     let given = arguments.texts("text")
     let lines = try texts.flatMap { try Self.lines($0) }
@@ -78,7 +78,7 @@ enum Check: Command {
     var choices = RandomChoices(seed: seed)
     guard let text = try target.target.randomStart(using: &choices) else {
       throw CommandFailure(
-        .data, "\(TargetOptions.shown(path)): the model gives every allowed text probability 0")
+        .data, "\(TextInput.shown(path)): the model gives every allowed text probability 0")
     }
     let example = target.target.model.vocabulary.text(of: text)
     let shortest = target.target.constraint.map { Int($0.distances[Int($0.start)]) } ?? 0
@@ -87,7 +87,7 @@ enum Check: Command {
     case .text:
       try stream.writeLine(
         """
-        \(TargetOptions.shown(path)) can be met, for example by: \(example)
+        \(TextInput.shown(path)) can be met, for example by: \(example)
         statements: \(target.compiled.parts.count)  states: \(states)  \
         tokens in the shortest text: \(shortest)
         """)

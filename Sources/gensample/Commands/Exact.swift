@@ -2,6 +2,7 @@
 
 import Foundation
 import LM
+import Runs
 import Sampling
 
 enum Exact: Command {
@@ -97,7 +98,9 @@ enum Exact: Command {
       guard
         let exact = try ExactRun(target, line: line, run: run, memory: memory, tolerance: tolerance)
       else {
-        outcome.missing = [("log_evidence", stoppedReason + " before the sums were complete")]
+        outcome.missing = [
+          MissingPart("log_evidence", stoppedReason + " before the sums were complete")
+        ]
         return outcome
       }
       let began = ContinuousClock.now
@@ -110,7 +113,9 @@ enum Exact: Command {
         ? Shortfall(of: drawn, asked: best ?? samples, stoppedReason)
         : best.flatMap { Shortfall(of: drawn, asked: $0, "no other texts are allowed") }
       let law = try marginals.flatMap { try exact.writeMarginals($0) }
-      if marginals != nil, law == nil { outcome.missing.append(("marginals", stoppedReason)) }
+      if marginals != nil, law == nil {
+        outcome.missing.append(MissingPart("marginals", stoppedReason))
+      }
       var probabilities: [(name: String, probability: Double)] = []
       for statement in statements {
         guard let probability = try exact.probability(of: statement) else { break }
@@ -120,7 +125,7 @@ enum Exact: Command {
         }
       }
       outcome.missing += statements.dropFirst(probabilities.count).map {
-        ("probability of \($0.text)", stoppedReason)
+        MissingPart("probability of \($0.text)", stoppedReason)
       }
       let comparison = try (run.monitor.isStopping ? nil : compared).flatMap { sampler in
         try (law ?? exact.marginals()).map { law in
@@ -130,7 +135,9 @@ enum Exact: Command {
             run: run)
         }
       }
-      if compared != nil, comparison == nil { outcome.missing.append(("compare", stoppedReason)) }
+      if compared != nil, comparison == nil {
+        outcome.missing.append(MissingPart("compare", stoppedReason))
+      }
       if run.format == .text {
         for text in comparison?.texts ?? [] { try run.write(text, of: line) }
       }

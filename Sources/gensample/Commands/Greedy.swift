@@ -1,6 +1,7 @@
 // Licensed under the Apache License, Version 2.0.
 
 import LM
+import Runs
 import Sampling
 
 enum Greedy: Command {
@@ -41,10 +42,11 @@ enum Greedy: Command {
           + "--prompt '\(extra)'")
     }
     let modelName = arguments.text("model") ?? BuiltInModel.english.rawValue
-    let model = try loadModel(modelName, arguments)
-    let rules = try DecodingOptions.rules(arguments, model: model, truncates: false)
-    let prompt = try DecodingOptions.prompt(arguments, model: model)
-    let draft = try DecodingOptions.draft(arguments, for: model, rules)
+    let opened = try openModel(modelName, arguments)
+    let model = try opened.ngrams(.language, for: name)
+    let rules = try DecodingOptions.rules(arguments, model: opened, truncates: false)
+    let prompt = try DecodingOptions.prompt(arguments, model: opened)
+    let draft = try DecodingOptions.draft(arguments, for: opened, rules)
     guard draft == nil || !arguments.has("contrastive") else {
       throw CommandFailure.usage(
         "--draft and --contrastive exclude each other: a draft goes ahead by the most probable "
@@ -53,7 +55,7 @@ enum Greedy: Command {
     let decode = try decoder(arguments, rules, model, prompt)
     Interruption.watch {}
     let results = try DecodingResults(
-      arguments, command: name, modelName: modelName, model: model, rules: rules,
+      arguments, command: name, modelName: modelName, model: opened, rules: rules,
       prompt: prompt)
     let made = SharedCount()
     let progress = try results.progress(

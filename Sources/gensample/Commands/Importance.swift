@@ -2,6 +2,7 @@
 
 import Foundation
 import LM
+import Runs
 import Sampling
 
 enum Importance: Command {
@@ -76,7 +77,7 @@ enum Importance: Command {
         outcome.drawn.count = drawn.count
         if drawn.count < particles {
           outcome.missing.append(
-            ("other texts", "\(stoppedReason) after \(drawn.count) of \(particles)"))
+            MissingPart("other texts", "\(stoppedReason) after \(drawn.count) of \(particles)"))
         }
         return outcome
       }
@@ -89,7 +90,7 @@ enum Importance: Command {
         draw(particles, annealed, random, threads: run.threads, run.monitor))
       guard let upper else { return outcome }
       guard !run.monitor.isStopping else {
-        outcome.missing.append(("upper_bound", stoppedReason))
+        outcome.missing.append(MissingPart("upper_bound", stoppedReason))
         return outcome
       }
       let bound: UpperBound
@@ -101,7 +102,7 @@ enum Importance: Command {
       } catch {
         // Print the texts if only the bound was interrupted.
         guard run.monitor.isStopping else { throw error }
-        outcome.missing.append(("upper_bound", stoppedReason))
+        outcome.missing.append(MissingPart("upper_bound", stoppedReason))
         return outcome
       }
       let summarise = outcome.summarise
@@ -110,7 +111,7 @@ enum Importance: Command {
         bound.add(to: &summary)
       }
       outcome.lines += [bound.line].compactMap { $0 }
-      if let missing = bound.missing { outcome.missing.append(("upper_bound", missing)) }
+      if let missing = bound.missing { outcome.missing.append(MissingPart("upper_bound", missing)) }
       return outcome
     }
   }

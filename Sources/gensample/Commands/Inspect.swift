@@ -2,6 +2,7 @@
 
 import Foundation
 import LM
+import Runs
 import Sampling
 
 enum Inspect: Command {
@@ -29,7 +30,7 @@ enum Inspect: Command {
         model = try loadModel(name, arguments, isReversed: true)
         try model.verify()
       } catch {
-        if let last { Gensample.tell(last) }
+        if let last { tell(last) }
         last = error
         continue
       }

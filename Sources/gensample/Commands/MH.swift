@@ -1,6 +1,7 @@
 // Licensed under the Apache License, Version 2.0.
 
 import LM
+import Runs
 import Sampling
 
 enum MH: Command {
@@ -60,7 +61,10 @@ enum MH: Command {
       let words = NGramLeftTokens<TokenAutomaton>(surrogate)
       return try command.run(
         of: { ScreenedTarget($0.target, screenedBy: $0.target.screen(by: surrogate)) },
-        by: { ScreenedMoves(for: $0.target, left: words) })
+        by: {
+          ScreenedMoves(
+            for: $0.target.screen(by: surrogate), left: words, weights: surrogate.unigramWeights)
+        })
     }
     guard let kinds = moves.kinds else {
       return try command { NGramMoves(for: $0.target, left: words) }

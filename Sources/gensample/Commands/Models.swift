@@ -2,6 +2,7 @@
 
 import Foundation
 import LM
+import Runs
 
 enum Models: Command {
   static let name = "models"

@@ -2,6 +2,7 @@
 
 import Foundation
 import LM
+import Runs
 import Sampling
 
 enum RejectionCommand: Command {
@@ -134,7 +135,7 @@ enum RejectionCommand: Command {
     func line(samples: Int, threads: Int) -> String {
       let seconds = secondsPerProposal * Double(samples) / acceptance / Double(threads)
       var line =
-        "expected: \(ChainResults.percentOrPower(acceptance)) of the proposals are kept, "
+        "expected: \(percentOrPower(acceptance)) of the proposals are kept, "
         + "\(counted(samples, "result")) take about \(Self.wait(seconds))"
       if isEstimated {
         line += String(format: "; log M = %.2f is an estimate", logBound)
@@ -290,12 +291,12 @@ extension RejectionCommand.Kept {
       return ["  nothing was kept"]
     }
     func within(_ low: String, _ high: String) -> String { "(\(low) to \(high))" }
-    let share = estimate.value.value.map { ChainResults.percentOrPower($0) + " " } ?? ""
+    let share = estimate.value.value.map { percentOrPower($0) + " " } ?? ""
     var line =
       "  Z / M: " + share
       + within(
-        ChainResults.percentOrPower(interval.lowerBound),
-        ChainResults.percentOrPower(interval.upperBound))
+        percentOrPower(interval.lowerBound),
+        percentOrPower(interval.upperBound))
     line += ", log evidence "
     if let error = estimate.relativeError.value, let logEvidence {
       return [line + String(format: "%.3f ± %.3f", logEvidence, error)]

@@ -2,6 +2,7 @@
 
 import Foundation
 import LM
+import Runs
 import Sampling
 
 enum SMC: Command {
@@ -100,7 +101,7 @@ enum SMC: Command {
         isStopped: run.monitor.isStopping, using: &choices)
       if finished.count < plan.runs {
         outcome.missing.append(
-          ("other runs", "\(stoppedReason) after \(finished.count) of \(plan.runs)"))
+          MissingPart("other runs", "\(stoppedReason) after \(finished.count) of \(plan.runs)"))
       }
       return outcome
     }

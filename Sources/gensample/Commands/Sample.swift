@@ -1,6 +1,7 @@
 // Licensed under the Apache License, Version 2.0.
 
 import LM
+import Runs
 import Sampling
 
 enum Sample: Command {
@@ -60,12 +61,13 @@ enum Sample: Command {
     let samples = try arguments.integer("samples", in: 0...1_000_000_000) ?? 5
     let seed = try arguments.seed("seed") ?? UInt64.random(in: 0...UInt64.max)
     let modelName = arguments.text("model") ?? BuiltInModel.english.rawValue
-    let model = try loadModel(modelName, arguments)
-    let rules = try DecodingOptions.rules(arguments, model: model)
-    let prompt = try DecodingOptions.prompt(arguments, model: model)
+    let opened = try openModel(modelName, arguments)
+    let model = try opened.ngrams(.language, for: name)
+    let rules = try DecodingOptions.rules(arguments, model: opened)
+    let prompt = try DecodingOptions.prompt(arguments, model: opened)
     let sampler = AncestralSampler(rules)
-    let best = try BestOfScores(arguments, model)
-    let draft = try DecodingOptions.draft(arguments, for: model, rules)
+    let best = try BestOfScores(arguments, opened)
+    let draft = try DecodingOptions.draft(arguments, for: opened, rules)
     let ways = ["best-of", "draft", "without-replacement"].filter { arguments.has($0) }
     guard ways.count < 2 else {
       throw CommandFailure.usage(
@@ -77,7 +79,7 @@ enum Sample: Command {
       ? try DistinctRun(rules, count: samples, of: "samples", option: "without-replacement") : nil
     Interruption.watch {}
     let results = try DecodingResults(
-      arguments, command: name, modelName: modelName, model: model, rules: rules,
+      arguments, command: name, modelName: modelName, model: opened, rules: rules,
       prompt: prompt)
     let random = Philox(seed: seed)
     let drawn = SharedCount()

@@ -2,6 +2,7 @@
 
 import Foundation
 import LM
+import Runs
 import Sampling
 
 enum Score: Command {
@@ -126,6 +127,6 @@ enum Score: Command {
       try stream.writeLine(object.text)
     }
     try stream.finish()
-    if let code = Interruption.exitCode { throw CommandFailure(code, "stopped") }
+    if let code = Interruption.failure { throw CommandFailure(code, "stopped") }
   }
 }

@@ -2,6 +2,7 @@
 
 import Foundation
 import LM
+import Runs
 
 enum Train: Command {
   static let name = "train"
@@ -164,7 +165,7 @@ enum ModelForm: Equatable {
   /// Fails if the file cannot be created there.
   func checkPlace(_ path: String) throws(CommandFailure) {
     let names = OutputNames(path)
-    Interruption.removeAtEnd(names.beside)
+    TemporaryFiles.add(names.beside)
     var isFolder: ObjCBool = false
     if unsafe FileManager.default.fileExists(atPath: path, isDirectory: &isFolder),
       isFolder.boolValue
@@ -193,6 +194,6 @@ func interruptible<Result>(_ work: () throws -> Result) throws -> Result {
     return try work()
   } catch let error as LoadError where error.kind == .cancelled {
     throw CommandFailure(
-      Interruption.exitCode ?? .interrupted, "stopped; nothing was written")
+      Interruption.failure ?? .interrupted, "stopped; nothing was written")
   }
 }

@@ -2,6 +2,7 @@
 
 import Foundation
 import LM
+import Runs
 import Sampling
 
 enum Tune: Command {
@@ -48,8 +49,8 @@ enum Tune: Command {
     let run = try SamplerRun(
       Self.self, arguments, seed: try ParticleOptions.seed(arguments),
       threads: try PlanOptions.threads(arguments), refusingDivergence: false)
-    let goals = try TuningGoal.all(arguments, run.tree)
-    let parameters = try TunedParameters(run.constraints, run.tree)
+    let goals = try TuningGoal.all(arguments, run.loaded.tree)
+    let parameters = try TunedParameters(run.constraints, run.loaded.tree)
     let sums = 1 + goals.count
     try run.each(
       unit: "parts", total: CheckedNumbers.product(rounds, sums, ExactRun.parts) ?? .max,
@@ -74,7 +75,7 @@ enum Tune: Command {
         point = tuning.search(taken, from: round)
       }
       guard let best else {
-        return SamplerOutcome(missing: [("parameters", stoppedReason)])
+        return SamplerOutcome(missing: [MissingPart("parameters", stoppedReason)])
       }
       for statement in parameters.statements(best.point) where run.format == .text {
         try run.stream.writeLine(statement.text)
@@ -154,7 +155,7 @@ struct TuningRun {
     let statements = parameters.statements(point)
     func exact(_ more: [Constraint]) throws -> ExactRun? {
       let target = try CompiledTarget(
-        statements + more, model: run.model, tree: run.tree, refusingDivergence: false)
+        statements + more, for: run.loaded, refusingDivergence: false)
       return try ExactRun(target, line: nil, run: run, memory: memory, tolerance: 1e-12)
     }
     func texts(_ exact: ExactRun, _ part: Int) -> [TokenSequence] {

@@ -2,6 +2,7 @@
 
 import Dispatch
 import Foundation
+import Runs
 import Synchronization
 
 /// Turns Ctrl-C and SIGTERM into a request to stop and keep the results so far.
@@ -15,8 +16,6 @@ enum Interruption {
     /// What the first signal calls; `nil` as long as there is nothing to keep.
     var stop: (@Sendable () -> Void)?
     var isIndivisible = false
-    /// Files that are taken away where the program ends at once.
-    var temporaries: Set<String> = []
   }
 
   /// What a signal leads to.
@@ -38,22 +37,19 @@ enum Interruption {
     return signal == 0 ? nil : signal
   }
 
-  /// The exit code for the signal that arrived.
-  static var exitCode: CommandFailure.Code? {
+  /// The failure for the signal that arrived.
+  static var failure: CommandFailure.Kind? {
     signal.map { $0 == SIGINT ? .interrupted : .terminated }
   }
-
-  /// Registers a file that is deleted if the program ends at once.
-  static func removeAtEnd(_ path: String) { state.withLock { _ = $0.temporaries.insert(path) } }
 
   /// Makes the first signal end the program from here on, because partial work cannot be kept.
   static func beginIndivisible() throws(CommandFailure) {
     state.withLock { $0.isIndivisible = true }
-    if let code = exitCode { throw CommandFailure(code, "stopped; nothing was written") }
+    if let code = failure { throw CommandFailure(code, "stopped; nothing was written") }
   }
 
   private static func endAtOnce(_ number: Int32, isNothingKept: Bool) -> Never {
-    for path in state.withLock({ $0.temporaries }) { unsafe unlink(path) }
+    TemporaryFiles.removeAll()
     Progress.end()
     report("gensample: stopped" + (isNothingKept ? "; nothing was written" : ""))
     // exit() would run exit handlers while other threads are still working.

@@ -1,5 +1,6 @@
 // Licensed under the Apache License, Version 2.0.
 
+import Runs
 import Synchronization
 
 /// The preparations before a command's work, shown as progress if they take long.

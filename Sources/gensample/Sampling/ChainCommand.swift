@@ -2,6 +2,7 @@
 
 import Foundation
 import LM
+import Runs
 import Sampling
 
 /// A command that runs chains: everything but the kernel.
@@ -65,9 +66,9 @@ struct ChainCommand {
       command, arguments, seed: plan.seed, threads: try PlanOptions.threads(arguments),
       constraints: resumed?.constraints)
     let model = sampler.model
-    patterns = try Self.patterns(arguments, tree: sampler.tree)
+    patterns = try Self.patterns(arguments, tree: sampler.loaded.tree)
     start = try arguments.text("start").map {
-      try CompiledTarget.tokens(of: $0, model: model, option: "--start")
+      try CompiledTarget.tokens(of: $0, model: sampler.loaded, option: "--start")
     }
     if let single = sampler.single { try single.check(start: start) }
     let others = try further(arguments, model)
@@ -199,7 +200,7 @@ struct ChainCommand {
           threads: sampler.threads, monitor: monitor,
           start: { choices in
             if let start { return start }
-            return try target.randomStart(monitor: monitor, using: &choices)
+            return try target.randomStart(target.target.model, monitor: monitor, using: &choices)
           })
       ) { try checkpoints(target, quantities.count, $0) }
       return try outcome(done, target, quantities, notes: notes, samples: samples, line: line)
@@ -219,7 +220,7 @@ struct ChainCommand {
       if let failure = done.checkpoints?.failure { throw failure }
       try done.checkpoints?.saveAll()
       for draw in all {
-        try samples?.writeLine(ChainResults.object(draw, target, number: line).text)
+        try samples?.writeLine(ChainResults.text(draw, of: target).object(ofLine: line).text)
       }
       if let folder {
         try folder.write(
@@ -228,20 +229,21 @@ struct ChainCommand {
     } catch let error as CommandFailure {
       failure = error
     }
+    let moves = ChainResults.moves(records, kinds: done.kinds)
     let summaries = try ChainResults.summaries(records, quantities, threads: sampler.threads)
     return SamplerOutcome(
       results: choice.chosen(all, records).map { draw in
         (
           target.target.model.vocabulary.text(of: draw.state),
-          ChainResults.object(draw, target, number: line)
+          ChainResults.text(draw, of: target).object(ofLine: line)
         )
       },
       summarise: {
-        ChainResults.add(to: &$0, records, kinds: done.kinds, summaries: summaries)
+        ChainResults.add(to: &$0, moves, summaries: summaries)
         done.summarise(&$0)
       },
       lines: ChainResults.lines(
-        records, kinds: done.kinds, quantities: quantities, summaries: summaries,
+        moves, quantities: quantities, summaries: summaries,
         isExactlyDrawn: !arguments.has("masked")) + done.lines + choice.lines + notes,
       shortfall: sampler.monitor.isStopping
         ? stoppedShortfall(of: all.count) : choice.shortfall(all, records),

@@ -1,6 +1,7 @@
 // Licensed under the Apache License, Version 2.0.
 
 import LM
+import Runs
 import Sampling
 
 /// Samplers that `exact` can run beside itself: their commands' defaults, but shorter runs.
@@ -69,9 +70,9 @@ enum ComparedSampler: String, CaseIterable {
     plan.seed = random.next()
     let left = NGramLeftTokens<TokenAutomaton>(run.model)
     let target = compiled.target
-    let monitor = run.monitor
+    let (monitor, model) = (run.monitor, run.model)
     let start: @Sendable (inout RandomChoices) throws -> TokenSequence? = { choices in
-      try compiled.randomStart(monitor: monitor, using: &choices)
+      try compiled.randomStart(model, monitor: monitor, using: &choices)
     }
     var records: [ChainResults.Record]
     switch self {

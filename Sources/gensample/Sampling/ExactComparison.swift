@@ -2,6 +2,7 @@
 
 import Foundation
 import LM
+import Runs
 import Sampling
 
 /// How far a sampler is from the truth: its evidence where it has one, its means of the length, of the

@@ -1,6 +1,7 @@
 // Licensed under the Apache License, Version 2.0.
 
 import LM
+import Runs
 import Sampling
 
 /// A statement whose probability is asked for.
@@ -12,7 +13,7 @@ struct ExactStatement {
   ///
   /// Words that the model does not know are told of.
   static func all(_ arguments: Arguments, _ run: SamplerRun) throws -> [ExactStatement] {
-    let tree = run.tree
+    let tree = run.loaded.tree
     var seen: Set<String> = []
     return try arguments.texts("probability").flatMap { text -> [ExactStatement] in
       let constraints = try ConstraintFile.parse(text, path: "--probability")
@@ -27,7 +28,7 @@ struct ExactStatement {
             "--probability \(constraint.text): every text has that; a statement that texts meet or "
               + "not is expected, such as 'include \"love\"'")
         }
-        if !run.isQuiet, let message = CompiledTarget.unwritable(constraint, run.model, tree) {
+        if !run.isQuiet, let message = CompiledTarget.unwritable(constraint, run.loaded) {
           report("gensample: \(message)")
         }
         return ExactStatement(text: constraint.text, automaton: automaton)
@@ -178,12 +179,9 @@ struct ExactRun {
   }
 
   private func write(_ text: TokenSequence) throws {
-    func object() -> JSONObject {
-      var object = target.object(text, logProbability: target.target.logProbability(of: text))
-      if let line { object.add("target", .integer(line)) }
-      return object
-    }
-    try run.write(target.target.model.vocabulary.text(of: text), object(), of: line)
+    let text = SampledText(
+      text, of: target, logProbability: target.target.logProbability(of: text))
+    try run.write(text.text, text.object(ofLine: line), of: line)
   }
 
   /// The probabilities of tokens and lengths; `nil` where the run was stopped before they were
@@ -206,7 +204,7 @@ struct ExactRun {
       if isShown {
         // What would be shown as 0.0 % only.
         isShown = reached >= 0.0005 || marginals.tokens.count <= place + 1
-        let words = likeliest.map { text($0) + " " + ChainResults.percent(probabilities[$0]) }
+        let words = likeliest.map { text($0) + " " + percent(probabilities[$0]) }
         try run.write(
           "place \(place + 1)"
             + (isShown

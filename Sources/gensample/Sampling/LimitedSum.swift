@@ -1,6 +1,7 @@
 // Licensed under the Apache License, Version 2.0.
 
 import LM
+import Runs
 import Sampling
 
 /// Whether the weights of all texts of a model have a sum, looked into once for many targets.

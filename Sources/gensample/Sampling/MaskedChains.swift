@@ -1,6 +1,7 @@
 // Licensed under the Apache License, Version 2.0.
 
 import LM
+import Runs
 import Sampling
 
 /// Chains of a masked model that is made of a model of texts and one of reversed texts.
@@ -42,7 +43,8 @@ struct MaskedChains {
         "--masked visits places at random; --scan systematic is for --pseudo")
     }
     self.name = name
-    let backward = try loadFastModel(name, arguments, isReversed: true)
+    let backward = try openModel(name, arguments, isReversed: true).laidOutForChains()
+      .ngrams(.masked, for: "--masked")
     guard !forward.readsBackward else {
       throw CommandFailure(
         .data, "--model is one of reversed texts; it belongs to --masked, and a model of texts here"
@@ -98,8 +100,9 @@ struct MaskedChains {
             Weighted(1, MetropolisHastings(ReplaceMaskedToken<Model, Scorer>(model)))
             Weighted(
               1,
-              ScreenedMoves<MaskedScorer<Model>>(
-                for: compiled.target, left: words, hasOneLength: true))
+              ScreenedMoves<NGramLeftTokens<TokenAutomaton>, MaskedScorer<Model>>(
+                for: compiled.target.screen(by: model.forward), left: words,
+                weights: model.forward.unigramWeights, hasOneLength: true))
           }
         })
     }

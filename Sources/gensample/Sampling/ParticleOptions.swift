@@ -2,6 +2,7 @@
 
 import Foundation
 import LM
+import Runs
 import Sampling
 
 /// Options of samplers that write texts from left to right.
@@ -243,17 +244,9 @@ struct LeftToRight {
     _ text: TokenSequence, _ compiled: CompiledTarget, line: Int?, number: Int,
     logWeight: Double? = nil
   ) -> (text: String, object: JSONObject) {
-    let spelled = model.vocabulary.text(of: text)
-    var object = JSONObject()
-    object.add("type", .string("sample"))
-    object.add("text", .string(spelled))
-    object.add("tokens", .integers(text.map(\.index)))
-    object.add("log_probability", .number(target.logProbability(of: text)))
-    object.add("log_model", .number(model.logProbability(of: text)))
-    object.add("satisfied", .boolean(compiled.firstUnmet(by: text) == nil))
-    object.add("draw", .integer(number))
-    if let logWeight { object.add("log_weight", .number(logWeight)) }
-    if let line { object.add("target", .integer(line)) }
-    return (spelled, object)
+    let text = SampledText(
+      text, of: compiled, logProbability: target.logProbability(of: text), draw: number,
+      logWeight: logWeight)
+    return (text.text, text.object(ofLine: line))
   }
 }

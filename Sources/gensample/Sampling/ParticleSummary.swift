@@ -1,5 +1,6 @@
 // Licensed under the Apache License, Version 2.0.
 
+import Runs
 import Sampling
 
 /// A run's result, whatever drew its tokens.

@@ -1,6 +1,7 @@
 // Licensed under the Apache License, Version 2.0.
 
 import Foundation
+import Runs
 import Sampling
 
 /// Options of a chain run, and how results are shown.
@@ -32,7 +33,7 @@ enum PlanOptions {
     guard !arguments.has("samples") || !arguments.has("steps") else {
       throw .usage("--samples says how many results there are, --steps how long; give one of them")
     }
-    let chains = try arguments.integer("chains", in: 1...mostChains) ?? defaults.chains
+    let chains = try arguments.integer("chains", in: 1...RunPlan.mostChains) ?? defaults.chains
     let samples = try arguments.integer("samples", in: 0...1_000_000_000) ?? 5
     let steps = try arguments.integer("steps", in: 0...1 << 50)
     let thin = try arguments.integer("thin", in: 1...1 << 40) ?? defaults.thin
@@ -43,7 +44,7 @@ enum PlanOptions {
       traceEvery: try arguments.integer("trace-every", in: 1...1 << 50),
       seed: try arguments.seed("seed") ?? UInt64.random(in: 0...UInt64.max))
     // What the copies of `temper` make of it, too.
-    guard plan.totalSteps(copies: mostCopies) != nil else {
+    guard plan.totalSteps(copies: RunPlan.mostCopies) != nil else {
       let given = ["chains", "samples", "steps", "warmup", "thin"].compactMap { name in
         arguments.text(name).map { "--\(name) \($0)" }
       }
@@ -51,12 +52,6 @@ enum PlanOptions {
     }
     return plan
   }
-
-  /// How many chains a plan has at most.
-  static let mostChains = 1_000_000
-
-  /// How many texts a chain steps at once at most: the copies of `temper`.
-  static let mostCopies = 1000
 
   /// That so many steps cannot be counted.
   static func tooManySteps(_ options: String) -> CommandFailure {

@@ -1,5 +1,7 @@
 // Licensed under the Apache License, Version 2.0.
 
+import Runs
+
 /// What a sampler made of one target.
 struct SamplerOutcome {
   /// What is printed: a text, and the same as an object.
@@ -13,7 +15,7 @@ struct SamplerOutcome {
   /// Why what was printed is not what was asked for; `nil` where it is.
   var failure: CommandFailure?
   /// What was asked for and is not there, and why, by the field of the summary.
-  var missing: [(field: String, reason: String)] = []
+  var missing: [MissingPart] = []
   /// How many texts were drawn, and the seconds that they took, where that is told.
   var drawn = (count: 0, seconds: 0.0)
 }
@@ -24,6 +26,3 @@ extension SamplerOutcome {
     lines + missing.map { "  no \($0.field.replacing("_", with: " ")): \($0.reason)" }
   }
 }
-
-/// Why something is missing that was asked for.
-let stoppedReason = "the run was stopped"

@@ -2,6 +2,7 @@
 
 import Foundation
 import LM
+import Runs
 import Sampling
 
 /// How much was done for one target, or for all.
@@ -21,8 +22,8 @@ final class SamplerRun {
   let arguments: Arguments
   let constraints: [Constraint]
   let modelName: String
+  let loaded: LoadedModel
   let model: NGramModel
-  let tree: VocabularyTree
   let seed: UInt64
   let threads: Int
   let monitor = RunMonitor()
@@ -71,14 +72,14 @@ final class SamplerRun {
     self.sets = sets?.map { ($0.line, $0.constraint) } ?? [(nil, nil)]
     modelName = arguments.text("model") ?? BuiltInModel.english.rawValue
     setUp = SetUp(progressMode, "reading the model")
-    model = try loadFastModel(modelName, arguments)
-    tree = VocabularyTree(model.vocabulary)
+    loaded = try openModel(modelName, arguments).laidOutForChains()
+    model = try loaded.ngrams(.language, for: command.name)
     setUp.goes(on: "compiling the constraints")
     // With one target, what is wrong with it is said before anything is written.
     single =
       sets == nil
       ? try CompiledTarget(
-        self.constraints, model: model, tree: tree, refusingDivergence: refusingDivergence) : nil
+        self.constraints, for: loaded, refusingDivergence: refusingDivergence) : nil
     limitedSum =
       refusingDivergence && BuiltInModel(rawValue: modelName) == nil
       ? LimitedSum(model, threads: threads, monitor: monitor) : nil
@@ -92,7 +93,7 @@ final class SamplerRun {
   }
 
   private func warn(of target: CompiledTarget) {
-    for warning in target.warnings(tree) { tell("gensample: \(warning)") }
+    for warning in target.warnings { tell("gensample: \(warning)") }
   }
 
   /// Says something on standard error, unless nothing is to be said there.
@@ -157,7 +158,7 @@ final class SamplerRun {
           let target =
             try single
             ?? CompiledTarget(
-              constraints + [constraint].compactMap { $0 }, model: model, tree: tree,
+              constraints + [constraint].compactMap { $0 }, for: loaded,
               refusingDivergence: refusingDivergence)
           if single == nil { try limitedSum?.check(target) }
           // What weighs no text stands in what all targets share.
@@ -237,7 +238,7 @@ final class SamplerRun {
     outcome.shortfall?.add(to: &summary)
     if !outcome.missing.isEmpty {
       var missing = JSONObject()
-      for (field, reason) in outcome.missing { missing.add(field, .string(reason)) }
+      for part in outcome.missing { missing.add(part.field, .string(part.reason)) }
       summary.add("missing", .object(missing))
     }
     if monitor.isStopping { summary.add("stopped", .boolean(true)) }
@@ -270,7 +271,7 @@ final class SamplerRun {
         for line in lines(all) + last.allLines { tell(line) }
       }
     }
-    if let code = Interruption.exitCode {
+    if let code = Interruption.failure {
       throw CommandFailure(code, "stopped; what was drawn so far is printed")
     }
     if let failure = last.failure, !hasSets { throw failure }

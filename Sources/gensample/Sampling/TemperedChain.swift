@@ -1,6 +1,7 @@
 // Licensed under the Apache License, Version 2.0.
 
 import LM
+import Runs
 import Sampling
 
 /// How copies of a chain are heated and exchanged.
@@ -19,7 +20,7 @@ struct Tempering: Sendable {
 
   /// What the options say, which have to fit the plan.
   init(_ arguments: Arguments) throws(CommandFailure) {
-    replicas = try arguments.integer("replicas", in: 1...PlanOptions.mostCopies) ?? replicas
+    replicas = try arguments.integer("replicas", in: 1...RunPlan.mostCopies) ?? replicas
     hottest =
       try arguments.number("hottest", in: 1e-6...1, expected: "a power from 1e-6 to 1") ?? hottest
     every = try arguments.integer("every", in: 1...1 << 30) ?? every

@@ -2,6 +2,7 @@
 
 import Foundation
 import LM
+import Runs
 import Sampling
 
 /// What `tune` is to reach: how probable a statement is, or how many tokens texts have in the mean.

@@ -2,6 +2,7 @@
 
 import Foundation
 import LM
+import Runs
 import Sampling
 
 /// What is printed of weighted texts, and what is said of their weights.

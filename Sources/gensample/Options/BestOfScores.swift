@@ -1,0 +1,101 @@
+// Licensed under the Apache License, Version 2.0.
+
+import LM
+import Runs
+import Sampling
+
+/// The scores by which `--best-of` chooses: the sum of all `--score` values.
+struct BestOfScores {
+  /// The score of the chosen text.
+  struct Chosen {
+    let score: Double
+    /// Whether the text meets the hard statements; `nil` if there are none.
+    let isMet: Bool?
+    /// Why the score is not finite; `nil` if it is.
+    let reason: String?
+
+    init(score: Double, by scores: BestOfScores) {
+      self.score = score
+      isMet = scores.hard.isEmpty ? nil : score > -.infinity
+      guard score == -.infinity else {
+        reason = nil
+        return
+      }
+      let drawn = scores.count == 1 ? "the text" : "none of the \(scores.count) texts"
+      let statements = scores.hard.map(\.text).joined(separator: " and ")
+      reason =
+        scores.hard.isEmpty
+        ? "the model gives the text probability 0"
+        : "\(drawn) \(scores.count == 1 ? "does not meet" : "meets") \(statements)"
+    }
+  }
+
+  private typealias Score = @Sendable (DecodedText) -> Double
+
+  /// The number of texts that compete.
+  let count: Int
+  private var scores: [Score] = []
+  /// Statements that rule out the texts that break them.
+  private var hard: [Constraint] = []
+
+  /// The scores that the options describe; `nil` without `--best-of`.
+  init?(_ arguments: Arguments, _ model: LoadedModel) throws {
+    guard let count = try arguments.integer("best-of", in: 1...1_000_000_000) else {
+      guard !arguments.has("score") else {
+        throw CommandFailure.usage(
+          "--score needs --best-of N")
+      }
+      return nil
+    }
+    self.count = count
+    let values = arguments.has("score") ? arguments.texts("score") : ["log-probability"]
+    for value in values { try add(value, model) }
+  }
+
+  private mutating func add(_ value: String, _ model: LoadedModel) throws {
+    switch value {
+    case "log-probability": scores.append { $0.logModel }
+    case "mean-log-probability":
+      scores.append {
+        let count = $0.text.count - $0.promptCount + ($0.end == nil ? 0 : 1)
+        return count == 0 ? 0 : $0.logModel / Double(count)
+      }
+    default:
+      let statements = try ConstraintFile.parse(value, path: "--score")
+      guard !statements.isEmpty else {
+        throw CommandFailure.usage(
+          "--score takes log-probability, mean-log-probability or a statement such as "
+            + "'prefer \"sea\" 1', got '\(value)'")
+      }
+      for statement in statements { try add(statement, of: value, model) }
+    }
+  }
+
+  private mutating func add(
+    _ statement: Constraint, of value: String, _ model: LoadedModel
+  ) throws {
+    if case .fluency = statement.kind {
+      throw CommandFailure.usage(
+        "--score '\(value)': the fluency belongs to a target and is not a score; use "
+          + "log-probability")
+    }
+    let automaton: TokenAutomaton?
+    do throws(ConstraintError) {
+      automaton = try statement.automaton(for: model.tree)
+    } catch {
+      throw CommandFailure(.data, "\(CompiledTarget.place(statement)): \(error)")
+    }
+    guard let automaton else { return }
+    // Fail if no text of the model meets the statement: all texts would score the same.
+    if !automaton.isSatisfiable {
+      _ = try CompiledTarget([statement], for: model)
+    }
+    if !statement.isSoft { hard.append(statement) }
+    scores.append { automaton.logWeight(of: $0.text) }
+  }
+
+  /// The rule that chooses the best of several texts of a sampler.
+  func choice(of sampler: AncestralSampler) throws(DecodingError) -> BestOf {
+    try BestOf(count, of: sampler) { [scores] text in scores.reduce(0) { $0 + $1(text) } }
+  }
+}
