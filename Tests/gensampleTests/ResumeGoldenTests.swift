@@ -249,11 +249,9 @@ import Testing
         in: folder.path
       ).code == 0)
     let mine = String(
-      try LoadedModel(opening: SmallModel.path).laidOutForChains().checksum,
-      radix: 16)
+      try LoadedModel(opening: SmallModel.path).laidOutForChains().checksum, radix: 16)
     let other = String(
-      try LoadedModel(opening: folder.path("other.gsm")).laidOutForChains()
-        .checksum, radix: 16)
+      try LoadedModel(opening: folder.path("other.gsm")).laidOutForChains().checksum, radix: 16)
     try check(
       "'other.gsm' is another model than that of the run in 'run': its checksum is \(other), and "
         + "the run has \(mine); give the model that it was begun with by --model", 65, "--model",
