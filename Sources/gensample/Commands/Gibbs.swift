@@ -56,38 +56,9 @@ enum GibbsCommand: Command {
     let left = command.makeWords()
     let weights = command.model.unigramWeights
     try command { compiled in
-      kernel(
+      GibbsMoves.kernel(
         for: compiled.target, left: left, full: full, weights: weights, scan: scan, block: block,
         isFixedLength: arguments.has("fixed-length"))
-    }
-  }
-
-  /// The mixture of moves: single tokens, blocks, insertions and deletions, and rewritten blocks.
-  static func kernel(
-    for target: SentenceTarget<NGramModel, TokenAutomaton>, left: NGramLeftTokens<TokenAutomaton>,
-    full: NGramFullTokens<TokenAutomaton>,
-    weights: [Double], scan: ScanOrder = .random, block: Int? = nil,
-    isFixedLength: Bool = false
-  ) -> some TransitionKernel<IncrementalScorer<NGramModel, TokenAutomaton>> {
-    let hasOneLength = isFixedLength || target.constraint?.fixedLength != nil
-    let tokens = Mixture {
-      Weighted(1, Gibbs(full, for: target, scan: scan))
-      if let block { Weighted(1, ReplaceBlock(left: left, full: full, length: block)) }
-    }
-    // Without constraints on tokens, changing one token at a time reaches every text.
-    let rewrite = isFixedLength ? nil : target.constraint
-    return Mixture {
-      Weighted(97, tokens)
-      if !hasOneLength {
-        Weighted(97, MetropolisHastings(InsertOrDeleteToken(full)))
-      }
-      if let rewrite {
-        Weighted(
-          hasOneLength ? 3 : 6,
-          MetropolisHastings(
-            RewriteBlock<NGramScorer>(
-              automaton: rewrite, vocabulary: target.model.vocabulary, weights: weights)))
-      }
     }
   }
 }

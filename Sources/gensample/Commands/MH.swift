@@ -73,7 +73,8 @@ enum MH: Command {
     let shared = LeftToRightModel(command.model)
     try command { compiled in
       FurtherMoves.kernel(
-        for: compiled.target, kinds, left: words, full: full, balancing: moves.balancing,
+        for: compiled.target, kinds, left: words, full: full,
+        weights: command.model.unigramWeights, balancing: moves.balancing,
         suffix: kinds.contains(.suffix)
           ? try LeftToRight(compiled.target, shared, command.arguments, command.monitor)
             .guided.tokens : nil)
@@ -114,45 +115,7 @@ enum MH: Command {
   }
 }
 
-/// The standard moves, and the moves of `--moves` in a quarter of the steps.
-///
-/// **Keeps** the scorer's target: the choice of the kernel does not depend on the text.
-enum FurtherMoves {
-  /// The kinds of move that `--moves` offers.
-  enum Kind: String, CaseIterable {
-    case move, copy, tries, block, suffix, informed
-  }
-
-  static func kernel(
-    for target: SentenceTarget<NGramModel, TokenAutomaton>, _ further: [Kind],
-    left: NGramLeftTokens<TokenAutomaton>, full: NGramFullTokens<TokenAutomaton>,
-    balancing: LocallyInformed<NGramScorer>.Balancing, suffix: SteeredTokens?
-  ) -> some TransitionKernel<NGramScorer> {
-    precondition(!further.contains(.suffix) || suffix != nil, "suffix moves need a token proposal")
-    return Mixture {
-      Weighted(3 * further.count, NGramMoves(for: target, left: left))
-      if further.contains(.move) {
-        Weighted(1, MetropolisHastings(MoveToken<NGramScorer>()))
-      }
-      if further.contains(.copy) {
-        Weighted(
-          1, MetropolisHastings(CopyOrDeleteToken<NGramScorer>()), named: ["copy", "delete-copy"])
-      }
-      if further.contains(.tries) {
-        Weighted(1, MultipleTry(ReplaceToken(left), trials: 8), named: ["tries"])
-      }
-      if further.contains(.block) {
-        Weighted(1, ReplaceBlock(left: left, full: full, length: 2))
-      }
-      if let suffix {
-        Weighted(1, MetropolisHastings(ResampleSuffix<SteeredTokens, NGramScorer>(suffix)))
-      }
-      if further.contains(.informed) {
-        Weighted(1, LocallyInformed<NGramScorer>(balancing, among: .onePlace))
-      }
-    }
-  }
-
+extension FurtherMoves {
   /// The kinds that `--moves` lists, each once; `nil` without `--moves`.
   static func kinds(_ arguments: Arguments) throws(CommandFailure) -> [Kind]? {
     guard let text = arguments.text("moves") else { return nil }

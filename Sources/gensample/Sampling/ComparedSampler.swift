@@ -77,7 +77,7 @@ enum ComparedSampler: String, CaseIterable {
     var records: [ChainResults.Record]
     switch self {
     case .gibbs:
-      let kernel = GibbsCommand.kernel(
+      let kernel = GibbsMoves.kernel(
         for: target, left: left, full: NGramFullTokens<TokenAutomaton>(run.model),
         weights: run.model.unigramWeights
       )
