@@ -24,6 +24,7 @@ public protocol ChainModel: LanguageModel {
   /// - Parameters:
   ///   - constraint: which texts; `nil` allows all.
   ///   - fluency: the exponent of the model's probability, positive and finite.
+  /// - Returns: the target.
   func makeTarget(constraint: TokenAutomaton?, fluency: Double) -> Target
 
   /// Tokens by what stands left of them, made once for all chains.

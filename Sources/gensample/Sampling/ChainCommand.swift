@@ -67,8 +67,9 @@ struct ChainCommand {
       constraints: resumed?.constraints)
     let model = sampler.model
     patterns = try Self.patterns(arguments, tree: sampler.loaded.tree)
+    let loaded = sampler.loaded
     start = try arguments.text("start").map {
-      try CompiledTarget.tokens(of: $0, model: sampler.loaded, option: "--start")
+      try CompiledTarget.tokens(of: $0, model: loaded, option: "--start")
     }
     if let single = sampler.single { try single.check(start: start) }
     let others = try further(arguments, model)
