@@ -17,11 +17,4 @@ import Testing
     }
     try model.require(.exact, for: "tune")
   }
-
-  /// A compiled constraint belongs to the tree that the model owns.
-  @Test func theTreeIsMadeOnce() throws {
-    let model = try LoadedModel(opening: "tang")
-    let copy = model
-    #expect(model.tree === copy.tree)
-  }
 }
