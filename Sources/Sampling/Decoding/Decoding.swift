@@ -317,7 +317,7 @@ struct Decoding<Model: LanguageModel, Constraint: TokenConstraint> {
   /// Whether a token closes the text, as an end or by completing a stop text.
   func closes(_ token: Token, _ model: Model, _ next: NextTokens, _ rules: DecodingRules) -> Bool {
     if next.isEnd(token) { return true }
-    guard let stopsFrom else { return false }
+    guard let stopsFrom, !rules.stopTexts.texts.isEmpty else { return false }
     // No more than a stop text can reach back to: whole texts would be copied for each token.
     let kept = bytes.suffix(min(bytes.count - stopsFrom, rules.stopTexts.longest - 1))
     var longer = Array(kept)

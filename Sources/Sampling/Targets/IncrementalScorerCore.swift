@@ -431,7 +431,9 @@ struct IncrementalScorerCore<Model: FiniteContextModel, Constraint: TokenConstra
         && newTokens.count == 0
     case .swap(let a, let b):
       let (low, high) = (min(a, b), max(a, b))
-      if low == high { return segments.count == 1 && first.low == low && first.high == low }
+      if low == high {
+        return segments.count == 1 && first.low == low && first.high == low && first.length == 0
+      }
       return segments.count == 2 && first.low == low && segments[1].low == high
     case .rewrite(let range, let replacement):
       guard
