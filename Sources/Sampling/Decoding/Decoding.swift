@@ -250,6 +250,8 @@ struct Decoding<Model: LanguageModel, Constraint: TokenConstraint> {
     _ rows: NextRows<Model>, _ next: inout NextTokens, _ rules: DecodingRules,
     using choices: inout some ChoiceSource
   ) throws(DecodingError) {
+    // While the text is lent, nothing here can count its tokens.
+    let room = room
     next.exchangeText(&text, promptCount: promptCount)
     defer { next.exchangeText(&text, promptCount: promptCount) }
     try begin(&next, rows)

@@ -71,7 +71,8 @@ private struct MutantBrackets: TokenConstraint {
   func brackets(longest: Int?, logPair: Double) {
     let vocabulary = Self.model.vocabulary
     let brackets = BalancedBrackets(vocabulary, longest: longest, logPair: logPair)
-    let defect = constraintDefect(of: brackets, over: vocabulary, depth: 3, reach: 6) {
+    // Behind a prefix of two tokens and one more, three brackets can be open.
+    let defect = constraintDefect(of: brackets, over: vocabulary, depth: 2, reach: 6) {
       nats($0, longest: longest ?? .max, logPair: logPair)
     }
     #expect(defect < 1e-12)
