@@ -219,7 +219,7 @@ import Testing
     #expect(
       told.output.contains("never ends       0 (exact), but texts hardly ever end in practice"))
     #expect(told.output.contains("expected tokens  at least e^1999.59"))
-    #expect(told.output.contains(", left with probability e^-1999.59 a token"))
+    #expect(told.output.contains(", left with probability e^-1999.59 per token"))
     // Neither another k nor a kept end makes it more probable.
     let cut = try Program.run(
       ["audit", "--model", model, "--bias", "</s>=-2000", "--top-k", "2", "--format", "jsonl"]
@@ -267,10 +267,10 @@ import Testing
       "--verbose", "--runs", "9", "--seed", "1",
     ])
     #expect(
-      outcome.errors == #"transforms: bias "sea"=2.0, top-k 3, forbid "the moon""# + "\n")
+      outcome.errors == #"transforms: forbid "the moon", bias "sea"=2.0, top-k 3"# + "\n")
     #expect(
       outcome.lines.first?.hasSuffix(
-        #"sample, bias "sea"=2.0, top-k 3, forbid "the moon" of \#(SmallModel.path)"#) == true)
+        #"sample, forbid "the moon", bias "sea"=2.0, top-k 3 of \#(SmallModel.path)"#) == true)
   }
 
   @Test func noPromptsAreAnError() throws {

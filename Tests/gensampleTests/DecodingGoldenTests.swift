@@ -155,13 +155,14 @@ import Testing
     #expect(outcome.code == 0 && outcome.lines.first?.hasPrefix(". The") == true)
   }
 
-  /// What is written first acts first.
+  /// What is written first acts first, but for what must not be drawn: that goes before anything is
+  /// truncated, wherever it stands.
   @Test func theOrderIsTheUsers() throws {
     let one = try run(
       "sample", "--verbose", "--quiet", "--samples", "0", "--top-p", "0.5", "--keep-end",
       "--temperature", "2", "--min-tokens", "3")
     #expect(
-      one.errors == "transforms: top-p 0.5 keep-end, temperature 2.0, min-tokens 3\n")
+      one.errors == "transforms: min-tokens 3, top-p 0.5 keep-end, temperature 2.0\n")
     let other = try run(
       "sample", "--verbose", "--quiet", "--samples", "0", "--temperature", "2", "--top-p", "0.5")
     #expect(other.errors == "transforms: temperature 2.0, top-p 0.5\n")

@@ -154,8 +154,8 @@ import Testing
     #expect(refused.code == 64)
     #expect(
       refused.errors
-        == "gensample: --compare takes one of mh, gibbs, temper, rejection, importance, smc; got "
-        + "'anneal'\n")
+        == "gensample: --compare takes one of mh, gibbs, temper, rejection, importance, smc, "
+        + "got 'anneal'\n")
   }
 
   /// A word that no text has is told of beside its probability.

@@ -70,6 +70,6 @@ import Testing
       "# num_samples = 9223372036854775807\n# num_warmup = 9223372036854775807\n# save_warmup = 1\nx\n1\n"
     )
     let outcome = try Program.run(["diagnose", "0.csv"], in: folder.path)
-    #expect(outcome.code == 65 && outcome.errors.contains("9223372036854775807 rows"))
+    #expect(outcome.code == 65 && outcome.errors.contains("announce 9223372036854775807"))
   }
 }

@@ -237,7 +237,7 @@ import Testing
     let arguments = ["check", "lines.txt", "-", "--model", SmallModel.path]
     let outcome = try Program.run(arguments, input: texts, in: folder.path)
     #expect(outcome.code == 1)
-    #expect(outcome.errors == "gensample: 5 lines do not meet it\n")
+    #expect(outcome.errors == "gensample: 5 lines do not meet the statements\n")
     #expect(
       outcome.lines == [
         "met\tthe sea was calm .",
@@ -245,7 +245,7 @@ import Testing
         "unmet\tthe wind .\tinclude \"sea\": the whole text does not meet it",
         "unmet\t\tinclude \"sea\": the whole text does not meet it",
         "unmet\tsea\tlength 2..6 words: the whole text does not meet it",
-        "unmet\ta zebra\ta word is outside the model's vocabulary from character 3 on",
+        "unmet\ta zebra\t'zebra' is outside the model's vocabulary from character 3 on",
       ])
     let objects = try Program.run(
       arguments + ["--format", "jsonl"], input: texts, in: folder.path

@@ -87,7 +87,7 @@ import Testing
       (["--goal", "tokens = 3"], "fluency 1\nfluency 2\n", 65, "standard input:2: a second"),
       (
         ["--goal", "tokens = 3"], "fluency 0.3\n", 65,
-        "standard input:1: fluency 0.3: the weights of longer and longer texts add"
+        "standard input:1: fluency 0.3: the sum over all lengths diverges"
       ),
       (
         ["--goal", "tokens = 30"], soft, 65,

@@ -11,7 +11,8 @@ enum Sample: Command {
   static let discussion = """
     Draws texts from the model token by token, until the text ends or has --max-tokens tokens.
     Transforms apply in the order in which they are written; by default there are none. But
-    --min-tokens, --forbid, --no-repeat-ngram and --copy apply before all others. In JSON lines each text carries its probabilities: log_model is the model's log-probability of the whole
+    --min-tokens, --forbid, --no-repeat-ngram and --copy apply before all others. In JSON lines
+    each text carries its probabilities: log_model is the model's log-probability of the whole
     text, log_drawn the log-probability with which the part after the prompt was drawn (given the
     coins that --xtc tossed).
 
