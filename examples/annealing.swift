@@ -137,7 +137,6 @@ for steps in [20, 60, 180] {
 
 // %% [markdown]
 // ## The same, drawn
-//
 // `Annealing` does this for texts that cannot be listed, and keeps the best text it has seen.
 
 // %%

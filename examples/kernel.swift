@@ -43,17 +43,14 @@ for text in ["a", "b", "ab", "ba"] {
 // Two mistakes of published samplers can be switched on.
 
 // %%
+typealias Chain = IncrementalScorer<BigramTable, TokenAutomaton>
 struct ReplaceLetter: TransitionKernel {
   enum Mistake { case none, noHastingsRatio, currentAmongCandidates }
   var weights: [Double]
   var mistake = Mistake.none
-
   var kinds: [String] { ["replace"] }
 
-  func step(
-    _ scorer: inout IncrementalScorer<BigramTable, TokenAutomaton>,
-    using choices: inout some ChoiceSource
-  ) -> StepReport {
+  func step(_ scorer: inout Chain, using choices: inout some ChoiceSource) -> StepReport {
     let place = choices.index(below: scorer.count)
     let old = scorer.token(at: place).index - 2
     let new = choices.index(weights: weights)
@@ -78,25 +75,21 @@ struct ReplaceLetter: TransitionKernel {
 // target's law into itself. Irreducibility: every text can be reached from every other text.
 
 // %%
-func judge(
-  _ name: String, _ kernel: some TransitionKernel<IncrementalScorer<BigramTable, TokenAutomaton>>
-) {
+func judge(_ name: String, _ kernel: some TransitionKernel<Chain>) {
   let matrix = TransitionMatrix(of: kernel, on: space)
   let defect = matrix.invarianceDefect(of: law)
-  // Rounding errors are smaller than this and differ between libraries.
   let shown = defect < 1e-14 ? "none" : String(format: "%.4f", defect)
   print("\(name): defect \(shown), out of reach \(matrix.unreachableCount)")
 }
 let replace = ReplaceLetter(weights: [0.75, 0.25])
 let edit = MetropolisHastings(
   InsertOrDeleteToken(UnigramTokens(for: target, weights: [0, 0, 0.75, 0.25])))
+let kernel = Mixture {
+  Weighted(1, replace)
+  Weighted(1, edit)
+}
 judge("replace", replace)
-judge(
-  "replace or insert or delete",
-  Mixture {
-    Weighted(1, replace)
-    Weighted(1, edit)
-  })
+judge("replace or insert or delete", kernel)
 //> replace: defect none, out of reach 30
 //> replace or insert or delete: defect none, out of reach 0
 
@@ -122,14 +115,10 @@ judge("current, 3 to 1", ReplaceLetter(weights: lopsided, mistake: .currentAmong
 //
 // ## A rejected step that is not recorded
 //
-// The kernel is right, but recording only accepted steps samples another law: each text in
-// proportion to its probability times the probability that a step from it is accepted.
+// The kernel is right, but recording only accepted steps samples another law, in proportion to
+// each text's probability times the probability that a step from it is accepted.
 
 // %%
-let kernel = Mixture {
-  Weighted(1, replace)
-  Weighted(1, edit)
-}
 var recorded: [TokenSequence: Double] = [:]
 for text in space.states {
   let accepted = outcomes { choices in

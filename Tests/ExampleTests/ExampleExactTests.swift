@@ -82,7 +82,9 @@ private func output(of name: String) throws -> (lines: [String], status: Int32) 
       .filter { $0.hasPrefix("| `") }.map { $0.components(separatedBy: "`")[1] }
     #expect(statements.count > 10)
     for statement in statements {
-      #expect(try ConstraintFile.parse(statement, path: "README.md").count == 1)
+      // The reader has a poem of their own.
+      let statement = statement.replacing("poem.txt", with: "LICENSE")
+      #expect(try ConstraintFile.parse(statement, path: root.path + "/README.md").count == 1)
     }
     let folder = root.appending(path: "examples/constraints")
     for name in try FileManager.default.contentsOfDirectory(atPath: folder.path) {

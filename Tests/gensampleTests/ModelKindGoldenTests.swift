@@ -156,8 +156,7 @@ import Testing
     try folder.write("added.arpa", added)
     let reason =
       "gensample: the model's probabilities with no context add up to 2.00, where 1 is expected: the "
-      + "weights of longer and longer texts add up without end; give the most tokens that a text may "
-      + "have: add a statement to a constraint file, for example 'length ..30 tokens'\n"
+      + "sum over all lengths diverges; give the most tokens that a text may have: add a statement to a constraint file, for example 'length ..30 tokens'\n"
     for command in ["mh", "gibbs", "temper", "importance", "smc", "anneal", "rejection", "exact"] {
       let outcome = try Program.run([command, "--model", "added.arpa"], in: folder.path)
       #expect(outcome.code == 65 && outcome.errors == reason, "\(command): \(outcome.errors)")

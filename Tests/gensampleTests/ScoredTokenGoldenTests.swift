@@ -60,7 +60,7 @@ import Testing
     let texts = try Program.run(check + ["--text", "sun moon", "--text", "sun"], in: folder.path)
     #expect(texts.code == 1)
     #expect(
-      texts.output == "met\tsun moon\nunmet\tsun\tinclude \"moon\": not met by the whole text\n")
+      texts.output == "met\tsun moon\nunmet\tsun\tinclude \"moon\": the whole text does not meet it\n")
     let missing = try Program.run(check + ["sun moon"], in: folder.path)
     #expect(missing.code == 66)
     #expect(

@@ -14,18 +14,18 @@ import Testing
     ("", "corpus.txt: the corpus is empty; give a text with one sentence per line"),
     (
       "a b\nc \u{0} d\n<s>\n",
-      "corpus.txt:3:1: found '<s>', which is a special symbol of the model; remove it from the "
-        + "corpus"
+      "corpus.txt:3:1: found '<s>', which stands for the model's own symbol; take it out of "
+        + "the corpus"
     ),
     (
       "a b\nc </s>\n",
-      "corpus.txt:2:3: found '</s>', which is a special symbol of the model; remove it from the "
-        + "corpus"
+      "corpus.txt:2:3: found '</s>', which stands for the model's own symbol; take it out of "
+        + "the corpus"
     ),
     (
       "<unk>",
-      "corpus.txt:1:1: found '<unk>', which is a special symbol of the model; remove it from the "
-        + "corpus"
+      "corpus.txt:1:1: found '<unk>', which stands for the model's own symbol; take it out of "
+        + "the corpus"
     ),
   ])
   func badCorpusIsRefused(text: String, message: String) throws {
@@ -134,8 +134,7 @@ import Testing
       (["-", "-", "-o", "m.gsm"], 64, "standard input can be read only once"),
       (
         ["corpus.txt", "-o", "m.gsm", "--prune", "0,2,1"], 64,
-        "pruning by 0,2,1 is not possible: the numbers begin with 0, as words are limited by a least "
-          + "count, and do not descend"
+        "pruning by 0,2,1 is not possible: the numbers must begin with 0 and must not descend"
       ),
       (
         ["corpus.txt", "-o", "m.gsm", "--memory", "1K"], 64,
