@@ -64,7 +64,9 @@ public struct Constraint: Hashable, Sendable {
   /// Where it was written, such as a file's line or an option; messages begin with it.
   public let origin: String
 
-  /// Creates a statement. Messages quote its text and its origin.
+  /// Creates a statement.
+  ///
+  /// Messages quote its text and its origin.
   public init(_ kind: Kind, text: String, origin: String = "") {
     self.kind = kind
     self.text = text

@@ -5,7 +5,9 @@
 /// Reference: Valmari and Lehtinen 2008, "Efficient minimization of DFAs with partial transition
 /// functions".
 struct RefinablePartition {
-  /// All members, block after block. In each block the marked members come first.
+  /// All members, block after block.
+  ///
+  /// In each block the marked members come first.
   private var elements: [Int]
   private var placeOf: [Int]
   private var blockOf: [Int]

@@ -324,7 +324,9 @@ struct ScalarAutomaton: Sendable {
       return (number(neighbours.before, &beforeSides), number(neighbours.after, &afterSides))
     }
 
-    /// Finishes the tables. Call this once all sides are known.
+    /// Finishes the tables.
+    ///
+    /// Call this once all sides are known.
     mutating func distinguish() {
       func answers(_ sides: [Side]) -> (answers: [[Bool]], ofClass: [Int], nothing: Int) {
         let members = sides.map { classes.members(of: $0.scalars) }

@@ -189,7 +189,9 @@ struct ScalarClasses: Sendable {
     return (first...last).allSatisfy { classes[$0] == classes[first] } ? classes[first] : nil
   }
 
-  /// The classes whose scalars are in a set. The partition must separate the set.
+  /// The classes whose scalars are in a set.
+  ///
+  /// The partition must separate the set.
   func members(of set: ScalarSet) -> [Bool] {
     var members = [Bool](repeating: false, count: count)
     for (bound, number) in zip(bounds, classes) where set.contains(bound) {

@@ -45,7 +45,9 @@ public struct TokenAutomaton: TokenConstraint, @unchecked Sendable {
   /// Whether all allowed texts have the same weight.
   public let isUniform: Bool
   private let masks: MaskCache<State>
-  /// The longest of all states' shortest completions. With this much room, no length limit binds.
+  /// The longest of all states' shortest completions.
+  ///
+  /// With this much room, no length limit binds.
   public let farthest: Int
 
   /// Creates an automaton from its tables.
@@ -118,7 +120,9 @@ public struct TokenAutomaton: TokenConstraint, @unchecked Sendable {
     masks = MaskCache(tokenCount: classes.count)
   }
 
-  /// The state after one more token, or ``dead``. Loops over many tokens use this form.
+  /// The state after one more token, or ``dead``.
+  ///
+  /// Loops over many tokens use this form.
   ///
   /// - Precondition: the token lies in the vocabulary.
   @inlinable

@@ -89,7 +89,9 @@ private struct TokenAtoms {
   }
 
   private(set) var trees: [Beginning: Tree] = [:]
-  /// The atom of each token. Atom 0 holds tokens that can be read nowhere.
+  /// The atom of each token.
+  ///
+  /// Atom 0 holds tokens that can be read nowhere.
   private(set) var atomOf: [Int32]
   private(set) var count = 1
 
@@ -200,7 +202,9 @@ struct TokenTransducer {
 
   var stateCount: Int { isFinal.count }
 
-  /// Reads whole tokens with an automaton of scalars. Tokens that are not drawable get a dead
+  /// Reads whole tokens with an automaton of scalars.
+  ///
+  /// Tokens that are not drawable get a dead
   /// class.
   ///
   /// - Throws: `ConstraintError` if the table would be too large.

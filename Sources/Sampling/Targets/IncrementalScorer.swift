@@ -67,7 +67,9 @@ public final class IncrementalScorer<Model: FiniteContextModel, Constraint: Toke
     unsafe core.change(under: edit, atLeast: bound, target)
   }
 
-  /// Makes an edit that the target allows. If it was not the last one looked at, it is scored
+  /// Makes an edit that the target allows.
+  ///
+  /// If it was not the last one looked at, it is scored
   /// first.
   @inlinable
   public func commit(_ edit: TokenSequence.Edit) { unsafe core.commit(edit, target) }

@@ -447,7 +447,9 @@ struct IncrementalScorerCore<Model: FiniteContextModel, Constraint: TokenConstra
     }
   }
 
-  /// Makes an edit. If it was not the last one looked at, it is scored first.
+  /// Makes an edit.
+  ///
+  /// If it was not the last one looked at, it is scored first.
   @inlinable
   mutating func commit(_ edit: TokenSequence.Edit, _ target: SentenceTarget<Model, Constraint>) {
     if !isReady(for: edit) {

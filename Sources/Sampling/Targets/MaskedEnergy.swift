@@ -107,7 +107,9 @@ public struct MaskedScorer<Model: MaskedLanguageModel>: Scorer {
     return there == -.infinity ? there : there - logProbability
   }
 
-  /// Makes an edit that the target allows. If it was not the last one looked at, it is scored
+  /// Makes an edit that the target allows.
+  ///
+  /// If it was not the last one looked at, it is scored
   /// first.
   public mutating func commit(_ edit: TokenSequence.Edit) {
     if looked?.edit != edit { _ = change(under: edit) }

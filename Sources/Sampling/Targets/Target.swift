@@ -32,6 +32,7 @@ public protocol Scorer<State> {
   /// - Parameters:
   ///   - edit: a change that is possible in the current state.
   ///   - bound: if the answer lies below it, any value below it may be returned.
+  /// - Returns: nats; minus infinity if the target forbids the edited state.
   mutating func change(under edit: State.Edit, atLeast bound: Double) -> Double
 
   /// What each of the edits would add to ``logProbability``, exactly, in one batch.

@@ -29,6 +29,7 @@ public protocol LanguageModel: Sendable {
   /// - Parameters:
   ///   - runs: the tokens to read, with the context before each run.
   ///   - results: overwritten; its memory is reused.
+  /// - Throws: an error if the model runs out of memory, or a text is longer than ``longestText``.
   func score(_ runs: [TokenRun<Context>], into results: inout ScoredRuns<Context>) throws
 
   /// Whether the model answers about a single context as cheaply as about a batch.
