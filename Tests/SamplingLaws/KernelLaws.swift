@@ -95,15 +95,16 @@ private struct Proposed<Edit: Hashable>: Hashable {
   var logBackward: Double
 }
 
-/// Total variation between two ways to take some steps: with one scorer and one memory kept alive, and
-/// with new ones before each step.
+/// Total variation between steps with one lasting scorer and memory, and steps with new ones each.
 ///
-/// A cache of a scorer or a kernel that goes stale shows here and in no law that starts afresh.
+/// A cache of a scorer or a kernel that goes stale shows here, and in no law that starts afresh.
+///
 /// - Parameters:
-///   - kernel: what is judged.
-///   - space: where it is judged.
-///   - state: where the steps begin.
-///   - steps: how many; their branches are all played, so few are enough.
+///   - kernel: the kernel to check.
+///   - space: the target's states and probabilities.
+///   - state: the state in which the steps begin.
+///   - steps: the number of steps; all their branches are played, so a few are enough.
+/// - Returns: the total variation; 0 if no cache goes stale.
 public func stalenessDefect<Target: Sampling.Target, Kernel: TransitionKernel>(
   of kernel: Kernel, on space: EnumeratedTarget<Target>, from state: Target.State, steps: Int
 ) -> Double where Kernel.Scorer == Target.Scorer {
@@ -164,16 +165,18 @@ public func proposalDefect<Target: Sampling.Target, P: Proposal>(
   return worst
 }
 
-/// The largest difference between a scorer's looks and its oracle's: over all edits given, with and
-/// without bounds, one by one and in a batch, and all of them again after one and after two commits.
+/// The largest difference between a scorer's looks and its oracle's over all given edits.
+///
+/// Edits are looked at with and without bounds, one by one and in a batch, and again after one and
+/// after two commits. After a commit only every fifth edit is looked at, starting from another one
+/// for each commit: the many commits cover them all, and looking at all each time would take
+/// minutes.
 ///
 /// - Parameters:
-///   - target: whose scorer is judged; its log-probabilities from scratch are the oracle.
-///   - states: where it begins.
-///   - edits: the edits of a state.
-///
-/// Of the edits after a commit every fifth is looked at, the first being another one for each commit:
-/// all are over the many commits, and looks at all of them would take minutes.
+///   - target: the target whose scorer is checked; its log-probabilities from scratch are the oracle.
+///   - states: the states in which the scorer begins.
+///   - edits: returns the edits of a state.
+/// - Returns: the difference in nats, relative to 1 where the values are large.
 public func scorerDefect<Target: Sampling.Target>(
   of target: Target, at states: [Target.State], edits: (Target.State) -> [Target.State.Edit]
 ) -> Double {

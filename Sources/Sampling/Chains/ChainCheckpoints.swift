@@ -2,18 +2,18 @@
 
 internal import Synchronization
 
-/// What one chain needs to go on as if it had never stopped.
+/// The data that one chain needs to continue exactly where it stopped.
 public struct ChainCheckpoint<State: Hashable & Sendable>: Sendable {
-  /// What it did so far.
+  /// The draws and counts so far.
   public var record: ChainRecord<State>
   /// The state after its last step.
   public var state: State
-  /// The generator of its steps, as far as they have used it.
+  /// The generator of its steps, at its current position.
   public var random: Philox
-  /// What a chain of more than one state keeps beside it, in its own words.
+  /// The kernel's own data beside the state, for chains of more than one state.
   public var memory: [UInt64]
 
-  /// A chain's checkpoint.
+  /// Creates a checkpoint from its parts.
   public init(
     record: ChainRecord<State>, state: State, random: Philox, memory: [UInt64] = []
   ) {
@@ -24,10 +24,10 @@ public struct ChainCheckpoint<State: Hashable & Sendable>: Sendable {
   }
 }
 
-/// Where the chains of a run leave their checkpoints, and take them up again.
+/// Stores the checkpoints of a run's chains, and hands them out when the run resumes.
 ///
-/// Chains need not wait for each other: each is as far as it is, since what it draws depends on no
-/// other. Now and then one of them has all that was left saved, beside its work.
+/// Chains do not wait for each other: no chain's draws depend on another chain. From time to time
+/// one of them saves all checkpoints beside its work.
 public final class ChainCheckpoints<State: Hashable & Sendable>: Sendable {
   private struct Shared {
     var latest: [Int: ChainCheckpoint<State>]
@@ -40,12 +40,12 @@ public final class ChainCheckpoints<State: Hashable & Sendable>: Sendable {
   private let interval: Duration
   private let save: @Sendable ([ChainCheckpoint<State>]) throws -> Void
 
-  /// A place for checkpoints.
+  /// Creates a store.
   ///
   /// - Parameters:
-  ///   - resumed: those of a run that is to go on.
-  ///   - interval: the time between two savings; longer where saving takes more than a fiftieth.
-  ///   - save: keeps the checkpoints of all chains that have begun, in order of their numbers.
+  ///   - resumed: the checkpoints of a run that resumes.
+  ///   - interval: the time between two saves. It grows if saving takes more than a fiftieth of it.
+  ///   - save: saves the checkpoints of all chains that have begun, in order of chain number.
   public init(
     resumed: [ChainCheckpoint<State>] = [], every interval: Duration,
     save: @escaping @Sendable ([ChainCheckpoint<State>]) throws -> Void
@@ -58,18 +58,18 @@ public final class ChainCheckpoints<State: Hashable & Sendable>: Sendable {
         nextSave: .now + interval))
   }
 
-  /// Where a chain goes on from; `nil` where it has not begun.
+  /// The checkpoint that a chain resumes from; `nil` if it has not begun.
   public func checkpoint(ofChain chain: Int) -> ChainCheckpoint<State>? {
     shared.withLock { $0.latest[chain] }
   }
 
-  /// When a chain that leaves a checkpoint now leaves its next.
+  /// The time at which a chain should leave its next checkpoint, counted from now.
   public func nextTime() -> ContinuousClock.Instant { .now + interval }
 
-  /// Why checkpoints could not be saved; nothing is saved after that.
+  /// The error of the first failed save; nothing is saved after it.
   public var failure: (any Error)? { shared.withLock { $0.failure } }
 
-  /// Takes a chain's checkpoint, and saves all where that is due.
+  /// Stores a chain's checkpoint, and saves all of them if a save is due.
   public func leave(_ checkpoint: ChainCheckpoint<State>) {
     let due = shared.withLock { shared -> [ChainCheckpoint<State>]? in
       shared.latest[checkpoint.record.chain] = checkpoint
@@ -87,9 +87,9 @@ public final class ChainCheckpoints<State: Hashable & Sendable>: Sendable {
     }
   }
 
-  /// Saves all that was left, whenever it was saved last; no chain may be running.
+  /// Saves all checkpoints at once. No chain may be running.
   ///
-  /// - Throws: what saving throws.
+  /// - Throws: the error of the closure that saves.
   public func saveAll() throws {
     try save(shared.withLock { Self.inOrder($0.latest) }, from: .now)
   }

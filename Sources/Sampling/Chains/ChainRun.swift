@@ -6,14 +6,14 @@ internal import Synchronization
 public struct Draw<State: Sendable>: Sendable {
   /// The chain's number in its plan.
   public let chain: Int
-  /// The step after which it was kept, the warm-up's among them.
+  /// The step after which the state was kept, counting warm-up steps.
   public let step: Int
-  /// The state.
+  /// The kept state.
   public let state: State
-  /// Natural log of the target there, up to its constant.
+  /// Natural log of the target at the state, up to the target's constant.
   public let logProbability: Double
 
-  /// A kept state.
+  /// Creates a draw from its parts.
   public init(chain: Int, step: Int, state: State, logProbability: Double) {
     self.chain = chain
     self.step = step
@@ -22,7 +22,7 @@ public struct Draw<State: Sendable>: Sendable {
   }
 }
 
-/// What one chain did.
+/// The results of one chain.
 public struct ChainRecord<State: Hashable & Sendable>: Sendable {
   /// The chain's number in its plan.
   public let chain: Int
@@ -30,36 +30,38 @@ public struct ChainRecord<State: Hashable & Sendable>: Sendable {
   public var draws: [Draw<State>] = []
   /// The most probable states seen, the most probable first.
   ///
-  /// The warm-up's are among them; each is kept once, where it was first. As many as the plan asks
-  /// for; they are no draws.
+  /// States of the warm-up count, too. Each state is kept once, with the step where it was first
+  /// met. The plan gives their number; they are not draws.
   public var best: [Draw<State>] = []
-  /// One row of quantities at each trace interval after the warm-up.
+  /// One row of traced quantities per trace interval after the warm-up.
   public var trace: [[Double]] = []
   /// Steps proposed after the warm-up, by kind.
   public var proposed: [Int]
   /// Steps accepted after the warm-up, by kind.
   public var accepted: [Int]
-  /// Steps taken, the warm-up's among them.
+  /// The number of steps taken, including the warm-up.
   public var steps = 0
-  /// Whether the whole plan was carried out.
+  /// Whether the chain finished its plan.
   public var isComplete = false
-  /// Why the chain could not go on; `nil` where nothing failed. What it kept before is sound.
+  /// The error that stopped the chain; `nil` if nothing failed.
+  ///
+  /// Draws kept before the failure are sound.
   public var failure: (any Error)?
 
-  /// The record of a chain that has not begun.
+  /// Creates the record of a chain that has not begun.
   public init(chain: Int, kinds: Int) {
     self.chain = chain
     proposed = [Int](repeating: 0, count: kinds)
     accepted = [Int](repeating: 0, count: kinds)
   }
 
-  /// Takes a state among the best, if it is one of them.
+  /// Keeps a state if it is among the most probable so far.
   ///
   /// - Parameters:
-  ///   - count: how many are kept, 1 or more.
-  ///   - step: after which step it was met.
-  ///   - logProbability: natural log of the target there, the same to the bit wherever it is met.
-  ///   - state: the state, asked for where it may be kept.
+  ///   - count: the number of states to keep, at least 1.
+  ///   - step: the step after which the state was met.
+  ///   - logProbability: natural log of the target there, identical to the bit whenever it is met.
+  ///   - state: the state, evaluated only if it may be kept.
   public mutating func keepIfBest(
     _ count: Int, step: Int, logProbability: Double, _ state: () -> State
   ) {
@@ -83,42 +85,42 @@ public struct ChainRecord<State: Hashable & Sendable>: Sendable {
   }
 }
 
-/// Watches a run from outside: how far it is, and whether it should stop.
+/// Watches a run from another thread: its progress, and whether it should stop.
 public final class RunMonitor: Sendable {
   private let taken = Atomic<Int>(0)
   private let stopping = Atomic<Bool>(false)
 
-  /// A monitor of a run that has not begun.
+  /// Creates a monitor of a run that has not begun.
   public init() {}
 
-  /// Steps taken by all chains so far.
+  /// The number of steps that all chains have taken so far.
   public var steps: Int { taken.load(ordering: .relaxed) }
 
-  /// Whether the run was asked to stop.
+  /// Whether the run has been asked to stop.
   public var isStopping: Bool { stopping.load(ordering: .relaxed) }
 
-  /// Asks the run to stop soon; chains keep what they have.
+  /// Asks the run to stop soon; chains keep their results.
   public func stop() { stopping.store(true, ordering: .relaxed) }
 
-  /// Counts steps that a chain has taken.
+  /// Adds steps that a chain has taken.
   public func add(_ steps: Int) { taken.wrappingAdd(steps, ordering: .relaxed) }
 }
 
 /// Runs one chain of a plan from its start to its end.
 ///
 /// - Parameters:
-///   - chain: its number in the plan, which decides its stream.
-///   - plan: how long it runs and what it keeps.
-///   - target: what is sampled.
-///   - start: the first state, drawn by the chain's own choices; it must be allowed. `nil` where the
-///     run was stopped before one was found: the chain has then not begun.
-///   - kernel: the steps.
-///   - quantities: appends a row of the trace for a chain's working copy.
-///   - monitor: counts steps and asks to stop.
-///   - checkpoints: where it goes on from, and leaves what it needs to go on; the results do not
-///     depend on it. Where it cannot save them the run is asked to stop.
-/// - Returns: what it kept; incomplete where it was stopped, or failed, which its record says.
-/// - Throws: what `start` throws, and where the first state cannot be scored.
+///   - chain: the chain's number in the plan, which selects its random stream.
+///   - plan: how long it runs and which states it keeps.
+///   - target: the distribution to sample.
+///   - start: makes the first state with the chain's own choices; it must be allowed. `nil` means
+///     that the run was stopped before a start was found, so the chain has not begun.
+///   - kernel: makes the steps.
+///   - quantities: appends a row of the trace for the current state.
+///   - monitor: counts steps and can ask the run to stop.
+///   - checkpoints: where the chain resumes from and leaves its checkpoints. Results do not depend on
+///     it. If saving fails, the run is asked to stop.
+/// - Returns: the chain's record; incomplete if it was stopped or failed, which the record says.
+/// - Throws: the error of `start`, or the scorer's error if the first state cannot be scored.
 @inlinable
 public func runChain<Target: Sampling.Target, Kernel: TransitionKernel>(
   _ chain: Int, of plan: RunPlan, target: Target,
@@ -130,7 +132,7 @@ public func runChain<Target: Sampling.Target, Kernel: TransitionKernel>(
   var record =
     earlier?.record ?? ChainRecord<Target.State>(chain: chain, kinds: kernel.kinds.count)
   let random = Philox(seed: plan.seed).stream(UInt64(chain))
-  // The start takes a stream of its own, so that another way of starting moves no later step.
+  // The start takes its own stream, so that another way of starting does not change later steps.
   var startChoices = RandomChoices(random.stream(0))
   var choices = RandomChoices(earlier?.random ?? random)
   guard let first = try earlier?.state ?? start(&startChoices) else {
@@ -153,7 +155,7 @@ public func runChain<Target: Sampling.Target, Kernel: TransitionKernel>(
       plan.best, step: record.steps, logProbability: scorer.logProbability, { scorer.state })
   }
   while record.steps < total, !monitor.isStopping {
-    // Up to the next step after which there is something to do.
+    // The next step after which there is something to do.
     let step = record.steps
     let isWarm = step >= plan.warmup
     let after = step - plan.warmup
@@ -178,7 +180,8 @@ public func runChain<Target: Sampling.Target, Kernel: TransitionKernel>(
       for _ in step..<stop { _ = kernel.step(&scorer, memory: &memory, using: &choices) }
     }
     if let failure = scorer.failure {
-      // It has refused all since: what came before is kept, and no checkpoint is left.
+      // The scorer has refused every step since. Earlier results are kept, and no checkpoint is
+      // left.
       record.failure = failure
       return record
     }
@@ -192,7 +195,7 @@ public func runChain<Target: Sampling.Target, Kernel: TransitionKernel>(
           chain: chain, step: stop, state: scorer.state, logProbability: scorer.logProbability))
     }
     guard let checkpoints, let due = nextCheckpoint else { continue }
-    // A look at the clock costs as much as a step or two.
+    // Reading the clock costs as much as a step or two.
     unseen += stop - step
     guard unseen >= 256, ContinuousClock.now >= due else { continue }
     unseen = 0
@@ -209,7 +212,7 @@ public func runChain<Target: Sampling.Target, Kernel: TransitionKernel>(
   return record
 }
 
-/// Runs chains of a plan side by side.
+/// Runs chains of a plan in parallel.
 ///
 /// ```swift
 /// let records = try runChains(of: plan, target: target, kernel: kernel) { choices in
@@ -217,19 +220,19 @@ public func runChain<Target: Sampling.Target, Kernel: TransitionKernel>(
 /// }
 /// ```
 /// - Parameters:
-///   - chains: which of the plan's chains; `nil` for all.
-///   - plan: how long they run and what they keep.
-///   - target: what is sampled.
-///   - kernel: the steps.
-///   - quantities: appends a row of the trace for a chain's working copy.
-///   - threads: how many run at once; the results do not depend on it.
-///   - monitor: counts steps and asks to stop.
-///   - checkpoints: where chains go on from, and leave what they need to go on.
-///   - start: a chain's first state, drawn by its own choices; it must be allowed. `nil` where the
-///     run was stopped before one was found.
-/// - Returns: what each chain kept, in order.
-/// - Throws: where a chain fails, a ``PartialFailure`` with what it and the others kept, which are
-///   asked to stop; where checkpoints could not be saved, they say so.
+///   - chains: the numbers of the chains to run; `nil` runs all.
+///   - plan: how long they run and which states they keep.
+///   - target: the distribution to sample.
+///   - kernel: makes the steps.
+///   - quantities: appends a row of the trace for the current state.
+///   - threads: how many chains run at once; results do not depend on it.
+///   - monitor: counts steps and can ask the run to stop.
+///   - checkpoints: where chains resume from and leave their checkpoints.
+///   - start: makes a chain's first state with its own choices; it must be allowed. `nil` means that
+///     the run was stopped before a start was found.
+/// - Returns: the record of each chain, in order.
+/// - Throws: ``PartialFailure`` if a chain fails, with the records of all chains; the others are
+///   asked to stop. If checkpoints cannot be saved, they hold the error.
 @inlinable
 public func runChains<Target: Sampling.Target, Kernel: TransitionKernel>(
   _ chains: ClosedRange<Int>? = nil, of plan: RunPlan, target: Target, kernel: Kernel,

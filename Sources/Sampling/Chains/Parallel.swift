@@ -3,28 +3,28 @@
 internal import Dispatch
 internal import Synchronization
 
-/// That a piece of concurrent work failed, with what the others had done when they were stopped.
+/// The failure of concurrent work, with the results that were complete.
 public struct PartialFailure<Result: Sendable>: Error {
-  /// The results by piece; `nil` for pieces that failed or were not begun.
+  /// The result of each piece; `nil` for pieces that failed or were not begun.
   public let results: [Result?]
-  /// Why the first failed piece, in the work's order, failed.
+  /// The error of the first failed piece, in the work's order.
   public let failure: any Error
 
-  /// A failure with what there is.
+  /// Creates a failure from the results and the first error.
   public init(results: [Result?], failure: any Error) {
     self.results = results
     self.failure = failure
   }
 }
 
-/// Does independent pieces of work on some threads and returns the results in the work's order.
+/// Runs independent pieces of work on several threads, and returns the results in order.
 ///
-/// Once a piece fails no other is begun; those at work go on to their end.
+/// Once a piece fails, no other is begun; those already running finish.
 ///
 /// - Parameters:
 ///   - count: the number of pieces.
 ///   - threads: how many run at once, positive.
-///   - work: piece i; what it returns must not depend on the others.
+///   - work: does one piece, given its number; its result must not depend on other pieces.
 /// - Returns: the results, by piece.
 /// - Throws: the error of the first piece, in order, that threw one.
 public func concurrently<Result: Sendable>(
@@ -37,13 +37,13 @@ public func concurrently<Result: Sendable>(
   }
 }
 
-/// Does the same, and keeps what was done where a piece fails.
+/// Runs independent pieces of work, and keeps the complete results if one fails.
 ///
 /// - Parameters:
 ///   - count: the number of pieces.
 ///   - threads: how many run at once, positive.
-///   - stop: called once a piece has failed, to ask those at work to end soon.
-///   - work: piece i; what it returns must not depend on the others.
+///   - stop: called once a piece has failed, to ask the running ones to end soon.
+///   - work: does one piece, given its number; its result must not depend on other pieces.
 /// - Returns: the results, by piece.
 /// - Throws: ``PartialFailure``, which holds what the other pieces returned.
 public func concurrently<Result: Sendable>(

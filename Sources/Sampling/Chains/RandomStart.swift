@@ -1,19 +1,19 @@
 // Licensed under the Apache License, Version 2.0.
 
 extension TextTarget {
-  /// An allowed text to begin a chain with, on a random path of the chain's own.
+  /// An allowed text for a chain to start from, drawn along a random path.
   ///
-  /// The path is the model's as long as the automaton leaves room, and its shortest way to an
-  /// allowed end from there: a search in the product of both, so that rare keywords need no luck.
-  /// It is no draw from the target.
+  /// The path follows the model as long as the constraint leaves room, then the shortest way to an
+  /// allowed end. It is a search in the product of both, so that rare keywords need no luck. The
+  /// text is not a draw from the target.
   ///
   /// - Parameters:
-  ///   - slack: at most so many tokens more than the shortest allowed text has.
-  ///   - isCancelled: asked before each token.
-  ///   - choices: the chain's own.
-  /// - Returns: `nil` where no text is allowed, where all that is allowed has probability 0 on
-  ///   each of a thousand paths, or where the search was cancelled.
-  /// - Throws: what the model throws.
+  ///   - slack: the most tokens that the text may have beyond the shortest allowed text.
+  ///   - isCancelled: called before each token.
+  ///   - choices: the chain's own source of random choices.
+  /// - Returns: `nil` if no text is allowed, if everything allowed has probability 0 on each of a
+  ///   thousand paths, or if the search was cancelled.
+  /// - Throws: the model's error.
   /// - Complexity: a batch of one run a token, and O(vocabulary).
   public func randomStart(
     slack: Int = 12, isCancelled: () -> Bool = { false }, using choices: inout some ChoiceSource
@@ -23,7 +23,7 @@ extension TextTarget {
     }
     let vocabulary = model.vocabulary
     var results = ScoredRuns<Model.Context>()
-    // The drawable tokens with their weights, the end last.
+    // The drawable tokens with their weights, then the end.
     var tokens: [Token] = []
     var weights: [Double] = []
     for _ in 0..<1000 {

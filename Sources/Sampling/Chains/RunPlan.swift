@@ -1,15 +1,15 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// How many chains run for how long, and which of their states are kept.
+/// The number of chains, their length, and which of their states are kept.
 ///
-/// Chain c takes the stream c of the seed for its steps, so what it draws depends on neither the
-/// number of threads nor on which machine it runs.
+/// Chain c uses stream c of the seed for its steps, so its draws depend neither on the number of
+/// threads nor on the machine.
 public struct RunPlan: Hashable, Sendable {
-  /// What decides how long a chain runs after its warm-up.
+  /// How the length of a chain after its warm-up is given.
   public enum Extent: Hashable, Sendable {
-    /// So many draws in all, shared among the chains, the first ones taking the remainder.
+    /// The total number of draws, shared among the chains; the first ones take the remainder.
     case draws(Int)
-    /// So many steps of each chain.
+    /// The number of steps of each chain.
     case steps(Int)
   }
 
@@ -17,20 +17,20 @@ public struct RunPlan: Hashable, Sendable {
   public var chains: Int
   /// Steps before the first that is kept.
   public var warmup: Int
-  /// Steps from one draw to the next.
+  /// The number of steps from one draw to the next.
   public var thin: Int
   /// How long a chain runs after its warm-up.
   public var extent: Extent
-  /// Steps from one row of the trace to the next; `nil` for about 1,000 rows a chain.
+  /// The number of steps from one row of the trace to the next; `nil` for about 1,000 rows a chain.
   public var traceEvery: Int?
-  /// So many of the most probable states seen are kept beside the draws, each once.
+  /// How many of the most probable states to keep beside the draws, each once.
   public var best = 0
-  /// What all randomness comes from.
+  /// The seed of all random choices.
   public var seed: UInt64
 
-  /// A plan.
+  /// Creates a plan.
   ///
-  /// - Precondition: all counts are positive, but for a warm-up or an extent of 0.
+  /// - Precondition: all counts are positive, except that warm-up and extent may be 0.
   public init(
     chains: Int = 4, warmup: Int = 500_000, thin: Int = 2_000_000, extent: Extent = .draws(5),
     traceEvery: Int? = nil, seed: UInt64
@@ -45,14 +45,14 @@ public struct RunPlan: Hashable, Sendable {
     self.seed = seed
   }
 
-  /// The same plan with another seed.
+  /// The same plan with a different seed.
   public func seeded(_ seed: UInt64) -> RunPlan {
     var plan = self
     plan.seed = seed
     return plan
   }
 
-  /// How many draws a chain of the plan keeps.
+  /// The number of draws that a chain of the plan keeps.
   public func draws(ofChain chain: Int) -> Int {
     switch extent {
     case .draws(let total): total / chains + (chain < total % chains ? 1 : 0)
@@ -60,7 +60,7 @@ public struct RunPlan: Hashable, Sendable {
     }
   }
 
-  /// How many steps a chain takes after its warm-up; the largest number where there are more.
+  /// The number of steps after a chain's warm-up; `Int.max` if there are more.
   public func steps(ofChain chain: Int) -> Int {
     switch extent {
     case .draws: CheckedNumbers.product(draws(ofChain: chain), thin) ?? .max
@@ -68,12 +68,12 @@ public struct RunPlan: Hashable, Sendable {
     }
   }
 
-  /// The steps of some chains in all, their warm-ups among them.
+  /// The total number of steps of some chains, including their warm-ups.
   ///
   /// - Parameters:
-  ///   - chains: which of the plan's; `nil` for all.
-  ///   - copies: how many texts each chain steps at once.
-  /// - Returns: `nil` where they are too many to be counted.
+  ///   - chains: numbers of the chains; `nil` for all.
+  ///   - copies: the number of texts that each chain steps at once.
+  /// - Returns: `nil` if the number is too large for an `Int`.
   public func totalSteps(of chains: ClosedRange<Int>? = nil, copies: Int = 1) -> Int? {
     var total = 0
     for chain in chains ?? 0...self.chains - 1 {
@@ -82,12 +82,12 @@ public struct RunPlan: Hashable, Sendable {
       else { return nil }
       total = next
     }
-    // Room for one interval more, which chains compute with.
+    // Chains compute with one more interval, which must not overflow.
     let most = Int.max - (1 << 60)
     return CheckedNumbers.product(total, copies).flatMap { $0 <= most ? $0 : nil }
   }
 
-  /// Steps from one row of the trace to the next.
+  /// The number of steps from one row of the trace to the next.
   public var traceInterval: Int {
     traceEvery ?? max(1, (0..<chains).map { steps(ofChain: $0) }.max().map { $0 / 1000 } ?? 1)
   }

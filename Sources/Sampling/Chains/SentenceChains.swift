@@ -1,31 +1,31 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// Why a chain has no text to begin with.
+/// The error of a chain for which no allowed text was found to start from.
 public struct NoStart: Error, Hashable, Sendable, CustomStringConvertible {
-  /// The error.
+  /// Creates the error, which has no details.
   public init() {}
 
-  /// A sentence.
+  /// The message, as a full sentence.
   public var description: String {
     "the model gives no allowed text a positive probability"
   }
 }
 
-/// Runs chains of a plan side by side, each from an allowed text on a random path of its own.
+/// Runs chains of a plan in parallel, each from its own random allowed text.
 ///
 /// ```swift
 /// let records = try runChains(
 ///   of: RunPlan(seed: 1), target: target, kernel: NGramMoves(for: target), threads: 2)
 /// ```
 /// - Parameters:
-///   - plan: how long they run and what they keep.
-///   - target: what is sampled.
-///   - kernel: the steps.
-///   - quantities: a row of the trace for a chain's working copy.
-///   - threads: how many run at once; the results do not depend on it.
-///   - monitor: counts steps and asks to stop.
-/// - Returns: what each chain kept, in order.
-/// - Throws: ``NoStart`` where no allowed text was found.
+///   - plan: how long they run and which states they keep.
+///   - target: the distribution to sample.
+///   - kernel: makes the steps.
+///   - quantities: appends a row of the trace for the current state.
+///   - threads: how many chains run at once; results do not depend on it.
+///   - monitor: counts steps and can ask the run to stop.
+/// - Returns: the record of each chain, in order.
+/// - Throws: ``NoStart`` if no allowed text was found.
 @inlinable
 public func runChains<Target: TextTarget, Kernel: TransitionKernel>(
   of plan: RunPlan, target: Target, kernel: Kernel,
@@ -46,14 +46,14 @@ where Kernel.Scorer == Target.Scorer {
 }
 
 extension Collection {
-  /// What share of the proposed steps of a kind the chains accepted; `nil` where none was proposed.
+  /// The share of a kind's proposed steps that were accepted; `nil` if none was proposed.
   public func acceptanceRate<State>(ofKind kind: Int) -> Double?
   where Element == ChainRecord<State> {
     let proposed = reduce(0) { $0 + $1.proposed[kind] }
     return proposed > 0 ? Double(reduce(0) { $0 + $1.accepted[kind] }) / Double(proposed) : nil
   }
 
-  /// One of the traced quantities along all chains.
+  /// The traces of one quantity, one for each chain.
   public func traces<State>(ofQuantity index: Int) -> ChainTraces
   where Element == ChainRecord<State> {
     ChainTraces(map { $0.trace.map { $0[index] } })

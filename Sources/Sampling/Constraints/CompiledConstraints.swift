@@ -1,51 +1,52 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// Statements compiled for a vocabulary: one automaton for all, and each one's own.
+/// Statements compiled for one vocabulary: an automaton for all of them, and one for each.
 public struct CompiledConstraints: Sendable {
   /// A statement and its automaton.
   public struct Part: Sendable {
-    /// What was said.
+    /// The statement as it was parsed.
     public let constraint: Constraint
-    /// Its own automaton.
+    /// The automaton of this statement alone.
     public let automaton: TokenAutomaton
 
-    /// A statement with its automaton.
+    /// Pairs a statement with its automaton.
     public init(constraint: Constraint, automaton: TokenAutomaton) {
       self.constraint = constraint
       self.automaton = automaton
     }
   }
 
-  /// What keeps statements from being sampled under.
+  /// Why a set of statements cannot be sampled under.
   public enum Fault: Error, Sendable {
-    /// A statement of its own.
+    /// One statement fails on its own, for the reason given.
     case impossible(Constraint, ConstraintError)
-    /// All together.
+    /// The automaton of all statements together is too large.
     case tooLarge(ConstraintError)
-    /// No text meets all of these; each is needed for that.
+    /// No text meets all of these statements. Without any one of them, some text does.
     case clash([Constraint])
-    /// The weights of longer and longer texts add up without end.
+    /// The statement lets the total weight of longer and longer texts grow without end.
     case divergent(Constraint)
   }
 
-  /// The statements that have automata, in order.
+  /// The statements that have automata, in the order given.
   public let parts: [Part]
-  /// All statements together; `nil` where none limits or weighs texts.
+  /// The automaton of all statements together; `nil` if none restricts or weighs texts.
   public let automaton: TokenAutomaton?
   /// The exponent of the model's probability, the product of all `fluency` statements.
   public let fluency: Double
-  /// The statement by which longer and longer texts may weigh more and more; `nil` where none does,
-  /// as far as statements alone tell.
+  /// The statement that may give longer and longer texts ever more weight.
+  ///
+  /// `nil` if there is none, judging by the statements alone.
   public let growing: Constraint?
 
-  /// Compiles statements.
+  /// Compiles statements for a vocabulary.
   ///
   /// - Parameters:
-  ///   - constraints: what is said of texts; all hold together.
-  ///   - tree: the vocabulary.
-  ///   - refusingDivergence: whether to refuse what may weigh longer and longer texts without end,
-  ///     as far as statements alone tell; exact sums can tell better.
-  /// - Throws: ``Fault``, with a smallest set of statements that contradict each other.
+  ///   - constraints: the statements; a text must meet all of them.
+  ///   - tree: the vocabulary as a tree.
+  ///   - refusingDivergence: whether to refuse statements that may weigh longer and longer texts
+  ///     without end. Only the statements are examined here; exact sums can decide it better.
+  /// - Throws: ``Fault``. A clash names a smallest set of statements that contradict each other.
   public init(
     _ constraints: [Constraint], for tree: VocabularyTree, refusingDivergence: Bool = true
   ) throws(Fault) {
@@ -90,7 +91,7 @@ public struct CompiledConstraints: Sendable {
     }?.constraint
   }
 
-  /// The automaton of all parts, small ones first.
+  /// The product of all parts, beginning with the smallest.
   static func product(_ parts: [Part]) throws(ConstraintError) -> TokenAutomaton? {
     var product: TokenAutomaton?
     for part in parts.sorted(by: { $0.automaton.stateCount < $1.automaton.stateCount }) {
@@ -104,12 +105,14 @@ public struct CompiledConstraints: Sendable {
     return product
   }
 
-  /// Parts that no text meets together: one, two or three if so few do it, else as many as
-  /// remain when each that is not needed is left out.
+  /// Statements that no text meets together.
+  ///
+  /// A clash of one, two or three statements is found if there is one. Otherwise each statement
+  /// that is not needed for the clash is dropped in turn.
   static func smallestClash(_ parts: [Part]) -> [Part] {
     let hard = parts.filter { !$0.constraint.isSoft }
     func isClash(_ some: [Part]) -> Bool {
-      // What is too large to multiply is not known to clash.
+      // A product that is too large to compute does not prove a clash.
       guard let product = try? product(some) else { return false }
       return !product.isSatisfiable
     }

@@ -2,10 +2,10 @@
 
 /// A statement about texts, as a value: what a line of a constraint file says.
 ///
-/// Statements that are not soft are 0 or 1: a text counts once, however many ways there are to
-/// find a keyword in it.
+/// Hard statements have weight 0 or 1. A text counts once, however many ways there are to find a
+/// keyword in it.
 public struct Constraint: Hashable, Sendable {
-  /// What is looked for in a text.
+  /// What a statement looks for in a text.
   public enum Pattern: Hashable, Sendable {
     /// A word at word boundaries; every place where it occurs counts.
     case word(String, ignoringCase: Bool = false)
@@ -13,7 +13,7 @@ public struct Constraint: Hashable, Sendable {
     case expression(Expression)
   }
 
-  /// What a length is counted in.
+  /// The unit of a length.
   public enum Unit: String, CaseIterable, Sendable {
     case tokens, words, characters, bytes
   }
@@ -28,7 +28,7 @@ public struct Constraint: Hashable, Sendable {
     case expression(Expression)
   }
 
-  /// What is said.
+  /// What a statement requires, with its arguments.
   public enum Kind: Hashable, Sendable {
     case include([Pattern])
     case includeAny([Pattern])
@@ -38,40 +38,42 @@ public struct Constraint: Hashable, Sendable {
     case begin(String, ignoringCase: Bool)
     case end(String, ignoringCase: Bool)
     case length(ClosedRange<Int>, Unit)
-    /// Which one, from 1, or from the end with -1.
+    /// The word at a position, counted from 1, or from the end starting with -1.
     case word(Int, String, ignoringCase: Bool)
     case character(Int, String, ignoringCase: Bool)
     case template([TemplatePart])
     case match(Expression)
-    /// Every word matches when it stands alone, without its outer punctuation.
+    /// Every word matches the expression when it stands alone, without its outer punctuation.
     case within(Expression)
-    /// None of these runs of words occurs; words as `length` counts them, without their outer
-    /// punctuation.
+    /// None of these runs of words occurs. Words are counted as `length` counts them, without their
+    /// outer punctuation.
     case novel(Set<[String]>)
-    /// Nats for each occurrence.
+    /// The weight of each occurrence, in nats.
     case prefer(Pattern, Double)
     /// The exponent of the model's probability.
     case fluency(Double)
   }
 
-  /// Stands for "without an upper bound" in ranges.
+  /// The upper bound of a range that has none.
   public static let unbounded = Int.max
 
-  /// What is said.
+  /// What the statement requires, with its arguments.
   public let kind: Kind
   /// The statement as it was written.
   public let text: String
-  /// Where it was written: a file's line, or an option.
+  /// Where it was written, such as a file's line or an option; messages begin with it.
   public let origin: String
 
-  /// A statement.
+  /// Creates a statement.
+  ///
+  /// Messages quote its text and its origin.
   public init(_ kind: Kind, text: String, origin: String = "") {
     self.kind = kind
     self.text = text
     self.origin = origin
   }
 
-  /// Whether it adds weight rather than allowing or forbidding.
+  /// Whether the statement adds weight rather than allowing or forbidding texts.
   public var isSoft: Bool {
     switch kind {
     case .prefer, .fluency: true
@@ -79,7 +81,7 @@ public struct Constraint: Hashable, Sendable {
     }
   }
 
-  /// The words that it needs or knows, for messages about the vocabulary.
+  /// The words that the statement needs or names, for messages about the vocabulary.
   public var neededWords: [String] {
     func words(_ patterns: [Pattern]) -> [String] {
       patterns.compactMap { if case .word(let word, _) = $0 { word } else { nil } }
@@ -103,14 +105,15 @@ public struct Constraint: Hashable, Sendable {
     }
   }
 
-  /// The automaton of the statement alone; `nil` for `fluency`.
+  /// The automaton of this statement alone; `nil` for `fluency`.
   ///
-  /// - Throws: `ConstraintError` where it would be too large, or can never hold.
+  /// - Throws: `ConstraintError` if the automaton would be too large, or no text can meet the
+  ///   statement.
   public func automaton(
     for tree: VocabularyTree
   ) throws(ConstraintError) -> TokenAutomaton? {
     func lift(_ automaton: ScalarAutomaton) throws(ConstraintError) -> TokenTransducer {
-      // Every text of any model is alike to it.
+      // The statement makes no difference to any text.
       guard !automaton.isTrivial else {
         throw ConstraintError("it changes nothing: every text meets it. Leave it out")
       }
@@ -142,7 +145,7 @@ public struct Constraint: Hashable, Sendable {
       _ patterns: [Pattern], _ range: ClosedRange<Int>
     ) throws(ConstraintError) -> TokenAutomaton? {
       var product: TokenAutomaton?
-      // Said twice, a word still occurs once.
+      // A word that is listed twice needs to occur only once.
       var said: Set<Pattern> = []
       for pattern in patterns where said.insert(pattern).inserted {
         let one = try occurrences(pattern).automaton(counting: range)

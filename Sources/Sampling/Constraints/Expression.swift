@@ -2,17 +2,17 @@
 
 /// A regular expression over Unicode scalars.
 public indirect enum Expression: Hashable, Sendable {
-  /// What must stand beside a place.
+  /// A condition on the scalars beside a place.
   public struct Neighbours: Hashable, Sendable {
-    /// What may stand on one side: one of these scalars, or perhaps nothing.
+    /// A condition on one side: the scalars that may stand there, and whether it may be empty.
     public struct Side: Hashable, Sendable {
       let scalars: ScalarSet
       let orNothing: Bool
 
-      /// A side.
+      /// Creates a condition on one side.
       ///
       /// - Parameters:
-      ///   - scalars: what may stand there.
+      ///   - scalars: the scalars that may stand there.
       ///   - orNothing: whether the text may begin or end there.
       public init(_ scalars: ScalarSet, orNothing: Bool) {
         self.scalars = scalars
@@ -20,19 +20,19 @@ public indirect enum Expression: Hashable, Sendable {
       }
     }
 
-    /// What must stand before the place; `nil` where it does not matter.
+    /// The condition before the place; `nil` if any will do.
     let before: Side?
-    /// What must stand after the place; `nil` where it does not matter.
+    /// The condition after the place; `nil` if any will do.
     let after: Side?
 
-    /// Both sides; `nil` where a side does not matter.
+    /// Combines two conditions; `nil` accepts anything on that side.
     public init(_ before: Side?, _ after: Side?) {
       self.before = before
       self.after = after
     }
 
-    /// Scalars of the given kinds, and whether nothing at all will do, on each side; `nil` where
-    /// the side does not matter.
+    /// Scalars of the given kinds on each side, and whether the side may be empty; `nil` accepts
+    /// anything.
     public init(
       before: (kinds: Set<ScalarKind>, orNothing: Bool)? = nil,
       after: (kinds: Set<ScalarKind>, orNothing: Bool)? = nil
@@ -46,27 +46,27 @@ public indirect enum Expression: Hashable, Sendable {
     }
   }
 
-  /// One scalar of a set.
+  /// One scalar out of a set.
   case scalar(ScalarSet)
-  /// One after another; none is the empty text.
+  /// Expressions one after another; an empty list matches the empty text.
   case sequence([Expression])
-  /// Any of these; none is nothing at all.
+  /// Any one of these expressions; an empty list matches nothing.
   case anyOf([Expression])
-  /// So many times; `nil` is without a limit.
+  /// A number of repetitions; `nil` means no upper limit.
   case repeated(Expression, from: Int, to: Int?)
-  /// Nothing, at a place whose neighbours will do.
+  /// The empty text at a place whose neighbours meet a condition.
   case place(Neighbours)
 
   /// The empty text.
   public static let empty = Expression.sequence([])
   /// Any text.
   public static let anything = Expression.repeated(.scalar(.all), from: 0, to: nil)
-  /// The text's beginning.
+  /// The beginning of the text.
   public static let beginning = Expression.place(Neighbours(before: ([], true)))
-  /// The text's end.
+  /// The end of the text.
   public static let end = Expression.place(Neighbours(after: ([], true)))
 
-  /// A text as it is.
+  /// A literal text.
   public static func text(_ text: String, ignoringCase: Bool = false) -> Expression {
     .sequence(
       text.unicodeScalars.map { scalar in
@@ -74,8 +74,10 @@ public indirect enum Expression: Hashable, Sendable {
       })
   }
 
-  /// A text at word boundaries: where it begins or ends with a letter or digit of a script with
-  /// spaces, its neighbour is none.
+  /// A literal text at word boundaries.
+  ///
+  /// If it begins or ends with a letter or digit of a script with spaces, no such letter or digit
+  /// may stand beside it.
   public static func word(_ text: String, ignoringCase: Bool = false) -> Expression {
     let notLetter = Set(ScalarKind.allCases).subtracting([.letter])
     var parts = [Expression.text(text, ignoringCase: ignoringCase)]
@@ -88,7 +90,7 @@ public indirect enum Expression: Hashable, Sendable {
     return .sequence(parts)
   }
 
-  /// All sets of scalars in it, those beside its places included.
+  /// All sets of scalars that the expression uses, including those beside its places.
   var sets: Set<ScalarSet> {
     var sets: Set<ScalarSet> = []
     collect(into: &sets)
@@ -106,8 +108,10 @@ public indirect enum Expression: Hashable, Sendable {
     }
   }
 
-  /// The same texts with fewer parts: counts within counts are multiplied, runs of one class are
-  /// counted together, and what matches nothing or only the empty text goes.
+  /// An expression for the same texts with fewer parts.
+  ///
+  /// Nested counts are multiplied, runs of one class are counted together, and parts that match
+  /// nothing or only the empty text are dropped.
   var simplified: Expression {
     switch self {
     case .scalar(let set): return set.isEmpty ? .anyOf([]) : self
@@ -158,7 +162,7 @@ public indirect enum Expression: Hashable, Sendable {
     }
   }
 
-  /// Puts a part behind others, counted together with the last where both repeat one class.
+  /// Appends a part, or counts it together with the last one if both repeat the same class.
   private static func append(_ part: Expression, to parts: inout [Expression]) {
     func counted(_ part: Expression) -> (set: ScalarSet, from: Int, to: Int?)? {
       switch part {
@@ -180,11 +184,12 @@ public indirect enum Expression: Hashable, Sendable {
     parts.append(part)
   }
 
-  /// The counts of a repetition within a repetition; `nil` where they leave gaps or are huge.
+  /// The counts of a repetition within a repetition; `nil` if they leave gaps or are huge.
   private static func multiplied(
     _ low: Int, _ high: Int?, _ from: Int, _ to: Int?
   ) -> (Int, Int?)? {
-    // k times low ... high, for k = from ... to: without gaps if none lies behind the first.
+    // k times low ... high, for k = from ... to. There are no gaps if there is none after the
+    // first.
     let largest = 1 << 24
     guard max(low, high ?? 0) < largest, max(from, to ?? 0) < largest else { return nil }
     guard let high else {
@@ -196,15 +201,15 @@ public indirect enum Expression: Hashable, Sendable {
   }
 }
 
-/// Simple lower-case mappings, scalar by scalar.
+/// Simple lower-case mappings of single scalars.
 enum LowerCase {
   static func of(_ scalar: Unicode.Scalar) -> Unicode.Scalar {
-    // The one scalar whose full mapping has two.
+    // The only scalar whose full mapping has two scalars.
     if scalar.value == 0x130 { return "i" }
     return scalar.properties.lowercaseMapping.unicodeScalars.first ?? scalar
   }
 
-  /// All scalars that have the same mapping.
+  /// All scalars with the same lower-case mapping.
   static func alike(_ scalar: Unicode.Scalar) -> ScalarSet {
     let lower = of(scalar)
     return ScalarSet([lower] + (uppers[lower] ?? []))
@@ -222,15 +227,15 @@ enum LowerCase {
   }()
 }
 
-/// Simple case folding, scalar by scalar, as Unicode's CaseFolding.txt gives it (status C and S).
+/// Simple case folding of single scalars, as in Unicode's CaseFolding.txt (status C and S).
 ///
-/// It is derived from the mappings that the standard library has: the lower case of the upper case,
-/// where each is one scalar. The dotted and the dotless i of Turkish fold to themselves.
+/// It is derived from the standard library's mappings: the lower case of the upper case, if each is
+/// one scalar. The dotted and dotless i of Turkish fold to themselves.
 public enum CaseFolding {
   static func of(_ scalar: Unicode.Scalar) -> Unicode.Scalar {
     switch scalar.value {
     case 0x130, 0x131: return scalar
-    // Their upper cases have more than one scalar.
+    // Their upper case has more than one scalar.
     case 0x1FD3: return "\u{390}"
     case 0x1FE3: return "\u{3B0}"
     case 0xFB05: return "\u{FB06}"
@@ -243,7 +248,7 @@ public enum CaseFolding {
     return single(upper.properties.lowercaseMapping) ?? upper
   }
 
-  /// A set with all scalars that differ from its own by case alone.
+  /// The set with all scalars added that differ from one of its own by case alone.
   public static func closure(of set: ScalarSet) -> ScalarSet {
     var ranges = set.ranges
     for family in families where family.contains(where: { set.contains($0) }) {
@@ -252,7 +257,7 @@ public enum CaseFolding {
     return ScalarSet(ranges)
   }
 
-  /// Scalars that fold to the same one, where there are several.
+  /// Groups of several scalars that fold to the same one.
   private static let families: [[UInt32]] = {
     var families: [Unicode.Scalar: Set<UInt32>] = [:]
     for value in UInt32(0)..<0x20000 {
@@ -266,8 +271,8 @@ public enum CaseFolding {
 
 /// Words as `length`, `at` and templates count them.
 ///
-/// Within a maximal run without white space: where no scalar of a script without spaces is in it,
-/// the run is one word; else each such scalar is one, and what stands between them is one where it
+/// Consider a maximal run without white space. If it has no scalar of a script without spaces, the
+/// run is one word. Otherwise each such scalar is a word, and so is each stretch between them that
 /// holds a letter or digit.
 enum WordExpression {
   private static let letters = ScalarSet.kind(.letter)
@@ -290,14 +295,14 @@ enum WordExpression {
   private static let spacedEnd = place(after: [.space])
   private static let signs = Expression.repeated(.scalar(others), from: 1, to: nil)
 
-  /// One word with the punctuation around it.
+  /// One word, including the punctuation around it.
   static let word = Expression.anyOf([
     .sequence([runStart, run, .scalar(letters), run, runEnd]),
     .scalar(.kind(.spaceless)),
     .sequence([spacedStart, signs, spacedEnd]),
   ])
 
-  /// What may stand between words, before the first and behind the last.
+  /// What may stand between words, before the first and after the last.
   static let gap = Expression.repeated(
     .anyOf([
       .scalar(.kind(.space)),
@@ -309,19 +314,19 @@ enum WordExpression {
       ]),
     ]), from: 0, to: nil)
 
-  /// A word that is a given text but for its outer punctuation; `nil` where no word can be it.
+  /// A word that equals a text except for outer punctuation; `nil` if no word can be that text.
   static func word(_ text: String, ignoringCase: Bool) -> Expression? {
     let kinds = text.unicodeScalars.map { ScalarKind($0) }
     let exact = Expression.text(text, ignoringCase: ignoringCase)
     if kinds.isEmpty || kinds.contains(.space) { return nil }
     if kinds.contains(.spaceless) { return kinds.count == 1 ? exact : nil }
     if !kinds.contains(.letter) { return .sequence([spacedStart, exact, spacedEnd]) }
-    // Outer punctuation of the text itself is not compared.
+    // The text must not have outer punctuation itself, because that isn't compared.
     guard kinds.first == .letter, kinds.last == .letter else { return nil }
     return .sequence([runStart, punctuation, exact, punctuation, runEnd])
   }
 
-  /// So many words as a template's hole holds them: its ends may touch punctuation.
+  /// A number of words as a template's hole holds them; its ends may touch punctuation.
   static func hole(_ counts: ClosedRange<Int>) -> Expression {
     let notLetter = Set(ScalarKind.allCases).subtracting([.letter])
     let open = place(before: notLetter)
@@ -344,7 +349,8 @@ enum WordExpression {
         word(isFirst: false, isLast: true),
       ])
     }
-    // Signs beside a character of a script without spaces belong to it as they do to other words.
+    // Punctuation beside a character of a script without spaces belongs to it, as it does to any
+    // word.
     let signsBefore = Expression.repeated(
       .sequence([open, signs, .place(Expression.Neighbours(after: ([.spaceless], false)))]),
       from: 0, to: 1)

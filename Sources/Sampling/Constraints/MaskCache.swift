@@ -4,18 +4,18 @@ internal import Synchronization
 
 /// Masks of states met before, bounded in memory and shared by all threads.
 ///
-/// When the bound is reached, everything is forgotten and kept anew: simple, and never more than
-/// one rebuild a state and generation.
+/// When it is full, it is emptied. This is simple, and rebuilds each state's mask at most once per
+/// filling.
 final class MaskCache<State: Hashable & Sendable>: Sendable {
   private let capacity: Int
   private let masks = Mutex<[State: TokenMask]>([:])
 
-  /// A cache for masks over so many tokens that takes at most about so many bytes.
+  /// Creates a cache that takes about the given number of bytes at most.
   init(tokenCount: Int, bytes: Int = 64 << 20) {
     capacity = max(16, bytes / (tokenCount / 8 + 64))
   }
 
-  /// The mask of a state, made where it is not known.
+  /// The mask of a state; the closure makes it if it is not cached.
   func mask(of state: State, _ make: () -> TokenMask) -> TokenMask {
     if let known = masks.withLock({ $0[state] }) { return known }
     let made = make()

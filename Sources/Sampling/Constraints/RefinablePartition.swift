@@ -1,11 +1,13 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// A partition of 0 ..< n into blocks, which can be split.
+/// A partition of 0 ..< n into blocks that can be split.
 ///
 /// Reference: Valmari and Lehtinen 2008, "Efficient minimization of DFAs with partial transition
 /// functions".
 struct RefinablePartition {
-  /// All members, block after block, in each block the marked ones first.
+  /// All members, block after block.
+  ///
+  /// In each block the marked members come first.
   private var elements: [Int]
   private var placeOf: [Int]
   private var blockOf: [Int]
@@ -14,11 +16,11 @@ struct RefinablePartition {
   private var marked: [Int] = []
   private var touched: [Int] = []
 
-  /// A block for each sort.
+  /// Creates one block for each sort.
   ///
   /// - Parameters:
-  ///   - sorts: for each member its sort, each of 0 ..< `sortCount` at least once.
-  ///   - sortCount: how many there are.
+  ///   - sorts: the sort of each member; each of 0 ..< `sortCount` occurs at least once.
+  ///   - sortCount: the number of sorts.
   init(sorts: [Int], sortCount: Int) {
     blockOf = sorts
     elements = [Int](repeating: 0, count: sorts.count)
@@ -36,16 +38,13 @@ struct RefinablePartition {
     }
   }
 
-  /// How many blocks there are.
   var count: Int { first.count }
 
-  /// The block of a member.
   func block(of member: Int) -> Int { blockOf[member] }
 
-  /// A block's members.
   func members(_ block: Int) -> ArraySlice<Int> { elements[first[block]..<end[block]] }
 
-  /// Marks a member, which is not marked yet.
+  /// Marks a member that is not marked yet.
   mutating func mark(_ member: Int) {
     let block = blockOf[member]
     if marked[block] == first[block] { touched.append(block) }
@@ -57,10 +56,10 @@ struct RefinablePartition {
     marked[block] += 1
   }
 
-  /// Splits each block with marked and other members: the marked ones become a block.
+  /// Splits each block that has both marked and other members; the marked ones become a new block.
   ///
-  /// - Parameter body: gets the old and the new block after each split, and whether the new one is
-  ///   no larger.
+  /// - Parameter body: called after each split with the old block, the new block, and whether the
+  ///   new one is no larger.
   mutating func splitMarked(_ body: (_ old: Int, _ new: Int, _ isNewSmaller: Bool) -> Void) {
     while let block = touched.popLast() {
       let middle = marked[block]

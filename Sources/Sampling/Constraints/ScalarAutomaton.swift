@@ -1,21 +1,22 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// Why a constraint has no automaton, or none of bearable size, as a sentence.
+/// Why a constraint has no automaton of bearable size, as a sentence.
 public struct ConstraintError: Error, Hashable, Sendable, CustomStringConvertible {
-  /// The sentence without its full stop.
+  /// The sentence, without its full stop.
   public let description: String
 
-  /// An error.
+  /// Creates an error from a sentence without its full stop.
   public init(_ description: String) { self.description = description }
 }
 
-/// A deterministic automaton over classes of scalars that may count what it finds.
+/// A deterministic automaton over classes of scalars that can count occurrences.
 ///
-/// It has the fewest states and classes.
+/// It has the fewest possible states and classes.
 struct ScalarAutomaton: Sendable {
   static let dead = UInt32.max
   static let largestStateCount = 100_000
-  /// Steps through the expression's graph while states are made: a fraction of a second.
+  /// The limit on steps through the expression's graph while states are made: a fraction of a
+  /// second.
   static let largestWork = 60_000_000
 
   private(set) var classes: ScalarClasses
@@ -23,34 +24,34 @@ struct ScalarAutomaton: Sendable {
   private(set) var transitions: [UInt32] = []
   /// State x class: how much reading the scalar adds to the count.
   private(set) var outputs: [Int32] = []
-  /// Whether the text may end in the state, and what its end adds to the count.
+  /// Whether the text may end in a state, and what its end adds to the count.
   private(set) var isFinal: [Bool] = []
   private(set) var finalOutputs: [Int32] = []
 
   var stateCount: Int { isFinal.count }
 
-  /// The texts that match an expression from beginning to end.
+  /// Accepts the texts that match an expression from beginning to end.
   init(matching expression: Expression) throws(ConstraintError) {
     try self.init([expression], .whole)
   }
 
-  /// Any text; the count is that of the expression's occurrences.
+  /// Accepts any text and counts the occurrences of an expression.
   ///
   /// - Parameters:
-  ///   - expression: what is looked for; empty matches do not count.
-  ///   - mayOverlap: whether every place where an occurrence ends counts, or the search begins
-  ///     anew behind each.
-  /// - Throws: `ConstraintError` where it would be too large.
+  ///   - expression: the expression to count; empty matches do not count.
+  ///   - mayOverlap: whether every place where an occurrence ends counts. If not, the search begins
+  ///     anew after each occurrence.
+  /// - Throws: `ConstraintError` if the automaton would be too large.
   init(countingOccurrencesOf expression: Expression, mayOverlap: Bool) throws(ConstraintError) {
     try self.init([expression], mayOverlap ? .overlapping : .apart)
   }
 
-  /// The texts in which occurrences of expressions follow one another without overlap.
+  /// Accepts the texts in which matches of the expressions follow one another without overlap.
   init(inOrder expressions: [Expression]) throws(ConstraintError) {
     try self.init(expressions, .inOrder)
   }
 
-  /// Any text; the count is that of its scalars, or of their bytes.
+  /// Accepts any text and counts its scalars, or their bytes.
   init(countingBytes: Bool) {
     classes = ScalarClasses(separating: countingBytes ? Set(ScalarClasses.byteCounts) : [])
     transitions = [UInt32](repeating: 0, count: classes.count)
@@ -66,8 +67,10 @@ struct ScalarAutomaton: Sendable {
     finalOutputs = [0]
   }
 
-  /// The texts each of whose words matches an expression when it stands alone, without its outer
-  /// punctuation; words as `length` counts them.
+  /// Accepts the texts in which every word matches an expression.
+  ///
+  /// Each word is matched alone, without its outer punctuation. Words are counted as `length`
+  /// counts them.
   init(everyWordMatching expression: Expression) throws(ConstraintError) {
     let kinds = ScalarKind.allCases.map { ScalarSet.kind($0) }
     let word = try ScalarAutomaton(matching: expression)
@@ -78,13 +81,12 @@ struct ScalarAutomaton: Sendable {
     }
     let wordClasses = samples.map { Int(word.classes.index(of: $0)) }
     enum Place: Hashable {
-      /// Behind a space or at the beginning; behind a scalar of a script without spaces, or behind
+      /// After a space or at the beginning; or after a scalar of a script without spaces, or after
       /// punctuation that follows one.
       case between, besideSpaceless
-      /// In the punctuation before a word, which is a word itself if nothing else comes.
+      /// In the punctuation before a word. It is a word itself if nothing else follows.
       case signs(UInt32)
-      /// In a word, with the state that its text leads to and whether it matches up to its last
-      /// letter.
+      /// In a word: the state that its text leads to, and whether it matches up to its last letter.
       case word(UInt32, Bool)
     }
     var index: [Place: UInt32] = [.between: 0]
@@ -94,7 +96,7 @@ struct ScalarAutomaton: Sendable {
         ? Self.dead : word.transitions[Int(state) * word.classes.count + wordClasses[c]]
     }
     func matches(_ state: UInt32) -> Bool { state != Self.dead && word.isFinal[Int(state)] }
-    /// Whether a word may end here; what stands before a spaceless scalar is none without letters.
+    /// Whether a word may end here. Punctuation before a spaceless scalar is no word of its own.
     func mayEnd(_ place: Place, beforeSpaceless: Bool) -> Bool {
       switch place {
       case .between, .besideSpaceless: true
@@ -149,7 +151,7 @@ struct ScalarAutomaton: Sendable {
     minimize()
   }
 
-  /// Whether every text is allowed and none counts: such an automaton says nothing.
+  /// Whether every text is allowed and nothing is counted, so that the automaton has no effect.
   var isTrivial: Bool {
     stateCount == 1 && isFinal[0] && finalOutputs[0] == 0
       && transitions.allSatisfy { $0 == 0 } && outputs.allSatisfy { $0 == 0 }
@@ -157,8 +159,8 @@ struct ScalarAutomaton: Sendable {
 
   private enum Mode { case whole, overlapping, apart, inOrder }
 
-  /// Places of the compiled expression that scalars were read up to, what stood before, and which
-  /// of several expressions is looked for.
+  /// The places of the compiled expression after the scalars read so far, the scalar before, and
+  /// which of several expressions is being looked for.
   private struct Key: Hashable {
     var nodes: [Int32]
     var before: Int
@@ -186,11 +188,11 @@ struct ScalarAutomaton: Sendable {
       queue.append(key)
       return next
     }
-    // While searching, the beginning of an occurrence is at every place and not in the key.
+    // During a search an occurrence may begin anywhere, so its beginning need not be in the key.
     let first: [Int32] = mode == .whole ? [0] : []
     _ = number(Key(nodes: first, before: sides.nothingBefore, stage: 0))
     var done = 0
-    /// What comes next matters by what places make of it until it is read.
+    /// The effect of the next scalar depends only on how places treat it, until it is read.
     struct Prepared {
       var places: [Int32]
       var stage: Int
@@ -209,7 +211,7 @@ struct ScalarAutomaton: Sendable {
       let key = queue[done]
       done += 1
       if key.stage == programs.count {
-        // Everything was found in order: any rest will do.
+        // All expressions were found in order, so any rest will do.
         for _ in 0..<classes.count {
           transitions.append(number(key))
           outputs.append(0)
@@ -273,7 +275,7 @@ struct ScalarAutomaton: Sendable {
     minimize()
   }
 
-  /// Makes states with equal futures one, and classes that all states treat alike.
+  /// Merges states with equal futures, and classes that all states treat alike.
   private mutating func minimize() {
     let small = TokenAutomaton(
       start: 0, classes: (0..<UInt32(classes.count)).map { $0 }, classCount: classes.count,
@@ -282,7 +284,7 @@ struct ScalarAutomaton: Sendable {
         isFinal[i] ? Double(finalOutputs[i]) : -.infinity
       }
     ).minimized()
-    // States are numbered in the order in which they were, so that the start stays the first.
+    // States keep their order, so that the start stays first.
     classes = classes.merged(small.classes, count: small.classCount)
     transitions = small.transitions
     outputs =
@@ -292,7 +294,7 @@ struct ScalarAutomaton: Sendable {
     finalOutputs = small.finalWeights.map { $0 > -.infinity ? Int32($0) : 0 }
   }
 
-  /// What the places of expressions ask about their neighbours, and which classes answer alike.
+  /// The conditions of places on their neighbours, and which classes answer them alike.
   private struct Sides {
     typealias Side = Expression.Neighbours.Side
 
@@ -311,7 +313,7 @@ struct ScalarAutomaton: Sendable {
 
     var afterCount: Int { afterAnswers.count }
 
-    /// The numbers of both sides, -1 where a side does not matter.
+    /// The numbers of both sides, -1 for a side that does not matter.
     mutating func number(_ neighbours: Expression.Neighbours) -> (before: Int, after: Int) {
       func number(_ side: Side?, _ sides: inout [Side]) -> Int {
         guard let side else { return -1 }
@@ -322,7 +324,9 @@ struct ScalarAutomaton: Sendable {
       return (number(neighbours.before, &beforeSides), number(neighbours.after, &afterSides))
     }
 
-    /// To be called when all sides are known.
+    /// Finishes the tables.
+    ///
+    /// Call this once all sides are known.
     mutating func distinguish() {
       func answers(_ sides: [Side]) -> (answers: [[Bool]], ofClass: [Int], nothing: Int) {
         let members = sides.map { classes.members(of: $0.scalars) }
@@ -346,7 +350,7 @@ struct ScalarAutomaton: Sendable {
     }
   }
 
-  /// An expression as a graph: Thompson's construction.
+  /// An expression as a graph (Thompson's construction).
   private struct Program {
     enum Node {
       case scalar(Int, Int32)
@@ -357,15 +361,15 @@ struct ScalarAutomaton: Sendable {
 
     static let largest = 200_000
     private var nodes: [Node] = [.accept]
-    /// Which classes each set holds.
+    /// The classes that each set holds.
     private var members: [[Bool]] = []
-    // Copies of a part that may be left out: the same place in each copy is of one family, and in
-    // the copy that more may follow it matches all that it matches in the others. So of a family
-    // only the place with the highest rank counts, which makes such repetitions counters.
+    // Optional copies of a part belong to one family: each place has a twin in every copy, and the
+    // copy with the most copies still to come matches everything that the others match. So only the
+    // place with the highest rank in a family counts, which turns such repetitions into counters.
     private var families: [Int32] = []
     private var ranks: [Int32] = []
     private var familyCount: Int32 = 0
-    // Marks of what was seen, and when.
+    // Which places have been seen, and in which round.
     private var seen: [Int] = []
     private var best: [Int32] = []
     private var round = 0
@@ -396,7 +400,7 @@ struct ScalarAutomaton: Sendable {
       return Int32(nodes.count - 1)
     }
 
-    /// Nodes that match the expression and go on to `next`: their entrance.
+    /// Compiles nodes that match the expression and then go on to `next`; returns their entrance.
     private mutating func compile(
       _ expression: Expression, to next: Int32, _ classes: ScalarClasses,
       _ sets: inout [ScalarSet: Int], _ sides: inout Sides
@@ -451,8 +455,8 @@ struct ScalarAutomaton: Sendable {
       }
     }
 
-    // The places that read, reached without reading: ascending. `found` becomes true where the end
-    // of the expression is reached.
+    // The reading places that are reached without reading, ascending. Sets `found` if the end of
+    // the expression is reached.
     mutating func closure(
       _ from: [Int32], _ before: Int, _ after: Int, _ sides: Sides, found: inout Bool
     ) -> [Int32] {
@@ -482,7 +486,7 @@ struct ScalarAutomaton: Sendable {
       return reached
     }
 
-    /// The places behind a scalar of a class.
+    /// The places after a scalar of a class is read.
     mutating func step(_ places: [Int32], _ c: Int) -> [Int32] {
       round += 1
       work += places.count

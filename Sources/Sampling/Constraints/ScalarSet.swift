@@ -2,10 +2,10 @@
 
 /// A set of Unicode scalars, as ascending ranges that do not touch.
 public struct ScalarSet: Hashable, Sendable {
-  /// Ascending, with gaps between.
+  /// The ranges, ascending, with gaps between them.
   public private(set) var ranges: [ClosedRange<UInt32>]
 
-  /// The scalars of some ranges, in any order.
+  /// Creates the set from ranges in any order, which may overlap.
   public init(_ ranges: some Sequence<ClosedRange<UInt32>> = []) {
     self.ranges = []
     for range in ranges.sorted(by: { $0.lowerBound < $1.lowerBound }) {
@@ -18,18 +18,18 @@ public struct ScalarSet: Hashable, Sendable {
     }
   }
 
-  /// Some scalars.
+  /// Creates the set from single scalars.
   public init(_ scalars: some Sequence<Unicode.Scalar>) {
     self.init(scalars.map { $0.value...$0.value })
   }
 
-  /// The scalars for which a property holds.
+  /// Creates the set of all scalars that have a property.
   ///
-  /// - Complexity: every assigned plane is asked, some tens of milliseconds.
+  /// - Complexity: asks for every scalar of the assigned planes; some tens of milliseconds.
   public init(where holds: (Unicode.Scalar) -> Bool) {
     var ranges: [ClosedRange<UInt32>] = []
     for value in UInt32(0)...0x10FFFF {
-      // Planes 4 to 13 hold nothing, 15 and 16 are private.
+      // Planes 4 to 13 are unassigned; 15 and 16 are for private use.
       if value >= 0x40000 && value < 0xE0000 { continue }
       if value >= 0xE0200 { break }
       guard let scalar = Unicode.Scalar(value), holds(scalar) else { continue }
@@ -45,7 +45,7 @@ public struct ScalarSet: Hashable, Sendable {
   /// Every scalar.
   public static let all = ScalarSet([0...0x10FFFF])
 
-  /// The scalars of a kind.
+  /// All scalars of a kind.
   public static func kind(_ kind: ScalarKind) -> ScalarSet { kinds[Int(kind.rawValue)] }
 
   private static let kinds: [ScalarSet] = {
@@ -58,7 +58,7 @@ public struct ScalarSet: Hashable, Sendable {
         sets[place].append(range)
       }
     }
-    // Beyond plane 1, whole planes are of one kind as far as they are assigned.
+    // Beyond plane 1, all assigned scalars of a plane are of one kind.
     for value in UInt32(0)..<0x20000 {
       let scalar = Unicode.Scalar(value)
       add(value...value, scalar.map { ScalarKind($0) } ?? .other)
@@ -68,10 +68,10 @@ public struct ScalarSet: Hashable, Sendable {
     return sets.map { ScalarSet($0) }
   }()
 
-  /// Whether there is none.
+  /// Whether the set has no scalars.
   public var isEmpty: Bool { ranges.isEmpty }
 
-  /// Whether a scalar is among them.
+  /// Whether the set contains a scalar value.
   public func contains(_ value: UInt32) -> Bool {
     var low = 0
     var high = ranges.count
@@ -82,18 +82,18 @@ public struct ScalarSet: Hashable, Sendable {
     return low < ranges.count && ranges[low].lowerBound <= value
   }
 
-  /// The scalars of both.
+  /// The scalars that are in either set.
   public func union(_ other: ScalarSet) -> ScalarSet { ScalarSet(ranges + other.ranges) }
 
-  /// The scalars of this set that are not in the other.
+  /// The scalars of this set that are not in the other one.
   public func subtracting(_ other: ScalarSet) -> ScalarSet { intersection(other.complement) }
 
-  /// The scalars that are in one of both, but not in both.
+  /// The scalars that are in exactly one of the two sets.
   public func symmetricDifference(_ other: ScalarSet) -> ScalarSet {
     union(other).subtracting(intersection(other))
   }
 
-  /// All others.
+  /// All scalars that are not in the set.
   public var complement: ScalarSet {
     var rest: [ClosedRange<UInt32>] = []
     var next: UInt32 = 0
@@ -105,7 +105,7 @@ public struct ScalarSet: Hashable, Sendable {
     return ScalarSet(rest)
   }
 
-  /// The scalars that are in each.
+  /// The scalars that are in both sets.
   public func intersection(_ other: ScalarSet) -> ScalarSet {
     complement.union(other.complement).complement
   }
@@ -113,21 +113,20 @@ public struct ScalarSet: Hashable, Sendable {
 
 /// A partition of the scalars into classes that an automaton treats alike.
 struct ScalarClasses: Sendable {
-  /// Ascending lower bounds from 0, each with its class.
+  /// Ascending lower bounds, starting at 0, each with its class.
   private var bounds: [UInt32]
   private var classes: [UInt32]
-  /// How many classes there are.
   private(set) var count: Int
 
-  /// Numbers of bytes of UTF-8, from 1: the scalars that take so many.
+  /// For UTF-8 lengths of 1 byte and up, the scalars with encodings of that length.
   static let byteCounts: [ScalarSet] = [
     ScalarSet([0...0x7F]), ScalarSet([0x80...0x7FF]), ScalarSet([0x800...0xFFFF]),
     ScalarSet([0x10000...0x10FFFF]),
   ]
 
-  /// The coarsest partition that does not cut through any of the sets.
+  /// The coarsest partition that separates the given sets.
   init(separating sets: Set<ScalarSet>) {
-    // Sets have no order, and classes should have the same numbers at each run.
+    // Sets have no order. Sorting gives the classes the same numbers in every run.
     let all = sets.sorted { a, b in
       a.ranges.lexicographicallyPrecedes(b.ranges) {
         ($0.lowerBound, $0.upperBound) < ($1.lowerBound, $1.upperBound)
@@ -166,7 +165,7 @@ struct ScalarClasses: Sendable {
     count = index.count
   }
 
-  /// The partition in which classes with the same number are one.
+  /// The partition in which classes with the same number are merged.
   func merged(_ numbers: [UInt32], count: Int) -> ScalarClasses {
     var merged = self
     merged.classes = classes.map { numbers[Int($0)] }
@@ -174,24 +173,25 @@ struct ScalarClasses: Sendable {
     return merged
   }
 
-  /// A scalar of each class.
+  /// One scalar of each class.
   var samples: [UInt32] {
     var samples = [UInt32](repeating: 0, count: count)
     for (bound, number) in zip(bounds, classes).reversed() { samples[Int(number)] = bound }
     return samples
   }
 
-  /// The class of a scalar.
   func index(of value: UInt32) -> UInt32 { classes[interval(of: value)] }
 
-  /// Whether all scalars of a range are of one class: that class.
+  /// The class of all scalars in a range; `nil` if they have several.
   func index(of range: ClosedRange<UInt32>) -> UInt32? {
     let first = interval(of: range.lowerBound)
     let last = interval(of: range.upperBound)
     return (first...last).allSatisfy { classes[$0] == classes[first] } ? classes[first] : nil
   }
 
-  /// The classes whose scalars are in a set that the partition separates.
+  /// The classes whose scalars are in a set.
+  ///
+  /// The partition must separate the set.
   func members(of set: ScalarSet) -> [Bool] {
     var members = [Bool](repeating: false, count: count)
     for (bound, number) in zip(bounds, classes) where set.contains(bound) {

@@ -1,10 +1,10 @@
 // Licensed under the Apache License, Version 2.0.
 
 extension TokenAutomaton {
-  /// The largest table that is made, in transitions: 256 MB.
+  /// The largest table that is made, in transitions; this many take 256 MB.
   public static let largestTable = 64_000_000
 
-  /// The automaton of texts with so many tokens.
+  /// Creates the automaton of texts whose number of tokens lies in a range.
   public init(
     lengths: ClosedRange<Int>, vocabulary: Vocabulary
   ) throws(ConstraintError) {
@@ -25,9 +25,9 @@ extension TokenAutomaton {
       finalWeights: (0...most).map { $0 >= lengths.lowerBound ? 0 : -.infinity })
   }
 
-  /// The texts that both allow, with the weights of both.
+  /// The texts that both automata allow, with both weights.
   ///
-  /// - Throws: `ConstraintError` where the table would be larger than ``largestTable``.
+  /// - Throws: `ConstraintError` if the table would be larger than ``largestTable``.
   /// - Complexity: O(reachable pairs of states x pairs of classes).
   public func product(_ other: TokenAutomaton) throws(ConstraintError) -> TokenAutomaton {
     precondition(classes.count == other.classes.count, "automata of one vocabulary")
@@ -88,14 +88,14 @@ extension TokenAutomaton {
 
   /// The same texts and weights with the fewest states and classes.
   ///
-  /// States that cannot be reached or completed go; states with equal futures become one, by
-  /// refinement of a partition (Hopcroft 1971, for automata that lack transitions as in Valmari and
+  /// States that cannot be reached or completed are dropped. States with equal futures are merged
+  /// by refining a partition (Hopcroft 1971; for automata that lack transitions, Valmari and
   /// Lehtinen 2008).
   ///
   /// - Complexity: O(states x classes x log states).
   public func minimized() -> TokenAutomaton {
     let live = reachableStates
-    // What is told apart at once: what the end gives, and the weights on transitions that texts use.
+    // States differ at once by their final weight and by the weights on transitions that texts use.
     var outsides: [[UInt64]: Int] = [:]
     let sorts = live.map { state in
       let outside =
@@ -113,7 +113,7 @@ extension TokenAutomaton {
     let (block, blockCount) = classesOfEqualFutures(live, sorts: sorts, sortCount: outsides.count)
     var representatives = [Int](repeating: 0, count: blockCount)
     for state in live.reversed() { representatives[Int(block[state])] = state }
-    // Classes whose columns have become equal are one.
+    // Classes whose columns have become equal are merged.
     var columns: [[UInt64]: UInt32] = [:]
     var classOf = [UInt32](repeating: 0, count: classCount)
     var columnOf: [Int] = []
@@ -150,7 +150,7 @@ extension TokenAutomaton {
       finalWeights: representatives.map { finalWeights[$0] })
   }
 
-  /// The states that texts visit, ascending.
+  /// The states that allowed texts visit, ascending.
   var reachableStates: [Int] {
     var isReached = [Bool](repeating: false, count: stateCount)
     isReached[Int(start)] = true
@@ -169,14 +169,14 @@ extension TokenAutomaton {
   /// Numbers states by their futures, in the order in which they first occur.
   ///
   /// - Parameters:
-  ///   - live: the states that count.
-  ///   - sorts: for each of them what is known to differ, 0 ..< `sortCount`.
-  ///   - sortCount: how many sorts there are.
-  /// - Returns: for each state its number, and how many there are.
+  ///   - live: the states to number.
+  ///   - sorts: what is known to differ for each of them, in 0 ..< `sortCount`.
+  ///   - sortCount: the number of sorts.
+  /// - Returns: a number for each state, and how many numbers there are.
   private func classesOfEqualFutures(
     _ live: [Int], sorts: [Int], sortCount: Int
   ) -> (block: [UInt32], count: Int) {
-    // Live states are numbered along `live` here. Incoming transitions lie state by state.
+    // Live states are numbered along `live` here. Incoming transitions are stored state by state.
     var places = [Int](repeating: -1, count: stateCount)
     for (i, state) in live.enumerated() { places[state] = i }
     var heads = [Int](repeating: 0, count: live.count + 1)
@@ -194,7 +194,7 @@ extension TokenAutomaton {
     var incoming = [[Int]](repeating: [], count: classCount)
     while let splitter = waiting.popLast() {
       isWaiting[splitter] = false
-      // The splitter may be split by itself, so what leads to it is noted first.
+      // The splitter may be split by itself, so its incoming transitions are noted first.
       for member in partition.members(splitter) {
         for (c, from) in sources[heads[member]..<heads[member + 1]] { incoming[c].append(from) }
       }
@@ -203,7 +203,7 @@ extension TokenAutomaton {
         incoming[c].removeAll(keepingCapacity: true)
         partition.splitMarked { old, new, isNewSmaller in
           isWaiting.append(false)
-          // Of a block that waits both halves must wait, else the smaller one is enough.
+          // If the block is waiting, both halves must wait; otherwise the smaller one is enough.
           let added = isWaiting[old] || isNewSmaller ? new : old
           waiting.append(added)
           isWaiting[added] = true
@@ -224,7 +224,7 @@ extension TokenAutomaton {
     return (block, count)
   }
 
-  /// Hands over the transitions among some states: from, class and to, by their places.
+  /// Calls the body for each transition among some states, with indices for from, class and to.
   private func forEachTransition(
     _ live: [Int], _ places: [Int], _ body: (Int, Int, Int) -> Void
   ) {
@@ -236,10 +236,10 @@ extension TokenAutomaton {
     }
   }
 
-  /// Whether allowed texts can be of any length.
+  /// Whether allowed texts have no maximum length.
   public var isUnbounded: Bool { hasCycle { _ in true } }
 
-  /// Whether some part of allowed texts can be repeated without end, each time adding weight.
+  /// Whether some part of allowed texts can be repeated without end and adds weight each time.
   public var hasGrowingCycle: Bool {
     !weights.isEmpty && hasCycle { weights[$0] > 0 }
   }
@@ -259,12 +259,13 @@ extension TokenAutomaton {
     return false
   }
 
-  /// For each state the number of its strongly connected component, -1 where no allowed text
-  /// visits it; transitions lead to no higher number.
+  /// The strongly connected component of each state; -1 if no allowed text visits the state.
+  ///
+  /// Transitions never lead to a higher number.
   ///
   /// - Complexity: O(states x classes).
   var components: [Int] {
-    // Tarjan's components, without recursion; the start's live part alone.
+    // Tarjan's algorithm without recursion, on the live states that the start reaches.
     var order = [Int](repeating: -1, count: stateCount)
     var low = [Int](repeating: 0, count: stateCount)
     var component = [Int](repeating: -1, count: stateCount)
@@ -306,10 +307,10 @@ extension TokenAutomaton {
 }
 
 extension TokenAutomaton {
-  /// The number of tokens that every allowed text has; `nil` where they differ or there is none.
+  /// The number of tokens that every allowed text has; `nil` if they differ or no text is allowed.
   public var fixedLength: Int? {
     guard isSatisfiable else { return nil }
-    // Each further token brings every end a token nearer.
+    // Each further token must bring every end one token nearer.
     for state in reachableStates {
       let row = state * classCount
       for next in transitions[row..<row + classCount] where next != Self.dead {

@@ -1,14 +1,14 @@
 // Licensed under the Apache License, Version 2.0.
 
 extension TokenAutomaton {
-  /// Every text over a vocabulary's drawable tokens, all weighing the same.
+  /// Accepts every text over a vocabulary's drawable tokens, all with the same weight.
   public init(every vocabulary: Vocabulary) {
     self.init(
       start: 0, classes: (0..<vocabulary.count).map { vocabulary.isDrawable(Token($0)) ? 0 : 1 },
       classCount: 2, transitions: [0, Self.dead], finalWeights: [0])
   }
 
-  /// How many tokens the longest allowed text has; `nil` where there is no longest, or no text.
+  /// The number of tokens of the longest allowed text; `nil` if there is no longest, or no text.
   ///
   /// - Complexity: O(length x states x classes).
   public var longestLength: Int? {
@@ -29,7 +29,7 @@ extension TokenAutomaton {
     }
   }
 
-  /// The most nats that an allowed text can get; `nil` where more and more can be had.
+  /// The largest weight of an allowed text in nats; `nil` if there is no maximum.
   ///
   /// - Complexity: O(states x states x classes) at worst, O(states x classes) without cycles.
   public var largestLogWeight: Double? {
@@ -37,7 +37,7 @@ extension TokenAutomaton {
     guard isSatisfiable else { return -.infinity }
     var best = finalWeights
     let order = statesChildrenFirst
-    // Without a growing cycle the best path visits no state twice.
+    // Without a growing cycle, the best path visits no state twice.
     for _ in 0...stateCount {
       var isSettled = true
       for state in order {
@@ -56,7 +56,7 @@ extension TokenAutomaton {
     return best[Int(start)]
   }
 
-  /// The states that the start leads to, each behind those that it leads to, but for cycles.
+  /// The states that the start reaches, each after the states that it leads to, except in cycles.
   var statesChildrenFirst: [State] {
     var isSeen = [Bool](repeating: false, count: stateCount)
     var order: [State] = []

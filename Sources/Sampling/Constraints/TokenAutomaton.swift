@@ -1,55 +1,59 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// A deterministic weighted automaton over a model's tokens: what constraints become.
+/// A deterministic weighted automaton over a model's tokens: the compiled form of constraints.
 ///
-/// It reads a text token by token from ``start``. A transition adds a weight in nats (soft
-/// constraints; 0 for hard ones) or is ``dead``. At the end of the text a state adds its final
-/// weight, minus infinity where the text is not allowed. Tokens that all states treat alike share
-/// a class, so the table is states x classes. Every state but the start can still be completed:
-/// transitions to states that cannot are dead.
+/// It reads a text token by token from ``start``. A transition adds a weight in nats (0 for hard
+/// constraints) or is ``dead``. At the end of the text a state adds its final weight, which is
+/// minus infinity if the text is not allowed. Tokens that all states treat alike share a class, so
+/// the table is states x classes. Every state except the start can still be completed: transitions
+/// to states that cannot are dead.
 @safe
 public struct TokenAutomaton: TokenConstraint, @unchecked Sendable {
-  /// A state, by its index.
+  /// The index of a state.
   public typealias State = UInt32
 
-  /// Where an impossible transition leads.
+  /// The target of an impossible transition.
   @inlinable
   public static var dead: State { .max }
 
   /// The state before the first token.
   public let start: State
-  /// How many states there are.
+  /// The number of states.
   public let stateCount: Int
-  /// How many classes of tokens there are.
+  /// The number of classes of tokens.
   public let classCount: Int
   /// The class of each token.
   ///
-  /// Start, end and unknown are in a class that is dead everywhere.
+  /// Start, end and unknown are in a class that is dead in every state.
   public let classes: [UInt32]
   /// State x class, row by row: the next state, or ``dead``.
   public let transitions: [State]
-  /// State x class, row by row: nats added by the transition; empty where all are 0.
+  /// State x class, row by row: the nats that the transition adds; empty if all are 0.
   public let weights: [Double]
-  /// For each state: nats added when the text ends there, minus infinity where it may not.
+  /// For each state, the nats added if the text ends there; minus infinity if it may not.
   public let finalWeights: [Double]
-  /// For each state: the fewest further tokens to an allowed end, 0 where the text may end.
+  /// For each state, the fewest further tokens to an allowed end; 0 if the text may end there.
   public let distances: [UInt32]
   private let tables: AutomatonTables
-  // The same tables where chains can read them without counting references.
+  // The same tables, which chains read without counting references.
   @usableFromInline let classTable: UnsafePointer<UInt32>
   @usableFromInline let transitionTable: UnsafePointer<State>
   @usableFromInline let weightTable: UnsafePointer<Double>?
   @usableFromInline let finalTable: UnsafePointer<Double>
-  /// How many tokens the vocabulary has.
+  /// The number of tokens in the vocabulary.
   public let tokenCount: Int
-  /// Whether all allowed texts weigh the same.
+  /// Whether all allowed texts have the same weight.
   public let isUniform: Bool
   private let masks: MaskCache<State>
-  /// The longest of all states' shortest completions: with this much room, no length binds.
+  /// The longest of all states' shortest completions.
+  ///
+  /// With this much room, no length limit binds.
   public let farthest: Int
 
-  /// An automaton given by its tables; the shortest completions are computed here and every
-  /// transition to a state that has none becomes ``dead``.
+  /// Creates an automaton from its tables.
+  ///
+  /// Shortest completions are computed here, and every transition to a state that has none becomes
+  /// ``dead``.
   public init(
     start: State, classes: [UInt32], classCount: Int, transitions: [State], weights: [Double] = [],
     finalWeights: [Double]
@@ -116,7 +120,9 @@ public struct TokenAutomaton: TokenConstraint, @unchecked Sendable {
     masks = MaskCache(tokenCount: classes.count)
   }
 
-  /// The state after one more token, or ``dead``: what loops over many tokens read.
+  /// The state after one more token, or ``dead``.
+  ///
+  /// Loops over many tokens use this form.
   ///
   /// - Precondition: the token lies in the vocabulary.
   @inlinable
@@ -129,7 +135,7 @@ public struct TokenAutomaton: TokenConstraint, @unchecked Sendable {
 
   /// The tokens of each class, in ascending order.
   ///
-  /// - Parameter isIncluded: which tokens are listed.
+  /// - Parameter isIncluded: says which tokens to list.
   /// - Returns: one list per class.
   /// - Complexity: O(vocabulary).
   public func membersByClass(where isIncluded: (Token) -> Bool = { _ in true }) -> [[Token]] {
@@ -140,19 +146,19 @@ public struct TokenAutomaton: TokenConstraint, @unchecked Sendable {
     return members
   }
 
-  /// The states that one more token can lead to, once for each class.
+  /// The states that one more token can lead to, one per class.
   public func successors(of state: State) -> [State] {
     (0..<classCount).map { following(state, class: $0) }.filter { $0 != Self.dead }
   }
 
-  /// The state after one more token.
+  /// The state after one more token; `nil` if no allowed text goes on so.
   @inlinable
   public func next(_ state: State, _ token: Token) -> State? {
     let following = following(state, token)
     return following == Self.dead ? nil : following
   }
 
-  /// Nats added by reading a token in a state.
+  /// The nats that reading a token in a state adds.
   @inlinable
   public func weight(_ state: State, _ token: Token) -> Double {
     guard let weightTable = unsafe weightTable else { return 0 }
@@ -161,16 +167,16 @@ public struct TokenAutomaton: TokenConstraint, @unchecked Sendable {
     return unsafe weightTable[Int(state) &* classCount &+ Int(classTable[token.index])]
   }
 
-  /// Nats added by ending the text in a state, minus infinity where it may not end there.
+  /// The nats that ending the text in a state adds; minus infinity if it may not end there.
   @inlinable
   public func endWeight(_ state: State) -> Double {
     precondition(Int(state) < stateCount, "a state of this automaton")
     return unsafe finalTable[Int(state)]
   }
 
-  /// The tokens that can be read in a state, made once a state.
+  /// The tokens that can be read in a state, computed once per state.
   ///
-  /// - Complexity: a look-up; at the first call for a state O(vocabulary).
+  /// - Complexity: a look-up; O(vocabulary) at the first call for a state.
   public func mask(_ state: State) -> TokenMask {
     masks.mask(of: state) {
       var mask = TokenMask(count: tokenCount)
@@ -182,9 +188,9 @@ public struct TokenAutomaton: TokenConstraint, @unchecked Sendable {
     }
   }
 
-  /// The tokens behind which an allowed end is near enough, class by class.
+  /// The tokens after which an allowed end is near enough, found class by class.
   ///
-  /// - Complexity: a look-up where all states are near enough, else O(vocabulary).
+  /// - Complexity: a look-up if all states are near enough, otherwise O(vocabulary).
   public func mask(_ state: State, within room: Int) -> TokenMask {
     if room >= farthest { return mask(state) }
     let row = Int(state) * classCount
@@ -209,14 +215,14 @@ public struct TokenAutomaton: TokenConstraint, @unchecked Sendable {
     return unsafe transitionTable[Int(state) &* classCount &+ tokenClass]
   }
 
-  /// The class of a token.
+  /// The class of a token, in 0 ..< ``classCount``.
   @inlinable
   public func tokenClass(of token: Token) -> Int {
     precondition(token.index < tokenCount, "a token lies in the vocabulary")
     return unsafe Int(classTable[token.index])
   }
 
-  /// Nats added by reading a token of a class in a state.
+  /// The nats that reading a token of a class in a state adds.
   @inlinable
   public func weight(_ state: State, class tokenClass: Int) -> Double {
     precondition(tokenClass < classCount && Int(state) < stateCount, "a class of tokens")
@@ -224,20 +230,20 @@ public struct TokenAutomaton: TokenConstraint, @unchecked Sendable {
     return unsafe weightTable[Int(state) &* classCount &+ tokenClass]
   }
 
-  /// The fewest further tokens to an allowed end.
+  /// The fewest further tokens to an allowed end; `nil` if there is none.
   public func shortestCompletion(_ state: State) -> Int? {
     let distance = distances[Int(state)]
     return distance == .max ? nil : Int(distance)
   }
 
-  /// Whether an allowed end is at most so many further tokens away.
+  /// Whether an allowed end is at most `room` further tokens away.
   @inlinable
   public func isNear(_ state: State, room: Int) -> Bool { Int(distances[Int(state)]) <= room }
 
-  /// Whether a token or an end can add more than 0 nats.
+  /// Whether some token or end can add more than 0 nats.
   public var canRaise: Bool { weights.contains { $0 > 0 } || finalWeights.contains { $0 > 0 } }
 
-  /// The same texts, all nats multiplied.
+  /// The same texts with all nats multiplied by a positive, finite factor.
   public func scaled(by factor: Double) -> TokenAutomaton {
     if weights.isEmpty, finalWeights.allSatisfy({ $0 == 0 || $0 == -.infinity }) { return self }
     return TokenAutomaton(
@@ -246,7 +252,7 @@ public struct TokenAutomaton: TokenConstraint, @unchecked Sendable {
   }
 }
 
-/// The memory of an automaton's tables, which its values share.
+/// The memory of an automaton's tables, shared by all copies of the automaton.
 @safe
 final class AutomatonTables: @unchecked Sendable {
   let classes: UnsafeMutablePointer<UInt32>

@@ -2,53 +2,54 @@
 
 /// A weight on texts that can be followed token by token.
 ///
-/// A constraint reads a text from ``start``. Reading a token adds ``weight(_:_:)`` nats and leads to
-/// another state, or to none, where no allowed text begins so. At the end ``endWeight(_:)`` is added,
-/// minus infinity where the text is not allowed. States may be unbounded in number: a grammar's
-/// state is its stack.
+/// A constraint reads a text from ``start``. Reading a token adds ``weight(_:_:)`` nats and leads
+/// to another state, or to none if no allowed text begins so. The end of the text adds
+/// ``endWeight(_:)``, which is minus infinity if the text is not allowed. The number of states may
+/// be unbounded: a grammar's state is its stack.
 ///
 /// Laws (checked by `SamplingLaws`): a state is live exactly when some sequence of drawable tokens
 /// completes it; ``shortestCompletion(_:)`` is the length of the shortest such sequence;
 /// ``mask(_:)`` holds exactly the tokens whose next state is live.
 ///
-/// ``TokenAutomaton`` has all its states in one table, which exact sums need.
+/// ``TokenAutomaton`` keeps all its states in one table, which exact sums need.
 public protocol TokenConstraint: Sendable {
-  /// What is remembered of the tokens read so far.
+  /// What the constraint remembers of the tokens read so far.
   associatedtype State: Hashable & Sendable
 
-  /// How many tokens the vocabulary has.
+  /// The number of tokens in the vocabulary.
   var tokenCount: Int { get }
 
   /// The state before the first token.
   var start: State { get }
 
-  /// The state after one more token; `nil` where no allowed text begins so.
+  /// The state after one more token; `nil` if no allowed text begins so.
   ///
   /// - Precondition: the token lies below ``tokenCount``.
   func next(_ state: State, _ token: Token) -> State?
 
-  /// Nats that reading a token adds; finite. It means nothing where ``next(_:_:)`` is `nil`.
+  /// The nats that reading a token adds; finite, and meaningless where ``next(_:_:)`` is `nil`.
   func weight(_ state: State, _ token: Token) -> Double
 
-  /// Nats that ending the text adds, minus infinity where the text is not allowed.
+  /// The nats that ending the text adds; minus infinity if the text is not allowed.
   func endWeight(_ state: State) -> Double
 
-  /// The tokens that can be read, as a bit set over the vocabulary.
+  /// The tokens that can be read in a state.
   func mask(_ state: State) -> TokenMask
 
-  /// The tokens behind which an allowed end is at most so many further tokens away.
+  /// The tokens after which an allowed end is at most `room` further tokens away.
   ///
   /// - Parameters:
   ///   - state: the state before the token.
-  ///   - room: how many further tokens there is room for; none of the mask's tokens where negative.
+  ///   - room: the number of further tokens that fit; no tokens are returned if it is negative.
+  /// - Returns: a subset of ``mask(_:)``.
   func mask(_ state: State, within room: Int) -> TokenMask
 
-  /// The fewest further tokens to an allowed end, 0 where the text may end.
+  /// The fewest further tokens to an allowed end; 0 if the text may end.
   ///
-  /// - Returns: `nil` where no text is allowed; only the start can be such a state.
+  /// - Returns: `nil` if no text is allowed, which only the start can tell.
   func shortestCompletion(_ state: State) -> Int?
 
-  /// Adds the nats of reading each token of a mask to the token's logit: many ``weight(_:_:)`` at once.
+  /// Adds the nats of reading each token of a mask to the token's logit.
   ///
   /// - Parameters:
   ///   - state: the state before the token.
@@ -56,30 +57,31 @@ public protocol TokenConstraint: Sendable {
   ///   - logits: one for each token of the vocabulary.
   func addWeights(_ state: State, of mask: TokenMask, to logits: inout [Double])
 
-  /// Writes the shortest completion behind each of some tokens, `Int.max` where there is none.
+  /// Writes the shortest completion after each of some tokens, or `Int.max` if there is none.
   func shortestCompletions(_ state: State, behind tokens: [Token], into counts: inout [Int])
 
-  /// Whether all allowed texts weigh the same.
+  /// Whether all allowed texts have the same weight.
   ///
-  /// Scorers and kernels save work where it is true; `false` is always safe.
+  /// Scorers and kernels save work if it is `true`; `false` is always safe.
   var isUniform: Bool { get }
 
-  /// Whether a token can add more than 0 nats, or an end can.
+  /// Whether some token or end can add more than 0 nats.
   ///
-  /// Searches need it to know when a better text can no longer come; `true` is always safe.
+  /// Searches use it to know when no better text can come; `true` is always safe.
   var canRaise: Bool { get }
 
-  /// Tokens that all states treat alike, class by class; `nil` where that is not known.
+  /// Groups of tokens that all states treat alike; `nil` if they are not known.
   var tokenClasses: [[Token]]? { get }
 
-  /// The constraint with all its nats multiplied by a factor, hard parts as they are.
+  /// The constraint with all its nats multiplied by a factor; what is forbidden stays forbidden.
   ///
   /// - Parameter factor: positive and finite.
+  /// - Returns: a constraint over the same states.
   func scaled(by factor: Double) -> Self
 }
 
 extension TokenConstraint {
-  /// Asks ``next(_:_:)`` for every token.
+  /// Asks ``next(_:_:)`` about every token.
   ///
   /// - Complexity: O(vocabulary).
   public func mask(_ state: State) -> TokenMask {
@@ -88,7 +90,7 @@ extension TokenConstraint {
     return mask
   }
 
-  /// Asks for the shortest completion behind each token of the mask.
+  /// Asks for the shortest completion after each token of the mask.
   ///
   /// - Complexity: O(tokens in the mask).
   public func mask(_ state: State, within room: Int) -> TokenMask {
@@ -100,14 +102,14 @@ extension TokenConstraint {
     return mask
   }
 
-  /// Asks ``weight(_:_:)`` for every token of the mask.
+  /// Asks ``weight(_:_:)`` about every token of the mask.
   ///
   /// - Complexity: O(tokens in the mask).
   public func addWeights(_ state: State, of mask: TokenMask, to logits: inout [Double]) {
     mask.forEach { logits[$0.index] += weight(state, $0) }
   }
 
-  /// Asks for one token after another.
+  /// Asks about one token after another.
   ///
   /// - Complexity: O(tokens).
   public func shortestCompletions(
@@ -119,21 +121,21 @@ extension TokenConstraint {
     }
   }
 
-  /// Unknown, and so taken to be false.
+  /// Returns `false`, the safe answer.
   @inlinable
   public var isUniform: Bool { false }
 
-  /// Unknown.
+  /// Returns `nil`: no groups are known.
   public var tokenClasses: [[Token]]? { nil }
 
-  /// Unknown, and so taken to be true.
+  /// Returns `true`, the safe answer.
   @inlinable
   public var canRaise: Bool { true }
 
-  /// Whether any text is allowed.
+  /// Whether the constraint allows any text.
   public var isSatisfiable: Bool { shortestCompletion(start) != nil }
 
-  /// Nats that the constraint adds to a text; minus infinity where it is not allowed.
+  /// The nats that the constraint adds to a text; minus infinity if the text is not allowed.
   ///
   /// - Complexity: O(tokens).
   public func logWeight(of text: some Sequence<Token>) -> Double {

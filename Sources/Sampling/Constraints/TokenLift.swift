@@ -1,21 +1,22 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// A vocabulary as a tree of bytes, so that what tokens have in common is read once.
+/// A vocabulary as a tree of bytes, so that shared beginnings of tokens are read once.
 ///
-/// One tree for the first token of a text and one for the others, since they may add other bytes.
+/// There is one tree for the first token of a text and one for all others, because a token may add
+/// other bytes at the start of a text.
 public struct VocabularyTree: Sendable {
   struct Tree: Sendable {
     /// Byte, first child, next sibling; node 0 is the root.
     var bytes: [UInt8] = [0]
     var children: [Int32] = [-1]
     var siblings: [Int32] = [-1]
-    /// Tokens that end at a node, as a linked list through the tokens.
+    /// The tokens that end at a node, as a linked list through the tokens.
     var tokens: [Int32] = [-1]
     var nextToken: [Int32]
 
     init(_ spellings: [(token: Int, bytes: [UInt8])], vocabularyCount: Int) {
       nextToken = [Int32](repeating: -1, count: vocabularyCount)
-      // Sorted spellings share their beginnings with the one before.
+      // Each sorted spelling shares its beginning with the one before.
       let sorted = spellings.sorted { $0.bytes.lexicographicallyPrecedes($1.bytes) }
       var path: [Int32] = [0]
       var before: [UInt8] = []
@@ -44,11 +45,11 @@ public struct VocabularyTree: Sendable {
 
   let first: Tree
   let later: Tree
-  /// The vocabulary.
+  /// The vocabulary that the tree was made from.
   public let vocabulary: Vocabulary
   let isDrawable: [Bool]
 
-  /// The tree of a vocabulary's drawable tokens.
+  /// Creates the tree of a vocabulary's drawable tokens.
   public init(_ vocabulary: Vocabulary) {
     self.vocabulary = vocabulary
     let tokens = (0..<vocabulary.count).filter { vocabulary.isDrawable(Token($0)) }
@@ -68,26 +69,29 @@ public struct VocabularyTree: Sendable {
   }
 }
 
-/// The tokens of a vocabulary by the classes of their scalars: tokens that no automaton over these
-/// classes can tell apart are one atom.
+/// The tokens of a vocabulary, grouped by the classes of their scalars.
+///
+/// Tokens that no automaton over these classes can tell apart form one atom.
 private struct TokenAtoms {
-  /// What follows one beginning of a token: a tree of classes of scalars.
+  /// A tree of scalar classes: what follows one beginning of a token.
   struct Tree {
     var classes: [UInt32] = [0]
     var children: [Int32] = [-1]
     var siblings: [Int32] = [-1]
-    /// What ends at a node: atoms, with the bytes of a scalar that they begin and do not end.
+    /// The atoms that end at a node, with the bytes of a scalar that they begin but do not finish.
     var ends: [[(partial: UInt32, atoms: [Int32])]] = [[]]
   }
 
-  /// Where a token begins: whether it is the text's first, and the bytes of a scalar begun.
+  /// Where a token begins: whether it is the first of the text, and the bytes of an open scalar.
   struct Beginning: Hashable {
     var isFirst: Bool
     var partial: UInt32
   }
 
   private(set) var trees: [Beginning: Tree] = [:]
-  /// The atom of each token; atom 0 holds what can be read nowhere.
+  /// The atom of each token.
+  ///
+  /// Atom 0 holds tokens that can be read nowhere.
   private(set) var atomOf: [Int32]
   private(set) var count = 1
 
@@ -98,7 +102,7 @@ private struct TokenAtoms {
     var waiting = [Beginning(isFirst: isSplit, partial: 0)]
     if isSplit { waiting.append(Beginning(isFirst: false, partial: 0)) }
     var known = Set(waiting)
-    // For each beginning: groups of tokens alike there, by node and what they leave begun.
+    // For each beginning, the groups of tokens that end at the same nodes with the same open bytes.
     var groups: [(beginning: Beginning, ends: [(node: Int32, partial: UInt32)], of: [Int32])] = []
     var done = 0
     while done < waiting.count {
@@ -139,7 +143,7 @@ private struct TokenAtoms {
       trees[beginning] = made
       groups.append((beginning, ends, groupOf))
     }
-    // Tokens are one atom where they are of one group everywhere.
+    // Tokens form one atom if they share a group at every beginning.
     for (_, _, groupOf) in groups {
       var numbers: [UInt64: Int32] = [:]
       for token in 0..<vocabularyCount {
@@ -165,7 +169,7 @@ private struct TokenAtoms {
 }
 
 extension TokenAtoms.Tree {
-  /// The node behind another by a class.
+  /// The child of a node for a class; made if it does not exist.
   fileprivate mutating func child(of node: Int32, _ c: UInt32) -> Int32 {
     var child = children[Int(node)]
     while child >= 0 {
@@ -182,10 +186,10 @@ extension TokenAtoms.Tree {
   }
 }
 
-/// A ``ScalarAutomaton`` that reads tokens: states x classes of tokens that it treats alike.
+/// A ``ScalarAutomaton`` that reads tokens: a table of states x classes of tokens.
 struct TokenTransducer {
   static let largestStateCount = 20_000
-  /// Steps through the vocabulary while states are made: about half a second.
+  /// The limit on steps through the vocabulary while states are made: about half a second.
   static let largestWork = 60_000_000
 
   private(set) var classes: [UInt32]
@@ -198,13 +202,16 @@ struct TokenTransducer {
 
   var stateCount: Int { isFinal.count }
 
-  /// Reads whole tokens with an automaton of scalars; the class of what is not drawable is dead.
+  /// Reads whole tokens with an automaton of scalars.
   ///
-  /// - Throws: `ConstraintError` where its table would be too large.
+  /// Tokens that are not drawable get a dead
+  /// class.
+  ///
+  /// - Throws: `ConstraintError` if the table would be too large.
   init(_ automaton: ScalarAutomaton, _ tree: VocabularyTree) throws(ConstraintError) {
     let atoms = TokenAtoms(tree, UTF8Trie(automaton.classes))
     let scalarClasses = automaton.classes.count
-    /// A state of the automaton and where the next token begins.
+    /// A state of the automaton, and where the next token begins.
     struct Key: Hashable {
       var state: UInt32
       var beginning: TokenAtoms.Beginning
@@ -221,13 +228,13 @@ struct TokenTransducer {
     _ = number(0, tree.vocabulary.spacing != .none, 0)
     isFinal = []
     finalOutputs = []
-    // Classes of atoms, split whenever a state tells members apart; a class made in a state knows
-    // which one it was part of before.
+    // Classes of atoms, split whenever a state tells members apart. A class that a state creates
+    // knows which class it came from.
     var classOf = [UInt32](repeating: 0, count: atoms.count)
     var sizes = [atoms.count]
     var parents: [UInt32] = [0]
     var births = [0]
-    /// What a state makes of a class; classes that are not listed are dead.
+    /// What a state does with a class. Classes that are not listed are dead.
     struct Entry {
       var c: UInt32
       var next: UInt32
@@ -273,7 +280,7 @@ struct TokenTransducer {
         }
       }
       work += touched.count
-      // Buckets of what was one class and is treated alike here.
+      // Buckets of atoms that were in one class and are treated alike here.
       var buckets: [Bucket: Int] = [:]
       var members: [[Int32]] = []
       var order: [Bucket] = []
@@ -297,7 +304,7 @@ struct TokenTransducer {
       var kept: Set<UInt32> = []
       for (bucket, own) in zip(order, members) {
         var c = bucket.c
-        // A class all of whose members are touched goes on as its first bucket.
+        // If all members of a class are touched, the class goes on as its first bucket.
         let isWhole = counts[c] == sizes[Int(c)]
         if !(isWhole && own.count == sizes[Int(c)]) {
           if isWhole, kept.insert(c).inserted {
@@ -320,7 +327,7 @@ struct TokenTransducer {
       isFinal.append(isBetweenScalars && automaton.isFinal[Int(key.state)])
       finalOutputs.append(isBetweenScalars ? automaton.finalOutputs[Int(key.state)] : 0)
     }
-    // Classes in the order of their first tokens.
+    // Classes are numbered in the order of their first tokens.
     var numbers = [Int32](repeating: -1, count: sizes.count)
     var ids: [UInt32] = []
     classes = atoms.atomOf.map { atom in
@@ -339,7 +346,7 @@ struct TokenTransducer {
     }
     transitions = [UInt32](repeating: TokenAutomaton.dead, count: rows.count * classCount)
     outputs = [Int32](repeating: 0, count: rows.count * classCount)
-    // Backwards, each class becomes again what it was part of.
+    // Going backwards, each class becomes again what it came from.
     var entries = [Int](repeating: -1, count: sizes.count)
     for state in rows.indices.reversed() {
       for (place, entry) in rows[state].enumerated() { entries[Int(entry.c)] = place }
@@ -355,7 +362,7 @@ struct TokenTransducer {
     }
   }
 
-  /// Whether a table of so many states and classes is small enough.
+  /// Whether a table of this size is small enough.
   private static func fits(_ states: Int, _ classes: Int) -> Bool {
     let (size, overflows) = states.multipliedReportingOverflow(by: classes)
     return !overflows && size <= TokenAutomaton.largestTable
@@ -363,7 +370,7 @@ struct TokenTransducer {
 
   /// The texts whose count lies in a range.
   func automaton(counting range: ClosedRange<Int>) throws(ConstraintError) -> TokenAutomaton {
-    // Without an upper bound, everything from the lower bound on is alike.
+    // Without an upper bound, all counts from the lower bound on are alike.
     let isBounded = range.upperBound < Int(Int32.max)
     let most = isBounded ? range.upperBound : range.lowerBound
     let levels = most + 1
@@ -399,7 +406,7 @@ struct TokenTransducer {
     ).minimized()
   }
 
-  /// The allowed texts, each count adding so many nats.
+  /// The allowed texts; each count adds `weight` nats.
   func automaton(weight: Double = 0) -> TokenAutomaton {
     TokenAutomaton(
       start: 0, classes: classes, classCount: classCount, transitions: transitions,

@@ -1,17 +1,17 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// A set of tokens as one bit a token: what a constraint allows next.
+/// A set of tokens with one bit per token, such as the tokens that a constraint allows next.
 ///
-/// A value; copies share their bits, so that a mask can be kept and handed out at no cost.
+/// It is a value, and copies share their bits, so keeping and returning masks is cheap.
 public struct TokenMask: Hashable, Sendable {
-  /// How many tokens the vocabulary has.
+  /// The number of tokens in the vocabulary.
   public let count: Int
   /// Token i is bit i % 64 of word i / 64.
   ///
   /// Bits beyond the vocabulary are 0.
   public private(set) var words: [UInt64]
 
-  /// The empty set over a vocabulary of so many tokens.
+  /// Creates the empty set over a vocabulary of `count` tokens.
   public init(count: Int) {
     precondition(count >= 0, "a vocabulary has no negative size")
     self.count = count
@@ -27,30 +27,30 @@ public struct TokenMask: Hashable, Sendable {
     return words[token.index >> 6] >> UInt64(token.index & 63) & 1 == 1
   }
 
-  /// Adds a token.
+  /// Adds a token of the vocabulary.
   public mutating func insert(_ token: Token) {
     precondition(token.index < count, "a token lies in the vocabulary")
     words[token.index >> 6] |= 1 << UInt64(token.index & 63)
   }
 
-  /// Removes a token.
+  /// Removes a token of the vocabulary, if it is in the set.
   public mutating func remove(_ token: Token) {
     precondition(token.index < count, "a token lies in the vocabulary")
     words[token.index >> 6] &= ~(1 << UInt64(token.index & 63))
   }
 
-  /// Keeps only the tokens that another set holds, too.
+  /// Removes all tokens that are not in another set.
   ///
-  /// - Precondition: both are over one vocabulary.
+  /// - Precondition: both sets are over the same vocabulary.
   public mutating func formIntersection(_ other: TokenMask) {
     precondition(count == other.count, "both masks are over one vocabulary")
     for i in words.indices { words[i] &= other.words[i] }
   }
 
-  /// How many tokens are in the set.
+  /// The number of tokens in the set.
   public var memberCount: Int { words.reduce(0) { $0 + $1.nonzeroBitCount } }
 
-  /// Hands over the tokens in ascending order.
+  /// Calls the body for each token, in ascending order.
   @inlinable
   public func forEach(_ body: (Token) -> Void) {
     for i in words.indices {

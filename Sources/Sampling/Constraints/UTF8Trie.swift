@@ -2,10 +2,9 @@
 
 /// Reads UTF-8 byte by byte into classes of scalars.
 ///
-/// A node stands for the bytes of a scalar read so far; those that lead to the same classes by the
-/// same bytes are one node. Node 0 stands between scalars.
+/// A node stands for the bytes of a scalar read so far. Beginnings that lead to the same classes by
+/// the same bytes share a node. Node 0 stands between scalars.
 struct UTF8Trie {
-  /// What a byte leads to.
   enum Step {
     case node(UInt32)
     case scalar(UInt32)
@@ -29,10 +28,10 @@ struct UTF8Trie {
       rows.append(row)
       return number
     }
-    /// The node before `rest` more bytes, whose scalars begin at `base`; those outside `allowed`
-    /// are no valid encodings.
+    /// The node before `rest` more bytes whose scalars start at `base`; scalars outside `allowed`
+    /// are invalid.
     func node(_ base: UInt32, _ rest: Int, _ allowed: ClosedRange<UInt32>) -> UInt32 {
-      // Most of Unicode is of one class over long stretches.
+      // Over long stretches, most of Unicode is in one class.
       let last = base + UInt32(1) << UInt32(6 * rest) - 1
       let whole =
         base >= allowed.lowerBound && last <= allowed.upperBound
@@ -61,7 +60,7 @@ struct UTF8Trie {
       rows[0][Int(byte)] = node((byte & 0x1F) << 6, 1, 0x80...0x7FF)
     }
     for byte in UInt32(0xE0)...0xEF {
-      // The surrogates are no scalars.
+      // Surrogates are not scalars.
       let allowed: ClosedRange<UInt32> = byte == 0xED ? 0xD000...0xD7FF : 0x800...0xFFFF
       rows[0][Int(byte)] = node((byte & 0xF) << 12, 2, allowed)
     }

@@ -2,26 +2,26 @@
 
 /// How the inverse temperature rises along an annealing run.
 public enum AnnealingSchedule: String, CaseIterable, Hashable, Sendable {
-  /// By the same factor each stage.
+  /// Multiplies by the same factor at each stage.
   case geometric
-  /// By the same amount each stage.
+  /// Adds the same amount at each stage.
   case linear
-  /// As the logarithm of the stage: slowest at the end.
+  /// Grows with the logarithm of the stage, slowest at the end.
   case logarithmic
-  /// By less where the target's log varies more, so that each stage stays near the one before.
+  /// Rises more slowly where the target's log varies more, so that each stage stays near the last.
   ///
   /// Reference: Huang, Romeo and Sangiovanni-Vincentelli 1986, with lambda = .7.
   case adaptive
 
-  /// The inverse temperature of the stage after one.
+  /// The inverse temperature of the stage after a given one.
   ///
   /// - Parameters:
-  ///   - stage: the stage's number, from 0.
-  ///   - stages: how many there are, more than one.
+  ///   - stage: the number of the given stage, from 0.
+  ///   - stages: the number of stages, at least 2.
   ///   - bounds: the first and the last inverse temperature, positive.
-  ///   - now: that of the stage.
-  ///   - deviation: the standard deviation of the target's log along it.
-  /// - Returns: at most the last one.
+  ///   - now: the inverse temperature of the given stage.
+  ///   - deviation: the standard deviation of the target's log during it.
+  /// - Returns: at most the upper bound.
   public func inverseTemperature(
     after stage: Int, of stages: Int, within bounds: ClosedRange<Double>, now: Double,
     deviation: Double
@@ -36,28 +36,30 @@ public enum AnnealingSchedule: String, CaseIterable, Hashable, Sendable {
       let place = LogSpace.log(Double(stage + 2)) / LogSpace.log(Double(stages))
       return min(high, low + (high - low) * place)
     case .adaptive:
-      // Where nothing varied there is nothing to stay near to.
+      // Without variation there is no distribution to stay near.
       guard deviation > 0 else { return high }
       return min(high, now * LogSpace.exp(0.7 / (now * deviation)))
     }
   }
 }
 
-/// Simulated annealing: a chain whose target is raised to rising powers, which settles on likely texts.
+/// Simulated annealing: raises the target to growing powers, so that the chain settles on likely
+/// texts.
 ///
-/// **Keeps** no distribution: it is an optimiser, and what it finds are no draws. Each stage's kernel
-/// keeps the target to that stage's power. Reference: Kirkpatrick, Gelatt and Vecchi 1983.
+/// **Keeps** no distribution. It is an optimiser, and its results are not draws. Each stage's
+/// kernel keeps the target raised to that stage's power. Reference: Kirkpatrick, Gelatt and Vecchi
+/// 1983.
 public struct Annealing<Target: TextTarget>: Sendable {
-  /// What is made as likely as can be.
+  /// The target to maximise.
   public let target: Target
   /// How the inverse temperature rises.
   public let schedule: AnnealingSchedule
   /// The first and the last inverse temperature.
   public let bounds: ClosedRange<Double>
-  /// How many stages of one temperature there are, more than one.
+  /// The number of stages, at least 2.
   public let stages: Int
 
-  /// An annealing of a target.
+  /// Creates an annealing of a target.
   public init(
     _ target: Target, schedule: AnnealingSchedule = .geometric,
     bounds: ClosedRange<Double> = 0.3...20, stages: Int = 100
@@ -70,30 +72,30 @@ public struct Annealing<Target: TextTarget>: Sendable {
     self.stages = stages
   }
 
-  /// What a run found.
+  /// The result of an annealing run.
   public struct Result: Sendable {
     /// The most likely text seen.
     public var best: TokenSequence
-    /// Natural log of the target there.
+    /// Natural log of the target at the best text.
     public var logProbability: Double
     /// The step after which it was first seen.
     public var step = 0
-    /// Steps taken.
+    /// The number of steps taken.
     public var steps = 0
     /// The last stage's inverse temperature.
     public var inverseTemperature: Double
   }
 
-  /// A run of at most so many steps, shared equally among the stages.
+  /// Runs a number of steps, shared equally among the stages.
   ///
   /// - Parameters:
   ///   - start: an allowed text.
-  ///   - steps: how many steps, at least one a stage.
-  ///   - kernel: a kernel that keeps the target it is given.
-  ///   - monitor: counts steps and asks to stop.
-  ///   - choices: what draws.
-  /// - Returns: the best text so far, where it was stopped too.
-  /// - Throws: what kept the target's scorer from looking.
+  ///   - steps: the number of steps, at least one per stage.
+  ///   - kernel: makes the kernel that keeps a given target.
+  ///   - monitor: counts steps and can ask the run to stop.
+  ///   - choices: the source of random choices.
+  /// - Returns: the best text so far, also if the run was stopped.
+  /// - Throws: the scorer's error.
   public func run<Kernel: TransitionKernel<Target.Scorer>>(
     from start: TokenSequence, steps: Int,
     kernel: (Target) -> Kernel,
@@ -110,7 +112,7 @@ public struct Annealing<Target: TextTarget>: Sendable {
       var scorer = hot.makeScorer(at: text)
       if let failure = scorer.failure { throw failure }
       var memory = kernel.start(at: scorer)
-      // Stages differ by one step at most; the product of both numbers could overflow.
+      // Stages differ by one step at most. The product of both numbers could overflow.
       let share = steps / stages + (stage < steps % stages ? 1 : 0)
       var log = scorer.logProbability / now
       if stage == 0 { result.logProbability = log }
@@ -119,7 +121,7 @@ public struct Annealing<Target: TextTarget>: Sendable {
       for step in 0..<share {
         if kernel.step(&scorer, memory: &memory, using: &choices).isAccepted {
           log = scorer.logProbability / now
-          // Rounding of the division is no progress.
+          // Rounding differences are not progress.
           if log > result.logProbability + 1e-9 {
             result.best = scorer.state
             result.logProbability = log

@@ -1,23 +1,23 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// A full target with a surrogate that screens moves for it.
+/// A full target with a surrogate target that screens moves for it.
 public struct ScreenedTarget<Full: Target, Surrogate: Target>: Target
 where Surrogate.State == Full.State {
-  /// What is sampled from.
+  /// The full target, which is sampled.
   public let full: Full
-  /// What is likely where the full target is, and costs less; it must allow whatever that allows.
+  /// The surrogate target, which costs less and must allow everything that the full target allows.
   public let surrogate: Surrogate
 
-  /// A target and its surrogate.
+  /// Combines a full target with its surrogate.
   public init(_ full: Full, screenedBy surrogate: Surrogate) {
     self.full = full
     self.surrogate = surrogate
   }
 
-  /// That of the full target.
+  /// The log of the full target.
   public func logProbability(of state: Full.State) -> Double { full.logProbability(of: state) }
 
-  /// Working copies of both.
+  /// Creates working copies under both targets.
   public func makeScorer(
     at state: Full.State
   ) -> ScreenedScorer<Full.Scorer, Surrogate.Scorer> {
@@ -26,64 +26,63 @@ where Surrogate.State == Full.State {
   }
 }
 
-/// Working copies of one state under a full target and under its surrogate.
+/// Working copies of one state under a full target and its surrogate.
 public struct ScreenedScorer<Full: Scorer, Surrogate: Scorer>: Scorer
 where Surrogate.State == Full.State {
-  /// That of the full target.
+  /// The working copy under the full target.
   public var full: Full
-  /// That of the surrogate.
+  /// The working copy under the surrogate.
   public var surrogate: Surrogate
 
-  /// The state now.
+  /// The current state.
   public var state: Full.State { full.state }
   /// Natural log of the full target.
   public var logProbability: Double { full.logProbability }
-  /// What kept one of them from looking.
+  /// The first error of either working copy.
   public var failure: (any Error)? { full.failure ?? surrogate.failure }
 
-  /// What the edit would add to the full target's log.
+  /// What the edit would add to the full target's log, in nats.
   public mutating func change(under edit: Full.State.Edit, atLeast bound: Double) -> Double {
     full.change(under: edit, atLeast: bound)
   }
 
-  /// What each of some edits would add to the full target's log.
+  /// What each edit would add to the full target's log, in nats.
   public mutating func changes(
     under edits: [Full.State.Edit], into changes: inout [Double]
   ) {
     full.changes(under: edits, into: &changes)
   }
 
-  /// Makes the edit in both.
+  /// Makes the edit in both working copies.
   public mutating func commit(_ edit: Full.State.Edit) {
     surrogate.commit(edit)
     full.commit(edit)
   }
 }
 
-/// Moves that a surrogate accepts are put to the full target, which decides by what the surrogate
-/// left out.
+/// Screens moves by a surrogate, and asks the full target only about those that pass.
 ///
-/// **Keeps** the full target, whatever the surrogate, as long as that allows all that the full one
-/// allows; else what it forbids is never reached. Only moves that pass the screen cost a look at the
-/// full target. Reference: Christen and Fox 2005, "Markov chain Monte Carlo using an
+/// The full target decides by the ratio that the surrogate left out. **Keeps** the full target
+/// under any surrogate that allows everything the full target allows; otherwise some texts are
+/// never reached. Reference: Christen and Fox 2005, "Markov chain Monte Carlo using an
 /// approximation".
 public struct DelayedAcceptance<P: Proposal, Full: Scorer>: KernelWithMemory
 where Full.State == P.Scorer.State {
-  /// A chain's working copies.
+  /// The working copies under both targets.
   public typealias Scorer = ScreenedScorer<Full, P.Scorer>
-  /// What is proposed, seen from the surrogate.
+  /// The proposal, which sees the surrogate's working copy.
   public let proposal: P
 
-  /// Delayed acceptance of proposals that look at the surrogate's working copy.
+  /// Screens the moves of a proposal that reads the surrogate's working copy.
   public init(_ proposal: P) { self.proposal = proposal }
 
-  /// The proposal's kinds of move.
+  /// The names of the proposal's kinds of move.
   public var kinds: [String] { proposal.kinds }
 
-  /// What the proposal remembers.
+  /// The proposal's memory.
   public func start(at scorer: Scorer) -> P.Memory { proposal.start(at: scorer.surrogate) }
 
-  /// Proposes, screens, looks, decides.
+  /// Proposes, screens, asks the full target and decides.
   public func step(
     _ scorer: inout Scorer, memory: inout P.Memory, using choices: inout some ChoiceSource
   ) -> StepReport {

@@ -2,41 +2,41 @@
 
 /// The order in which a Gibbs sampler visits places.
 public enum ScanOrder: String, CaseIterable, Hashable, Sendable {
-  /// One place a step, drawn uniformly.
+  /// One uniformly drawn place per step.
   case random
   /// Every place in a step, from the first to the last.
   case systematic
 }
 
-/// Gibbs sampling: the token at a place drawn anew from its full conditional under the target.
+/// Gibbs sampling: draws the token at a place from its full conditional under the target.
 ///
-/// A token is drawn by the model's full conditional until the target allows it, which is the target's
-/// own conditional where all allowed texts weigh alike. Where few are allowed, and after
-/// ``attempts`` refusals, all allowed ones are looked at instead, in one batch. Where fluency or soft
-/// constraints make allowed texts weigh differently, one token is drawn and taken by
-/// Metropolis-Hastings, a step that keeps the same conditional.
+/// Tokens are drawn from the model's full conditional until the target allows one. If all allowed
+/// texts weigh the same, this is the target's own conditional. If few tokens are allowed, or after
+/// ``attempts`` refusals, all allowed ones are looked at in one batch instead. If fluency or soft
+/// constraints make allowed texts weigh differently, one token is drawn and decided by
+/// Metropolis-Hastings, which keeps the same conditional.
 ///
-/// **Keeps** the scorer's target, and the number of tokens: what it samples is the target given the
-/// length. A random scan is reversible; a systematic one is not, but keeps the target all the same.
+/// **Keeps** the scorer's target and the number of tokens, so it samples the target given the
+/// length. A random scan is reversible; a systematic scan is not, but it keeps the target, too.
 /// Reference: Geman and Geman 1984; Liu 1996 for the Metropolised step.
 public struct Gibbs<Tokens: GapTokens>: KernelWithMemory {
-  /// Draws tokens by the model's full conditional.
+  /// The source of tokens, which draws from the model's full conditional.
   public let tokens: Tokens
   /// The order in which places are visited.
   public let scan: ScanOrder
-  /// How often a token may be refused before every allowed token is looked at.
+  /// The number of refused tokens after which every allowed token is looked at.
   public let attempts: Int
   @usableFromInline let isPlain: Bool
-  /// Drawable tokens that the target's constraint does not tell apart; `nil` where that is unknown.
+  /// Drawable tokens grouped as the constraint treats them alike; `nil` if that is unknown.
   @usableFromInline let classes: [[Token]]?
 
-  /// Gibbs sampling of a target.
+  /// Creates a Gibbs sampler of a target.
   ///
   /// - Parameters:
   ///   - tokens: the full conditional of the target's model.
-  ///   - target: what is sampled from.
+  ///   - target: the distribution to sample.
   ///   - scan: the order in which places are visited.
-  ///   - attempts: how often a token may be refused before every allowed token is looked at.
+  ///   - attempts: the number of refused tokens after which every allowed token is looked at.
   public init<Target: TextTarget>(
     _ tokens: Tokens, for target: Target, scan: ScanOrder = .random, attempts: Int = 64
   ) where Target.Scorer == Tokens.Scorer {
@@ -54,14 +54,14 @@ public struct Gibbs<Tokens: GapTokens>: KernelWithMemory {
     }
   }
 
-  /// `replace`.
+  /// The only kind of step, `replace`.
   public var kinds: [String] { ["replace"] }
 
-  /// What the choice of tokens remembers.
+  /// The memory of the token source.
   @inlinable
   public func start(at scorer: Tokens.Scorer) -> Tokens.Memory { tokens.start(at: scorer) }
 
-  /// A new token at one place, or at each; accepted where a token changed.
+  /// Draws a token at one place, or at each; the step counts as accepted if a token changed.
   @inlinable
   public func step(
     _ scorer: inout Tokens.Scorer, memory: inout Tokens.Memory,
@@ -92,7 +92,7 @@ public struct Gibbs<Tokens: GapTokens>: KernelWithMemory {
       guard let drawn = tokens.draw(for: gap, in: scorer, memory: &memory, using: &choices)
       else { return false }
       if drawn.token == old { return false }
-      // The constraint alone decides, and costs no look at the model.
+      // The constraint alone decides, without asking the model.
       if isAllowed(drawn.token, at: place, scorer) {
         scorer.commit(.replace(place, drawn.token))
         return true
@@ -102,7 +102,7 @@ public struct Gibbs<Tokens: GapTokens>: KernelWithMemory {
     return visitAllowed(place, old, &scorer, using: &choices)
   }
 
-  /// Whether so few tokens may stand at a place that looking at them costs less than refusals.
+  /// Whether so few tokens are allowed at a place that looking at them costs less than refusals.
   @usableFromInline
   func hasFew(at place: Int, _ scorer: Tokens.Scorer) -> Bool {
     guard let classes else { return false }
@@ -124,7 +124,7 @@ public struct Gibbs<Tokens: GapTokens>: KernelWithMemory {
     return scorer.allows(state, before: place + 1)
   }
 
-  /// One token by Metropolis-Hastings.
+  /// Draws one token and decides by Metropolis-Hastings.
   @inlinable
   func visitByRatio(
     _ gap: Gap, _ old: Token, _ scorer: inout Tokens.Scorer, _ memory: inout Tokens.Memory,
@@ -145,7 +145,7 @@ public struct Gibbs<Tokens: GapTokens>: KernelWithMemory {
     return isAccepted
   }
 
-  /// Every allowed token looked at: the conditional itself.
+  /// Looks at every allowed token and draws from the conditional itself.
   @usableFromInline
   func visitAllowed(
     _ place: Int, _ old: Token, _ scorer: inout Tokens.Scorer,
@@ -167,24 +167,24 @@ public struct Gibbs<Tokens: GapTokens>: KernelWithMemory {
   }
 }
 
-/// Neighbouring tokens drawn anew together: all but the last by what stands left of them, the last
-/// by its full conditional, and the block taken by Metropolis-Hastings.
+/// Draws a block of neighbouring tokens anew, and decides by Metropolis-Hastings.
 ///
-/// It moves tokens that only change together. **Keeps** the scorer's target, under any choice of
-/// tokens and any length of block. Blocks of one token are steps of ``Gibbs``.
+/// All tokens but the last are drawn given the text on their left, the last from its full
+/// conditional. This moves tokens that only change together. **Keeps** the scorer's target under
+/// any source of tokens and any block length. Blocks of one token are steps of ``Gibbs``.
 ///
-/// - Complexity: a draw a token, a look-up a token for the way back, and one look; nothing but the
-///   block itself is allocated.
+/// - Complexity: per token of the block a draw and a look-up for the way back, then one look. Only
+///   the block itself is allocated.
 public struct ReplaceBlock<Left: BranchTokens, Full: BranchTokens>: KernelWithMemory
 where Left.Scorer == Full.Scorer {
-  /// Draws a token by what stands left of it.
+  /// The source of tokens given the text on their left.
   public let left: Left
-  /// Draws a token by both sides.
+  /// The source of tokens given both sides.
   public let full: Full
-  /// How many tokens a block has, positive.
+  /// The number of tokens in a block, positive.
   public let length: Int
 
-  /// Blocks of some length.
+  /// Creates a kernel that draws blocks of a fixed length.
   public init(left: Left, full: Full, length: Int) {
     precondition(length > 0, "a block has tokens")
     self.left = left
@@ -192,15 +192,15 @@ where Left.Scorer == Full.Scorer {
     self.length = length
   }
 
-  /// `block`.
+  /// The only kind of step, `block`.
   public var kinds: [String] { ["block"] }
 
-  /// What both choices of tokens remember.
+  /// The memories of both token sources.
   public func start(at scorer: Left.Scorer) -> (Left.Memory, Full.Memory) {
     (left.start(at: scorer), full.start(at: scorer))
   }
 
-  /// New tokens for a block at a place drawn equally; stays where the text is shorter than a block.
+  /// Draws a block at a uniform place; the state stays if the text is shorter than a block.
   public func step(
     _ scorer: inout Left.Scorer, memory: inout (Left.Memory, Full.Memory),
     using choices: inout some ChoiceSource

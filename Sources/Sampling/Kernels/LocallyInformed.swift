@@ -1,18 +1,18 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// One token replaced, drawn among its neighbours by a balanced function of how much likelier the
-/// target is there.
+/// Replaces one token, favouring neighbours that the target finds more likely.
 ///
-/// **Keeps** the scorer's target: what balances the function cancels up to the sums over the
-/// neighbours of both states, which decide about acceptance. With ``Neighbours/onePlace`` the place is
-/// drawn equally, and the same holds given the place.
-/// Reference: Zanella 2020, "Informed proposals for local MCMC in discrete spaces".
+/// A neighbour is drawn in proportion to a balanced function of the target's ratio. **Keeps** the
+/// scorer's target: the function cancels up to the sums over the neighbours of both states, which
+/// decide about acceptance. With ``Neighbours/onePlace`` the place is drawn uniformly, and the same
+/// holds given the place. Reference: Zanella 2020, "Informed proposals for local MCMC in discrete
+/// spaces".
 public struct LocallyInformed<Scorer: TextScorer>: TransitionKernel {
   /// A function g of the ratio t with g(t) = t g(1/t).
   public enum Balancing: String, CaseIterable, Hashable, Sendable {
-    /// The square root of t.
+    /// g(t) is the square root of t.
     case squareRoot = "square-root"
-    /// t / (1 + t).
+    /// g(t) = t / (1 + t).
     case barker
 
     func log(ofRatio logRatio: Double) -> Double {
@@ -23,29 +23,29 @@ public struct LocallyInformed<Scorer: TextScorer>: TransitionKernel {
     }
   }
 
-  /// Which texts a step looks at.
+  /// The texts that a step looks at.
   public enum Neighbours: String, CaseIterable, Hashable, Sendable {
-    /// Those with another token at any place.
+    /// All texts with another token at any one place.
     case all
-    /// Those with another token at one place, drawn uniformly: less is known, and a step costs less.
+    /// The texts with another token at one uniform place: less informed, but cheaper.
     case onePlace = "one-place"
   }
 
-  /// The function.
+  /// The balancing function g.
   public let balancing: Balancing
-  /// Which texts a step looks at.
+  /// The texts that a step looks at.
   public let neighbours: Neighbours
 
-  /// Replacements drawn by a balanced function.
+  /// Creates a kernel with a balancing function.
   public init(_ balancing: Balancing = .squareRoot, among neighbours: Neighbours = .all) {
     self.balancing = balancing
     self.neighbours = neighbours
   }
 
-  /// `informed`.
+  /// The only kind of step, `informed`.
   public var kinds: [String] { ["informed"] }
 
-  /// A place and a token in proportion to the function of the change that they make.
+  /// Draws a place and a token in proportion to the balanced ratio, and decides.
   ///
   /// - Complexity: O(tokens x vocabulary) looks, twice; of one place O(vocabulary), once.
   public func step(
@@ -72,7 +72,7 @@ public struct LocallyInformed<Scorer: TextScorer>: TransitionKernel {
     var changes = [Double](repeating: -.infinity, count: vocabulary.count)
     for (token, change) in zip(tokens, looks) { changes[token.index] = change }
     changes[old.index] = 0
-    /// The logs of the function as they are with one of the words at the place.
+    /// The logs of the function with each of the tokens at the place.
     func logs(from origin: Int) -> [Double] {
       changes.indices.map {
         $0 == origin || changes[$0] == -.infinity
@@ -106,8 +106,9 @@ public struct LocallyInformed<Scorer: TextScorer>: TransitionKernel {
     return false
   }
 
-  /// For each place and token the log of the function; minus infinity for the token that stands
-  /// there. All looks are one batch.
+  /// The log of the function for each place and token; minus infinity for the current token.
+  ///
+  /// All looks are one batch.
   private func logs(of scorer: inout Scorer) -> [Double] {
     let vocabulary = scorer.vocabulary
     let tokens = (0..<vocabulary.count).map { Token($0) }.filter(vocabulary.isDrawable)

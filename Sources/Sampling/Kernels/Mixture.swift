@@ -1,6 +1,6 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// One of several kernels, or proposals, at each step, drawn in proportion to fixed weights.
+/// Takes one of several kernels or proposals at each step, drawn with fixed weights.
 ///
 /// ```swift
 /// let moves = Mixture {
@@ -11,33 +11,32 @@
 /// let kernel = MetropolisHastings(moves)
 /// ```
 ///
-/// **Keeps**, as a kernel, what all of its kernels keep: which of them takes a step does not depend
-/// on the state. As a proposal it proposes what one of its proposals does, and its moves state the
-/// probabilities given that one; each is reversible by itself, so that Metropolis-Hastings keeps its
-/// target all the same.
+/// **Keeps**, as a kernel, what all of its kernels keep, because the choice does not depend on the
+/// state. As a proposal it makes a move of one of its proposals, with the probabilities given that
+/// proposal. Each is reversible by itself, so Metropolis-Hastings still keeps its target.
 public struct Mixture<List: WeightedList>: ChainComponent {
-  /// A chain's working copy.
+  /// The chain's working copy.
   public typealias Scorer = List.Scorer
-  /// What all components remember.
+  /// The memories of all components.
   public typealias Memory = List.Memory
 
   /// The components with their weights.
   public let list: List
   @usableFromInline let weight: Int
 
-  /// A mixture of what the closure lists.
+  /// Creates a mixture of the components that the closure lists.
   ///
-  /// - Precondition: the weights are not negative, and one is positive.
+  /// - Precondition: no weight is negative, and at least one is positive.
   public init(@MixtureBuilder _ list: () -> List) {
     self.list = list()
     weight = self.list.weight
     precondition(weight > 0, "a mixture has a component of positive weight")
   }
 
-  /// The kinds of all components, in their order.
+  /// The kinds of all components, in order.
   public var kinds: [String] { list.kinds }
 
-  /// What all components remember.
+  /// The memories of all components.
   @inlinable
   public func start(at scorer: List.Scorer) -> List.Memory { list.start(at: scorer) }
 }
@@ -62,25 +61,25 @@ extension Mixture: Proposal, ProposalWithMemory where List: WeightedProposals {
   }
 }
 
-/// Some components with their weights: what a ``Mixture`` draws from.
+/// A list of weighted components, from which a ``Mixture`` draws.
 public protocol WeightedList<Scorer>: Sendable {
-  /// A chain's working copy.
+  /// The chain's working copy.
   associatedtype Scorer: Sampling.Scorer
-  /// What all components remember.
+  /// The memories of all components.
   associatedtype Memory
 
-  /// The kinds of all components, in their order.
+  /// The kinds of all components, in order.
   var kinds: [String] { get }
   /// The sum of the weights.
   var weight: Int { get }
 
-  /// The memories of a chain that begins.
+  /// The memories of a new chain.
   func start(at scorer: Scorer) -> Memory
 }
 
 /// Kernels with their weights.
 public protocol WeightedKernels<Scorer>: WeightedList {
-  /// A step of the kernel that a mark in 0 ..< weight falls to.
+  /// Takes a step of the kernel that a number in 0 ..< weight selects.
   func step(
     _ scorer: inout Scorer, memory: inout Memory, at mark: Int,
     using choices: inout some ChoiceSource
@@ -89,7 +88,7 @@ public protocol WeightedKernels<Scorer>: WeightedList {
 
 /// Proposals with their weights.
 public protocol WeightedProposals<Scorer>: WeightedList {
-  /// A move of the proposal that a mark in 0 ..< weight falls to.
+  /// Makes a move of the proposal that a number in 0 ..< weight selects.
   func propose(
     from scorer: Scorer, memory: inout Memory, at mark: Int,
     using choices: inout some ChoiceSource
@@ -100,17 +99,17 @@ public protocol WeightedProposals<Scorer>: WeightedList {
 public struct Weighted<Component: ChainComponent>: WeightedList {
   /// The kernel or proposal.
   public let component: Component
-  /// How often it is drawn, relative to the others.
+  /// How often it is drawn, relative to the others; not negative.
   public let weight: Int
-  /// What its kinds are called.
+  /// The names of its kinds of move or step.
   public let kinds: [String]
 
-  /// A component with its weight.
+  /// Gives a component its weight.
   ///
   /// - Parameters:
   ///   - weight: how often it is drawn, relative to the others; not negative.
   ///   - component: the kernel or proposal.
-  ///   - kinds: other names for its kinds, one a kind; `nil` keeps its own.
+  ///   - kinds: other names for its kinds, one for each; `nil` keeps its own.
   public init(_ weight: Int, _ component: Component, named kinds: [String]? = nil) {
     precondition(weight >= 0, "a weight is not negative")
     self.weight = weight
@@ -119,7 +118,7 @@ public struct Weighted<Component: ChainComponent>: WeightedList {
     precondition(self.kinds.count == component.kinds.count, "one name a kind")
   }
 
-  /// What the component remembers.
+  /// The component's memory.
   @inlinable
   public func start(at scorer: Component.Scorer) -> Component.Memory {
     component.start(at: scorer)
@@ -127,7 +126,7 @@ public struct Weighted<Component: ChainComponent>: WeightedList {
 }
 
 extension Weighted: WeightedKernels where Component: TransitionKernel {
-  /// The kernel's step.
+  /// Takes the kernel's step.
   @inlinable
   public func step(
     _ scorer: inout Component.Scorer, memory: inout Component.Memory, at mark: Int,
@@ -138,7 +137,7 @@ extension Weighted: WeightedKernels where Component: TransitionKernel {
 }
 
 extension Weighted: WeightedProposals where Component: Proposal {
-  /// The proposal's move.
+  /// Makes the proposal's move.
   @inlinable
   public func propose(
     from scorer: Component.Scorer, memory: inout Component.Memory, at mark: Int,
@@ -148,7 +147,7 @@ extension Weighted: WeightedProposals where Component: Proposal {
   }
 }
 
-/// Some components and some more.
+/// Two lists of components, one after the other.
 public struct WeightedPair<First: WeightedList, Second: WeightedList>: WeightedList
 where First.Scorer == Second.Scorer {
   @usableFromInline let first: First
@@ -166,10 +165,10 @@ where First.Scorer == Second.Scorer {
     weight = firstWeight + second.weight
   }
 
-  /// The kinds of all components, in their order.
+  /// The kinds of all components, in order.
   public var kinds: [String] { first.kinds + second.kinds }
 
-  /// The memories of both.
+  /// The memories of both lists.
   @inlinable
   public func start(at scorer: First.Scorer) -> (First.Memory, Second.Memory) {
     (first.start(at: scorer), second.start(at: scorer))
@@ -177,7 +176,7 @@ where First.Scorer == Second.Scorer {
 }
 
 extension WeightedPair: WeightedKernels where First: WeightedKernels, Second: WeightedKernels {
-  /// A step of the kernel that the mark falls to.
+  /// Takes a step of the kernel that the number selects.
   @inlinable
   public func step(
     _ scorer: inout First.Scorer, memory: inout (First.Memory, Second.Memory), at mark: Int,
@@ -195,7 +194,7 @@ extension WeightedPair: WeightedKernels where First: WeightedKernels, Second: We
 
 extension WeightedPair: WeightedProposals
 where First: WeightedProposals, Second: WeightedProposals {
-  /// A move of the proposal that the mark falls to.
+  /// Makes a move of the proposal that the number selects.
   @inlinable
   public func propose(
     from scorer: First.Scorer, memory: inout (First.Memory, Second.Memory), at mark: Int,
@@ -211,24 +210,24 @@ where First: WeightedProposals, Second: WeightedProposals {
   }
 }
 
-/// Components that may not be there.
+/// A list of components that may be absent.
 public struct WeightedOptional<List: WeightedList>: WeightedList {
   @usableFromInline let list: List?
 
   init(_ list: List?) { self.list = list }
 
-  /// The kinds of the components, none where there are none.
+  /// The kinds of the components; empty if they are absent.
   public var kinds: [String] { list?.kinds ?? [] }
   /// The sum of the weights.
   public var weight: Int { list?.weight ?? 0 }
 
-  /// Their memory, if they are there.
+  /// The memory of the components; `nil` if they are absent.
   @inlinable
   public func start(at scorer: List.Scorer) -> List.Memory? { list?.start(at: scorer) }
 }
 
 extension WeightedOptional: WeightedKernels where List: WeightedKernels {
-  /// Their step; no mark falls to kernels that are not there.
+  /// Takes a step; no number selects absent kernels.
   @inlinable
   public func step(
     _ scorer: inout List.Scorer, memory: inout List.Memory?, at mark: Int,
@@ -243,7 +242,7 @@ extension WeightedOptional: WeightedKernels where List: WeightedKernels {
 }
 
 extension WeightedOptional: WeightedProposals where List: WeightedProposals {
-  /// Their move; no mark falls to proposals that are not there.
+  /// Makes a move; no number selects absent proposals.
   @inlinable
   public func propose(
     from scorer: List.Scorer, memory: inout List.Memory?, at mark: Int,
@@ -260,17 +259,17 @@ extension WeightedOptional: WeightedProposals where List: WeightedProposals {
 /// Lists the components of a ``Mixture``.
 @resultBuilder
 public enum MixtureBuilder {
-  /// The first components.
+  /// Starts the list with its first component.
   public static func buildPartialBlock<List: WeightedList>(first: List) -> List { first }
 
-  /// More components.
+  /// Appends a component to the list.
   public static func buildPartialBlock<First: WeightedList, Second: WeightedList>(
     accumulated: First, next: Second
   ) -> WeightedPair<First, Second> where First.Scorer == Second.Scorer {
     WeightedPair(accumulated, next)
   }
 
-  /// Components under a condition.
+  /// Adds components that stand under a condition.
   public static func buildOptional<List: WeightedList>(_ list: List?) -> WeightedOptional<List> {
     WeightedOptional(list)
   }

@@ -1,31 +1,30 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// Several moves proposed, one chosen by weight, and accepted by what would be proposed from there:
-/// multiple-try Metropolis.
+/// Multiple-try Metropolis: proposes several moves, chooses one by weight, and decides about it.
 ///
-/// The weight of a try is target(there) x backward. From the chosen state as many tries less one are
-/// drawn, the state left behind being the last; the move is accepted with probability
-/// min(1, sum of the weights there / sum of those here). The tries of each side are one batch.
+/// The weight of a try is target(there) x backward. One try fewer is then drawn from the chosen
+/// state; the state left behind is the last. The move is accepted with probability min(1, sum of
+/// the weights there / sum of those here). The tries of each side are one batch.
 ///
 /// **Keeps** the scorer's target. Reference: Liu, Liang and Wong 2000, "The multiple-try method and
 /// local optimization in Metropolis sampling", with lambda = 1.
 public struct MultipleTry<P: Proposal>: KernelWithMemory {
-  /// What is proposed.
+  /// The proposal that makes the tries.
   public let proposal: P
-  /// How many tries a step has, positive; 1 is Metropolis-Hastings.
+  /// The number of tries per step, positive; 1 is Metropolis-Hastings.
   public let trials: Int
 
-  /// Multiple-try Metropolis with these proposals.
+  /// Creates a kernel from a proposal and a number of tries.
   public init(_ proposal: P, trials: Int) {
     precondition(trials > 0, "a step has tries")
     self.proposal = proposal
     self.trials = trials
   }
 
-  /// The proposal's kinds of move.
+  /// The names of the proposal's kinds of move.
   public var kinds: [String] { proposal.kinds }
 
-  /// What the proposal remembers, and room for the tries.
+  /// The proposal's memory, and buffers for the tries.
   public struct Memory {
     var proposal: P.Memory
     var moves: [Move<P.Scorer.State.Edit?>] = []
@@ -35,10 +34,10 @@ public struct MultipleTry<P: Proposal>: KernelWithMemory {
     var logsBack: [Double] = []
   }
 
-  /// The memory of a chain that begins.
+  /// The memory of a new chain.
   public func start(at scorer: P.Scorer) -> Memory { Memory(proposal: proposal.start(at: scorer)) }
 
-  /// Proposes, chooses, goes there, proposes again, and perhaps comes back.
+  /// Proposes, chooses a try, goes there, proposes again, and returns if the move is refused.
   public func step(
     _ scorer: inout P.Scorer, memory: inout Memory, using choices: inout some ChoiceSource
   ) -> StepReport {
@@ -57,7 +56,7 @@ public struct MultipleTry<P: Proposal>: KernelWithMemory {
     let undo = before.apply(edit)
     scorer.commit(edit)
     propose(trials - 1, &scorer, &memory, using: &choices)
-    // The way back is the one that undoes the edit, in units of the target here.
+    // The way back undoes the edit; logs are relative to the target here.
     for i in memory.logs.indices { memory.logs[i] += change }
     memory.logs.append(move.logForward)
     let ratio = logThere - LogSpace.sum(memory.logs)
@@ -68,8 +67,10 @@ public struct MultipleTry<P: Proposal>: KernelWithMemory {
     return StepReport(isAccepted: false, kind: move.kind)
   }
 
-  /// Some tries, and of each the log of the target there and the move back, in units of the target
-  /// here, into the memory's logs.
+  /// Proposes tries, and writes the log of the target there plus that of the move back into the
+  /// memory.
+  ///
+  /// Logs are relative to the target here.
   private func propose(
     _ count: Int, _ scorer: inout P.Scorer, _ memory: inout Memory,
     using choices: inout some ChoiceSource

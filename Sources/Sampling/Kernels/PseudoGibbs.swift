@@ -1,32 +1,34 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// Words drawn one after another as a masked model expects them, each taken: Gibbs sampling if the
-/// model's conditionals belonged to one distribution, and pseudo-Gibbs since they need not.
+/// Draws tokens one after another from a masked model's conditionals, and takes each.
 ///
-/// **Keeps** the distribution whose conditionals the model gives, where there is one; else nothing
-/// that is known, and with another ``ScanOrder`` something else. What it draws are no draws from
-/// ``MaskedEnergy`` or any other declared target. The scorer's target is asked only whether a text is
-/// allowed; a word that makes it forbidden is not taken.
+/// It would be Gibbs sampling if the conditionals belonged to one distribution; they need not,
+/// hence pseudo-Gibbs.
+///
+/// **Keeps** the distribution whose conditionals the model gives, if there is one. Otherwise its
+/// stationary distribution is unknown and depends on the ``ScanOrder``. Its draws are not draws
+/// from ``MaskedEnergy`` or any other declared target. The scorer's target only says whether a text
+/// is allowed; a token that makes it forbidden is not taken.
 /// Reference: Heckerman et al. 2000, "Dependency networks for inference, collaborative filtering, and
 /// data visualization", section 2.2, ordered pseudo-Gibbs; Wang and Cho 2019, "BERT has a mouth, and
 /// it must speak", and its correction, on BERT having no such distribution.
 public struct PseudoGibbs<Model: MaskedLanguageModel, Scorer: Sampling.Scorer>: TransitionKernel
 where Scorer.State == TokenSequence {
-  /// Whose conditionals.
+  /// The masked model whose conditionals are used.
   public let model: Model
   /// The order in which places are visited.
   public let scan: ScanOrder
 
-  /// Steps by a model's conditionals.
+  /// Creates a kernel from a masked model.
   public init(_ model: Model, scan: ScanOrder = .random) {
     self.model = model
     self.scan = scan
   }
 
-  /// `pseudo-gibbs`.
+  /// The only kind of step, `pseudo-gibbs`.
   public var kinds: [String] { ["pseudo-gibbs"] }
 
-  /// A new word at one place, or at each; accepted where a word changed.
+  /// Draws a token at one place, or at each; the step counts as accepted if a token changed.
   public func step(
     _ scorer: inout Scorer, using choices: inout some ChoiceSource
   ) -> StepReport {

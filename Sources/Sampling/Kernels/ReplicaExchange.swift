@@ -1,14 +1,14 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// A ladder of inverse temperatures, the first 1, each smaller than the one before.
+/// A ladder of inverse temperatures that starts at 1 and falls.
 public struct Ladder: Hashable, Sendable {
-  /// The inverse temperatures.
+  /// The inverse temperatures, from 1 downwards.
   public let inverseTemperatures: [Double]
 
-  /// A geometric ladder from 1 down to a hottest one.
+  /// Creates a geometric ladder from 1 down to the hottest rung.
   ///
   /// - Parameters:
-  ///   - count: how many rungs, positive.
+  ///   - count: the number of rungs, positive.
   ///   - hottest: the last inverse temperature, in 0 < hottest <= 1.
   public init(count: Int, hottest: Double) {
     precondition(count > 0 && hottest > 0 && hottest <= 1, "a ladder goes down from 1")
@@ -17,20 +17,20 @@ public struct Ladder: Hashable, Sendable {
     }
   }
 
-  /// Given rungs, from 1 downwards.
+  /// Creates a ladder from given rungs, from 1 downwards.
   public init(_ inverseTemperatures: [Double]) {
     precondition(inverseTemperatures.first == 1, "the first rung is the target")
     self.inverseTemperatures = inverseTemperatures
   }
 
-  /// The rungs moved so that all neighbours would refuse alike.
+  /// The ladder with its rungs moved so that all neighbours refuse equally often.
   ///
-  /// The refusals of neighbours add up to the ladder's communication barrier; rungs are put at equal
-  /// parts of it, linearly between the old ones.
+  /// The refusals of neighbours add up to the ladder's communication barrier. Rungs are placed at
+  /// equal parts of it, interpolated linearly between the old ones.
   /// Reference: Syed, Bouchard-Côté, Deligiannidis and Doucet 2022, "Non-reversible parallel
   /// tempering", algorithm 2.
   ///
-  /// - Parameter refusals: for each pair of neighbours the share of exchanges that were refused.
+  /// - Parameter refusals: the share of refused exchanges for each pair of neighbours.
   /// - Returns: as many rungs between the same ends.
   public func tuned(refusals: [Double]) -> Ladder {
     precondition(refusals.count == inverseTemperatures.count - 1, "one share a pair")
@@ -53,30 +53,31 @@ public struct Ladder: Hashable, Sendable {
   }
 }
 
-/// Replica exchange (parallel tempering): copies of a chain at rising temperatures that exchange their
-/// texts, so that what a hot one finds gets to the target.
+/// Replica exchange (parallel tempering): chains at several temperatures that exchange their texts.
 ///
-/// Each round takes some steps of every replica by the kernel of its own rung, then puts an exchange
-/// to every second pair of neighbours, even and odd pairs in turn, accepted with probability
-/// min(1, exp((b - b') (log rho(x') - log rho(x)))).
+/// A text that a hot chain finds can so reach the target.
 ///
-/// **Keeps** the product of the tempered targets, and so the target on the first rung, if each kernel
-/// keeps its own. Reference: Swendsen and Wang 1986; Okabe et al. 2001 for even and odd rounds.
+/// Each round takes some steps of every replica with the kernel of its rung. Then every second pair
+/// of neighbours, even and odd pairs in turn, may exchange texts, with probability min(1, exp((b -
+/// b') (log rho(x') - log rho(x)))).
+///
+/// **Keeps** the product of the tempered targets if each kernel keeps its own; so the first rung
+/// keeps the target. Reference: Swendsen and Wang 1986; Okabe et al. 2001 for even and odd rounds.
 public struct ReplicaExchange<Target: TextTarget, Kernel: TransitionKernel>: Sendable
 where Kernel.Scorer == Target.Scorer {
-  /// The replicas' targets, the first being the target itself.
+  /// The replicas' targets; the first is the target itself.
   public let targets: [Target]
-  /// Their inverse temperatures.
+  /// The inverse temperatures of the replicas.
   public let ladder: Ladder
-  /// Their kernels.
+  /// The kernel of each replica.
   public let kernels: [Kernel]
 
-  /// Replicas of a target.
+  /// Creates replicas of a target.
   ///
   /// - Parameters:
-  ///   - target: what is sampled from.
+  ///   - target: the distribution to sample.
   ///   - ladder: the inverse temperatures.
-  ///   - kernel: a kernel that keeps the target it is given.
+  ///   - kernel: makes the kernel that keeps a given target.
   public init(
     _ target: Target, ladder: Ladder,
     kernel: (Target) -> Kernel
@@ -87,46 +88,46 @@ where Kernel.Scorer == Target.Scorer {
     kernels = targets.map(kernel)
   }
 
-  /// The replicas of one run, and what became of their exchanges.
+  /// The replicas of one run, and the counts of their exchanges.
   public struct State {
-    /// What kept one of the working copies from looking; see ``Scorer/failure``.
+    /// The first error of a working copy; see ``Scorer/failure``.
     public var failure: (any Error)? { scorers.lazy.compactMap(\.failure).first }
 
     /// The working copies, by rung.
     public var scorers: [Target.Scorer]
-    /// What the kernels remember, by rung.
+    /// The kernels' memories, by rung.
     var memories: [Kernel.Memory]
-    /// For each rung, which of the first texts stands there.
+    /// For each rung, the number of the starting text that is there now.
     public var labels: [Int]
-    /// For each pair of neighbours: exchanges tried.
+    /// The number of exchanges tried, for each pair of neighbours.
     public var tried: [Int]
-    /// For each pair of neighbours: exchanges refused.
+    /// The number of exchanges refused, for each pair of neighbours.
     public var refused: [Int]
-    /// Journeys of some text from the first rung to the last and back.
+    /// The number of journeys of a text from the first rung to the last and back.
     public var roundTrips = 0
-    /// For each text: 1 after the last rung, 0 after the first, -1 before either.
+    /// For each text, 1 after the last rung, 0 after the first, -1 before either.
     var headings: [Int]
     var isOdd = false
   }
 
-  /// What a run of replicas needs to go on as if it had never stopped, working copies left out.
+  /// The data that a run of replicas needs to resume, without working copies.
   public struct Memory: Hashable, Sendable {
     /// The texts, by rung.
     public var texts: [TokenSequence]
-    /// As ``State/labels``.
+    /// The value of ``State/labels``.
     public var labels: [Int]
-    /// As ``State/tried``.
+    /// The value of ``State/tried``.
     public var tried: [Int]
-    /// As ``State/refused``.
+    /// The value of ``State/refused``.
     public var refused: [Int]
-    /// As ``State/roundTrips``.
+    /// The value of ``State/roundTrips``.
     public var roundTrips: Int
-    /// For each text: 1 after the last rung, 0 after the first, -1 before either.
+    /// For each text, 1 after the last rung, 0 after the first, -1 before either.
     public var headings: [Int]
-    /// Whether odd pairs come next.
+    /// Whether odd pairs are next.
     public var isOdd: Bool
 
-    /// A memory of its parts.
+    /// Creates a memory from its parts.
     public init(
       texts: [TokenSequence], labels: [Int], tried: [Int], refused: [Int], roundTrips: Int,
       headings: [Int], isOdd: Bool
@@ -140,7 +141,7 @@ where Kernel.Scorer == Target.Scorer {
       self.isOdd = isOdd
     }
 
-    /// Whether it is one of so many replicas.
+    /// Whether the memory belongs to this number of replicas.
     public func fits(_ count: Int) -> Bool {
       texts.count == count && labels.sorted() == Array(0..<count)
         && tried.count == max(0, count - 1) && refused.count == tried.count
@@ -149,7 +150,7 @@ where Kernel.Scorer == Target.Scorer {
     }
   }
 
-  /// What the replicas need to go on.
+  /// The data that the replicas need to resume.
   public func memory(of state: State) -> Memory {
     Memory(
       texts: state.scorers.map(\.state), labels: state.labels, tried: state.tried,
@@ -157,9 +158,9 @@ where Kernel.Scorer == Target.Scorer {
       isOdd: state.isOdd)
   }
 
-  /// Replicas that go on from what they remember.
+  /// Creates replicas that resume from a memory.
   ///
-  /// - Precondition: the memory fits as many replicas, and its texts are allowed.
+  /// - Precondition: the memory fits this number of replicas, and its texts are allowed.
   public func start(from memory: Memory) -> State {
     precondition(memory.fits(targets.count), "a memory of these replicas")
     var state = start(at: memory.texts)
@@ -172,7 +173,7 @@ where Kernel.Scorer == Target.Scorer {
     return state
   }
 
-  /// Replicas at given texts, one a rung, all allowed.
+  /// Creates replicas at given texts, one per rung, all allowed.
   public func start(at texts: [TokenSequence]) -> State {
     precondition(texts.count == targets.count, "one text a rung")
     let scorers = zip(targets, texts).map { $0.makeScorer(at: $1) }
@@ -184,13 +185,13 @@ where Kernel.Scorer == Target.Scorer {
       headings: [Int](repeating: -1, count: texts.count))
   }
 
-  /// Some steps of every replica by its own choices, then the exchanges.
+  /// Takes some steps of every replica by its own choices, then tries the exchanges.
   ///
   /// - Parameters:
   ///   - state: the replicas.
-  ///   - steps: steps of each.
-  ///   - choices: what draws.
-  /// - Returns: what the first rung's steps did, by kind: proposed and accepted.
+  ///   - steps: the number of steps of each replica.
+  ///   - choices: the source of random choices.
+  /// - Returns: the numbers of steps that the first rung proposed and accepted, by kind.
   @discardableResult
   public func round(
     _ state: inout State, steps: Int, using choices: inout some ChoiceSource
@@ -210,12 +211,12 @@ where Kernel.Scorer == Target.Scorer {
     return counts
   }
 
-  /// Every second pair of neighbours, even ones and odd ones in turn.
+  /// Tries to exchange every second pair of neighbours, even and odd pairs in turn.
   public func exchange(_ state: inout State, using choices: inout some ChoiceSource) {
     for pair in stride(from: state.isOdd ? 1 : 0, to: targets.count - 1, by: 2) {
       let (cold, hot) = (state.scorers[pair].state, state.scorers[pair + 1].state)
       let difference = ladder.inverseTemperatures[pair] - ladder.inverseTemperatures[pair + 1]
-      // The first target's log is finite at both: hard constraints are the same on all rungs.
+      // The first target's log is finite at both texts: all rungs have the same hard constraints.
       let logs = (
         state.scorers[pair].logProbability / ladder.inverseTemperatures[pair],
         state.scorers[pair + 1].logProbability / ladder.inverseTemperatures[pair + 1]

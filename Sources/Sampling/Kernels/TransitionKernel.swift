@@ -1,25 +1,27 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// A random step that leaves a distribution as it is.
+/// A random step that leaves a distribution unchanged.
 ///
-/// The scorer is a chain's working copy; a step changes it or leaves it. A kernel that saves work
-/// between steps conforms to ``KernelWithMemory``; all others implement ``step(_:using:)`` alone.
+/// The scorer is a chain's working copy; a step may change it. A kernel that saves work between
+/// steps conforms to ``KernelWithMemory``; all others only implement ``step(_:using:)``.
 public protocol TransitionKernel<Scorer>: ChainComponent {
   // Declared anew, so that the compiler infers them from the methods below.
   associatedtype Scorer
   associatedtype Memory
 
-  /// One step. A rejected one leaves the state, which counts as a draw once more.
+  /// Takes one step.
+  ///
+  /// A rejected step keeps the state, which counts as a draw once more.
   func step(_ scorer: inout Scorer, using choices: inout some ChoiceSource) -> StepReport
 
-  /// The same with the chain's memory: what a run of many steps calls.
+  /// Takes one step with the chain's memory; runs of many steps call this form.
   func step(
     _ scorer: inout Scorer, memory: inout Memory, using choices: inout some ChoiceSource
   ) -> StepReport
 }
 
 extension TransitionKernel where Memory == Void {
-  /// A step without a memory.
+  /// Takes a step without a memory.
   @inlinable
   public func step(
     _ scorer: inout Scorer, memory: inout Void, using choices: inout some ChoiceSource
@@ -28,11 +30,11 @@ extension TransitionKernel where Memory == Void {
   }
 }
 
-/// A kernel that remembers something between steps, or is made of what may.
+/// A kernel with a memory between steps, or one made of components that may have one.
 public protocol KernelWithMemory<Scorer>: TransitionKernel {}
 
 extension KernelWithMemory {
-  /// A step with a memory that is used once.
+  /// Takes a step with a memory that is used once.
   @inlinable
   public func step(
     _ scorer: inout Scorer, using choices: inout some ChoiceSource
@@ -42,15 +44,15 @@ extension KernelWithMemory {
   }
 }
 
-/// What a step did.
+/// The outcome of a step.
 @frozen
 public struct StepReport: Hashable, Sendable {
-  /// Whether the proposed state was taken.
+  /// Whether the proposed state was accepted.
   public var isAccepted: Bool
-  /// Which of the kernel's kinds of step it was.
+  /// The index of the step's kind in the kernel's ``ChainComponent/kinds``.
   public var kind: Int
 
-  /// A report.
+  /// Creates a report.
   @inlinable
   public init(isAccepted: Bool, kind: Int) {
     self.isAccepted = isAccepted
@@ -58,26 +60,26 @@ public struct StepReport: Hashable, Sendable {
   }
 }
 
-/// Metropolis-Hastings: a proposed move is made with probability
-/// min(1, target(there) x backward / (target(here) x forward)).
+/// Metropolis-Hastings: makes a proposed move with the probability that keeps the target.
 ///
-/// **Keeps** the scorer's target, whatever the proposal, as long as its moves say the truth about
-/// their probabilities. Reference: Hastings 1970.
+/// The probability is min(1, target(there) x backward / (target(here) x forward)). **Keeps** the
+/// scorer's target under any proposal whose moves give their true probabilities. Reference:
+/// Hastings 1970.
 public struct MetropolisHastings<P: Proposal>: KernelWithMemory {
-  /// What is proposed.
+  /// The proposal that makes the moves.
   public let proposal: P
 
-  /// Metropolis-Hastings with these proposals.
+  /// Creates a kernel from a proposal.
   public init(_ proposal: P) { self.proposal = proposal }
 
-  /// The proposal's kinds of move.
+  /// The names of the proposal's kinds of move.
   public var kinds: [String] { proposal.kinds }
 
-  /// What the proposal remembers.
+  /// The proposal's memory.
   @inlinable
   public func start(at scorer: P.Scorer) -> P.Memory { proposal.start(at: scorer) }
 
-  /// Proposes, looks, decides and perhaps makes one move.
+  /// Proposes a move, looks at it, decides, and perhaps makes it.
   @inlinable
   public func step(
     _ scorer: inout P.Scorer, memory: inout P.Memory, using choices: inout some ChoiceSource
@@ -95,30 +97,30 @@ public struct MetropolisHastings<P: Proposal>: KernelWithMemory {
 
 /// Two kernels one after the other, as one step; nest it for more.
 ///
-/// **Keeps** what both keep, though it is not reversible in general.
+/// **Keeps** every distribution that both kernels keep, though it is not reversible in general.
 public struct Cycle<First: TransitionKernel, Second: TransitionKernel>: KernelWithMemory
 where First.Scorer == Second.Scorer {
-  /// The first half.
+  /// The kernel that steps first.
   public let first: First
-  /// The second half.
+  /// The kernel that steps second.
   public let second: Second
 
-  /// A cycle.
+  /// Creates a cycle of two kernels.
   public init(_ first: First, _ second: Second) {
     self.first = first
     self.second = second
   }
 
-  /// `cycle`.
+  /// The only kind of step, `cycle`.
   public var kinds: [String] { ["cycle"] }
 
-  /// What both remember.
+  /// The memories of both kernels.
   @inlinable
   public func start(at scorer: First.Scorer) -> (First.Memory, Second.Memory) {
     (first.start(at: scorer), second.start(at: scorer))
   }
 
-  /// Both steps; accepted if one of them was.
+  /// Takes both steps; accepted if at least one of them was.
   @inlinable
   public func step(
     _ scorer: inout First.Scorer, memory: inout (First.Memory, Second.Memory),

@@ -1,9 +1,9 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// Where a token is put: between the places left of `low` and those from `high` on.
+/// The place for a token: between the places left of `low` and those from `high` on.
 ///
-/// An insertion before place i is the gap i, i; what replaces or once stood at place i is the
-/// gap i, i + 1. So the way back of a deletion has the gap of the token that it deletes.
+/// An insertion before place i has the gap i, i. A token that replaces, or once stood at, place i
+/// has the gap i, i + 1. So the way back of a deletion has the gap of the deleted token.
 @frozen
 public struct Gap: Hashable, Sendable {
   /// The first place that the token covers.
@@ -11,7 +11,7 @@ public struct Gap: Hashable, Sendable {
   /// The first place right of the token, `low` or `low + 1`.
   public var high: Int
 
-  /// The gap between the places below `low` and those from `high` on.
+  /// Creates the gap between the places below `low` and those from `high` on.
   @inlinable
   public init(_ low: Int, _ high: Int) {
     self.low = low
@@ -21,37 +21,37 @@ public struct Gap: Hashable, Sendable {
 
 /// A way of choosing the token that is put into a gap.
 ///
-/// Its distribution may depend on what stands left and right of the gap, not on what the gap
-/// covers: forward and backward then look up the same numbers. Laws: the probabilities of the
+/// Its distribution may depend on the text left and right of the gap, but not on what the gap
+/// covers, so forward and backward look up the same numbers. Laws: the probabilities of the
 /// drawable tokens sum to one, and draws follow them.
 public protocol GapTokens<Scorer>: Sendable {
-  /// The working copy whose text is looked at.
+  /// The working copy of the text.
   associatedtype Scorer: TextScorer
-  /// What is kept between the steps of one chain to save work; nothing that is drawn depends on it.
+  /// Work saved between the steps of one chain; no draw depends on it.
   associatedtype Memory = Void
 
-  /// The memory of a chain that begins.
+  /// The memory of a new chain.
   func start(at scorer: Scorer) -> Memory
 
-  /// A drawable token for the gap and its natural log-probability; `nil` where there is none.
+  /// Draws a token for the gap, with its natural log-probability; `nil` if there is none.
   func draw(
     for gap: Gap, in scorer: Scorer, memory: inout Memory, using choices: inout some ChoiceSource
   ) -> (token: Token, logProbability: Double)?
 
-  /// Natural log-probability with which the token is drawn for the gap.
+  /// Natural log-probability of drawing the token for the gap.
   func logProbability(
     of token: Token, for gap: Gap, in scorer: Scorer, memory: inout Memory
   ) -> Double
 }
 
 extension GapTokens where Memory == Void {
-  /// Nothing to remember.
+  /// Returns an empty memory.
   @inlinable
   public func start(at scorer: Scorer) {}
 }
 
 extension GapTokens {
-  /// A draw with a memory that is used once.
+  /// Draws with a memory that is used once.
   @inlinable
   public func draw(
     for gap: Gap, in scorer: Scorer, using choices: inout some ChoiceSource
@@ -68,32 +68,35 @@ extension GapTokens {
   }
 }
 
-/// Gap tokens that can also be drawn behind a branch: tokens that stand in no text yet.
+/// Gap tokens that can also be drawn after a branch, that is, after tokens that are not in the
+/// text.
 ///
-/// Law: behind the text's own beginning they are those of the gap.
+/// Law: after the text's own beginning, the distribution is that of the gap.
 public protocol BranchTokens<Scorer>: GapTokens {
-  /// A drawable token behind a branch, where the text goes on from a place, and its natural
-  /// log-probability; `nil` where there is none.
+  /// Draws a token after a branch, given the place where the text goes on.
+  ///
+  /// Returns it with its natural log-probability; `nil` if there is none.
   func draw(
     after branch: Scorer.Branch, before place: Int, in scorer: Scorer, memory: inout Memory,
     using choices: inout some ChoiceSource
   ) -> (token: Token, logProbability: Double)?
 
-  /// Natural log-probability with which the token is drawn there.
+  /// Natural log-probability of drawing the token there.
   func logProbability(
     of token: Token, after branch: Scorer.Branch, before place: Int, in scorer: Scorer,
     memory: inout Memory
   ) -> Double
 }
 
-/// Tokens in proportion to fixed weights, by default the model's probabilities without context.
+/// Draws tokens by fixed weights, by default the model's probabilities without context.
 public struct UnigramTokens<Scorer: TextScorer>: GapTokens {
   @usableFromInline let table: AliasTable
   @usableFromInline let logProbabilities: [Double]
 
-  /// Tokens by these weights, one a token; those of tokens that are not drawable do not count.
+  /// Creates a source from one weight per token; weights of tokens that are not drawable are
+  /// ignored.
   ///
-  /// - Precondition: weights of drawable tokens are positive and finite, else the chain cannot
+  /// - Precondition: weights of drawable tokens are positive and finite, so that the chain can
   ///   reach every text.
   public init(_ vocabulary: Vocabulary, weights: [Double]) {
     precondition(weights.count == vocabulary.count, "one weight a token")
@@ -104,13 +107,13 @@ public struct UnigramTokens<Scorer: TextScorer>: GapTokens {
     logProbabilities = drawable.map { LogSpace.log($0) - logTotal }
   }
 
-  /// Tokens by these weights for the chains of a target.
+  /// Creates a source for the chains of a target.
   public init<Target: TextTarget>(for target: Target, weights: [Double])
   where Target.Scorer == Scorer {
     self.init(target.model.vocabulary, weights: weights)
   }
 
-  /// A token by its weight, whatever stands around it.
+  /// Draws a token by its weight, whatever is around it.
   @inlinable
   public func draw(
     for gap: Gap, in scorer: Scorer, memory: inout Void, using choices: inout some ChoiceSource
@@ -119,7 +122,7 @@ public struct UnigramTokens<Scorer: TextScorer>: GapTokens {
     return (Token(index), logProbabilities[index])
   }
 
-  /// The log of the token's weight, normalised.
+  /// The log of the token's normalised weight.
   @inlinable
   public func logProbability(
     of token: Token, for gap: Gap, in scorer: Scorer, memory: inout Void
@@ -128,12 +131,12 @@ public struct UnigramTokens<Scorer: TextScorer>: GapTokens {
   }
 }
 
-/// Tokens by the model's conditional given what stands left, through its row over the vocabulary.
+/// Draws tokens from the model's conditional given the text on their left.
 ///
-/// For any model. A draw costs O(vocabulary), and a row of the model where the scorer does not keep
-/// it; it is the oracle of the fast forms.
+/// It works with any model. A draw costs O(vocabulary), and a row of the model if the scorer does
+/// not keep it. It is the oracle of the fast forms.
 public struct LeftConditionalTokens<Scorer: TextScorer>: BranchTokens {
-  /// Tokens by the left conditional.
+  /// Creates the source, which has no options.
   public init() {}
 
   private func weights(_ row: [Double], _ vocabulary: Vocabulary) -> [Double] {
@@ -157,7 +160,7 @@ public struct LeftConditionalTokens<Scorer: TextScorer>: BranchTokens {
     return LogSpace.log(weights[token.index] / weights.reduce(0, +))
   }
 
-  /// A token by its probability, given that it is drawable.
+  /// Draws a token by its probability, given that it is drawable.
   public func draw(
     for gap: Gap, in scorer: Scorer, memory: inout Void, using choices: inout some ChoiceSource
   ) -> (token: Token, logProbability: Double)? {
@@ -173,7 +176,7 @@ public struct LeftConditionalTokens<Scorer: TextScorer>: BranchTokens {
       of: token, in: scorer.nextTokenLogProbabilities(before: gap.low), scorer.vocabulary)
   }
 
-  /// A token by its probability behind a branch.
+  /// Draws a token by its probability after a branch.
   public func draw(
     after branch: Scorer.Branch, before place: Int, in scorer: Scorer, memory: inout Void,
     using choices: inout some ChoiceSource
@@ -182,7 +185,7 @@ public struct LeftConditionalTokens<Scorer: TextScorer>: BranchTokens {
       from: scorer.nextTokenLogProbabilities(after: branch), scorer.vocabulary, using: &choices)
   }
 
-  /// The log of the token's probability behind a branch.
+  /// The log of the token's probability after a branch.
   public func logProbability(
     of token: Token, after branch: Scorer.Branch, before place: Int, in scorer: Scorer,
     memory: inout Void
@@ -192,18 +195,19 @@ public struct LeftConditionalTokens<Scorer: TextScorer>: BranchTokens {
   }
 }
 
-/// Tokens by the model's exact conditional given both sides, each token of the vocabulary scored.
+/// Draws tokens from the model's exact conditional given both sides, scoring every token.
 ///
-/// For any model. A draw costs a look at each drawable token, in one batch where the model has
-/// batches; it is the oracle of the fast forms. With it, the acceptance of an insertion does not
-/// depend on the token, and a replacement under the model alone is always accepted: it is a step of
-/// the Gibbs sampler.
+/// It works with any model. A draw looks at each drawable token, in one batch if the model has
+/// batches. It is the oracle of the fast forms. With it, the acceptance of an insertion does not
+/// depend on the token, and a replacement under the model alone is always accepted: it is a Gibbs
+/// step.
 public struct FullConditionalTokens<Scorer: TextScorer>: BranchTokens {
-  /// Tokens by the full conditional.
+  /// Creates the source, which has no options.
   public init() {}
 
-  /// Log-probability of each token times that of all that follows, minus infinity where the token
-  /// is not drawable; up to a constant.
+  /// The log-probability of each token and everything after it, up to a constant.
+  ///
+  /// Minus infinity for tokens that are not drawable.
   private func logWeights(
     after branch: Scorer.Branch, before place: Int, in scorer: Scorer
   ) -> [Double] {
@@ -218,7 +222,7 @@ public struct FullConditionalTokens<Scorer: TextScorer>: BranchTokens {
     return logs
   }
 
-  /// A token by its conditional probability.
+  /// Draws a token by its conditional probability.
   public func draw(
     for gap: Gap, in scorer: Scorer, memory: inout Void, using choices: inout some ChoiceSource
   ) -> (token: Token, logProbability: Double)? {
@@ -236,7 +240,7 @@ public struct FullConditionalTokens<Scorer: TextScorer>: BranchTokens {
       memory: &memory)
   }
 
-  /// A token by its conditional probability behind a branch.
+  /// Draws a token by its conditional probability after a branch.
   public func draw(
     after branch: Scorer.Branch, before place: Int, in scorer: Scorer, memory: inout Void,
     using choices: inout some ChoiceSource
@@ -248,7 +252,7 @@ public struct FullConditionalTokens<Scorer: TextScorer>: BranchTokens {
     return (Token(index), logs[index] - logTotal)
   }
 
-  /// The log of the token's conditional probability behind a branch.
+  /// The log of the token's conditional probability after a branch.
   public func logProbability(
     of token: Token, after branch: Scorer.Branch, before place: Int, in scorer: Scorer,
     memory: inout Void

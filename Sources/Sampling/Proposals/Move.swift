@@ -2,19 +2,19 @@
 
 /// A proposed edit with the log-probabilities of proposing it and of proposing its undoing.
 ///
-/// Nothing is optional and nothing is taken to be symmetric.
+/// Both probabilities are required, because no proposal is assumed to be symmetric.
 @frozen
 public struct Move<Edit> {
-  /// The change.
+  /// The proposed edit.
   public var edit: Edit
-  /// Natural log-probability with which the edit was proposed here.
+  /// Natural log-probability of proposing the edit from the current state.
   public var logForward: Double
-  /// Natural log-probability with which its undoing would be proposed from there.
+  /// Natural log-probability of proposing its undoing from the new state.
   public var logBackward: Double
-  /// Which of the proposal's kinds of move this is.
+  /// The index of the move's kind in the proposal's ``ChainComponent/kinds``.
   public var kind: Int
 
-  /// A move.
+  /// Creates a move.
   @inlinable
   public init(_ edit: Edit, logForward: Double, logBackward: Double, kind: Int = 0) {
     self.edit = edit
@@ -24,53 +24,53 @@ public struct Move<Edit> {
   }
 }
 
-/// What takes part in the steps of chains: a proposal or a kernel.
+/// A proposal or a kernel, which takes part in the steps of chains.
 ///
-/// It is immutable and shared by all chains; what one chain's steps leave for later ones is in its
-/// memory.
+/// It is immutable and shared by all chains. A chain's memory holds what its steps save for later
+/// ones.
 public protocol ChainComponent<Scorer>: Sendable {
-  /// A chain's working copy.
+  /// The chain's working copy.
   associatedtype Scorer: Sampling.Scorer
-  /// What is kept between the steps of one chain to save work.
+  /// Work saved between the steps of one chain.
   ///
-  /// Nothing that is drawn depends on it, and it says nothing of the chain's present state: a chain
-  /// can go on with a new memory, and a memory with another state.
+  /// No draw depends on it, and it says nothing about the chain's current state: a chain can
+  /// continue with a new memory, and a memory with another state.
   associatedtype Memory = Void
 
-  /// What the kinds of move or step are called, in the order of their numbers.
+  /// The names of the kinds of move or step, in the order of their indices.
   var kinds: [String] { get }
 
-  /// The memory of a chain that begins.
+  /// The memory of a new chain.
   func start(at scorer: Scorer) -> Memory
 }
 
 extension ChainComponent where Memory == Void {
-  /// Nothing to remember.
+  /// Returns an empty memory.
   @inlinable
   public func start(at scorer: Scorer) {}
 }
 
-/// Proposes moves: what Metropolis-Hastings decides about.
+/// Proposes moves for Metropolis-Hastings to decide about.
 ///
-/// A proposal that saves work between steps conforms to ``ProposalWithMemory``; all others
-/// implement ``propose(from:using:)`` alone.
+/// A proposal that saves work between steps conforms to ``ProposalWithMemory``; all others only
+/// implement ``propose(from:using:)``.
 ///
-/// Law (checked by `SamplingLaws`): the probability of proposing each edited state is what the
-/// moves say in `logForward`, and `logBackward` is what the moves back say in theirs. Factors that
-/// both share may be left out of both.
+/// Law (checked by `SamplingLaws`): each edited state is proposed with the probability that the
+/// moves give as `logForward`, and their `logBackward` is the `logForward` of the moves back.
+/// Factors that both share may be left out of both.
 public protocol Proposal<Scorer>: ChainComponent {
   // Declared anew, so that the compiler infers them from the methods below.
   associatedtype Scorer
   associatedtype Memory
 
-  /// A move from the scorer's state; `edit` is `nil` where the draw stays.
+  /// Draws a move from the scorer's state; `edit` is `nil` if the state stays.
   ///
-  /// - Returns: the kind alone, where there is nothing to propose.
+  /// - Returns: only the kind, if there is nothing to propose.
   func propose(
     from scorer: Scorer, using choices: inout some ChoiceSource
   ) -> Move<Scorer.State.Edit?>
 
-  /// The same with a chain's memory.
+  /// Draws a move with the chain's memory.
   func propose(
     from scorer: Scorer, memory: inout Memory, using choices: inout some ChoiceSource
   ) -> Move<Scorer.State.Edit?>
@@ -86,7 +86,7 @@ extension Proposal where Memory == Void {
   }
 }
 
-/// A proposal that remembers something between steps, or is made of what may.
+/// A proposal with a memory between steps, or one made of components that may have one.
 public protocol ProposalWithMemory<Scorer>: Proposal {}
 
 extension ProposalWithMemory {

@@ -1,16 +1,16 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// A token taken out and put in elsewhere; symmetric.
+/// Takes a token out and puts it in elsewhere; symmetric.
 public struct MoveToken<Scorer: TextScorer>: Proposal {
-  /// Moves of one token.
+  /// Creates the proposal, which has no options.
   public init() {}
 
-  /// `move`.
+  /// The only kind of move, `move`.
   public var kinds: [String] { ["move"] }
 
-  /// Where from and where to, two different places; stays in a text of fewer than two tokens.
+  /// Draws two different places, from and to; the state stays if there are fewer than two tokens.
   ///
-  /// Taking the token back from there to here is drawn as often.
+  /// The move back is drawn with the same probability.
   @inlinable
   public func propose(
     from scorer: Scorer, using choices: inout some ChoiceSource
@@ -31,19 +31,20 @@ public struct MoveToken<Scorer: TextScorer>: Proposal {
   }
 }
 
-/// One of the text's own tokens once more, or one that stands there twice taken out, with equal
-/// chances; together they are reversible.
+/// Copies one of the text's own tokens, or deletes one that occurs twice.
 ///
-/// A copy is drawn as often as its token stands in the text; its undoing draws one of count + 1
+/// Both have equal chances, and together they are reversible.
+///
+/// A copy is drawn as often as its token occurs in the text. Its undoing draws one of count + 1
 /// places, as the copy draws one of count + 1 gaps.
 public struct CopyOrDeleteToken<Scorer: TextScorer>: Proposal {
-  /// Copies of one token, and deletions.
+  /// Creates the proposal, which has no options.
   public init() {}
 
-  /// `copy` and `delete-copy`.
+  /// The kinds of move, `copy` and `delete-copy`.
   public var kinds: [String] { ["copy", "delete-copy"] }
 
-  /// Which of the two, a token and where.
+  /// Draws the kind of move, a token and a place.
   @inlinable
   public func propose(
     from scorer: Scorer, using choices: inout some ChoiceSource

@@ -1,21 +1,21 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// A token at a place drawn equally, replaced by one that a masked model expects there.
+/// Replaces the token at a uniform place by one from a masked model's conditional.
 ///
-/// What is expected does not depend on the token replaced, so both ways look up the same numbers, and
-/// `MetropolisHastings(ReplaceMaskedToken(model))` keeps whatever target it is put to.
+/// The conditional does not depend on the token replaced, so both ways look up the same numbers,
+/// and `MetropolisHastings(ReplaceMaskedToken(model))` keeps the target of its scorer.
 public struct ReplaceMaskedToken<Model: MaskedLanguageModel, Scorer: Sampling.Scorer>: Proposal
 where Scorer.State == TokenSequence {
-  /// Whose conditionals.
+  /// The masked model whose conditionals are used.
   public let model: Model
 
-  /// Replacements by a model.
+  /// Creates a proposal from a masked model.
   public init(_ model: Model) { self.model = model }
 
-  /// `replace-masked`.
+  /// The only kind of move, `replace-masked`.
   public var kinds: [String] { ["replace-masked"] }
 
-  /// A move; none for the empty text or where no token can stand at the place.
+  /// Draws a move; the state stays if the text is empty or no token can stand at the place.
   public func propose(
     from scorer: Scorer, using choices: inout some ChoiceSource
   ) -> Move<TokenSequence.Edit?> {

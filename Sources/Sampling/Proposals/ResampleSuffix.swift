@@ -1,28 +1,29 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// Rewrites the end of a text from a uniformly drawn place on: a move of any length.
+/// Rewrites the end of a text from a uniform place on: a move of any length.
 ///
-/// New tokens come from ``ProportionalTokens``, so what is proposed is allowed and ends by itself. The
-/// move holds the probabilities of both ends, end symbol included, and the number of places on both
-/// sides. With it a power of a model, `fluency` above 1, is sampled by means of the model itself.
-/// Texts with more tokens than the look-ahead allows stay as they are.
+/// New tokens come from ``ProportionalTokens``, so the proposed text is allowed and ends by itself.
+/// The move holds the probabilities of both endings, including the end symbol, and the number of
+/// places on both sides. With it, the model itself proposes for powers of the model (`fluency`
+/// above 1). Texts with more tokens than the look-ahead allows stay as they are.
 ///
 /// **Assumes** that the scorer's model is the tokens' model, unless that reads directly.
 /// Reference: Karan and Du 2025, "Reasoning with sampling", whose blocks have a fixed length.
 public struct ResampleSuffix<Tokens: ProportionalTokens, Scorer: TextScorer>: Proposal {
-  /// Draws the tokens.
+  /// The source of the new tokens.
   public let tokens: Tokens
 
-  /// Ends made of such tokens, whose constraint is the scorer's.
+  /// Creates a proposal; the tokens' constraint must be the scorer's.
   public init(_ tokens: Tokens) { self.tokens = tokens }
 
-  /// `suffix`.
+  /// The only kind of move, `suffix`.
   public var kinds: [String] { ["suffix"] }
 
-  /// A uniformly drawn place, the end included, and what follows.
+  /// Draws a uniform place, the end included, and the tokens that follow it.
   ///
-  /// - Complexity: a draw and two looks at its probability per new token, a look per old one. Where
-  ///   the model needs batches, one per new token; the rows of the old ones are the scorer's.
+  /// - Complexity: a draw and two look-ups of its probability per new token, one look-up per old
+  ///   token. If the model needs batches: one per new token; the scorer has the rows of the old
+  ///   ones.
   public func propose(
     from scorer: Scorer,
     using choices: inout some ChoiceSource
@@ -42,7 +43,7 @@ public struct ResampleSuffix<Tokens: ProportionalTokens, Scorer: TextScorer>: Pr
       if !model.readsDirectly { old.row = scorer.nextTokenLogProbabilities(before: place)[...] }
       let token = place == count ? model.vocabulary.end : scorer.token(at: place)
       logOld += tokens.logProbability(of: token, after: old)
-      // An end that would not be written cannot be written back.
+      // An ending that cannot be proposed cannot be restored either.
       guard logOld > -.infinity else { return staying }
       if place < count { old.append(token, model, constraint) }
     }

@@ -1,34 +1,35 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// A few neighbouring tokens exchanged for a few others that the automaton allows there.
+/// Replaces a few neighbouring tokens by a few others that the automaton allows there.
 ///
 /// It connects allowed texts that no single edit connects, such as the fillings of a template of
-/// fixed words. The lengths of the old and of the new block are drawn alike, 2^-k for k tokens; the
-/// new tokens come one after another from the tokens without context, among those from which the
-/// rest of the text can still be reached. Lengths and places cancel; only the tokens count.
+/// fixed words. The lengths of the old and the new block are drawn from the same distribution, 2^-k
+/// for k tokens. The new tokens are drawn one after another by their weights without context, among
+/// those from which the rest of the text can still be reached. Lengths and places cancel; only the
+/// tokens count.
 ///
-/// - Complexity: O(classes) a token of either block, and a walk along the rest of the text for each
-///   state that it is asked about. Nothing but the new block is allocated.
+/// - Complexity: O(classes) per token of either block, and a walk along the rest of the text for
+///   each state asked about. Only the new block is allocated.
 public struct RewriteBlock<Scorer: TextScorer>: ProposalWithMemory
 where Scorer.Constraint == TokenAutomaton {
-  /// The longest block.
+  /// The largest number of tokens in a block.
   public let longest: Int
-  /// Its states say what is possible.
+  /// The automaton that says which blocks are allowed.
   public let automaton: TokenAutomaton
 
   private let members: [[Token]]
   private let tables: [AliasTable?]
-  /// Weight of each class's drawable tokens, and of each token.
+  /// The total weight of each class's drawable tokens, and the weight of each token.
   private let classWeights: [Double]
   private let tokenWeights: [Double]
 
-  /// Exchanges of blocks in texts that an automaton reads.
+  /// Creates a proposal for texts that an automaton reads.
   ///
   /// - Parameters:
-  ///   - automaton: the target's own.
-  ///   - vocabulary: the tokens.
-  ///   - weights: one a token, positive and finite where the token is drawable.
-  ///   - longest: the longest block, from 1 to 16.
+  ///   - automaton: the target's automaton.
+  ///   - vocabulary: the model's vocabulary.
+  ///   - weights: one per token; positive and finite for drawable tokens.
+  ///   - longest: the largest number of tokens in a block, from 1 to 16.
   public init(
     automaton: TokenAutomaton, vocabulary: Vocabulary, weights: [Double], longest: Int = 8
   ) {
@@ -47,26 +48,28 @@ where Scorer.Constraint == TokenAutomaton {
     }
   }
 
-  /// `rewrite`.
+  /// The only kind of move, `rewrite`.
   public var kinds: [String] { ["rewrite"] }
 
-  /// What is known of states during one step, and room for weights.
+  /// What is known about states during one step, and buffers for weights.
   public struct Memory {
-    /// For each number of tokens and state: the step's number times two, plus whether the rest can be
-    /// reached; older numbers are forgotten.
+    /// For each number of tokens and state: twice the step's number, plus 1 if the rest can be
+    /// reached.
+    ///
+    /// Entries of earlier steps are ignored.
     fileprivate var known: [UInt64]
     fileprivate var step: UInt64 = 0
     fileprivate var weights: [Double]
   }
 
-  /// The memory of a chain that begins.
+  /// The memory of a new chain.
   public func start(at scorer: Scorer) -> Memory {
     Memory(
       known: [UInt64](repeating: 0, count: (longest + 1) * automaton.stateCount),
       weights: [Double](repeating: 0, count: automaton.classCount))
   }
 
-  /// Two lengths, a place, and the new tokens.
+  /// Draws two lengths, a place and the new tokens.
   public func propose(
     from scorer: Scorer, memory: inout Memory, using choices: inout some ChoiceSource
   ) -> Move<TokenSequence.Edit?> {
@@ -93,7 +96,7 @@ where Scorer.Constraint == TokenAutomaton {
       block.append(token)
       state = automaton.following(state, token)
     }
-    // With no tokens at all the rest has to follow by itself.
+    // Without new tokens, the rest must follow directly.
     guard newCount > 0 || isLive(0, state, high, scorer, &memory) else { return staying }
     var logBackward = 0.0
     state = first
@@ -106,15 +109,15 @@ where Scorer.Constraint == TokenAutomaton {
     return Move(.rewrite(low..<high, block), logForward: logForward, logBackward: logBackward)
   }
 
-  /// k with probability 2^-k-1, what is left going to the longest.
+  /// Returns k with probability 2^-k-1; the longest length takes the remainder.
   private func blockLength(using choices: inout some ChoiceSource) -> Int {
     var length = 0
     while length < longest, choices.index(below: 2) == 0 { length += 1 }
     return length
   }
 
-  /// Writes the weight of each class from which the rest can be reached with so many further tokens;
-  /// their sum.
+  /// Writes the weight of each class from which the rest can be reached with some more tokens;
+  /// returns the sum.
   private func weigh(
     from state: TokenAutomaton.State, left: Int, _ place: Int, _ scorer: Scorer,
     _ memory: inout Memory
@@ -131,8 +134,9 @@ where Scorer.Constraint == TokenAutomaton {
     return total
   }
 
-  /// Whether the text's rest from a place on can be reached from a state with so many tokens; each
-  /// question is answered once a step.
+  /// Whether the text from a place on can be reached from a state with some more tokens.
+  ///
+  /// Each question is answered once per step.
   private func isLive(
     _ count: Int, _ state: TokenAutomaton.State, _ place: Int, _ scorer: Scorer,
     _ memory: inout Memory

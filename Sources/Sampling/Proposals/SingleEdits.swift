@@ -1,21 +1,21 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// Another token at a place drawn equally among all; stays where the text is empty.
+/// Replaces the token at a uniform place; the state stays if the text is empty.
 public struct ReplaceToken<Tokens: GapTokens>: ProposalWithMemory {
-  /// How the token is chosen.
+  /// The source of the new token.
   public let tokens: Tokens
 
-  /// Replacement by tokens chosen so.
+  /// Creates a proposal that takes its tokens from a source.
   public init(_ tokens: Tokens) { self.tokens = tokens }
 
-  /// `replace`.
+  /// The only kind of move, `replace`.
   public var kinds: [String] { ["replace"] }
 
-  /// What the choice of tokens remembers.
+  /// The memory of the token source.
   @inlinable
   public func start(at scorer: Tokens.Scorer) -> Tokens.Memory { tokens.start(at: scorer) }
 
-  /// A place, then a token; the places' probabilities cancel.
+  /// Draws a place, then a token; the places' probabilities cancel.
   @inlinable
   public func propose(
     from scorer: Tokens.Scorer, memory: inout Tokens.Memory,
@@ -34,25 +34,25 @@ public struct ReplaceToken<Tokens: GapTokens>: ProposalWithMemory {
   }
 }
 
-/// A token more or a token less, with equal chances; together they are reversible.
+/// Inserts or deletes a token, with equal chances; together they are reversible.
 ///
-/// An insertion draws one of count + 1 gaps, its undoing one of count + 1 places: these cancel, and
-/// so do the equal chances. A deletion from the empty text stays.
+/// An insertion draws one of count + 1 gaps, its undoing one of count + 1 places. These cancel, and
+/// so do the equal chances. A deletion from the empty text keeps the state.
 public struct InsertOrDeleteToken<Tokens: GapTokens>: ProposalWithMemory {
-  /// How an inserted token is chosen.
+  /// The source of the inserted token.
   public let tokens: Tokens
 
-  /// Insertion of tokens chosen so, and deletion.
+  /// Creates a proposal that takes its tokens from a source.
   public init(_ tokens: Tokens) { self.tokens = tokens }
 
-  /// `insert` and `delete`.
+  /// The kinds of move, `insert` and `delete`.
   public var kinds: [String] { ["insert", "delete"] }
 
-  /// What the choice of tokens remembers.
+  /// The memory of the token source.
   @inlinable
   public func start(at scorer: Tokens.Scorer) -> Tokens.Memory { tokens.start(at: scorer) }
 
-  /// Which of the two, a gap or a place, and a token.
+  /// Draws the kind of move, a gap or a place, and a token.
   @inlinable
   public func propose(
     from scorer: Tokens.Scorer, memory: inout Tokens.Memory,
@@ -80,15 +80,15 @@ public struct InsertOrDeleteToken<Tokens: GapTokens>: ProposalWithMemory {
   }
 }
 
-/// Two tokens at places drawn equally among all pairs change places; symmetric.
+/// Swaps the tokens at two uniform places; symmetric.
 public struct SwapTokens<Scorer: TextScorer>: Proposal {
-  /// The exchange of two tokens.
+  /// Creates the proposal, which has no options.
   public init() {}
 
-  /// `swap`.
+  /// The only kind of move, `swap`.
   public var kinds: [String] { ["swap"] }
 
-  /// Two different places; stays in a text of fewer than two tokens.
+  /// Draws two different places; the state stays if there are fewer than two tokens.
   @inlinable
   public func propose(
     from scorer: Scorer, using choices: inout some ChoiceSource

@@ -2,21 +2,21 @@
 
 /// How often each kind of move of ``StandardMoves`` is proposed, relative to the others.
 public struct MoveShares: Hashable, Sendable, Codable {
-  /// Replacement by what stands left.
+  /// Weight of replacements drawn given the text on the left.
   public var replace = 60
-  /// Insertion by what stands left, or deletion.
+  /// Weight of insertions drawn given the text on the left, and of deletions.
   public var insertOrDelete = 120
-  /// Replacement by the unigram.
+  /// Weight of replacements drawn without context.
   public var replaceByUnigram = 6
-  /// Exchange of two tokens.
+  /// Weight of swaps of two tokens.
   public var swap = 66
-  /// Rewriting of a block of tokens, where an automaton says which blocks fit.
+  /// Weight of rewriting a block of tokens, if an automaton says which blocks fit.
   public var rewrite = 4
 
-  /// The shares that did best over several targets.
+  /// Creates the shares that did best over several targets.
   public init() {}
 
-  /// The shares for texts of one length, where insertions and deletions would all be refused.
+  /// Shares for texts of one length, which would refuse all insertions and deletions.
   public static var fixedLength: MoveShares {
     var shares = MoveShares()
     shares.replace += 100
@@ -25,24 +25,26 @@ public struct MoveShares: Hashable, Sendable, Codable {
     return shares
   }
 
-  /// What suits a constraint; `nil` allows every text.
+  /// The shares that suit a constraint; `nil` allows every text.
   public static func suiting(_ automaton: TokenAutomaton?) -> MoveShares {
     automaton?.fixedLength != nil ? .fixedLength : MoveShares()
   }
 }
 
-/// The mixture of moves that serves most targets: tokens replaced, inserted and deleted by what
-/// stands left of them, sometimes replaced by the unigram; tokens swapped; blocks rewritten.
+/// The mixture of moves that serves most targets.
 ///
-/// `MetropolisHastings(StandardMoves(...))` keeps the target of its scorer; so do
-/// ``DelayedAcceptance`` and ``BridgedProposal`` with their targets. **Assumes**, to reach every
-/// allowed text, that the model gives every token a positive probability and that neighbouring allowed
-/// texts differ in one token or in a block of at most eight.
+/// Tokens are replaced, inserted and deleted given the text on their left, and sometimes replaced
+/// by the unigram; tokens are swapped; blocks are rewritten.
+///
+/// `MetropolisHastings(StandardMoves(...))` keeps the target of its scorer, as do
+/// ``DelayedAcceptance`` and ``BridgedProposal``. **Assumes**, to reach every allowed text, that
+/// the model gives every token a positive probability, and that neighbouring allowed texts differ
+/// in one token or in a block of at most eight.
 public struct StandardMoves<Left: GapTokens>: ProposalWithMemory
 where Left.Scorer.Constraint == TokenAutomaton {
-  /// A chain's working copy.
+  /// The chain's working copy.
   public typealias Scorer = Left.Scorer
-  /// Replacements, insertions and deletions, the unigram, exchanges, and blocks where there are some.
+  /// Replacements, insertions and deletions, the unigram, swaps, and blocks if there are any.
   public typealias List = WeightedPair<
     WeightedPair<
       WeightedPair<
@@ -52,17 +54,17 @@ where Left.Scorer.Constraint == TokenAutomaton {
     >, WeightedOptional<Weighted<RewriteBlock<Scorer>>>
   >
 
-  /// The moves and how often each is proposed.
+  /// The moves with their weights.
   public let mixture: Mixture<List>
 
-  /// The moves for a target.
+  /// Creates the moves for a target.
   ///
   /// - Parameters:
-  ///   - target: its model's texts are edited.
-  ///   - left: draws tokens by what stands left of them.
-  ///   - weights: the probability of each token without context, linear; by token.
-  ///   - shares: how often each kind is proposed; `nil` for what suits the target.
-  /// - Precondition: the shares are not negative, and one is positive.
+  ///   - target: the target whose texts are edited.
+  ///   - left: draws tokens given the text on their left.
+  ///   - weights: the linear probability of each token without context.
+  ///   - shares: how often each kind is proposed; `nil` for the shares that suit the target.
+  /// - Precondition: no share is negative, and at least one is positive.
   /// - Complexity: O(vocabulary).
   public init<Target: TextTarget>(
     for target: Target, left: Left, weights: [Double], shares: MoveShares? = nil
@@ -84,11 +86,13 @@ where Left.Scorer.Constraint == TokenAutomaton {
     }
   }
 
-  /// `replace`, `insert`, `delete`, `replace-by-unigram`, `swap` and, under constraints,
+  /// The kinds of move.
+  ///
+  /// They are `replace`, `insert`, `delete`, `replace-by-unigram`, `swap` and, under constraints,
   /// `rewrite`.
   public var kinds: [String] { mixture.kinds }
 
-  /// What all moves remember.
+  /// The memories of all moves.
   @inlinable
   public func start(at scorer: Scorer) -> List.Memory { mixture.start(at: scorer) }
 

@@ -2,9 +2,9 @@
 
 /// A chain's working copy of a text under a ``SentenceTarget``.
 ///
-/// It keeps the model's context and the automaton's state before each place. A look reruns both
-/// from the edit until they meet their old paths; nothing else is touched. ``RescoringScorer`` is
-/// its oracle.
+/// It keeps the model's context and the constraint's state before each place. A look runs both
+/// again from the edit until they meet their old paths; nothing else is touched.
+/// ``RescoringScorer`` is its oracle.
 ///
 /// - Complexity: a look costs O(edit + n) model look-ups for a model whose contexts hold n tokens;
 ///   a commit costs O(count) moves of a few words where the length changes. Neither allocates once
@@ -12,13 +12,13 @@
 public final class IncrementalScorer<Model: FiniteContextModel, Constraint: TokenConstraint>:
   TextScorer
 {
-  /// What is sampled from.
+  /// The distribution over texts that the chain samples.
   public let target: SentenceTarget<Model, Constraint>
 
-  // Each method is one access and calls no other's code but the model's, which cannot reach it.
+  // Each method makes one access and calls no foreign code but the model's, which cannot reach it.
   @exclusivity(unchecked) @usableFromInline var core: IncrementalScorerCore<Model, Constraint>
 
-  /// A working copy of a text.
+  /// Creates a working copy of a text.
   public init(target: SentenceTarget<Model, Constraint>, at text: TokenSequence) {
     self.target = target
     unsafe core = IncrementalScorerCore(target: target, at: text)
@@ -26,7 +26,7 @@ public final class IncrementalScorer<Model: FiniteContextModel, Constraint: Toke
 
   deinit { unsafe core.destroy() }
 
-  /// The number of tokens.
+  /// The number of tokens in the current text.
   @inlinable
   public var count: Int { unsafe core.count }
 
@@ -44,61 +44,67 @@ public final class IncrementalScorer<Model: FiniteContextModel, Constraint: Toke
     unsafe core.constraintState(before: place)
   }
 
-  /// The model's natural log-probability of what stands at a place, the last being the end symbol.
+  /// The model's natural log-probability of the token at a place; at place count, of the end
+  /// symbol.
   @inlinable
   public func logProbability(at place: Int) -> Double { unsafe core.logProbability(at: place) }
 
-  /// The text now.
+  /// The current text.
   public var state: TokenSequence { unsafe core.state }
 
-  /// The model's natural log-probability of the text now, its end included.
+  /// The model's natural log-probability of the current text, including its end.
   public var logModel: Double { unsafe core.logModel }
 
-  /// The log of the target at the text now, added up from its places, so that it does not drift.
+  /// The log of the target at the current text, summed anew over its places so that it cannot
+  /// drift.
   public var logProbability: Double { unsafe core.logProbability(target) }
 
-  /// What the edit would add to ``logProbability``; minus infinity as soon as that is forbidden or
-  /// known to lie below the bound.
+  /// What the edit would add to ``logProbability``, in nats.
+  ///
+  /// Minus infinity as soon as the edit is known to be forbidden or below the bound.
   @inlinable
   public func change(under edit: TokenSequence.Edit, atLeast bound: Double) -> Double {
     unsafe core.change(under: edit, atLeast: bound, target)
   }
 
-  /// Makes an edit that the target allows; one that was not looked at last is looked at first.
+  /// Makes an edit that the target allows.
+  ///
+  /// If it was not the last one looked at, it is scored
+  /// first.
   @inlinable
   public func commit(_ edit: TokenSequence.Edit) { unsafe core.commit(edit, target) }
 
-  /// The model's tokens.
+  /// The model's vocabulary.
   public var vocabulary: Vocabulary { target.model.vocabulary }
 
-  /// Which texts are allowed; `nil` allows all.
+  /// The constraint on texts; `nil` allows all.
   @inlinable
   public var constraint: Constraint? { target.constraint }
 
-  /// Nats that the constraint adds to the current text; minus infinity where it is not allowed.
+  /// The nats that the constraint adds to the current text; minus infinity if it is not allowed.
   public var logConstraint: Double { unsafe core.logConstraint }
 
-  /// The model's row of the context before a place, made anew at each call.
+  /// The model's row of log-probabilities before a place, computed anew at each call.
   public func nextTokenLogProbabilities(before place: Int) -> [Double] {
     target.model.logProbabilities(in: context(before: place))
   }
 
-  /// The context before a place.
+  /// The context before a place, which can be continued with other tokens.
   @inlinable
   public func branch(before place: Int) -> Model.Context { context(before: place) }
 
-  /// Advances the context.
+  /// Advances the context by a token.
   @inlinable
   public func append(_ token: Token, to branch: inout Model.Context) {
     target.model.advance(&branch, by: token)
   }
 
-  /// The model's row of a context.
+  /// The model's row of log-probabilities after a context.
   public func nextTokenLogProbabilities(after branch: Model.Context) -> [Double] {
     target.model.logProbabilities(in: branch)
   }
 
-  /// One token after another, followed by as much of the text as the context can hold.
+  /// Scores one token after another, each with as much of the text after it as a context can reach.
   public func logWeights(
     of tokens: [Token], after branch: Model.Context, before place: Int
   ) -> [Double] {
@@ -109,7 +115,7 @@ public final class IncrementalScorer<Model: FiniteContextModel, Constraint: Toke
       var context = branch
       var sum = model.advance(&context, scoring: token)
       for i in place..<last { sum += model.advance(&context, scoring: self.token(at: i)) }
-      // The text's end lies within reach.
+      // The end of the text is within reach.
       if last == count { sum += model.logProbability(of: model.vocabulary.end, in: context) }
       return sum
     }

@@ -1,11 +1,12 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// What a ``IncrementalScorer`` keeps and does: a structure, so that the compiler and not each access
-/// settles who may change it.
+/// The state and the work of an ``IncrementalScorer``.
+///
+/// It is a structure, so that the compiler decides at build time who may change it.
 @usableFromInline
 @safe
 struct IncrementalScorerCore<Model: FiniteContextModel, Constraint: TokenConstraint> {
-  /// Context before a place and natural log-probability of what stands there.
+  /// The context before a place and the natural log-probability of the token there.
   @usableFromInline
   struct Entry {
     @usableFromInline var context: Model.Context
@@ -18,7 +19,7 @@ struct IncrementalScorerCore<Model: FiniteContextModel, Constraint: TokenConstra
     }
   }
 
-  /// State before a place and nats added by reading what stands there.
+  /// The state before a place and the nats added by reading the token there.
   @usableFromInline
   struct Reading {
     @usableFromInline var state: Constraint.State
@@ -31,7 +32,7 @@ struct IncrementalScorerCore<Model: FiniteContextModel, Constraint: TokenConstra
     }
   }
 
-  /// A stretch of old places and what takes their place.
+  /// A stretch of old places and what replaces it.
   @usableFromInline
   struct Piece {
     @usableFromInline var low: Int
@@ -51,23 +52,23 @@ struct IncrementalScorerCore<Model: FiniteContextModel, Constraint: TokenConstra
   @usableFromInline let end: Token
   @usableFromInline let reach: Int
   @usableFromInline let isBounded: Bool
-  /// Whether allowed texts all weigh the same, so that a change of the constraint is 0 or forbidden.
+  /// Whether allowed texts have equal weights, so that an edit changes nothing or is forbidden.
   @usableFromInline let isUniform: Bool
   // A copy of the target's constraint, read in place so that no step counts references.
   @usableFromInline let constraint: UnsafeMutablePointer<Constraint>?
 
-  // Whether no allowed text begins as the first one did; its readings then mean nothing.
+  // Whether the constraint forbids the current text; its readings then mean nothing.
   var isForbidden = false
 
-  // Place by place; entries and readings have one more for the end.
+  // One value per place; entries and readings have one more for the end.
   @usableFromInline var tokens: Lane<Token>
   @usableFromInline var entries: Lane<Entry>
   @usableFromInline var readings: Lane<Reading>
-  // What is added when a place is deleted: it depends on the text alone, and most looks at
-  // deletions are repeated. Not a number where it is not known.
+  // What deleting each place adds. It depends on the text alone, and most looks at deletions are
+  // repeated. Not a number if it is not known.
   @usableFromInline var deletions: Lane<Double>
 
-  // The edit that was looked at last: at most two segments, its new tokens side by side.
+  // The last edit looked at: at most two segments, with their new tokens side by side.
   @usableFromInline var segments: Lane<Piece>
   @usableFromInline var newTokens: Lane<Token>
   @usableFromInline var entryPieces: Lane<Piece>
@@ -75,7 +76,7 @@ struct IncrementalScorerCore<Model: FiniteContextModel, Constraint: TokenConstra
   @usableFromInline var readingPieces: Lane<Piece>
   @usableFromInline var newReadings: Lane<Reading>
   @usableFromInline var unknownDeletions: Lane<Double>
-  // Whether the last look came to its end, so that what it found can be committed.
+  // Whether the last look was completed, so that it can be committed.
   @usableFromInline var isComplete = false
 
   init(target: SentenceTarget<Model, Constraint>, at text: TokenSequence) {
@@ -88,7 +89,7 @@ struct IncrementalScorerCore<Model: FiniteContextModel, Constraint: TokenConstra
       unsafe copy.initialize(to: constraint)
       return unsafe copy
     }
-    // The bound on a change leans on log-probabilities that are not positive.
+    // The bound on a change needs log-probabilities that are not positive.
     isBounded = model.contextLimit < 1 << 16 && model.logProbabilityCeiling <= 0
     tokens = Lane(capacity: text.count * 2 + 32)
     entries = Lane(capacity: text.count * 2 + 32)
@@ -189,7 +190,7 @@ struct IncrementalScorerCore<Model: FiniteContextModel, Constraint: TokenConstra
     return sum
   }
 
-  /// Nats that the constraint adds to the text now; minus infinity where it is not allowed.
+  /// The nats that the constraint adds to the current text; minus infinity if it is not allowed.
   var logConstraint: Double {
     guard let constraint = unsafe constraint else { return 0 }
     guard !isForbidden else { return -.infinity }
@@ -203,8 +204,9 @@ struct IncrementalScorerCore<Model: FiniteContextModel, Constraint: TokenConstra
     return soft == -.infinity ? soft : target.fluency * logModel + soft
   }
 
-  /// What the edit would add to ``logProbability``; minus infinity as soon as that is forbidden or
-  /// known to lie below the bound.
+  /// What the edit would add to ``logProbability``.
+  ///
+  /// Minus infinity as soon as the edit is known to be forbidden or below the bound.
   @inlinable
   mutating func change(
     under edit: TokenSequence.Edit, atLeast bound: Double,
@@ -217,7 +219,7 @@ struct IncrementalScorerCore<Model: FiniteContextModel, Constraint: TokenConstra
     return change(atLeast: bound, target)
   }
 
-  /// The same for the segments that are prepared.
+  /// The change under the segments that are prepared.
   @inlinable
   @inline(__always)
   mutating func change(atLeast bound: Double, _ target: SentenceTarget<Model, Constraint>) -> Double
@@ -233,15 +235,15 @@ struct IncrementalScorerCore<Model: FiniteContextModel, Constraint: TokenConstra
     return changeOfModel(soft: soft, atLeast: bound, target)
   }
 
-  /// The same for a deletion, whose change is kept.
+  /// The change under a deletion, which is kept for later looks.
   @inlinable
   @inline(__always)
   mutating func changeUnderDeletion(
     of place: Int, atLeast bound: Double, _ target: SentenceTarget<Model, Constraint>
   ) -> Double {
     precondition(place >= 0 && place < tokens.count, "a deleted place lies in the text")
-    // A uniform constraint changes an allowed text's weight by nothing or to 0. Any other may change it
-    // by what depends on the whole text, which a kept change would miss.
+    // A uniform constraint either keeps an allowed text's weight or forbids the text. With any
+    // other constraint the change may depend on the whole text, so a kept change would be wrong.
     if isUniform, deletions[place] < bound { return -.infinity }
     prepare(.delete(place))
     let change = change(atLeast: -.infinity, target)
@@ -249,7 +251,7 @@ struct IncrementalScorerCore<Model: FiniteContextModel, Constraint: TokenConstra
     return change
   }
 
-  /// Takes the edit apart into segments of old places and their new tokens.
+  /// Splits the edit into segments of old places and their new tokens.
   @inlinable
   @inline(__always)
   mutating func prepare(_ edit: TokenSequence.Edit) {
@@ -289,7 +291,7 @@ struct IncrementalScorerCore<Model: FiniteContextModel, Constraint: TokenConstra
     }
   }
 
-  /// Nats that the constraint adds to the edited text more than to the old one.
+  /// The edited text's constraint weight minus the current one, in nats.
   @inlinable
   @inline(__always)
   mutating func changeOfConstraint() -> Double {
@@ -316,7 +318,7 @@ struct IncrementalScorerCore<Model: FiniteContextModel, Constraint: TokenConstra
         state = following
       }
       for place in piece.low..<piece.high { change -= readings[place].weight }
-      // The old tokens until the old path is met.
+      // Read old tokens until the old path is met.
       var place = piece.high
       while place != stop && state != readings[place].state {
         if place == count {
@@ -335,7 +337,7 @@ struct IncrementalScorerCore<Model: FiniteContextModel, Constraint: TokenConstra
         }
         place &+= 1
       }
-      // On another path still, the next segment goes on from here.
+      // The path still differs, so the next segment goes on from here.
       if segment < segments.count, place == stop, state != readings[place].state { continue }
       readingPieces.append(
         Piece(low: low, high: place, from: from, length: newReadings.count &- from))
@@ -346,7 +348,7 @@ struct IncrementalScorerCore<Model: FiniteContextModel, Constraint: TokenConstra
     }
   }
 
-  /// `soft` and what the model adds to the edited text more than to the old one.
+  /// `soft` plus the model's log-probability of the edited text minus that of the current one.
   @inlinable
   @inline(__always)
   mutating func changeOfModel(
@@ -356,7 +358,7 @@ struct IncrementalScorerCore<Model: FiniteContextModel, Constraint: TokenConstra
     newEntries.removeAll()
     let fluency = target.fluency
     let count = tokens.count
-    // At most this is gained by no longer paying for the old places; new ones only take away.
+    // Not paying for the old places gains at most this much. New tokens can only reduce it.
     var most = Double.infinity
     if isBounded && bound > -.infinity {
       most = 0
@@ -364,7 +366,7 @@ struct IncrementalScorerCore<Model: FiniteContextModel, Constraint: TokenConstra
         let stop = min(segments[s].high &+ reach, count &+ 1)
         for place in segments[s].low..<stop { most -= entries[place].logProbability }
       }
-      // The slack outweighs the rounding of a few hundred terms, each below a few hundred nats.
+      // The slack exceeds the rounding of a few hundred terms, each below a few hundred nats.
       most += (soft - bound) / fluency + 1e-9
     }
     var change = 0.0
@@ -385,7 +387,7 @@ struct IncrementalScorerCore<Model: FiniteContextModel, Constraint: TokenConstra
         if most < 0 { return -.infinity }
       }
       for place in piece.low..<piece.high { change -= entries[place].logProbability }
-      // The old tokens until their contexts are met.
+      // Read old tokens until their contexts are met.
       var place = piece.high
       while place != stop && !(context == entries[place].context) {
         let before = context
@@ -399,7 +401,7 @@ struct IncrementalScorerCore<Model: FiniteContextModel, Constraint: TokenConstra
         if most < 0 { return -.infinity }
         place &+= 1
       }
-      // In another context still, the next segment goes on from here.
+      // The context still differs, so the next segment goes on from here.
       if segment < segments.count, place == stop, !(context == entries[place].context) { continue }
       entryPieces.append(
         Piece(low: low, high: place, from: from, length: newEntries.count &- from))
@@ -413,7 +415,7 @@ struct IncrementalScorerCore<Model: FiniteContextModel, Constraint: TokenConstra
     }
   }
 
-  /// Whether the last look was at this edit and came to its end.
+  /// Whether the last look was at this edit and was completed.
   @inlinable
   @inline(__always)
   func isReady(for edit: TokenSequence.Edit) -> Bool {
@@ -445,7 +447,9 @@ struct IncrementalScorerCore<Model: FiniteContextModel, Constraint: TokenConstra
     }
   }
 
-  /// Makes an edit; one that was not looked at last is looked at first.
+  /// Makes an edit.
+  ///
+  /// If it was not the last one looked at, it is scored first.
   @inlinable
   mutating func commit(_ edit: TokenSequence.Edit, _ target: SentenceTarget<Model, Constraint>) {
     if !isReady(for: edit) {
@@ -461,7 +465,7 @@ struct IncrementalScorerCore<Model: FiniteContextModel, Constraint: TokenConstra
       while unknownDeletions.count < piece.length { unknownDeletions.append(.nan) }
       deletions.replace(
         piece.low, piece.high, with: unknownDeletions, from: 0, length: piece.length)
-      // Deletions before it look at as many words as a context holds.
+      // Deletions before it depend on as many tokens as a context holds.
       for place in max(0, piece.low &- min(reach, piece.low))..<piece.low {
         deletions[place] = .nan
       }

@@ -1,8 +1,8 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// A growing buffer with one owner, who must destroy it: what a scorer keeps for each place.
+/// A growing buffer with one owner, who must destroy it: a value per place of a scorer's text.
 ///
-/// An array would serve but for its uniqueness and bounds checks, which cost a third of a step.
+/// An array would do, but its uniqueness and bounds checks cost a third of a step.
 @usableFromInline
 @safe
 package struct Lane<Element> {
@@ -23,13 +23,13 @@ package struct Lane<Element> {
     unsafe base.deallocate()
   }
 
-  /// Its elements, as long as it is neither changed nor destroyed.
+  /// The elements; valid until the lane is changed or destroyed.
   @inlinable
   package var buffer: UnsafeMutableBufferPointer<Element> {
     unsafe UnsafeMutableBufferPointer(start: base, count: count)
   }
 
-  /// Bytes that it takes.
+  /// The size of its memory in bytes.
   package var byteCount: Int { capacity * MemoryLayout<Element>.stride }
 
   @inlinable
@@ -68,7 +68,7 @@ package struct Lane<Element> {
     capacity = larger
   }
 
-  /// Puts `other[from ..< from + length]` where `low ..< high` was.
+  /// Replaces `low ..< high` by `other[from ..< from + length]`.
   @inlinable
   package mutating func replace(
     _ low: Int, _ high: Int, with other: Lane<Element>, from: Int, length: Int

@@ -3,20 +3,19 @@
 /// The declared energy of a masked model: the sum over places of the log-probability of what stands
 /// there given all others, known as the pseudo-log-likelihood.
 ///
-/// It compares texts of one length: a masked model says nothing of where a text ends, so what it
-/// gives to texts of different lengths has no common scale, and need not have a finite sum.
-/// Reference: Salazar, Liang, Nguyen and Kirchhoff 2020, "Masked language model scoring"; Goyal, Dyer
+/// It compares texts of one length. A masked model does not say where a text ends, so its values
+/// for texts of different lengths have no common scale, and their sum may be infinite.
 /// and Berg-Kirkpatrick 2022, "Exposing the implicit energy networks behind masked language models
 /// via Metropolis-Hastings", for sampling from it.
 public struct MaskedEnergy<Model: MaskedLanguageModel>: Target {
-  /// Whose conditionals.
+  /// The masked model whose conditionals are summed.
   public let model: Model
-  /// Which texts, and what soft constraints add; `nil` allows every text.
+  /// The constraint on texts, with soft weights; `nil` allows every text.
   public let automaton: TokenAutomaton?
   /// The factor of the sum, positive and finite.
   public let fluency: Double
 
-  /// The texts of a masked model that an automaton allows.
+  /// Creates the energy of a masked model over the texts that an automaton allows.
   public init(model: Model, automaton: TokenAutomaton? = nil, fluency: Double = 1) {
     precondition(fluency > 0 && fluency < .infinity, "fluency is positive and finite")
     self.model = model
@@ -24,21 +23,21 @@ public struct MaskedEnergy<Model: MaskedLanguageModel>: Target {
     self.fluency = fluency
   }
 
-  /// The sum, and what the automaton adds.
+  /// The sum times the fluency, plus the nats of the automaton.
   ///
-  /// - Complexity: as many calls of the model as the text has tokens.
+  /// - Complexity: one call of the model per token of the text.
   public func logProbability(of text: TokenSequence) -> Double {
     let soft = logSoft(text)
     guard soft > -.infinity else { return soft }
     return fluency * text.indices.reduce(0) { $0 + logProbability(at: $1, in: text) } + soft
   }
 
-  /// A working copy that asks the model only about places in reach of an edit.
+  /// A working copy that asks the model only about places within reach of an edit.
   public func makeScorer(at text: TokenSequence) -> MaskedScorer<Model> {
     MaskedScorer(self, at: text)
   }
 
-  /// What the automaton adds; minus infinity where a text is not allowed.
+  /// The nats that the automaton adds; minus infinity if the text is not allowed.
   func logSoft(_ text: TokenSequence) -> Double {
     guard text.allSatisfy(model.vocabulary.isDrawable) else { return -.infinity }
     return automaton?.logWeight(of: text) ?? 0
@@ -77,17 +76,17 @@ public struct MaskedScorer<Model: MaskedLanguageModel>: Scorer {
       soft: soft)
   }
 
-  /// The text now.
+  /// The current text.
   public var state: TokenSequence { now.text }
 
-  /// The energy there.
+  /// The log of the target at the current text.
   public var logProbability: Double { logProbability(now) }
 
   private func logProbability(_ scored: Scored) -> Double {
     target.fluency * scored.logs.reduce(0, +) + scored.soft
   }
 
-  /// What the edit would add to the energy.
+  /// What the edit would add to ``logProbability``, in nats.
   public mutating func change(under edit: TokenSequence.Edit, atLeast bound: Double) -> Double {
     looked = nil
     var text = now.text
@@ -108,7 +107,10 @@ public struct MaskedScorer<Model: MaskedLanguageModel>: Scorer {
     return there == -.infinity ? there : there - logProbability
   }
 
-  /// Makes an edit that the target allows; one that was not looked at last is looked at first.
+  /// Makes an edit that the target allows.
+  ///
+  /// If it was not the last one looked at, it is scored
+  /// first.
   public mutating func commit(_ edit: TokenSequence.Edit) {
     if looked?.edit != edit { _ = change(under: edit) }
     guard let looked else { preconditionFailure("an edit that is made is allowed") }

@@ -2,41 +2,43 @@
 
 /// A chain's working copy of a text under a ``PrefixTarget``: for models without a finite context.
 ///
-/// It keeps the model's context and log-probability at each place, and the rows that were asked for,
-/// so that a proposal from what stands left of a place costs at most one row, once. A look at an edit
-/// costs one run over the edited place and all that follows; many looks share one batch. Committing an
-/// edit that was looked at costs nothing, and neither does going back to the text before the last
-/// commit. ``RescoringScorer`` is its oracle.
+/// It keeps the model's context and log-probability at each place, and the rows asked for so far.
+/// So a proposal from the tokens left of a place costs at most one row, once. A look at an edit
+/// costs one run over the edited place and everything after it; many looks share one batch.
+/// Committing an edit that was looked at costs nothing, and neither does going back to the text
+/// before the last commit. ``RescoringScorer`` is its oracle.
 public final class PrefixScorer<Model: LanguageModel, Constraint: TokenConstraint>: TextScorer {
-  /// A beginning of the current text that goes on with tokens which the model has not read yet.
+  /// A beginning of the current text, continued with tokens that the model has not read yet.
   public struct Branch {
     fileprivate var context: Model.Context
     fileprivate var pending: [Token]
   }
 
-  /// A text with all that is known of its places.
+  /// A text with everything that is known about its places.
   private struct Scored {
     var tokens: [Token]
-    /// The context before each place and the one behind the last token.
+    /// The context before each place and the one after the last token.
     var contexts: [Model.Context]
-    /// The log-probability of each token, the end symbol's last.
+    /// The log-probability of each token, then of the end symbol.
     var logs: [Double]
-    /// The rows that were asked for, by place.
+    /// For each place, its row, if it was asked for.
     var rows: [[Double]?]
     /// The constraint's state before each place; empty without a constraint.
     var states: [Constraint.State]
-    /// Nats that the constraint adds at each place, the end's last; empty without a constraint.
+    /// The nats that the constraint adds at each place, then at the end; empty without a
+    /// constraint.
     var weights: [Double]
 
     var logModel: Double { logs.reduce(0, +) }
     var logConstraint: Double { weights.reduce(0, +) }
   }
 
-  /// What a look found behind the first place that an edit changes.
+  /// What a look found from the first changed place on.
   private struct Looked {
     var edit: TokenSequence.Edit
     var low: Int
-    /// The tokens from `low` on, with their contexts behind them, their logs and the end's.
+    /// The tokens from `low` on, the contexts after them, and their log-probabilities and the
+    /// end's.
     var tokens: [Token]
     var contexts: [Model.Context]
     var logs: [Double]
@@ -45,19 +47,19 @@ public final class PrefixScorer<Model: LanguageModel, Constraint: TokenConstrain
     var change: Double
   }
 
-  /// What is sampled from.
+  /// The distribution over texts that the chain samples.
   public let target: PrefixTarget<Model, Constraint>
-  /// What kept the model from answering.
+  /// The first error that kept the model from answering; `nil` if there was none.
   public private(set) var failure: (any Error)?
 
   private var now: Scored
-  /// The text before the last commit, where going back costs nothing.
+  /// The text before the last commit; going back to it costs nothing.
   private var before: Scored?
   private var looked: [Looked] = []
   private var results = ScoredRuns<Model.Context>()
   private var isForbidden = false
 
-  /// A working copy of a text: one batch of one run.
+  /// Creates a working copy of a text, which costs one batch of one run.
   public init(target: PrefixTarget<Model, Constraint>, at text: TokenSequence) {
     self.target = target
     now = Scored(
@@ -90,40 +92,43 @@ public final class PrefixScorer<Model: LanguageModel, Constraint: TokenConstrain
     if now.weights.last == -.infinity { isForbidden = true }
   }
 
-  /// The model's tokens.
+  /// The model's vocabulary.
   public var vocabulary: Vocabulary { target.model.vocabulary }
-  /// Which texts are allowed; `nil` allows all.
+  /// The constraint on texts; `nil` allows all.
   public var constraint: Constraint? { target.constraint }
-  /// The number of tokens.
+  /// The number of tokens in the current text.
   public var count: Int { now.tokens.count }
   /// The token at a place in 0 ..< count.
   public func token(at place: Int) -> Token { now.tokens[place] }
-  /// The text now.
+  /// The current text.
   public var state: TokenSequence { TokenSequence(now.tokens) }
 
-  /// The constraint's state before a place in 0 ... count; `nil` without a constraint.
+  /// The constraint's state before a place; `nil` without a constraint.
+  ///
+  /// Places go from 0 to ``count``.
   public func constraintState(before place: Int) -> Constraint.State? {
     now.states.isEmpty ? nil : now.states[place]
   }
 
-  /// The model's natural log-probability of what stands at a place in 0 ... count, the last being
-  /// the end symbol.
+  /// The model's natural log-probability of the token at a place.
+  ///
+  /// Places go from 0 to ``count``, where the end symbol stands.
   public func logProbability(at place: Int) -> Double { now.logs[place] }
 
-  /// The model's natural log-probability of the current text, its end included.
+  /// The model's natural log-probability of the current text, including its end.
   public var logModel: Double { now.logModel }
 
-  /// Nats that the constraint adds to the current text; minus infinity where it is not allowed.
+  /// The nats that the constraint adds to the current text; minus infinity if it is not allowed.
   public var logConstraint: Double { isForbidden ? -.infinity : now.logConstraint }
 
-  /// The log of the target at the current text, added up from its places.
+  /// The log of the target at the current text, summed over its places.
   public var logProbability: Double {
     isForbidden ? -.infinity : target.fluency * logModel + logConstraint
   }
 
   // MARK: Rows
 
-  /// The row before a place, kept until an edit changes what stands left of it.
+  /// The row before a place, kept until an edit changes a token left of it.
   public func nextTokenLogProbabilities(before place: Int) -> [Double] {
     if let known = now.rows[place] { return known }
     let row = row(TokenRun(now.contexts[place], [], rows: .last))
@@ -131,15 +136,17 @@ public final class PrefixScorer<Model: LanguageModel, Constraint: TokenConstrain
     return row
   }
 
-  /// The text's beginning before a place in 0 ... count.
+  /// The text before a place, which can be continued with other tokens.
+  ///
+  /// Places go from 0 to ``count``.
   public func branch(before place: Int) -> Branch {
     Branch(context: now.contexts[place], pending: [])
   }
 
-  /// Goes on with a token, which is read with the next question.
+  /// Continues with a token, which the model reads with the next question.
   public func append(_ token: Token, to branch: inout Branch) { branch.pending.append(token) }
 
-  /// The row behind a branch: one batch of one run.
+  /// The row after a branch, which costs one batch of one run.
   public func nextTokenLogProbabilities(after branch: Branch) -> [Double] {
     row(TokenRun(branch.context, branch.pending, rows: .last))
   }
@@ -151,7 +158,7 @@ public final class PrefixScorer<Model: LanguageModel, Constraint: TokenConstrain
     return Array(results.row(0, ofRun: 0))
   }
 
-  /// One batch of a run a candidate, each over all that follows.
+  /// Scores all candidates in one batch, each with everything that follows.
   public func logWeights(of tokens: [Token], after branch: Branch, before place: Int) -> [Double] {
     let rest = now.tokens[place...]
     let runs = tokens.map {
@@ -159,12 +166,12 @@ public final class PrefixScorer<Model: LanguageModel, Constraint: TokenConstrain
     }
     guard !runs.isEmpty, score(runs) else { return tokens.map { _ in -.infinity } }
     return tokens.indices.map { run in
-      // What is pending stands before all candidates.
+      // The pending tokens stand before every candidate.
       results.logProbabilities(ofRun: run).dropFirst(branch.pending.count).reduce(0, +)
     }
   }
 
-  /// Asks the model; keeps its error where it has one.
+  /// Asks the model, and keeps its error if it fails.
   private func score(_ runs: [TokenRun<Model.Context>]) -> Bool {
     guard failure == nil else { return false }
     do {
@@ -178,19 +185,19 @@ public final class PrefixScorer<Model: LanguageModel, Constraint: TokenConstrain
 
   // MARK: Looking and committing
 
-  /// What the edit would add to ``logProbability``: one run over what it changes and all that follows.
+  /// What the edit would add to ``logProbability``, which costs one run over everything after it.
   public func change(under edit: TokenSequence.Edit, atLeast bound: Double) -> Double {
     var changes: [Double] = []
     self.changes(under: [edit], into: &changes)
     return changes[0]
   }
 
-  /// What each of some edits would add: one batch.
+  /// What each of the edits would add to ``logProbability``, in one batch.
   public func changes(under edits: [TokenSequence.Edit], into changes: inout [Double]) {
     changes.removeAll(keepingCapacity: true)
     looked.removeAll(keepingCapacity: true)
     var runs: [TokenRun<Model.Context>] = []
-    // For each edit its place among the looks, or `nil` where it is forbidden.
+    // For each edit its place among the looks, or `nil` if it is forbidden.
     var numbers: [Int?] = []
     for edit in edits {
       guard failure == nil, !isForbidden, let look = prepared(edit) else {
@@ -218,8 +225,8 @@ public final class PrefixScorer<Model: LanguageModel, Constraint: TokenConstrain
     }
   }
 
-  /// The edited text from the first place that changes on, as far as the constraint tells it; `nil`
-  /// where it is forbidden.
+  /// The edited text from the first changed place on, as far as the constraint goes; `nil` if it is
+  /// forbidden.
   private func prepared(_ edit: TokenSequence.Edit) -> Looked? {
     var text = TokenSequence(now.tokens)
     text.apply(edit)
@@ -241,8 +248,10 @@ public final class PrefixScorer<Model: LanguageModel, Constraint: TokenConstrain
     return look.weights.last == -.infinity ? nil : look
   }
 
-  /// Makes an edit that the target allows; it costs nothing where it was among the last looks or leads
-  /// back to the text before the last commit.
+  /// Makes an edit that the target allows.
+  ///
+  /// It costs nothing if the edit was among the last looks or leads back to the text before the
+  /// last commit.
   public func commit(_ edit: TokenSequence.Edit) {
     if let before, goesBack(edit, to: before) {
       self.before = now

@@ -1,26 +1,26 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// One chain's working copy of a text: what proposals and kernels may ask of it.
+/// One chain's working copy of a text: what proposals and kernels can ask of it.
 ///
-/// A scorer keeps the model's view of each place of the current text, so that a question about what
-/// stands there costs nothing and a look costs what the edit changes. ``IncrementalScorer`` serves
+/// A scorer keeps the model's view of each place of the current text. A question about the token at
+/// a place costs nothing, and a look costs what the edit changes. ``IncrementalScorer`` serves
 /// models with a finite context, ``PrefixScorer`` all others.
 ///
-/// Laws (checked by `SamplingLaws`): looks agree with ``RescoringScorer``, also after commits;
-/// the row before a place holds the log-probability of the token that stands there.
+/// Laws (checked by `SamplingLaws`): looks agree with ``RescoringScorer``, also after commits; the
+/// row before a place holds the log-probability of the token at that place.
 public protocol TextScorer<Constraint>: Scorer where State == TokenSequence {
-  /// What says which texts are allowed.
+  /// The kind of constraint on texts.
   associatedtype Constraint: TokenConstraint
-  /// A beginning of the current text, or one that goes on with other tokens.
+  /// A beginning of the current text, which may be continued with other tokens.
   associatedtype Branch
 
-  /// The model's tokens.
+  /// The model's vocabulary.
   var vocabulary: Vocabulary { get }
 
-  /// Which texts are allowed; `nil` allows all.
+  /// The constraint on texts; `nil` allows all.
   var constraint: Constraint? { get }
 
-  /// The number of tokens.
+  /// The number of tokens in the current text.
   var count: Int { get }
 
   /// The token at a place in 0 ..< count.
@@ -29,14 +29,15 @@ public protocol TextScorer<Constraint>: Scorer where State == TokenSequence {
   /// The constraint's state before a place in 0 ... count; `nil` without a constraint.
   func constraintState(before place: Int) -> Constraint.State?
 
-  /// The model's natural log-probability of what stands at a place in 0 ... count, the last being
-  /// the end symbol.
+  /// The model's natural log-probability of the token at a place in 0 ... count.
+  ///
+  /// At place count it is that of the end symbol.
   func logProbability(at place: Int) -> Double
 
-  /// The model's natural log-probability of the current text, its end included.
+  /// The model's natural log-probability of the current text, including its end.
   var logModel: Double { get }
 
-  /// Nats that the constraint adds to the current text; minus infinity where it is not allowed.
+  /// The nats that the constraint adds to the current text; minus infinity if it is not allowed.
   var logConstraint: Double { get }
 
   /// The model's natural log-probabilities of all tokens before a place in 0 ... count.
@@ -44,32 +45,33 @@ public protocol TextScorer<Constraint>: Scorer where State == TokenSequence {
   /// Scorers of networks keep these rows for the current text.
   func nextTokenLogProbabilities(before place: Int) -> [Double]
 
-  /// The text's beginning before a place in 0 ... count, to go on with other tokens.
+  /// The text before a place in 0 ... count, which can be continued with other tokens.
   func branch(before place: Int) -> Branch
 
-  /// Goes on with a token.
+  /// Continues a branch with a token.
   func append(_ token: Token, to branch: inout Branch)
 
-  /// The model's natural log-probabilities of all tokens behind a branch.
+  /// The model's natural log-probabilities of all tokens after a branch.
   func nextTokenLogProbabilities(after branch: Branch) -> [Double]
 
-  /// What the model says of each of some tokens behind a branch when the current text goes on from
-  /// a place behind it.
+  /// The model's weight of each candidate token after a branch, if the current text follows it.
   ///
   /// - Parameters:
   ///   - tokens: the candidates.
-  ///   - branch: what stands before them.
+  ///   - branch: the text before them.
   ///   - place: where the current text goes on, in 0 ... count.
-  /// - Returns: for each the natural log-probability of the token and of all that follows, its end
-  ///   included, up to a constant that all share.
+  /// - Returns: for each candidate, the natural log-probability of the token and of everything
+  ///   after it, including the end, up to a constant that all share.
   func logWeights(of tokens: [Token], after branch: Branch, before place: Int) -> [Double]
 }
 
 extension TextScorer {
-  /// For each token that can stand at a place, so that the rest of the text stays allowed.
+  /// The tokens that can stand at a place while the rest of the text stays allowed.
   ///
-  /// Tokens that lead to one state are tried once.
-  /// - Complexity: O(vocabulary) and a walk to the end of the text for each state that a token of the
+  /// Tokens that lead to the same state are tried once.
+  ///
+  /// - Complexity: O(vocabulary), and a walk towards the end of the text for each state that a
+  ///   token leads to. The walk stops where it meets the current text's states.
   ///   place leads to, shorter where it meets the current text's states.
   public func allowedTokens(at place: Int) -> [Token] {
     guard let constraint, let before = constraintState(before: place) else {
@@ -93,7 +95,7 @@ extension TextScorer {
     guard let constraint else { return true }
     var state = state
     for i in place..<count {
-      // From here on as in the current text, which is allowed.
+      // From here on the states are those of the current text, which is allowed.
       if state == constraintState(before: i) { return true }
       guard let next = constraint.next(state, token(at: i)) else { return false }
       state = next
@@ -102,23 +104,25 @@ extension TextScorer {
   }
 }
 
-/// A target of texts that a language model and a constraint make up:
+/// A target of texts that consists of a language model and a constraint.
+///
 /// `log rho(x) = fluency x log p(x) + nats of the constraint`.
 public protocol TextTarget: Target where State == TokenSequence, Scorer: TextScorer {
-  /// The kind of model.
+  /// The kind of language model.
   associatedtype Model: LanguageModel
   /// The kind of constraint.
   associatedtype Constraint where Scorer.Constraint == Constraint
 
   /// The language model p.
   var model: Model { get }
-  /// Which texts are allowed; `nil` allows all.
+  /// The constraint on texts; `nil` allows all.
   var constraint: Constraint? { get }
   /// The exponent of the model's probability, positive and finite.
   var fluency: Double { get }
 
-  /// The target to a power: fluency and soft weights times the inverse temperature, hard
-  /// constraints as they are.
+  /// The target raised to a power.
+  ///
+  /// Fluency and soft weights are multiplied by the inverse temperature; hard constraints stay.
   ///
   /// - Parameter inverseTemperature: the power, positive and finite.
   /// - Returns: the target whose log is the power times this one's.

@@ -1,7 +1,6 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// A model whose contexts are small values that can be compared, such as the last words of an n-gram
-/// model.
+/// A model whose contexts are small, comparable values, such as the last tokens of an n-gram model.
 ///
 /// The model is immutable and shared by all chains; the caller owns the contexts. Equal contexts
 /// predict equally, which lets a scorer stop as soon as a changed text meets its old contexts.
@@ -10,13 +9,13 @@
 /// Laws (checked by `SamplingLaws`): the vector of a context sums to one over all tokens but the
 /// start symbol; it agrees with the single call; an advanced context equals a rebuilt one.
 public protocol FiniteContextModel: LanguageModel where Context: Equatable {
-  /// How many of the last tokens a context can depend on; `Int.max` where there is no such limit.
+  /// How many of the last tokens a context can depend on; `Int.max` if there is no limit.
   var contextLimit: Int { get }
 
-  /// What no log-probability exceeds: 0, but for models that are no distributions.
+  /// The upper bound of log-probabilities: 0, except for models that are not distributions.
   var logProbabilityCeiling: Double { get }
 
-  /// The context before the first token, the start symbol seen.
+  /// The context before the first token, after the start symbol.
   func makeContext() -> Context
 
   /// Appends a token to the context.
@@ -25,30 +24,32 @@ public protocol FiniteContextModel: LanguageModel where Context: Equatable {
   /// Natural log-probability of a token, or of the end symbol, in a context.
   func logProbability(of token: Token, in context: Context) -> Double
 
-  /// Natural log-probability of the token, and the context advanced by it: one look-up for both.
+  /// Advances the context by a token, and returns the token's natural log-probability in it.
+  ///
+  /// One look-up serves both.
   func advance(_ context: inout Context, scoring token: Token) -> Double
 
-  /// A hint that a token will be scored in a context, then another one behind it; changes nothing.
+  /// Hints that a token will be scored in a context, and another one after it. It changes nothing.
   func prepare(_ context: Context, for token: Token, before next: Token)
 
-  /// Natural log-probabilities of all tokens, the start symbol's being minus infinity.
+  /// Writes the natural log-probabilities of all tokens; the start symbol's is minus infinity.
   ///
   /// - Parameters:
-  ///   - context: what stands before.
-  ///   - probabilities: `vocabulary.count` places, all overwritten.
+  ///   - context: the tokens before.
+  ///   - probabilities: `vocabulary.count` numbers, all overwritten.
   func logProbabilities(in context: Context, into probabilities: inout MutableSpan<Double>)
 }
 
 extension FiniteContextModel {
-  /// No limit.
+  /// Returns `Int.max`: no limit.
   @inlinable
   public var contextLimit: Int { .max }
 
-  /// No limit.
+  /// Returns `Int.max`: no limit.
   @inlinable
   public var longestText: Int { .max }
 
-  /// Contexts are small values, so batches gain nothing.
+  /// Returns `true`, because contexts are small values and batches gain nothing.
   @inlinable
   public var readsDirectly: Bool { true }
 
@@ -58,13 +59,13 @@ extension FiniteContextModel {
     advance(&context, by: token)
   }
 
-  /// Looks the token up.
+  /// Looks up the token.
   @inlinable
   public func scoreDirectly(_ token: Token, behind context: Context) -> Double {
     logProbability(of: token, in: context)
   }
 
-  /// Asks for the vector of the context.
+  /// Asks for the row of the context.
   @inlinable
   public func fillDirectly(_ row: inout MutableSpan<Double>, behind context: Context) {
     logProbabilities(in: context, into: &row)
@@ -92,15 +93,15 @@ extension FiniteContextModel {
     }
   }
 
-  /// Probabilities do not exceed 1.
+  /// Returns 0, because probabilities do not exceed 1.
   @inlinable
   public var logProbabilityCeiling: Double { 0 }
 
-  /// Nothing to prepare.
+  /// Does nothing.
   @inlinable
   public func prepare(_ context: Context, for token: Token, before next: Token) {}
 
-  /// Scores, then advances: correct for every model, twice the work for most.
+  /// Scores, then advances: correct for every model, but twice the work for most.
   @inlinable
   public func advance(_ context: inout Context, scoring token: Token) -> Double {
     let logProbability = logProbability(of: token, in: context)
@@ -108,7 +109,7 @@ extension FiniteContextModel {
     return logProbability
   }
 
-  /// Asks for one token after another.
+  /// Asks about one token after another.
   @inlinable
   public func logProbabilities(
     in context: Context, into probabilities: inout MutableSpan<Double>
@@ -120,7 +121,7 @@ extension FiniteContextModel {
     }
   }
 
-  /// Natural log-probabilities of all tokens, in an array of their own.
+  /// The natural log-probabilities of all tokens, in a new array.
   @inlinable
   func logProbabilities(in context: Context) -> [Double] {
     var logs = [Double](repeating: 0, count: vocabulary.count)
@@ -129,7 +130,7 @@ extension FiniteContextModel {
     return logs
   }
 
-  /// Natural log-probability of a whole text, its end included.
+  /// The natural log-probability of a whole text, including its end.
   @inlinable
   public func logProbability(of text: some Sequence<Token>) -> Double {
     var context = makeContext()

@@ -2,10 +2,9 @@
 
 /// A distribution over texts, one token after another, the end symbol last.
 ///
-/// This is what every model can do, a network as well as a table of n-grams: read some runs of
-/// tokens behind known beginnings, many at once, and say how probable they are. Whoever samples
-/// gathers what it wants to know into one batch. What only models with a short memory can do stands
-/// in ``FiniteContextModel``.
+/// Every model can do this much, be it a network or a table of n-grams: read runs of tokens after
+/// known beginnings, many at once, and give their probabilities. Samplers gather their questions
+/// into one batch. ``FiniteContextModel`` adds what only models with a short memory can do.
 ///
 /// Laws (checked by `SamplingLaws`): a row sums to one over all tokens; a run's log-probabilities
 /// are those of the rows before its tokens; results depend neither on what else is in the batch nor
@@ -14,28 +13,28 @@ public protocol LanguageModel: Sendable {
   /// A beginning of a text that the model has read: a value, which costs O(1) to copy.
   associatedtype Context: Sendable
 
-  /// The tokens.
+  /// The tokens that the model knows.
   var vocabulary: Vocabulary { get }
 
-  /// How many tokens a text can have at most.
+  /// The most tokens that a text can have.
   var longestText: Int { get }
 
   /// The context before the first token.
   ///
-  /// - Throws: where the model needs memory or a file for it and cannot have it.
+  /// - Throws: an error if the model cannot get the memory or the file that it needs.
   func makeContext() throws -> Context
 
   /// Reads runs of tokens, all of them as one batch.
   ///
   /// - Parameters:
-  ///   - runs: what to read, and behind which context.
-  ///   - results: overwritten; its memory is used again.
-  /// - Throws: where the model runs out of memory, or a text is longer than ``longestText``.
+  ///   - runs: the tokens to read, with the context before each run.
+  ///   - results: overwritten; its memory is reused.
+  /// - Throws: an error if the model runs out of memory, or a text is longer than ``longestText``.
   func score(_ runs: [TokenRun<Context>], into results: inout ScoredRuns<Context>) throws
 
   /// Whether the model answers about a single context as cheaply as about a batch.
   ///
-  /// `false` by default, and callers gather what they ask into batches. Where it is `true`,
+  /// By default it is `false`, and callers gather their questions into batches. If it is `true`,
   /// ``advanceDirectly(_:by:)``, ``scoreDirectly(_:behind:)`` and ``fillDirectly(_:behind:)`` work.
   var readsDirectly: Bool { get }
 
@@ -44,19 +43,19 @@ public protocol LanguageModel: Sendable {
   /// - Precondition: ``readsDirectly`` is `true`.
   func advanceDirectly(_ context: inout Context, by token: Token)
 
-  /// Natural log-probability of a token, or of the end symbol, behind a context without a batch.
+  /// Natural log-probability of a token, or of the end symbol, after a context without a batch.
   ///
   /// - Precondition: ``readsDirectly`` is `true`.
   func scoreDirectly(_ token: Token, behind context: Context) -> Double
 
-  /// Writes the row of log-probabilities behind a context without a batch.
+  /// Writes the row of log-probabilities after a context without a batch.
   ///
   /// - Precondition: ``readsDirectly`` is `true`, and the row has one place per token.
   func fillDirectly(_ row: inout MutableSpan<Double>, behind context: Context)
 }
 
 extension LanguageModel {
-  /// Everything goes through batches.
+  /// Returns `false`: all questions go through batches.
   @inlinable
   public var readsDirectly: Bool { false }
 
@@ -79,28 +78,28 @@ extension LanguageModel {
   }
 }
 
-/// Tokens that a model is to read behind a context, and what is wanted of them.
+/// Tokens for a model to read after a context, and the answers that are wanted.
 public struct TokenRun<Context: Sendable>: Sendable {
-  /// Which rows of log-probabilities over the whole vocabulary are wanted.
+  /// The rows of log-probabilities over the whole vocabulary that are wanted.
   public enum Rows: Hashable, Sendable {
-    /// None.
+    /// No rows.
     case none
-    /// The row behind the last token.
+    /// The row after the last token.
     case last
-    /// The rows before each token and behind the last one.
+    /// The rows before each token and the one after the last.
     case all
   }
 
-  /// What stands before.
+  /// The context before the first token.
   public var context: Context
   /// The tokens, none of them start or end.
   public var tokens: [Token]
-  /// Whether the end symbol is scored behind the last token.
+  /// Whether to score the end symbol after the last token.
   public var scoresEnd: Bool
-  /// Which rows are wanted.
+  /// The rows that are wanted.
   public var rows: Rows
 
-  /// A run.
+  /// Creates a run; by default only its tokens are scored.
   public init(_ context: Context, _ tokens: [Token], scoresEnd: Bool = false, rows: Rows = .none) {
     self.context = context
     self.tokens = tokens
@@ -109,7 +108,7 @@ public struct TokenRun<Context: Sendable>: Sendable {
   }
 }
 
-/// What a model says of a batch of runs.
+/// A model's answers to a batch of runs.
 public struct ScoredRuns<Context: Sendable>: Sendable {
   private struct Place {
     var firstContext: Int
@@ -118,20 +117,20 @@ public struct ScoredRuns<Context: Sendable>: Sendable {
     var rowCount: Int
   }
 
-  /// How many numbers a row has.
+  /// The number of values in a row.
   public private(set) var width = 0
   private var places: [Place] = []
   private var contexts: [Context] = []
   private var logs: [Double] = []
   private var rows: [Double] = []
 
-  /// Results of no runs.
+  /// Creates an empty list of results.
   public init() {}
 
-  /// How many runs there are.
+  /// The number of runs.
   public var count: Int { places.count }
 
-  /// Begins anew, for a model whose rows have so many numbers.
+  /// Removes all results, for a model whose rows have `width` values.
   public mutating func removeAll(width: Int) {
     self.width = width
     places.removeAll(keepingCapacity: true)
@@ -140,17 +139,17 @@ public struct ScoredRuns<Context: Sendable>: Sendable {
     rows.removeAll(keepingCapacity: true)
   }
 
-  /// Begins the results of the next run.
+  /// Starts the results of the next run.
   public mutating func beginRun() {
     places.append(
       Place(
         firstContext: contexts.count, firstLog: logs.count, firstRow: rows.count, rowCount: 0))
   }
 
-  /// Appends the log-probability of the run's next token, or of the end behind its last one.
+  /// Appends the log-probability of the run's next token, or of the end after its last one.
   public mutating func append(logProbability: Double) { logs.append(logProbability) }
 
-  /// Appends the context behind the run's next token.
+  /// Appends the context after the run's next token.
   public mutating func append(context: Context) { contexts.append(context) }
 
   /// Appends a row that a closure fills with natural log-probabilities.
@@ -164,23 +163,24 @@ public struct ScoredRuns<Context: Sendable>: Sendable {
     places[places.count - 1].rowCount += 1
   }
 
-  /// The context behind so many tokens of a run, at least one.
+  /// The context after the first `count` tokens of a run; `count` is at least 1.
   public func context(ofRun run: Int, behind count: Int) -> Context {
     precondition(count > 0, "the run itself knows the context before its first token")
     return contexts[places[run].firstContext + count - 1]
   }
 
-  /// The log-probabilities of a run's tokens, and of the end where it was scored.
+  /// The log-probabilities of a run's tokens, and of the end if it was scored.
   public func logProbabilities(ofRun run: Int) -> ArraySlice<Double> {
     let stop = run + 1 < places.count ? places[run + 1].firstLog : logs.count
     return logs[places[run].firstLog..<stop]
   }
 
-  /// How many rows a run has.
+  /// The number of rows of a run.
   public func rowCount(ofRun run: Int) -> Int { places[run].rowCount }
 
-  /// One of a run's rows: natural log-probabilities of all tokens, the start symbol's being minus
-  /// infinity.
+  /// One of a run's rows: natural log-probabilities of all tokens.
+  ///
+  /// The start symbol's is minus infinity.
   public func row(_ index: Int, ofRun run: Int) -> ArraySlice<Double> {
     precondition(index >= 0 && index < places[run].rowCount, "a row of the run")
     let first = places[run].firstRow + index * width
@@ -189,7 +189,7 @@ public struct ScoredRuns<Context: Sendable>: Sendable {
 }
 
 extension LanguageModel {
-  /// Natural log-probability of a whole text, its end included: one batch of one run.
+  /// The natural log-probability of a whole text, including its end, in one batch of one run.
   ///
   /// - Throws: what reading throws.
   public func scoredLogProbability(of text: some Sequence<Token>) throws -> Double {

@@ -10,28 +10,29 @@
 /// Laws: the probabilities do not depend on the token that stands at the place, nor on tokens
 /// farther away than ``reach``.
 public protocol MaskedLanguageModel: Sendable {
-  /// The tokens.
+  /// The tokens that the model knows.
   var vocabulary: Vocabulary { get }
 
-  /// On how many tokens to each side a conditional can depend; `Int.max` where there is no limit.
+  /// How many tokens on each side a conditional can depend on; `Int.max` if there is no limit.
   var reach: Int { get }
 
   /// Natural log-probabilities of all tokens at a place, given the others.
   ///
   /// - Parameters:
   ///   - place: in 0 ..< count.
-  ///   - text: the others; what stands at the place is not looked at.
-  /// - Returns: one number a token, minus infinity for tokens that are never drawn.
+  ///   - text: the whole text; the token at the place is ignored.
+  /// - Returns: one number per token; minus infinity for tokens that are never drawn.
   func logProbabilities(at place: Int, in text: TokenSequence) -> [Double]
 }
 
 extension MaskedLanguageModel {
-  /// No limit.
+  /// Returns `Int.max`: no limit.
   public var reach: Int { .max }
 
-  /// A token as the model expects it at a place, and the log-probabilities of all.
+  /// Draws a token for a place from the model's conditional.
   ///
-  /// - Returns: `nil` where no token can stand at the place.
+  /// - Returns: the token and the log-probabilities of all tokens; `nil` if no token can stand
+  ///   there.
   func draw(
     at place: Int, in text: TokenSequence, using choices: inout some ChoiceSource
   ) -> (token: Token, logs: [Double])? {
@@ -43,12 +44,12 @@ extension MaskedLanguageModel {
   }
 }
 
-/// A masked model of two that read from both ends: one from left to right, one from right to left.
+/// A masked model made of two models: one reads from left to right, one from right to left.
 ///
-/// The probability of a word at a place is in proportion to p(word | left) q(word | right) / u(word):
-/// what is right if left and right tell nothing of each other once the word is known. They do, so
-/// that the conditionals of different places belong to no common distribution: a masked model as
-/// networks are, without a network.
+/// The probability of a token at a place is proportional to p(token | left) q(token | right) /
+/// u(token). This is exact if left and right are independent given the token. They are not, so the
+/// conditionals of different places belong to no common distribution. The model is like a masked
+/// network, without a network.
 ///
 /// ```swift
 /// let masked = BidirectionalModel(forward: model, backward: reversed, weights: model.unigramWeights)
@@ -56,18 +57,18 @@ extension MaskedLanguageModel {
 public struct BidirectionalModel<Forward: FiniteContextModel, Backward: FiniteContextModel>:
   MaskedLanguageModel
 {
-  /// Reads what stands left of a place.
+  /// The model that reads the text left of a place.
   public let forward: Forward
-  /// Reads what stands right of it, from the end of the text.
+  /// The model that reads the text right of a place, starting from the end.
   public let backward: Backward
   private let logWeights: [Double]
 
-  /// A model of two.
+  /// Combines two models over the same tokens.
   ///
   /// - Parameters:
   ///   - forward: a model of texts.
   ///   - backward: a model of reversed texts, in the same tokens.
-  ///   - weights: u, by token: how probable a word is without context; positive where it is drawable.
+  ///   - weights: u, the probability of each token without context; positive for drawable tokens.
   public init(forward: Forward, backward: Backward, weights: [Double]) {
     let count = forward.vocabulary.count
     precondition(backward.vocabulary.count == count, "both models speak in the same tokens")
@@ -77,13 +78,13 @@ public struct BidirectionalModel<Forward: FiniteContextModel, Backward: FiniteCo
     logWeights = weights.map { LogSpace.log($0) }
   }
 
-  /// The tokens.
+  /// The tokens that both models know.
   public var vocabulary: Vocabulary { forward.vocabulary }
 
-  /// The longer of both contexts.
+  /// The longer of the two contexts.
   public var reach: Int { max(forward.contextLimit, backward.contextLimit) }
 
-  /// What both sides say, normalised over the words that can be drawn.
+  /// The product of both conditionals, normalised over the drawable tokens.
   ///
   /// - Complexity: O(vocabulary).
   public func logProbabilities(at place: Int, in text: TokenSequence) -> [Double] {

@@ -1,18 +1,19 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// A model that speaks in the tokens of another one's vocabulary, told apart by their spelling.
+/// A model translated into the tokens of another vocabulary, matched by their spelling.
 ///
-/// Tokens without a counterpart have probability 0 and, where the model knows no unknown word, leave
-/// its context as it is. Probabilities sum to less than one by what the model gives to tokens that
-/// the other vocabulary lacks: a draft for ``SpeculativeDecoder``, not a distribution of texts.
+/// Tokens without a counterpart have probability 0. If the model has no unknown token, they leave
+/// its context as it is. Probabilities sum to less than one, because the model gives some to tokens
+/// that the other vocabulary lacks. So it serves as a draft for ``SpeculativeDecoder``, not as a
+/// distribution over texts.
 public struct RespelledModel<Base: FiniteContextModel>: FiniteContextModel {
-  /// The tokens that it speaks in.
+  /// The vocabulary that the model is translated into.
   public let vocabulary: Vocabulary
-  /// The model.
+  /// The model with its own vocabulary.
   public let base: Base
   private let counterparts: [Token?]
 
-  /// A model in the tokens of a vocabulary.
+  /// Translates a model into a vocabulary.
   public init(_ base: Base, in vocabulary: Vocabulary) {
     self.base = base
     self.vocabulary = vocabulary
@@ -26,32 +27,32 @@ public struct RespelledModel<Base: FiniteContextModel>: FiniteContextModel {
     }
   }
 
-  /// How many tokens besides start, end and unknown word have a counterpart.
+  /// The number of tokens with a counterpart, besides start, end and unknown.
   public var sharedCount: Int {
     counterparts.indices.count { vocabulary.isDrawable(Token($0)) && counterparts[$0] != nil }
   }
 
-  /// The model's.
+  /// The context limit of the base model.
   public var contextLimit: Int { base.contextLimit }
-  /// The model's.
+  /// The upper bound of the base model's log-probabilities.
   public var logProbabilityCeiling: Double { base.logProbabilityCeiling }
 
-  /// The model's.
+  /// The base model's context before the first token.
   public func makeContext() -> Base.Context { base.makeContext() }
 
-  /// Appends the counterpart, or the unknown word.
+  /// Advances the context by the token's counterpart, or by the unknown token.
   public func advance(_ context: inout Base.Context, by token: Token) {
     if let known = counterparts[token.index] ?? base.vocabulary.unknown {
       base.advance(&context, by: known)
     }
   }
 
-  /// The counterpart's; minus infinity without one.
+  /// The log-probability of the token's counterpart; minus infinity if it has none.
   public func logProbability(of token: Token, in context: Base.Context) -> Double {
     counterparts[token.index].map { base.logProbability(of: $0, in: context) } ?? -.infinity
   }
 
-  /// The counterparts', minus infinity without one.
+  /// Writes the log-probabilities of all counterparts; minus infinity for tokens without one.
   public func logProbabilities(
     in context: Base.Context, into probabilities: inout MutableSpan<Double>
   ) {

@@ -1,6 +1,6 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// What a scalar is to word boundaries.
+/// The role of a Unicode scalar at word boundaries.
 public enum ScalarKind: UInt8, CaseIterable, Sendable {
   /// White space.
   case space
@@ -8,17 +8,17 @@ public enum ScalarKind: UInt8, CaseIterable, Sendable {
   case letter
   /// A letter, digit or mark of a script without spaces: Chinese, Japanese, Thai and others.
   case spaceless
-  /// Punctuation, symbols, controls.
+  /// Punctuation, symbols and control characters.
   case other
 
-  /// The kind of a scalar.
+  /// Looks up the kind of a scalar.
   @inlinable
   public init(_ scalar: Unicode.Scalar) {
     let value = Int(scalar.value)
     self = value < 0x10000 ? ScalarKind.basic[value] : ScalarKind(slow: scalar)
   }
 
-  /// The kinds of the basic plane: the properties are some hundred times slower to ask for.
+  /// The kinds of the basic plane; asking for the properties is some hundred times slower.
   @usableFromInline
   static let basic: [ScalarKind] = (0..<UInt32(0x10000)).map { value in
     Unicode.Scalar(value).map { ScalarKind(slow: $0) } ?? .other
@@ -40,7 +40,7 @@ public enum ScalarKind: UInt8, CaseIterable, Sendable {
     }
   }
 
-  /// Blocks of the scripts that put no spaces between words.
+  /// Blocks of scripts that put no spaces between words.
   private static let spacelessBlocks: [ClosedRange<UInt32>] = [
     0x0E00...0x0EFF,  // Thai, Lao
     0x0F00...0x109F,  // Tibetan, Myanmar

@@ -6,11 +6,11 @@ public struct Token: RawRepresentable, Hashable, Comparable, Sendable {
   /// Index in the vocabulary, from 0.
   public var rawValue: UInt32
 
-  /// The entry with this index.
+  /// Creates a token from its index in the vocabulary.
   @inlinable
   public init(rawValue: UInt32) { self.rawValue = rawValue }
 
-  /// The entry with this index, which must lie in 0 ..< 2^32.
+  /// Creates a token from its index, which must lie in 0 ..< 2^32.
   @inlinable
   public init(_ index: Int) { rawValue = UInt32(index) }
 
@@ -18,7 +18,7 @@ public struct Token: RawRepresentable, Hashable, Comparable, Sendable {
   @inlinable
   public var index: Int { Int(rawValue) }
 
-  /// Order of indices.
+  /// Compares tokens by their indices.
   @inlinable
   public static func < (a: Token, b: Token) -> Bool { a.rawValue < b.rawValue }
 }

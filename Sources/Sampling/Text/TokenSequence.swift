@@ -1,41 +1,41 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// What can be edited by values, each edit's undoing being an edit too.
+/// A state that is edited by values; the undoing of each edit is an edit, too.
 public protocol Editable: Hashable, Sendable {
-  /// A change as a value.
+  /// The kind of change that can be made.
   associatedtype Edit: Sendable
 
-  /// Makes the change and returns the one that undoes it.
+  /// Makes the change, and returns the edit that undoes it.
   @discardableResult
   mutating func apply(_ edit: Edit) -> Edit
 }
 
-/// A text as tokens, its end symbol not among them.
+/// A text as a list of tokens, without the end symbol.
 public struct TokenSequence: Editable {
   /// The tokens in order.
   public private(set) var tokens: [Token]
 
-  /// The text of these tokens.
+  /// Creates a text from its tokens.
   public init(_ tokens: some Sequence<Token> = []) { self.tokens = Array(tokens) }
 
-  /// A change of a text; places are counted in the text before the change.
+  /// A change of a text; places are counted before the change.
   @frozen
   public enum Edit: Hashable, Sendable {
-    /// Another token at a place in 0 ..< count.
+    /// Replaces the token at a place in 0 ..< count.
     case replace(Int, Token)
-    /// A token before a place in 0 ... count.
+    /// Inserts a token before a place in 0 ... count.
     case insert(Int, Token)
-    /// No token at a place in 0 ..< count.
+    /// Deletes the token at a place in 0 ..< count.
     case delete(Int)
-    /// The tokens of two places exchanged.
+    /// Exchanges the tokens at two places.
     case swap(Int, Int)
-    /// Other tokens for a range.
+    /// Replaces a range by other tokens.
     case rewrite(Range<Int>, [Token])
   }
 
-  /// Makes the change and returns the one that undoes it.
+  /// Makes the change, and returns the edit that undoes it.
   ///
-  /// - Complexity: O(count) where the length changes, else O(edit).
+  /// - Complexity: O(count) if the length changes, otherwise O(edit).
   @discardableResult
   public mutating func apply(_ edit: Edit) -> Edit {
     switch edit {
@@ -60,9 +60,9 @@ public struct TokenSequence: Editable {
 }
 
 extension TokenSequence: RandomAccessCollection, ExpressibleByArrayLiteral {
-  /// The text of these tokens.
+  /// Creates a text from its tokens.
   public init(arrayLiteral elements: Token...) { tokens = elements }
-  /// 0.
+  /// The first place, always 0.
   public var startIndex: Int { 0 }
   /// The number of tokens.
   public var endIndex: Int { tokens.count }

@@ -1,11 +1,11 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// The entries of a language model: token to bytes and back.
+/// The entries of a language model, from token to bytes and back.
 ///
-/// A text is the concatenation of its tokens' bytes. Where tokens carry their own space
-/// (``Spacing/carried``), one leading space of the whole text is dropped; where they do not
-/// (``Spacing/joined``), one space is put between neighbours; ``Spacing/none`` adds nothing.
-/// The two special entries `start` and `unknown` are never part of a sampled text; `end` closes it.
+/// A text is the concatenation of its tokens' bytes. If tokens carry their own space
+/// (``Spacing/carried``), one leading space of the whole text is dropped. If they do not
+/// (``Spacing/joined``), one space is put between neighbours. ``Spacing/none`` adds nothing. The
+/// special entries `start` and `unknown` are never part of a sampled text; `end` closes it.
 public struct Vocabulary: Sendable {
   /// How the bytes of neighbouring tokens meet.
   public enum Spacing: UInt8, Sendable {
@@ -13,7 +13,7 @@ public struct Vocabulary: Sendable {
     case joined = 0
     /// Each token's bytes hold its own leading space, if it has one: `--tokens words`.
     case carried = 1
-    /// Bytes are put together as they are: `--tokens characters`.
+    /// Bytes are joined as they are: `--tokens characters`.
     case none = 2
   }
 
@@ -23,21 +23,21 @@ public struct Vocabulary: Sendable {
   public let start: Token
   /// The symbol after every text; scored, never part of the text.
   public let end: Token
-  /// What words outside the vocabulary are mapped to, if the model has such an entry; never drawn.
+  /// The entry for words outside the vocabulary, if the model has one; never drawn.
   public let unknown: Token?
 
   @usableFromInline let blob: [UInt8]
   @usableFromInline let offsets: [UInt32]
   private let index: [UInt32]
 
-  /// A vocabulary with these spellings, in token order.
+  /// Creates a vocabulary from spellings in token order.
   ///
   /// - Parameters:
-  ///   - spellings: the bytes of each token. The first of equal spellings wins look-ups.
+  ///   - spellings: the bytes of each token; if spellings are equal, look-ups find the first.
   ///   - spacing: how neighbours meet.
   ///   - start: the start symbol.
   ///   - end: the end symbol.
-  ///   - unknown: the unknown word, if there is one.
+  ///   - unknown: the entry for unknown words, if there is one.
   /// - Complexity: O(bytes).
   public init(
     spellings: some Sequence<some Sequence<UInt8>>, spacing: Spacing, start: Token, end: Token,
@@ -53,7 +53,7 @@ public struct Vocabulary: Sendable {
       blob: blob, offsets: offsets, spacing: spacing, start: start, end: end, unknown: unknown)
   }
 
-  /// A vocabulary whose token `i` is `blob[offsets[i] ..< offsets[i + 1]]`.
+  /// Creates a vocabulary whose token `i` is `blob[offsets[i] ..< offsets[i + 1]]`.
   ///
   /// - Precondition: offsets ascend from 0 to `blob.count`; special tokens lie below the count.
   public init(
@@ -86,17 +86,17 @@ public struct Vocabulary: Sendable {
     self.index = index
   }
 
-  /// How many entries there are, the special ones included.
+  /// The number of entries, including the special ones.
   @inlinable
   public var count: Int { offsets.count - 1 }
 
-  /// The bytes of a token as the model spells it, its own space included where it carries one.
+  /// The bytes of a token as the model spells it, including its own space if it carries one.
   @inlinable
   public func bytes(of token: Token) -> ArraySlice<UInt8> {
     blob[Int(offsets[token.index])..<Int(offsets[token.index + 1])]
   }
 
-  /// The entry spelled so, or `nil`.
+  /// The token with the given bytes; `nil` if there is none.
   ///
   /// - Complexity: O(bytes) expected.
   public func token(spelled bytes: some Collection<UInt8>) -> Token? {
@@ -110,7 +110,7 @@ public struct Vocabulary: Sendable {
     return nil
   }
 
-  /// The entry spelled so, or `nil`: the form for bytes that are read from a file.
+  /// The token with the given bytes, read from memory; `nil` if there is none.
   public func token(spelled bytes: UnsafeRawBufferPointer) -> Token? {
     let size = index.count
     var slot = unsafe Vocabulary.hash(bytes) & (size - 1)
@@ -127,15 +127,15 @@ public struct Vocabulary: Sendable {
     return nil
   }
 
-  /// The entry spelled so, or `nil`.
+  /// The token with the given spelling; `nil` if there is none.
   public func token(_ spelling: String) -> Token? { token(spelled: Array(spelling.utf8)) }
 
-  /// A token's bytes as text, invalid UTF-8 repaired.
+  /// A token's bytes as text; invalid UTF-8 is repaired.
   public func spelling(of token: Token) -> String {
     String(decoding: bytes(of: token), as: UTF8.self)
   }
 
-  /// Whether a sampler may put the token into a text: it is none of the three special entries.
+  /// Whether a sampler may put the token into a text, that is, whether it is not special.
   @inlinable
   public func isDrawable(_ token: Token) -> Bool {
     token != start && token != end && token != unknown
@@ -150,14 +150,14 @@ public struct Vocabulary: Sendable {
     return text
   }
 
-  /// A whole text, invalid UTF-8 repaired.
+  /// A whole text as a string; invalid UTF-8 is repaired.
   public func text(of tokens: some Sequence<Token>) -> String {
     String(decoding: bytes(of: tokens), as: UTF8.self)
   }
 
-  /// Appends what a token adds to a text, as its first token or as a later one.
+  /// Appends the bytes that a token adds to a text, as its first token or as a later one.
   ///
-  /// This is the one place that says how tokens become text.
+  /// This is the only place that decides how tokens become text.
   public func appendBytes(of token: Token, isFirst: Bool, to text: inout [UInt8]) {
     let bytes = self.bytes(of: token)
     switch spacing {

@@ -34,9 +34,10 @@ enum FurtherKernels {
 }
 
 @Suite struct FurtherKernelExactTests {
-  /// A kernel that does not change the length reaches all texts of the length; one that changes
-  /// nothing but places or blocks reaches them with replacements. So reachability is judged of the
-  /// kernel's mixture with single edits.
+  /// Checks a kernel, and reachability of its mixture with single edits.
+  ///
+  /// By itself, a kernel that keeps the length only reaches texts of that length, and one that only
+  /// moves tokens or blocks needs replacements to reach them.
   private func check(
     _ kernel: some TransitionKernel<IncrementalScorer<Toy, TokenAutomaton>>, _ space: Space,
     isReversible: Bool = true

@@ -326,8 +326,10 @@ private struct OffByOne: Editable {
     #expect(scorerDefect(of: mutant, at: space.states, edits: Self.edits) > 1e-3)
   }
 
-  /// Memories that go stale: a step from a fresh one is right. With the same one, a token that was
-  /// drawn beside another neighbour comes back in the third step.
+  /// Memories that go stale: a step from a fresh one is right.
+  ///
+  /// With the same memory, a token that was drawn beside another neighbour comes back in the third
+  /// step.
   @Test func staleMemoriesAreSeen() {
     let space = Space.fixedLength.space
     let matrix = TransitionMatrix(of: StaleKernel(), on: space)
