@@ -104,6 +104,7 @@ private struct Proposed<Edit: Hashable>: Hashable {
 ///   - space: where it is judged.
 ///   - state: where the steps begin.
 ///   - steps: how many; their branches are all played, so few are enough.
+/// - Returns: 0 where nothing goes stale.
 public func stalenessDefect<Target: Sampling.Target, Kernel: TransitionKernel>(
   of kernel: Kernel, on space: EnumeratedTarget<Target>, from state: Target.State, steps: Int
 ) -> Double where Kernel.Scorer == Target.Scorer {
@@ -171,6 +172,7 @@ public func proposalDefect<Target: Sampling.Target, P: Proposal>(
 ///   - target: whose scorer is judged; its log-probabilities from scratch are the oracle.
 ///   - states: where it begins.
 ///   - edits: the edits of a state.
+/// - Returns: 0 but for rounding where the scorer is right.
 ///
 /// Of the edits after a commit every fifth is looked at, the first being another one for each commit:
 /// all are over the many commits, and looks at all of them would take minutes.

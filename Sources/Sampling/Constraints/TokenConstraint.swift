@@ -41,6 +41,7 @@ public protocol TokenConstraint: Sendable {
   /// - Parameters:
   ///   - state: the state before the token.
   ///   - room: how many further tokens there is room for; none of the mask's tokens where negative.
+  /// - Returns: a part of ``mask(_:)``.
   func mask(_ state: State, within room: Int) -> TokenMask
 
   /// The fewest further tokens to an allowed end, 0 where the text may end.
@@ -75,6 +76,7 @@ public protocol TokenConstraint: Sendable {
   /// The constraint with all its nats multiplied by a factor, hard parts as they are.
   ///
   /// - Parameter factor: positive and finite.
+  /// - Returns: a constraint on the same texts, with the same states.
   func scaled(by factor: Double) -> Self
 }
 

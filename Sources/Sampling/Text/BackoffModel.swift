@@ -12,11 +12,13 @@ public protocol BackoffModel: FiniteContextModel {
   /// The same model cut to n-grams of at most so many tokens.
   ///
   /// - Parameter order: positive; from the model's own on, the result is the model itself.
+  /// - Returns: a model over the same vocabulary.
   /// - Throws: where there is no memory for it.
   func lowered(to order: Int) throws -> Self
 
   /// The model's contexts and what they list, as exact inference reads them.
   ///
   /// - Parameter fluency: the exponent of all probabilities.
+  /// - Returns: the contexts, to be multiplied with a constraint's automaton.
   func makeBackoffAutomaton(fluency: Double) -> BackoffAutomaton
 }
