@@ -1,44 +1,44 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// Why a file or a text could not be read, made or written: a sentence that names the place.
+/// The error of reading, making or writing a file or text, as a sentence that names the place.
 public struct LoadError: Error, Hashable, Sendable, CustomStringConvertible {
-  /// What went wrong, for callers that tell cases apart.
+  /// The kind of error, for callers that handle kinds differently.
   public struct Kind: Hashable, Sendable {
     private enum Code { case cannotRead, cannotWrite, badData, badArgument, cancelled }
     private let code: Code
 
-    /// A file is not there or may not be read.
+    /// A file does not exist or cannot be read.
     public static let cannotRead = Kind(code: .cannotRead)
     /// A file or temporary data cannot be written.
     public static let cannotWrite = Kind(code: .cannotWrite)
-    /// What was read is not what it should be.
+    /// A file or text does not have the expected form.
     public static let badData = Kind(code: .badData)
-    /// What was asked for cannot be done.
+    /// The request cannot be carried out.
     public static let badArgument = Kind(code: .badArgument)
     /// The work was asked to stop.
     public static let cancelled = Kind(code: .cancelled)
   }
 
-  /// Where in a file.
+  /// A place in a file.
   public enum Place: Hashable, Sendable {
-    /// A line, from 1.
+    /// A line number, from 1.
     case line(Int)
     /// A line and a column, both from 1.
     case column(line: Int, column: Int)
-    /// A byte, from 0.
+    /// A byte offset, from 0.
     case byte(Int)
   }
 
-  /// What went wrong.
+  /// The kind of error.
   public let kind: Kind
-  /// The file, if it is about one.
+  /// The file's path, if the error is about a file.
   public let path: String?
-  /// The place in it, if there is one.
+  /// The place in the file, if it is known.
   public let place: Place?
   /// What was found, what was expected and what to do, without the place.
   public let reason: String
 
-  /// An error.
+  /// Creates an error; the reason must not name the place.
   public init(_ kind: Kind, path: String? = nil, place: Place? = nil, _ reason: String) {
     self.kind = kind
     self.path = path
@@ -46,7 +46,7 @@ public struct LoadError: Error, Hashable, Sendable, CustomStringConvertible {
     self.reason = reason
   }
 
-  /// `file:line: reason`.
+  /// The message in the form `file:line: reason`.
   public var description: String {
     var text = path == "-" ? "standard input" : path ?? ""
     switch place {

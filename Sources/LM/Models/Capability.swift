@@ -1,21 +1,21 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// What a model can do, as commands ask for it.
+/// An ability of a model that commands can require.
 public enum Capability: String, CaseIterable, Sendable {
-  /// Next-token probabilities: what decoders and samplers need.
+  /// Next-token probabilities, which decoders and samplers need.
   case language
-  /// Lower orders to back off to: what annealed texts begin with.
+  /// Lower orders to back off to, which annealed texts start from.
   case backoff
-  /// Sums over all texts.
+  /// Exact sums over all texts.
   case exact
-  /// A cheap model of the same tokens that screens moves.
+  /// A surrogate model over the same tokens, which screens moves.
   case screen
   /// A token's probability given both sides.
   case masked
-  /// A vector of a text's meaning.
+  /// A vector that represents a text's meaning.
   case embedding
 
-  /// How messages name it.
+  /// The name of the capability in messages.
   public var noun: String {
     switch self {
     case .language: "next-token probabilities"

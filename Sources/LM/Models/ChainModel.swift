@@ -2,40 +2,39 @@
 
 public import Sampling
 
-/// A model that chains can run on: it makes its targets, and the tokens that moves draw.
-///
-/// Whatever runs chains is generic over it, so that a run is specialised for the model it gets: an
-/// n-gram model brings tables that draw a token in O(order), any other model the rows that its scorer
+/// A model that chains can run on: it makes targets, and sources of tokens for moves.
+/// The code that runs chains is generic over it, so a run is specialised for its model. An n-gram
+/// model has tables that draw a token in O(order); any other model uses the rows that its scorer
 /// keeps.
 public protocol ChainModel: LanguageModel {
-  /// The model's texts under an automaton.
+  /// The kind of target that the model makes from an automaton.
   associatedtype Target: TextTarget
   where Target.Model == Self, Target.Constraint == TokenAutomaton
-  /// Draws tokens by what stands left of them.
+  /// The kind of token source given the text on the left.
   associatedtype Left: BranchTokens where Left.Scorer == Target.Scorer
-  /// Draws tokens by both sides.
+  /// The kind of token source given both sides.
   associatedtype Full: BranchTokens where Full.Scorer == Target.Scorer
 
-  /// How probable each token is without context, linear; by token, positive where it is drawable.
+  /// The linear probability of each token without context; positive for drawable tokens.
   var unigramWeights: [Double] { get }
 
-  /// The texts that a constraint allows.
+  /// Makes the target of the texts that a constraint allows.
   ///
   /// - Parameters:
-  ///   - constraint: which texts; `nil` allows all.
+  ///   - constraint: the constraint on texts; `nil` allows all.
   ///   - fluency: the exponent of the model's probability, positive and finite.
   /// - Returns: the target.
   func makeTarget(constraint: TokenAutomaton?, fluency: Double) -> Target
 
-  /// Tokens by what stands left of them, made once for all chains.
+  /// Makes a source of tokens given the text on the left; one serves all chains.
   func makeLeftTokens() -> Left
 
-  /// Tokens by both sides, made once for all chains.
+  /// Makes a source of tokens given both sides; one serves all chains.
   func makeFullTokens() -> Full
 }
 
 extension ChainModel where Target == PrefixTarget<Self, TokenAutomaton> {
-  /// The texts that a constraint allows, scored by runs over changed suffixes.
+  /// Makes a target that is scored by runs over changed suffixes.
   public func makeTarget(constraint: TokenAutomaton?, fluency: Double) -> Target {
     PrefixTarget(model: self, constraint: constraint, fluency: fluency)
   }
@@ -46,7 +45,7 @@ where
   Target == PrefixTarget<Self, TokenAutomaton>,
   Left == LeftConditionalTokens<PrefixScorer<Self, TokenAutomaton>>
 {
-  /// Tokens from the rows that a scorer keeps.
+  /// Makes a source that draws from the rows that a scorer keeps.
   public func makeLeftTokens() -> Left { LeftConditionalTokens() }
 }
 
@@ -55,21 +54,21 @@ where
   Target == PrefixTarget<Self, TokenAutomaton>,
   Full == FullConditionalTokens<PrefixScorer<Self, TokenAutomaton>>
 {
-  /// Tokens by scoring the whole vocabulary.
+  /// Makes a source that scores the whole vocabulary.
   public func makeFullTokens() -> Full { FullConditionalTokens() }
 }
 
 extension NGramModel: ChainModel {
-  /// The texts that a constraint allows, scored by the n-grams that an edit touches.
+  /// Makes a target that is scored by the n-grams that an edit touches.
   public func makeTarget(
     constraint: TokenAutomaton?, fluency: Double
   ) -> SentenceTarget<NGramModel, TokenAutomaton> {
     SentenceTarget(model: self, constraint: constraint, fluency: fluency)
   }
 
-  /// Tokens by descending the back-off levels.
+  /// Makes a source that descends the back-off levels.
   public func makeLeftTokens() -> NGramLeftTokens<TokenAutomaton> { NGramLeftTokens(self) }
 
-  /// Tokens by classes that n-grams make.
+  /// Makes a source that groups tokens by the model's n-grams.
   public func makeFullTokens() -> NGramFullTokens<TokenAutomaton> { NGramFullTokens(self) }
 }

@@ -4,7 +4,7 @@ internal import Foundation
 public import Sampling
 internal import Synchronization
 
-/// A model that was opened by its name, with what all its users share.
+/// A model opened by its name, with the parts that all its users share.
 ///
 /// ```swift
 /// let model = try LoadedModel(opening: "english")
@@ -15,15 +15,15 @@ internal import Synchronization
 /// A compiled constraint belongs to the vocabulary tree that it was compiled for, so there is one
 /// tree for each opened model.
 public struct LoadedModel: Sendable {
-  /// The name that it was opened by: a built-in model's, or a file's path.
+  /// The name that opened it: a built-in model's name, or a file's path.
   public let name: String
-  /// What tells the model from others.
+  /// A number that identifies the model's contents.
   public let checksum: UInt64
-  /// The model.
+  /// The model itself, in the form that chains use.
   public let chainModel: any ChainModel
   private let shared = Shared()
 
-  /// What is made once, on demand.
+  /// Parts that are made once, on demand.
   private final class Shared: Sendable {
     let parts = Mutex<[ObjectIdentifier: any Sendable]>([:])
   }
@@ -32,35 +32,35 @@ public struct LoadedModel: Sendable {
   ///
   /// - Parameters:
   ///   - name: the name, or a path.
-  ///   - tokenization: what the words of an ARPA file are, if that is known.
-  /// - Throws: `LoadError` where there is no such model, or the file holds none.
+  ///   - tokenization: how the words of an ARPA file were made, if that is known.
+  /// - Throws: `LoadError` if there is no such model, or the file does not hold one.
   public init(opening name: String, tokenization: Tokenization? = nil) throws {
     let model = try Self.find(name, tokenization)
     self.init(model, name: name, checksum: model.checksum)
   }
 
-  /// A model that was opened already.
+  /// Wraps a model that is already open.
   ///
   /// - Parameters:
   ///   - model: the model.
-  ///   - name: how messages name it.
-  ///   - checksum: what tells it from others.
+  ///   - name: the model's name in messages.
+  ///   - checksum: a number that identifies its contents.
   public init(_ model: any ChainModel, name: String, checksum: UInt64) {
     self.name = name
     self.checksum = checksum
     chainModel = model
   }
 
-  /// Its tokens.
+  /// The tokens that the model knows.
   public var vocabulary: Vocabulary { chainModel.vocabulary }
 
   /// The bytes of all tokens as a tree, made once.
   public var tree: VocabularyTree { once { VocabularyTree(vocabulary) } }
 
-  /// Divides texts into its tokens.
+  /// Makes a tokenizer that divides texts into the model's tokens.
   public func makeTokenizer() -> Tokenizer { Tokenizer(for: vocabulary) }
 
-  /// A part of the given type, made once for all who ask for it.
+  /// Returns the shared part of the given type, and makes it at the first request.
   package func once<Part: Sendable>(_ make: () throws -> Part) rethrows -> Part {
     let key = ObjectIdentifier(Part.self)
     if let made = shared.parts.withLock({ $0[key] }) as? Part { return made }
@@ -72,30 +72,30 @@ public struct LoadedModel: Sendable {
     }
   }
 
-  // MARK: What it can do
+  // MARK: Capabilities
 
-  /// What it can do.
+  /// The abilities of the model that commands can require.
   public var capabilities: Set<Capability> {
     chainModel is NGramModel ? [.language, .backoff, .exact, .screen] : [.language]
   }
 
-  /// Refuses a model that lacks what somebody needs.
+  /// Refuses the model if it lacks a capability.
   ///
   /// - Parameters:
-  ///   - capability: what is needed.
-  ///   - what: who needs it, as the user writes it: a command or an option.
+  ///   - capability: the capability that is needed.
+  ///   - what: the command or option that needs it, as the user writes it.
   /// - Throws: `LoadError` that names both.
   public func require(_ capability: Capability, for what: String) throws(LoadError) {
     guard capabilities.contains(capability) else { throw lacks(capability, for: what) }
   }
 
-  /// The n-gram model, for what is about n-grams.
+  /// The n-gram model, for work that is about n-grams.
   ///
   /// - Parameters:
-  ///   - capability: what is needed of it.
-  ///   - what: who needs it, as the user writes it: a command or an option.
-  /// - Returns: the model.
-  /// - Throws: `LoadError` where it is another kind of model.
+  ///   - capability: the capability that is needed.
+  ///   - what: the command or option that needs it, as the user writes it.
+  /// - Returns: the n-gram model.
+  /// - Throws: `LoadError` if it is another kind of model.
   public func ngrams(_ capability: Capability, for what: String) throws(LoadError) -> NGramModel {
     guard let model = chainModel as? NGramModel else { throw lacks(capability, for: what) }
     return model
@@ -105,13 +105,13 @@ public struct LoadedModel: Sendable {
     LoadError(.badData, "\(what) needs \(capability.noun), which \(name) does not allow")
   }
 
-  /// Whether it reads and writes texts from their ends.
+  /// Whether the model reads and writes texts from their ends.
   public var readsBackward: Bool { (chainModel as? NGramModel)?.readsBackward ?? false }
 
-  /// The same model laid out for chains of many steps.
+  /// The same model in a layout for chains of many steps.
   ///
-  /// - Returns: itself, where it is laid out so already or needs no layout.
-  /// - Throws: `LoadError` where it gives no word a positive probability.
+  /// - Returns: the model itself, if it already has this layout or needs none.
+  /// - Throws: `LoadError` if it gives no token a positive probability.
   public func laidOutForChains() throws -> LoadedModel {
     guard let model = chainModel as? NGramModel else { return self }
     let weights = model.unigramWeights
@@ -147,7 +147,7 @@ public struct LoadedModel: Sendable {
     }
   }
 
-  /// Refuses models that gensample cannot read, with a message that says what it can read.
+  /// Refuses models that gensample cannot read, and says which ones it can.
   private static func refuseOtherKinds(_ name: String) throws(LoadError) {
     let read =
       ". gensample reads .gsm, .arpa and .arpa.gz files, and the built-in models "

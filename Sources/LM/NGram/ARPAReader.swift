@@ -3,21 +3,22 @@
 internal import Sampling
 
 extension NGramTrie {
-  /// The highest order that models may have.
+  /// The highest order that a model may have.
   public static let highestOrder = 8
 
   /// Reads an ARPA file, plain or `.gz`.
   ///
-  /// N-grams may stand in any order, prefixes and suffixes may be missing, back-off weights may be
-  /// absent, and so may the unknown word. Texts of its words are joined by spaces unless a comment
-  /// of ``write(arpa:)`` or the caller says otherwise.
+  /// N-grams may stand in any order. Prefixes, suffixes, back-off weights and the unknown word may
+  /// be missing. Texts of its words are joined by spaces, unless a comment of ``write(arpa:)`` or
+  /// the caller says otherwise.
+  ///
   /// - Parameters:
   ///   - path: the file; `-` is standard input.
-  ///   - tokenization: what its words are, if the file does not say it: ``Tokenization/characters``
-  ///     for a model that another program made of texts with a space between characters. U+2581 and
-  ///     `<space>` are then the space itself.
-  ///   - warn: is told what of the file the model does not keep.
-  /// - Throws: `LoadError` with the line where the file is not sound, or is no model of characters.
+  ///   - tokenization: how its words were made, if the file does not say so. Use
+  ///     ``Tokenization/characters`` for a model that another program made from texts with a space
+  ///     between characters; U+2581 and `<space>` are then the space itself.
+  ///   - warn: called with a message about data that the model does not keep.
+  /// - Throws: `LoadError` with the line, if the file is invalid or is not a model of characters.
   public init(
     arpa path: String, tokenization: Tokenization? = nil, warn: (String) -> Void = { _ in }
   ) throws {
@@ -53,15 +54,15 @@ private struct ARPAParser {
   var blob: [UInt8] = []
   var offsets: [UInt32] = [0]
   var vocabulary: Vocabulary?
-  // Of each order: words side by side, probabilities, back-offs, lines.
+  // For each order: words side by side, probabilities, back-off weights and lines.
   var words: [[UInt32]] = []
   var logProbabilities: [[Float]] = []
   var backoffs: [[Float]] = []
   var lines: [[UInt32]] = []
 
-  /// What the caller says of its words.
+  /// How the words were made, according to the caller.
   let tokenization: Tokenization?
-  /// How many n-grams of each order have a back-off weight other than 1.
+  /// For each order, the number of n-grams with a back-off weight other than 1.
   var weighted: [Int] = []
 
   init(path: String, tokenization: Tokenization?) {
@@ -73,7 +74,7 @@ private struct ARPAParser {
     }
   }
 
-  /// How many weights stand where nothing is backed off from.
+  /// The number of weights from which no n-gram backs off.
   var unusedBackoffs: Int {
     weighted.isEmpty ? 0 : weighted[(counts.lastIndex { $0 > 0 } ?? 0)...].reduce(0, +)
   }
@@ -123,7 +124,7 @@ private struct ARPAParser {
     let key = String(text[..<equals])
     let value = String(text[text.index(after: equals)...])
     if key == "spacing" {
-      // A file that says what its words are is read as it says.
+      // If the file says how its words were made, that decides.
       isEscaped = true
       spacing = .joined
       switch value {
@@ -157,7 +158,7 @@ private struct ARPAParser {
     counts.append(count)
   }
 
-  /// A section's title, or the end mark, after the section of the order below.
+  /// Opens a section by its title, or the end mark, after the section of the order below.
   private mutating func open(_ title: String, after order: Int) throws {
     if counts.isEmpty {
       throw error("found '\(shown(title))', expected the counts, such as 'ngram 1=5000'")
@@ -291,7 +292,7 @@ private struct ARPAParser {
     if let tokenization { try check(made, tokenization) }
   }
 
-  /// Refuses words that are not what the caller says.
+  /// Refuses words that contradict the tokenization the caller gave.
   private mutating func check(_ vocabulary: Vocabulary, _ tokenization: Tokenization) throws {
     let found = Tokenization(vocabulary.spacing)
     guard found == tokenization else {
@@ -356,10 +357,10 @@ private struct ARPAParser {
   }
 }
 
-/// How words that hold white space are written into ARPA files.
+/// The spelling of words with white space in ARPA files.
 ///
-/// Only files that say so in a comment use it: a space is U+2581, U+2581 itself and the backslash
-/// stand behind a backslash, and other white space is `\t`, `\n`, `\r`, `\0` for nothing at all.
+/// It is used only in files that announce it in a comment. A space is U+2581. A backslash stands before
+/// U+2581 itself and before a backslash. Other white space is `\t`, `\n`, `\r`; an empty word is `\0`.
 enum ARPASpelling {
   static let space: [UInt8] = [0xE2, 0x96, 0x81]
 

@@ -3,11 +3,12 @@
 internal import Sampling
 
 extension NGramTrie {
-  /// Writes an ARPA file, through `gzip` where the path ends in `.gz`.
+  /// Writes an ARPA file, compressed with `gzip` if the path ends in `.gz`.
   ///
-  /// Numbers are the shortest decimals that read back as the same `Float`. What ARPA has no field
-  /// for stands in comments before the header, which other tools skip.
-  /// - Throws: `LoadError` where the file cannot be written; nothing half-written is left.
+  /// Numbers are the shortest decimals that read back as the same `Float`. Data that ARPA has no
+  /// field for goes into comments before the header, which other tools skip.
+  ///
+  /// - Throws: `LoadError` if the file cannot be written; no partial file is left.
   public func write(arpa path: String) throws(LoadError) {
     let output = try FileOutput(path: path)
     let isEscaped = vocabulary.spacing != .joined
@@ -47,7 +48,7 @@ extension NGramTrie {
           line.append(depth == 0 ? 0x09 : 0x20)
           line.append(contentsOf: spellings[Int(levels[depth].words[path[depth]])])
         }
-        // What ends in the end symbol begins no n-gram, so that it has no weight to write.
+        // An n-gram that ends in the end symbol begins no other, so it has no weight to write.
         if order < levels.count, level.words[i] != vocabulary.end.rawValue || level.backoffs[i] != 0
         {
           line.append(0x09)

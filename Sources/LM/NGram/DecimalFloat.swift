@@ -2,7 +2,7 @@
 
 /// Decimal numbers in files, read to the nearest `Float`.
 enum DecimalFloat {
-  /// The number that the bytes spell from first to last, or `nil`.
+  /// Parses all the bytes as one decimal number; `nil` if they are not one.
   static func parse(_ bytes: UnsafeRawBufferPointer) -> Float? {
     var place = 0
     var isNegative = false
@@ -30,8 +30,8 @@ enum DecimalFloat {
       place += 1
     }
     guard digitCount > 0 else { return unsafe slow(bytes) }
-    // Up to 15 digits and powers of ten up to 22 are exact doubles: one rounding, then a second to
-    // `Float`, which could only err beside a tie.
+    // Up to 15 digits, and powers of ten up to 22, are exact doubles. So there is one rounding,
+    // then a second to `Float`, which could only be wrong next to a tie.
     if place < bytes.count || scale < -22 { return unsafe slow(bytes) }
     let value = Double(digits) / powers[-scale]
     let low = value.bitPattern & 0x1FFF_FFFF
@@ -41,7 +41,7 @@ enum DecimalFloat {
 
   private static func slow(_ bytes: UnsafeRawBufferPointer) -> Float? {
     let text = unsafe String(decoding: bytes, as: UTF8.self)
-    // Hexadecimal and words such as "nan" are no decimals.
+    // Hexadecimal numbers and words such as "nan" are not decimals.
     guard text.utf8.allSatisfy({ "+-.eE0123456789".utf8.contains($0) }) else { return nil }
     return Float(text)
   }

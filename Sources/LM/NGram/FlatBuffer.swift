@@ -2,27 +2,27 @@
 
 internal import Foundation
 
-/// A flat array in memory or in a mapped file: one owner, read-only once made, shared by threads.
+/// A flat array in memory or in a mapped file, read-only once made and shared by threads.
 ///
-/// It outlives every pointer that is taken from it as long as somebody holds it.
+/// Pointers into it are valid as long as somebody holds the buffer.
 @safe
 public final class FlatBuffer<Element: BitwiseCopyable>: @unchecked Sendable {
-  /// How many elements there are.
+  /// The number of elements.
   public let count: Int
-  /// The first element.
+  /// The address of the first element.
   public let pointer: UnsafeMutablePointer<Element>
   private let mappedBytes: Int
   private let isInFile: Bool
 
-  /// Room for some elements in memory, all bits zero.
+  /// Allocates elements in memory, with all bits zero.
   public init(count: Int) {
     precondition(count >= 0, "a buffer has no negative size")
     self.count = count
     let (bytes, overflow) = max(1, count).multipliedReportingOverflow(
       by: MemoryLayout<Element>.stride)
     precondition(!overflow, "a buffer fits the address space")
-    // Large buffers are pages of their own: untouched ones cost nothing, and all of them go back
-    // to the system with the buffer.
+    // Large buffers get their own pages: untouched ones cost nothing, and all of them return to the
+    // system with the buffer.
     if bytes >= 1 << 18 {
       guard
         let raw = unsafe mmap(
@@ -40,18 +40,18 @@ public final class FlatBuffer<Element: BitwiseCopyable>: @unchecked Sendable {
     isInFile = false
   }
 
-  /// A copy of an array.
+  /// Copies an array.
   public convenience init(_ array: [Element]) {
     self.init(count: array.count)
     for i in array.indices { unsafe pointer[i] = array[i] }
   }
 
-  /// Room for some elements in a file that has no name and is gone with the buffer.
+  /// Allocates elements in a file without a name, which disappears with the buffer.
   ///
   /// - Parameters:
-  ///   - count: how many elements.
-  ///   - directory: where the file lies.
-  /// - Throws: `LoadError` where the file cannot be made or the disk is full.
+  ///   - count: the number of elements.
+  ///   - directory: the directory of the file.
+  /// - Throws: `LoadError` if the file cannot be made or the disk is full.
   public init(temporaryFileOf count: Int, in directory: String) throws(LoadError) {
     let (bytes, overflow) = max(1, count).multipliedReportingOverflow(
       by: MemoryLayout<Element>.stride)
@@ -71,7 +71,7 @@ public final class FlatBuffer<Element: BitwiseCopyable>: @unchecked Sendable {
       guard let base = characters.baseAddress else { return Int32(0) }
       return unsafe unlink(base)
     }
-    // Reserving the blocks now turns a full disk into an error instead of a fault at some write.
+    // Reserving the blocks now turns a full disk into an error instead of a fault at a later write.
     let reserved = reserveBlocks(descriptor, bytes)
     guard reserved == 0 else {
       throw LoadError(
@@ -92,8 +92,7 @@ public final class FlatBuffer<Element: BitwiseCopyable>: @unchecked Sendable {
     isInFile = true
   }
 
-  /// Gives memory of elements that lie in a file back to the system; they are read again when they
-  /// are needed.
+  /// Returns the memory of elements in a file to the system; they are read again when needed.
   func release(_ range: Range<Int>) {
     guard isInFile, !range.isEmpty else { return }
     let page = 1 << 16
@@ -103,7 +102,7 @@ public final class FlatBuffer<Element: BitwiseCopyable>: @unchecked Sendable {
     _ = unsafe madvise(UnsafeMutableRawPointer(pointer) + first, last - first, MADV_DONTNEED)
   }
 
-  /// Gives the memory of all elements from one on back to the system; they are not needed again.
+  /// Returns the memory of all elements from `count` on to the system; they must not be used again.
   func discard(from count: Int) {
     guard mappedBytes > 0 else { return }
     let page = 1 << 16
@@ -121,7 +120,7 @@ public final class FlatBuffer<Element: BitwiseCopyable>: @unchecked Sendable {
     }
   }
 
-  /// An element.
+  /// The element at an index in 0 ..< count.
   @inlinable
   public subscript(index: Int) -> Element {
     get {
@@ -135,10 +134,10 @@ public final class FlatBuffer<Element: BitwiseCopyable>: @unchecked Sendable {
   }
 }
 
-/// Gives an empty file its length and its blocks on the disk; 0, or the system's error number.
+/// Gives an empty file its length and its disk blocks; returns 0 or the system's error number.
 private func reserveBlocks(_ descriptor: Int32, _ bytes: Int) -> Int32 {
   #if canImport(Darwin)
-    // This system has no posix_fallocate.
+    // This system does not have posix_fallocate.
     var blocks = fstore_t(
       fst_flags: UInt32(F_ALLOCATEALL), fst_posmode: F_PEOFPOSMODE, fst_offset: 0,
       fst_length: off_t(bytes), fst_bytesalloc: 0)

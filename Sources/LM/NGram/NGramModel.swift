@@ -3,12 +3,12 @@
 internal import CKernels
 public import Sampling
 
-/// What an n-gram model remembers: the nodes of the last words, no longer than the future depends
-/// on.
+/// The memory of an n-gram model: the nodes of the last tokens, as far as predictions depend on
+/// them.
 @frozen
 public struct NGramContext: Hashable, Sendable {
-  // The node of the last k words is number k; those beyond the count are 0. Plain fields: a vector's
-  // lanes by a computed index pass through memory at a cost beyond that of the look-ups.
+  // The node of the last k tokens is number k; those beyond the count are 0. They are plain fields,
+  // because indexing a vector's lanes goes through memory and costs more than the look-ups.
   @usableFromInline var node1: UInt32 = 0
   @usableFromInline var node2: UInt32 = 0
   @usableFromInline var node3: UInt32 = 0
@@ -21,11 +21,13 @@ public struct NGramContext: Hashable, Sendable {
   @inlinable
   init() {}
 
-  /// How many of the last words are remembered.
+  /// The number of tokens that the context remembers.
   @inlinable
   public var count: Int { Int(length) }
 
-  /// The node of the last `length` words, 1 to ``count``.
+  /// The node of the last `length` tokens, with `length` in 1 ...
+  ///
+  /// ``count``.
   @inlinable
   public func node(ofLength length: Int) -> Int { Int(self[length]) }
 
@@ -55,7 +57,7 @@ public struct NGramContext: Hashable, Sendable {
     }
   }
 
-  /// Forgets all but the last words.
+  /// Forgets all but the last `count` tokens.
   @inlinable
   mutating func shorten(to count: UInt32) {
     length = count
@@ -68,14 +70,14 @@ public struct NGramContext: Hashable, Sendable {
     if count < 7 { node7 = 0 }
   }
 
-  /// Whether both remember the same.
+  /// Whether both contexts remember the same tokens.
   @inlinable
   public static func == (a: NGramContext, b: NGramContext) -> Bool {
     guard a.node1 == b.node1, a.length == b.length, a.node2 == b.node2 else { return false }
     return a.length <= 2 || a.hasSameLongNodes(as: b)
   }
 
-  /// Of the last one and two words' nodes, which tell most contexts apart.
+  /// Hashes the nodes of the last one and two tokens, which distinguish most contexts.
   @inlinable
   public func hash(into hasher: inout Hasher) {
     hasher.combine(UInt64(node1) << 32 | UInt64(node2))
@@ -91,8 +93,9 @@ public struct NGramContext: Hashable, Sendable {
 
 /// A back-off n-gram model, mapped from a `.gsm` file or laid out in memory.
 ///
-/// `p(w | h) = p(h w)` where the n-gram is listed, else `backoff(h) p(w | h without its first
-/// word)`. It is immutable; all chains and, where mapped, all processes share its memory.
+/// `p(w | h) = p(h w)` if the n-gram is listed, otherwise `backoff(h) p(w | h without its first
+/// token)`. The model is immutable. All chains share its memory and, if it is mapped, so do all
+/// processes.
 ///
 /// ```swift
 /// let model = try NGramModel(path: "english.gsm")
@@ -100,28 +103,29 @@ public struct NGramContext: Hashable, Sendable {
 /// ```
 @safe
 public struct NGramModel: BackoffModel, @unchecked Sendable {
-  /// The tokens.
+  /// The tokens that the model knows.
   public let vocabulary: Vocabulary
-  /// The highest order.
+  /// The number of tokens in its longest n-grams.
   public let order: Int
-  /// How it lies in memory.
+  /// The layout of the model in memory.
   public let layout: NGramLayout
-  /// How it was made, for cards and `inspect`.
+  /// Facts about its training, for cards and `inspect`.
   public let description: [(key: String, value: String)]
-  /// What no natural log-probability exceeds: 0 unless back-off weights exceed 1.
+  /// The upper bound of natural log-probabilities: 0 unless back-off weights exceed 1.
   public let logProbabilityCeiling: Double
-  /// Bits a value of orders above 1, 0 where values are kept as they are.
+  /// Bits per value of orders above 1; 0 if values are not quantised.
   public let quantizedBits: Int
 
   let memory: GSMMemory
-  /// log10 probabilities of single tokens, decoded once: a pass over the vocabulary begins with them.
+  /// log10 probabilities of single tokens, decoded once, because passes over the vocabulary need
+  /// them.
   private let unigrams: [Float]
   @usableFromInline let levels: UnsafePointer<NGramLevel>
   @usableFromInline let filter: UnsafePointer<UInt64>
   @usableFromInline let filterCount: Int
   @usableFromInline let isFast: Bool
 
-  /// One less than the order.
+  /// The order minus 1.
   @inlinable
   public var contextLimit: Int { order - 1 }
 
@@ -148,9 +152,9 @@ public struct NGramModel: BackoffModel, @unchecked Sendable {
   ///
   /// - Parameters:
   ///   - trie: the model.
-  ///   - layout: how.
-  ///   - quantizedBits: bits a value in the small layout; 0 keeps values as they are.
-  /// - Throws: `LoadError` where the bits are not possible.
+  ///   - layout: the layout to build.
+  ///   - quantizedBits: bits per value in the small layout; 0 keeps values exact.
+  /// - Throws: `LoadError` if the number of bits is not possible.
   public init(_ trie: NGramTrie, layout: NGramLayout = .fast, quantizedBits: Int = 0)
     throws(LoadError)
   {
@@ -158,16 +162,17 @@ public struct NGramModel: BackoffModel, @unchecked Sendable {
     try self.init(GSMMemory(image))
   }
 
-  /// Opens a `.gsm` file by mapping it, or reads an ARPA file, whose name ends in `.gz` if it is
-  /// compressed.
+  /// Opens a `.gsm` file by mapping it, or reads an ARPA file.
   ///
-  /// A `.gsm` of up to 256 MB is verified whole; of a larger one only the header, and its
-  /// look-ups stay within the file whatever it holds.
+  /// The name of a compressed ARPA file ends in `.gz`.
+  ///
+  /// A `.gsm` file of up to 256 MB is verified completely. Of a larger one only the header is
+  /// verified, and look-ups stay within the file whatever it holds.
   ///
   /// - Parameters:
   ///   - path: the file.
-  ///   - tokenization: what the words of an ARPA file are, if it does not say it.
-  /// - Throws: `LoadError` with the place where the file is not sound.
+  ///   - tokenization: how the words of an ARPA file were made, if it does not say so.
+  /// - Throws: `LoadError` with the place, if the file is invalid.
   public init(path: String, tokenization: Tokenization? = nil) throws {
     if path.hasSuffix(".gsm") || FileBeginning(path: path).isGSM {
       try self.init(GSMMemory(mapping: path))
@@ -176,13 +181,13 @@ public struct NGramModel: BackoffModel, @unchecked Sendable {
     }
   }
 
-  /// How many n-grams of each order are listed.
+  /// The number of n-grams of each order.
   public var counts: [Int] { memory.header.counts }
 
-  /// Bytes of the file or of its image in memory.
+  /// The size in bytes of the file, or of its image in memory.
   public var byteCount: Int { memory.header.fileBytes }
 
-  /// A number that tells models and their layouts apart: the checksum that a file ends with.
+  /// The checksum at the end of the file, which identifies the model and its layout.
   public var checksum: UInt64 { memory.statedChecksum }
 
   // MARK: Scoring
@@ -199,10 +204,10 @@ public struct NGramModel: BackoffModel, @unchecked Sendable {
     return context
   }
 
-  /// A context that remembers nothing: what follows a word that the model has no entry for.
+  /// A context that remembers nothing, as after a word that the model has no entry for.
   public func makeEmptyContext() -> NGramContext { NGramContext() }
 
-  /// Appends a token to the context.
+  /// Advances the context by a token.
   @inlinable
   public func advance(_ context: inout NGramContext, by token: Token) {
     _ = advance(&context, scoring: token)
@@ -215,7 +220,7 @@ public struct NGramModel: BackoffModel, @unchecked Sendable {
     return advance(&copy, scoring: token)
   }
 
-  /// Natural log-probability of the token, and the context advanced by it.
+  /// Advances the context by a token, and returns the token's natural log-probability in it.
   ///
   /// - Complexity: O(order) look-ups, most of them answered by a filter that fits the cache.
   @inlinable
@@ -237,7 +242,7 @@ public struct NGramModel: BackoffModel, @unchecked Sendable {
     var new1 = word
     var new2: UInt32 = 0
     var newCount: UInt32 = 0
-    // Every suffix of a listed n-gram is listed, so the 2-gram's absence settles all.
+    // Every suffix of a listed n-gram is listed, so without the 2-gram there is no longer one.
     let child =
       count > 0 && mayHold(node1, word)
       ? unsafe levels[1].findFast(
@@ -277,7 +282,7 @@ public struct NGramModel: BackoffModel, @unchecked Sendable {
     return log10 * logOf10
   }
 
-  /// The same for any order.
+  /// Does the same for any order.
   @usableFromInline
   func advanceLong(_ context: inout NGramContext, _ word: UInt32) -> Double {
     let count = context.count
@@ -303,7 +308,7 @@ public struct NGramModel: BackoffModel, @unchecked Sendable {
         if unsafe extends(entry) { newCount = found }
       }
     }
-    // Contexts as long as what was found, and longer ones, back off.
+    // Contexts at least as long as the n-gram found back off.
     var k = found
     while k <= count {
       log10 += unsafe Double(levels[k &- 1].middle[Int(context[k])].backoff)
@@ -320,7 +325,8 @@ public struct NGramModel: BackoffModel, @unchecked Sendable {
     unsafe entry.pointee.backoff != 0 || entry.pointee.firstChild != entry[1].firstChild
   }
 
-  /// Has the memory fetched that scoring both will read: each look-up waits longer than it counts.
+  /// Prefetches the memory that scoring both tokens will read, since look-ups mostly wait for
+  /// memory.
   public func prepare(_ context: NGramContext, for token: Token, before next: Token) {
     guard isFast, order > 1 else { return }
     let entry = unsafe levels[0].middle + token.index
@@ -371,8 +377,9 @@ public struct NGramModel: BackoffModel, @unchecked Sendable {
     return log10 * logOf10
   }
 
-  /// Natural log-probabilities of all tokens: one pass over the vocabulary, one over what each
-  /// context lists.
+  /// Writes the natural log-probabilities of all tokens.
+  ///
+  /// It takes one pass over the vocabulary, and one over the tokens that each context lists.
   public func logProbabilities(
     in context: NGramContext, into probabilities: inout MutableSpan<Double>
   ) {
@@ -416,7 +423,7 @@ public struct NGramModel: BackoffModel, @unchecked Sendable {
       : unsafe Double(levels[level].small.backoff(node))
   }
 
-  /// The number of the n-gram that a word makes of a node of order level, of order level + 1.
+  /// The number of the n-gram of order level + 1 that extends a node of order level by a word.
   @inlinable
   func child(_ level: Int, of node: Int, _ word: UInt32) -> Int? {
     if isFast {
@@ -428,20 +435,20 @@ public struct NGramModel: BackoffModel, @unchecked Sendable {
     return unsafe levels[level].small.keys.index(of: key)
   }
 
-  /// The places of a node's children in their level; of the fast layout.
+  /// The range of a node's children in their level; only in the fast layout.
   @inlinable
   func children(_ level: Int, of node: Int) -> (low: Int, high: Int) {
     unsafe levels[level].children(below: levels[level - 1].middle + node)
   }
 
-  /// The last word of an n-gram; of the fast layout.
+  /// The last word of an n-gram; only in the fast layout.
   @inlinable
   func word(_ level: Int, _ node: Int) -> UInt32 {
     let word = unsafe levels[level].word(node)
     return Int(word) < vocabulary.count ? word : 0
   }
 
-  /// For each n-gram of a level, the number of the one without its first word; of the fast layout.
+  /// For each n-gram of a level, the number of the one without its first word; fast layout only.
   func suffixes(ofLevel level: Int) -> [UInt32] {
     var suffixes = [UInt32](repeating: 0, count: counts[level])
     for suffix in 0..<counts[level - 1] {
@@ -454,7 +461,7 @@ public struct NGramModel: BackoffModel, @unchecked Sendable {
     return suffixes
   }
 
-  /// The places of the n-grams that end in a shorter one; of the fast layout.
+  /// The range of the n-grams that end in a shorter one; only in the fast layout.
   @inlinable
   func predecessors(_ level: Int, of suffix: Int) -> (low: Int, high: Int) {
     let heads = unsafe levels[level].predecessorHeads
@@ -462,7 +469,7 @@ public struct NGramModel: BackoffModel, @unchecked Sendable {
     return unsafe (min(Int(heads[suffix]), high), high)
   }
 
-  /// The word before the shorter n-gram, by its place in the level's list; of the fast layout.
+  /// The word before the shorter n-gram, by its place in the level's list; fast layout only.
   @inlinable
   func predecessorWord(_ level: Int, _ place: Int) -> UInt32 {
     let words = unsafe levels[level].predecessorWords
@@ -473,13 +480,13 @@ public struct NGramModel: BackoffModel, @unchecked Sendable {
     return Int(word) < vocabulary.count ? word : 0
   }
 
-  /// The n-gram that a word before a shorter one makes; of the fast layout.
+  /// The n-gram that a word before a shorter one forms; only in the fast layout.
   @inlinable
   func predecessorGram(_ level: Int, _ place: Int) -> Int {
     unsafe min(Int(levels[level].predecessorGrams[place]), max(0, levels[level].count - 1))
   }
 
-  /// The number of a 2-gram or -1; of the fast layout and an order above 1.
+  /// The number of a 2-gram, or -1; only in the fast layout and for orders above 1.
   @inlinable
   func listedPair(_ first: UInt32, _ second: UInt32) -> Int {
     mayHold(first, second)
@@ -487,7 +494,7 @@ public struct NGramModel: BackoffModel, @unchecked Sendable {
         below: levels[0].middle + Int(first), parent: first, second) : -1
   }
 
-  /// How many tokens the longest listed n-gram has that ends a context with this token.
+  /// The length of the longest listed n-gram that ends with this token in the context.
   func gramLength(of token: Token, in context: NGramContext) -> Int {
     for length in stride(from: context.count, to: 0, by: -1)
     where child(length, of: context.node(ofLength: length), token.rawValue) != nil {
@@ -496,7 +503,7 @@ public struct NGramModel: BackoffModel, @unchecked Sendable {
     return 1
   }
 
-  /// Hands over the children of a node of order level: their numbers and last words, ascending.
+  /// Calls the body for each child of a node, ascending, with its number and last word.
   func forEachChild(_ level: Int, of node: Int, _ body: (Int, UInt32) -> Void) {
     if isFast {
       let (low, high) = unsafe levels[level].children(below: levels[level - 1].middle + node)
@@ -513,7 +520,7 @@ public struct NGramModel: BackoffModel, @unchecked Sendable {
     }
   }
 
-  /// The uncompressed model, for writing it in another form.
+  /// Decompresses the model, to write it in another form.
   public func makeTrie() -> NGramTrie {
     var made: [NGramTrie.Level] = []
     let words = FlatBuffer((0..<UInt32(vocabulary.count)).map { $0 })
@@ -548,11 +555,11 @@ public struct NGramModel: BackoffModel, @unchecked Sendable {
 }
 
 extension NGramModel {
-  /// The model of shorter n-grams that a model backs off to: its lower orders alone.
+  /// The model that this one backs off to: its lower orders alone.
   ///
   /// - Parameter order: the highest order that is kept, at least 1.
-  /// - Returns: the model in the fast layout; the same where it has no higher orders.
-  /// - Throws: `LoadError`.
+  /// - Returns: the model in the fast layout; the model itself if it has no higher orders.
+  /// - Throws: `LoadError` if there is no memory for it.
   /// - Complexity: O(n-grams).
   public func lowered(to order: Int) throws -> NGramModel {
     precondition(order > 0, "a model has an order")
@@ -565,11 +572,11 @@ extension NGramModel {
   }
 }
 
-/// Natural logs in one log10.
+/// The natural logarithm of 10.
 @usableFromInline let logOf10 = 2.302585092994046
 
 extension NGramModel {
-  /// Checks the whole file, whatever its size.
+  /// Verifies the whole file, whatever its size.
   ///
   /// - Throws: `LoadError` that names the fault.
   public func verify() throws(LoadError) { try memory.verify() }

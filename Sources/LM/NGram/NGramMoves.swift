@@ -12,13 +12,13 @@ public typealias NGramMoves = MetropolisHastings<StandardMoves<NGramLeftTokens<T
 
 extension MetropolisHastings
 where P == StandardMoves<NGramLeftTokens<TokenAutomaton>> {
-  /// The moves for a target.
+  /// Creates the standard moves for a target.
   ///
   /// - Parameters:
-  ///   - target: its model is in the fast layout.
-  ///   - left: the model's left conditional, where it was made already.
-  ///   - shares: how often each kind is proposed; `nil` for what suits the target.
-  /// - Precondition: the shares are not negative, and one is positive.
+  ///   - target: the target, whose model is in the fast layout.
+  ///   - left: the model's left conditional, if it was made already.
+  ///   - shares: how often each kind is proposed; `nil` for the shares that suit the target.
+  /// - Precondition: no share is negative, and at least one is positive.
   /// - Complexity: O(n-grams) where the left conditional is not given, else O(vocabulary).
   public init(
     for target: SentenceTarget<NGramModel, TokenAutomaton>,
@@ -32,7 +32,7 @@ where P == StandardMoves<NGramLeftTokens<TokenAutomaton>> {
 }
 
 extension NGramModel {
-  /// The model's probability of each token without context, linear; by token.
+  /// The model's linear probability of each token without context.
   public var unigramWeights: [Double] {
     (0..<vocabulary.count).map { LogSpace.exp(probability(0, $0) * logOf10) }
   }

@@ -2,11 +2,12 @@
 
 public import Sampling
 
-/// An uncompressed, sorted back-off model: what training and reading ARPA make, and what every
-/// format is written from.
+/// An uncompressed, sorted back-off model.
 ///
-/// Every prefix and every suffix of a listed n-gram is listed. Where a source lacks one, it is
-/// inserted with the probability that backing off gives, which changes none.
+/// Training and the ARPA reader make it, and every format is written from it.
+///
+/// Every prefix and every suffix of a listed n-gram is listed. If a source lacks one, it is
+/// inserted with the probability that backing off gives, which changes no probability.
 public struct NGramTrie: Sendable {
   /// The n-grams of one order, sorted by their words from left to right, by token index.
   public struct Level: Sendable {
@@ -14,13 +15,13 @@ public struct NGramTrie: Sendable {
     public var words: FlatBuffer<UInt32>
     /// log10 of the probability, as ARPA files hold it.
     public var logProbabilities: FlatBuffer<Float>
-    /// log10 of the back-off weight, 0 where none is given; empty at the highest order.
+    /// log10 of the back-off weight, 0 if none is given; empty at the highest order.
     public var backoffs: FlatBuffer<Float>
-    /// Where the children of each n-gram begin in the next order, count + 1 numbers; empty at the
+    /// The place of each n-gram's first child in the next order, count + 1 numbers; empty at the
     /// highest order.
     public var firstChildren: FlatBuffer<UInt32>
 
-    /// The n-grams of one order.
+    /// Creates a level from its tables.
     public init(
       words: FlatBuffer<UInt32>, logProbabilities: FlatBuffer<Float>,
       backoffs: FlatBuffer<Float>, firstChildren: FlatBuffer<UInt32>
@@ -31,18 +32,18 @@ public struct NGramTrie: Sendable {
       self.firstChildren = firstChildren
     }
 
-    /// How many n-grams there are.
+    /// The number of n-grams in the level.
     public var count: Int { words.count }
   }
 
-  /// The tokens.
+  /// The tokens that the model knows.
   public var vocabulary: Vocabulary
   /// Order k at index k - 1.
   public var levels: [Level]
-  /// How it was made, for cards and `inspect`.
+  /// Facts about its training, for cards and `inspect`.
   public var description: [(key: String, value: String)]
 
-  /// A model of sorted levels.
+  /// Creates a model from sorted levels.
   public init(
     vocabulary: Vocabulary, levels: [Level], description: [(key: String, value: String)] = []
   ) {
@@ -53,6 +54,6 @@ public struct NGramTrie: Sendable {
     self.description = description
   }
 
-  /// The highest order.
+  /// The number of tokens in the longest n-grams.
   public var order: Int { levels.count }
 }

@@ -2,17 +2,18 @@
 
 internal import Sampling
 
-/// Makes an ``NGramTrie`` of n-grams in any order: sorts them, finds those listed twice, and
-/// inserts the prefixes and suffixes that the source left out.
+/// Builds an ``NGramTrie`` from n-grams in any order.
+///
+/// It sorts them, finds duplicates, and inserts the prefixes and suffixes that the source left out.
 struct NGramTrieBuilder {
   /// An n-gram that is listed twice.
   struct Duplicate: Error {
     var order: Int
-    /// Where the second one stood among the n-grams of its order.
+    /// The place of the second one among the n-grams of its order.
     var place: Int
   }
 
-  /// An n-gram that is not listed and backs off to more than 1.
+  /// An n-gram that is not listed and whose probability by backing off exceeds 1.
   struct Excess: Error {
     var gram: String
     var logProbability: Float
@@ -27,15 +28,15 @@ struct NGramTrieBuilder {
   private let vocabulary: Vocabulary
   private var orders: [Grams] = []
 
-  /// A builder without n-grams.
+  /// Creates a builder without n-grams.
   init(vocabulary: Vocabulary) { self.vocabulary = vocabulary }
 
   /// Adds all n-grams of the next order.
   ///
   /// - Parameters:
   ///   - words: the words of all n-grams side by side; at order 1 token i stands at place i.
-  ///   - logProbabilities: log10, one an n-gram.
-  ///   - backoffs: log10, one an n-gram; empty at the highest order.
+  ///   - logProbabilities: log10, one per n-gram.
+  ///   - backoffs: log10, one per n-gram; empty at the highest order.
   mutating func append(words: [UInt32], logProbabilities: [Float], backoffs: [Float]) {
     let order = orders.count + 1
     precondition(words.count == logProbabilities.count * order, "words stand side by side")
@@ -45,14 +46,14 @@ struct NGramTrieBuilder {
       Grams(words: words, logProbabilities: logProbabilities, backoffs: filled))
   }
 
-  /// The model of all that was added.
+  /// Builds the model from everything that was added.
   ///
   /// - Throws: ``Duplicate`` or ``Excess``.
   /// - Complexity: O(n-grams x order).
   consuming func finish(description: [(key: String, value: String)]) throws -> NGramTrie {
     let highest = orders.count
     for order in stride(from: 2, through: highest, by: 1) { try sort(order) }
-    // Which entries were inserted, by order; their probabilities are those of backing off.
+    // For each order, which entries were inserted; their probabilities come from backing off.
     var inserted = [[Bool]](repeating: [], count: highest)
     for order in stride(from: highest, to: 2, by: -1) {
       inserted[order - 2] = insertMissing(order - 1)
@@ -72,7 +73,7 @@ struct NGramTrieBuilder {
       if inserted[order - 1].contains(true) {
         try fill(order, where: inserted[order - 1], in: levels)
       }
-      // Free what is done with, but for the words, which the next order's parents need.
+      // Free what is no longer needed. The next order still needs the words for its parents.
       orders[order - 1].logProbabilities = []
       orders[order - 1].backoffs = []
     }
@@ -102,7 +103,7 @@ struct NGramTrieBuilder {
     orders[order - 1] = sorted
   }
 
-  /// The rows' numbers in the order of their words in some columns; stable.
+  /// The numbers of the rows, sorted by some columns of words; stable.
   private func sortedPlaces(_ words: [UInt32], width: Int, columns: Range<Int>) -> [UInt32] {
     let count = words.count / width
     var places = (0..<UInt32(count)).map { $0 }
@@ -121,9 +122,9 @@ struct NGramTrieBuilder {
     return places
   }
 
-  /// Adds to an order the prefixes and suffixes of the order above that it lacks.
+  /// Adds the prefixes and suffixes of the order above that an order lacks.
   ///
-  /// - Returns: for each of its n-grams whether it was added; empty where none was.
+  /// - Returns: for each n-gram, whether it was added; empty if none was.
   private mutating func insertMissing(_ order: Int) -> [Bool] {
     let upper = orders[order].words
     let width = order + 1
@@ -171,7 +172,7 @@ struct NGramTrieBuilder {
     return isInserted
   }
 
-  /// Where the children of each n-gram begin in the order above.
+  /// The place of each n-gram's first child in the order above.
   private func firstChildren(_ order: Int) -> FlatBuffer<UInt32> {
     let own = orders[order - 1].words
     let upper = orders[order].words
@@ -191,7 +192,7 @@ struct NGramTrieBuilder {
     return heads
   }
 
-  /// Gives inserted n-grams the probability that backing off gives.
+  /// Gives inserted n-grams their probabilities by backing off.
   private func fill(_ order: Int, where isInserted: [Bool], in levels: [NGramTrie.Level]) throws {
     let words = orders[order - 1].words
     for i in isInserted.indices where isInserted[i] {

@@ -87,7 +87,7 @@ public final class ChainCheckpoints<State: Hashable & Sendable>: Sendable {
     }
   }
 
-  /// Saves all checkpoints at once. No chain may be running.
+  /// Saves all checkpoints at once; no chain may be running.
   ///
   /// - Throws: the error of the closure that saves.
   public func saveAll() throws {

@@ -1,6 +1,6 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// Draws one token after another from the model, as transforms change it.
+/// Draws one token after another from the model's distribution, changed by transforms.
 ///
 /// **Keeps.** Without transforms and limit, finished texts are draws from the model. With them,
 /// `logModel - logDrawn` is the logarithm of a draw's importance weight.
@@ -8,13 +8,13 @@
 /// **Cost.** A batch for the prompt, then one batch for each token. ``draw(from:after:using:)`` draws
 /// many texts in as many batches as the longest one needs.
 public struct AncestralSampler: Sendable {
-  /// What all decoders are told.
+  /// The options that all decoders share.
   public let rules: DecodingRules
 
-  /// A sampler; by default of the model as it is.
+  /// Creates a sampler; by default it draws from the unchanged model.
   public init(_ rules: DecodingRules = .plain) { self.rules = rules }
 
-  /// Draws a text.
+  /// Draws one text after a prompt.
   ///
   /// - Parameters:
   ///   - model: the model.

@@ -45,23 +45,23 @@ public struct BeamSearch: Sendable {
     public let group: Int
   }
 
-  /// What all decoders are told.
+  /// The options that all decoders share.
   public let rules: DecodingRules
-  /// How many texts all groups together keep at each step.
+  /// The number of texts that all groups together keep at each step.
   public let width: Int
   /// The exponent of the length.
   public let lengthPenalty: Double
   /// A group stops once it has found patience x width / groups finished texts; `nil` to stop when
   /// none better can come.
   public let patience: Double?
-  /// How many parts the beam has.
+  /// The number of groups that share the beam.
   public let groups: Int
   /// What a token loses for each text of an earlier group that goes on by it.
   public let diversity: Double
   /// What a score loses where a text leaves out parts of a source; `nil` for nothing.
   public let coverage: CoveragePenalty?
 
-  /// A search.
+  /// Creates a search.
   ///
   /// - Throws: where a transform draws at random, the width is no positive multiple of the groups,
   ///   or a number is not finite.

@@ -14,11 +14,11 @@
 /// **Edge cases.** Of equal scores the first text wins. A score of minus infinity is the worst. A score
 /// that is not a number counts as minus infinity.
 public struct BestOf: Sendable {
-  /// Draws the texts.
+  /// The sampler that draws the competing texts.
   public let sampler: AncestralSampler
-  /// How many texts compete.
+  /// The number of texts that compete.
   public let count: Int
-  /// How good a text is.
+  /// The score of a text; higher is better.
   public let score: @Sendable (DecodedText) -> Double
 
   /// The best of a positive number of texts.

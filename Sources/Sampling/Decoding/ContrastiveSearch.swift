@@ -2,7 +2,7 @@
 
 /// A token that contrastive search compares with others.
 public struct ComparedToken: Hashable, Sendable {
-  /// The token.
+  /// The token that is compared.
   public let token: Token
   /// Its natural log-probability among the tokens that the transforms left.
   public let logProbability: Double
@@ -30,13 +30,13 @@ public struct ComparedToken: Hashable, Sendable {
 /// first token resemble nothing. Of equal scores the more probable token is chosen, of equally
 /// probable tokens the lowest.
 public struct ContrastiveSearch: Sendable {
-  /// What all decoders are told.
+  /// The options that all decoders share.
   public let rules: DecodingRules
-  /// How many tokens are compared.
+  /// The number of tokens compared at each step.
   public let candidates: Int
   /// The weight of the resemblance, from 0 to 1.
   public let penalty: Double
-  /// How many of the last tokens a candidate is compared with.
+  /// The number of last tokens that a candidate is compared with.
   public let window: Int
 
   /// A search; by default of 5 candidates that are compared with the last 256 tokens.

@@ -1,64 +1,62 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// Why a decoded text goes no further.
+/// The reason why a decoded text ends.
 public enum Ending: Hashable, Sendable {
   /// The end, or another token that closes a text.
   case end(Token)
-  /// A stop text, before which so many bytes of the whole text stand.
+  /// A stop text, with the number of bytes of the whole text before it.
   case stop(String, byteCount: Int)
   /// The last tokens repeat this block.
   case loop(TokenSequence)
-  /// The limit of tokens cut it.
+  /// The limit of tokens was reached.
   case limit
-  /// Time was up.
+  /// The time limit was reached.
   case timeUp
 }
 
-/// One choice of a decoder, as it explains it.
+/// One choice of a decoder, with the figures that explain it.
 public struct DecodedStep: Hashable, Sendable {
-  /// What was chosen, an end included.
+  /// The chosen token, which may be an end.
   public let token: Token
   /// Its natural log-probability under the model.
   public let logModel: Double
-  /// Its natural log-probability among what was left after the transforms.
+  /// Its natural log-probability among the tokens that the transforms left.
   public let logProbability: Double
   /// What constraints and transforms removed, in their order.
   public let removals: [Removal]
-  /// What ``ContrastiveSearch`` chose from, the most probable first; else empty.
+  /// The tokens that ``ContrastiveSearch`` compared, the most probable first; otherwise empty.
   public let compared: [ComparedToken]
 }
 
 /// A text that a decoder made, with its probabilities.
 public struct DecodedText: Hashable, Sendable {
-  /// The text, its prompt included, its end not.
+  /// The text, including its prompt but not its end.
   public let text: TokenSequence
-  /// How many of its tokens are the prompt's.
+  /// The number of prompt tokens at its beginning.
   public let promptCount: Int
-  /// Why it goes no further.
+  /// The reason why it ends.
   public let ending: Ending
   /// The model's natural log-probability of the prompt.
   public let logPrompt: Double
-  /// The model's natural log-probability of what follows the prompt, the end included if there is
-  /// one.
+  /// The model's natural log-probability of the text after the prompt, including its end if any.
   public let logModel: Double
-  /// The same under the model as the transforms changed it.
+  /// The log-probability of the same tokens under the model as the transforms changed it.
   ///
   /// Under a constraint it is not divided by the share that the constraint allows: without
   /// transforms it is fluency x `logModel` plus the nats that soft statements add, the log of the
   /// unnormalised target.
   public let logTransformed: Double
-  /// The natural log-probability with which the decoder makes these choices: 0 where it always
-  /// makes them.
+  /// The natural log-probability with which the decoder makes these choices; 0 if they are certain.
   public let logDrawn: Double
-  /// Each choice, where the rules ask for it, else none.
+  /// Each choice, if the rules ask for explanations; otherwise empty.
   public let steps: [DecodedStep]
 
-  /// The end that closed it; `nil` where something else did.
+  /// The end token that closed it; `nil` if something else did.
   public var end: Token? {
     if case .end(let token) = ending { token } else { nil }
   }
 
-  /// Whether the text came to an end or to a stop text.
+  /// Whether the text ends with an end token or a stop text.
   public var isFinished: Bool {
     switch ending {
     case .end, .stop: true
@@ -66,7 +64,7 @@ public struct DecodedText: Hashable, Sendable {
     }
   }
 
-  /// The bytes of the text; what a stop text cut off is not among them.
+  /// The bytes of the text, without what a stop text cut off.
   public func bytes(in vocabulary: Vocabulary) -> [UInt8] {
     let bytes = vocabulary.bytes(of: text)
     if case .stop(_, let count) = ending { return Array(bytes.prefix(count)) }
@@ -74,7 +72,7 @@ public struct DecodedText: Hashable, Sendable {
   }
 }
 
-/// What decoders ask of finished texts: a constraint, and the exponent of the model's probability.
+/// A constraint on finished texts, and the exponent of the model's probability.
 ///
 /// Each step keeps only the tokens behind which an allowed end can still be reached within the limit
 /// of tokens. Logits become fluency x logit plus the nats that soft statements add.
@@ -83,12 +81,12 @@ public struct DecodedText: Hashable, Sendable {
 /// alone, however little of the model's mass the constraint leaves later. The importance weight
 /// `logTransformed - logDrawn` of texts that are sampled without transforms corrects that.
 public struct DecodingConstraint: Sendable {
-  /// Which texts are allowed, the prompt included.
+  /// The constraint on texts, including the prompt.
   public let constraint: any TokenConstraint
   /// The exponent of the model's probability.
   public let fluency: Double
 
-  /// A constraint.
+  /// Combines a constraint with an exponent.
   ///
   /// - Precondition: the exponent is finite and positive.
   public init(_ constraint: some TokenConstraint, fluency: Double = 1) {
@@ -103,7 +101,7 @@ public struct DecodingConstraint: Sendable {
   }
 }
 
-/// Stands for the constraint where rules have none; decoders ask it nothing but its start.
+/// Stands for a missing constraint; decoders only ask it for its start.
 struct NoConstraint: TokenConstraint {
   var tokenCount: Int { 0 }
   var start: Bool { true }
@@ -116,11 +114,11 @@ struct NoConstraint: TokenConstraint {
   func scaled(by factor: Double) -> NoConstraint { self }
 }
 
-/// What all left-to-right decoders need to be told.
+/// The options that all left-to-right decoders share.
 public struct DecodingRules: Sendable {
-  /// What changes the model's distribution at each step.
+  /// The transforms that change the model's distribution at each step.
   public let transforms: TransformChain
-  /// How many choices are made at most, that of the end among them.
+  /// The largest number of choices, including that of the end.
   public let maxTokens: Int
   /// How many tokens stand behind the prompt before anything ends the text.
   ///
@@ -128,15 +126,15 @@ public struct DecodingRules: Sendable {
   public let minTokens: Int
   /// Tokens that close a text besides the model's own end.
   public let stops: [Token]
-  /// Texts that close a text as soon as it holds them behind the prompt.
+  /// Texts that close a text as soon as they occur after the prompt.
   public let stopTexts: StopTexts
-  /// What tells that a text runs in circles; `nil` where nothing looks for it.
+  /// Detects that a text repeats itself; `nil` turns detection off.
   public let loops: LoopDetector?
-  /// What is asked of texts.
+  /// The constraint on texts; `nil` allows all.
   public let constraint: DecodingConstraint?
-  /// Whether texts keep their steps.
+  /// Whether texts record their steps.
   public let explains: Bool
-  /// Whether the text at hand is to be closed, asked before each choice.
+  /// Whether the current text should be closed; called before each choice.
   ///
   /// An open constraint is closed by its shortest completion, other texts at once.
   public let isTimeUp: @Sendable () -> Bool

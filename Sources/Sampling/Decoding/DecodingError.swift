@@ -1,8 +1,8 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// Why a decoder cannot be made or cannot go on.
+/// The error of a decoder that cannot be made or cannot continue.
 public struct DecodingError: Error, Hashable, Sendable, CustomStringConvertible {
-  /// What went wrong, for callers that tell cases apart.
+  /// The kind of error, for callers that handle kinds differently.
   public struct Kind: Hashable, Sendable {
     private enum Code { case badArgument, nothingLeft, badLogit, unmet }
     private let code: Code
@@ -17,21 +17,21 @@ public struct DecodingError: Error, Hashable, Sendable, CustomStringConvertible 
     public static let unmet = Kind(code: .unmet)
   }
 
-  /// What went wrong.
+  /// The kind of error.
   public let kind: Kind
-  /// The transform that did it, as the user writes it; `nil` where it was the model or a decoder.
+  /// The transform that caused it, as the user writes it; `nil` if it was the model or a decoder.
   public let transform: String?
   /// What was found, what was expected and what to do.
   public let description: String
 
-  /// An error.
+  /// Creates an error.
   public init(_ kind: Kind, transform: String? = nil, _ description: String) {
     self.kind = kind
     self.transform = transform
     self.description = description
   }
 
-  /// The same, with the place where it happened: behind which text, at which choice.
+  /// The same error with its place: the text before it and the number of the choice.
   func at(choice: Int, behind text: String) -> DecodingError {
     guard kind == .nothingLeft || kind == .badLogit else { return self }
     let end = text.count > 80 ? "...\(text.suffix(80))" : text

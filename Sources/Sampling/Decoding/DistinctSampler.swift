@@ -16,10 +16,10 @@
 /// **Edge cases.** A text that the limit cuts is a text of its own. Where there are fewer texts than
 /// asked for, all are drawn. When time is up, the sampler returns the finished ones.
 public struct DistinctSampler: Sendable {
-  /// What all decoders are told.
+  /// The options that all decoders share.
   public let rules: DecodingRules
 
-  /// A sampler; by default of the model as it is.
+  /// Creates a sampler; by default it draws from the unchanged model.
   ///
   /// - Throws: where a transform draws at random, because a text then has no fixed probability.
   public init(_ rules: DecodingRules = .plain) throws(DecodingError) {

@@ -1,15 +1,15 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// The most probable token at each step, the lowest of equals.
+/// Chooses the most probable token at each step, the lowest of equals.
 ///
 /// ```swift
 /// try GreedyDecoder().decode(model).text
 /// ```
 public struct GreedyDecoder: Sendable {
-  /// What all decoders are told.
+  /// The options that all decoders share.
   public let rules: DecodingRules
 
-  /// A decoder; by default of the model as it is.
+  /// Creates a decoder; by default of the unchanged model.
   ///
   /// - Throws: where a transform draws at random.
   public init(_ rules: DecodingRules = .plain) throws(DecodingError) {

@@ -5,10 +5,10 @@
 /// A transform is a value; one with a state (``Mirostat``) carries it, so that a copy is another
 /// text's own. It changes logits and removes tokens, the chain sees to the rest.
 public protocol NextTokenTransform: Sendable {
-  /// As the user writes it, parameters included.
+  /// The transform as the user writes it, including its parameters.
   var name: String { get }
 
-  /// Whether it draws: greedy and beam search take none that does.
+  /// Whether it draws at random; greedy and beam search refuse such transforms.
   var isRandom: Bool { get }
 
   /// Whether it reads ``NextTokens/logModelEnds``, which takes a pass over the vocabulary.
@@ -39,17 +39,17 @@ public protocol NextTokenTransform: Sendable {
 }
 
 extension NextTokenTransform {
-  /// False.
+  /// Returns `false`: the transform is deterministic.
   public var isRandom: Bool { false }
-  /// False.
+  /// Returns `false`: the transform does not read the model's ends.
   public var readsModelEnd: Bool { false }
-  /// False.
+  /// Returns `false`, the safe answer.
   public var dependsOnLogitsAlone: Bool { false }
-  /// False.
+  /// Returns `false`: the transform does not only forbid tokens.
   public var forbids: Bool { false }
-  /// True: the transform is given log-probabilities.
+  /// Returns `true`, so the transform is given log-probabilities.
   public var readsLevel: Bool { true }
-  /// Nothing to take note of.
+  /// Does nothing.
   public mutating func accept(_ token: Token, logProbability: Double) {}
 }
 
@@ -71,10 +71,10 @@ public protocol Truncation: NextTokenTransform {
 }
 
 extension Truncation {
-  /// False.
+  /// Returns `false`: a truncation does not depend on the logits' level.
   public var readsLevel: Bool { false }
 
-  /// True.
+  /// Returns `true`: a truncation depends on the logits alone.
   public var dependsOnLogitsAlone: Bool { true }
 
   /// Truncates, then brings the ends back if they are to be kept.

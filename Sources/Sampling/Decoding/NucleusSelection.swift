@@ -16,7 +16,7 @@ struct NucleusSelection: Sendable {
   private var marks: [UInt64]
   private var buckets: [Double]
   private var places: [Int] = []
-  /// The bucket of each.
+  /// The bucket of each token.
   private var bins: [UInt16]
   /// How many block maxima and how many other tokens of a sample fall into each bin by distance.
   private var maxima: [Double]
@@ -52,7 +52,7 @@ struct NucleusSelection: Sendable {
     places.reserveCapacity(Self.mostInOrder)
   }
 
-  /// Finds the tokens.
+  /// Finds the tokens of the nucleus.
   ///
   /// - Parameters:
   ///   - mass: their share of the probability, positive and below 1.
@@ -261,5 +261,5 @@ struct NucleusSelection: Sendable {
   }
 }
 
-/// 1 / log 2.
+/// The logarithm of e to base 2.
 private let log2OfE = 1.442_695_040_888_963_4

@@ -16,25 +16,25 @@
 /// **Edge cases.** Where the draft knows no next token, or its text has ended, the model goes on alone.
 /// A token that the draft never proposes keeps its probability.
 public struct SpeculativeDecoder: Sendable {
-  /// How far the draft came.
+  /// The counts of draft tokens that the model checked and accepted.
   public struct Tally: Hashable, Sendable {
-    /// How many of its tokens the model checked.
+    /// The number of draft tokens that the model checked.
     public internal(set) var proposed = 0
-    /// How many of them the model took.
+    /// The number of draft tokens that the model accepted.
     public internal(set) var accepted = 0
-    /// How often the model checked a proposal.
+    /// The number of batches in which the model checked a proposal.
     public internal(set) var rounds = 0
 
-    /// All counts are 0.
+    /// Creates a tally in which all counts are 0.
     public init() {}
   }
 
-  /// What all decoders are told.
+  /// The options that all decoders share.
   public let rules: DecodingRules
-  /// By how many tokens the draft goes ahead.
+  /// The number of tokens that the draft proposes at a time.
   public let length: Int
 
-  /// A decoder.
+  /// Creates a decoder.
   ///
   /// - Throws: where the length is not positive.
   public init(length: Int = 4, _ rules: DecodingRules = .plain) throws(DecodingError) {
@@ -65,7 +65,7 @@ public struct SpeculativeDecoder: Sendable {
       model, draft, prompt, under: rules.opened, isGreedy: false, using: &choices, &tally, watch)
   }
 
-  /// The model's greedy text.
+  /// Decodes the model's greedy text.
   ///
   /// - Throws: also where a transform draws at random.
   public func decode<Model: LanguageModel>(

@@ -6,7 +6,7 @@
 ///
 /// Reference: the `stop` of OpenAI's completion interface.
 public struct StopTexts: Hashable, Sendable {
-  /// As the user writes them.
+  /// The stop texts as the user writes them.
   public let texts: [String]
   private let patterns: [[UInt8]]
 
@@ -19,10 +19,10 @@ public struct StopTexts: Hashable, Sendable {
     patterns = texts.map { Array($0.utf8) }
   }
 
-  /// None.
+  /// The empty list, which stops nothing.
   public static let none = StopTexts()
 
-  /// Bytes of the longest one; 0 without any.
+  /// The length of the longest one in bytes; 0 if there are none.
   var longest: Int { patterns.reduce(0) { max($0, $1.count) } }
 
   private init() {
@@ -66,14 +66,14 @@ public struct StopTexts: Hashable, Sendable {
   }
 }
 
-/// What tells that a text runs in circles: its last tokens are one block several times over.
+/// Detects a text that repeats itself: its last tokens are several copies of one block.
 ///
 /// A decoder whose choice depends on the model's context alone never leaves a loop once the
 /// repeated tokens are more than the context holds; for others it is a sign, no proof.
 public struct LoopDetector: Hashable, Sendable {
-  /// How often the block stands there at least.
+  /// The smallest number of copies of the block.
   public let repetitions: Int
-  /// How many tokens all its copies have at least.
+  /// The smallest number of tokens in all copies together.
   public let length: Int
   /// The longest block that is looked for, in tokens.
   public let longestBlock: Int
@@ -113,9 +113,9 @@ public struct LoopDetector: Hashable, Sendable {
   }
 }
 
-/// A text handed out while it grows, as bytes that nothing can take back.
+/// A text that is handed out as bytes while it grows; no byte is taken back.
 ///
-/// Held back is what may be a part of a character or the beginning of a stop text.
+/// Bytes that may be part of a character or of a stop text are held back.
 public struct GrowingText: Sendable {
   private let vocabulary: Vocabulary
   private let stops: StopTexts
@@ -149,7 +149,7 @@ public struct GrowingText: Sendable {
     return handOut(to: certain)
   }
 
-  /// What is left of a finished text.
+  /// The rest of a finished text.
   public mutating func finish(_ decoded: DecodedText) -> String {
     handOut(to: decoded.bytes(in: vocabulary).count)
   }

@@ -14,15 +14,15 @@ public struct TransformChain: Sendable {
   public private(set) var transforms: [any NextTokenTransform]
   /// Whether each step keeps ``removals``, which takes a copy of the logits for each transform.
   public var explains = false
-  /// What each of them removed at the last step, if the chain explains.
+  /// The tokens that each transform removed at the last step, if the chain explains.
   public private(set) var removals: [Removal] = []
-  /// Whether one of them reads the level of the logits.
+  /// Whether one of the transforms reads the level of the logits.
   let readsLevel: Bool
   /// The mass of the nucleus that ends the chain; `nil` where another transform does, or it keeps the
   /// ends.
   private var finalMass: Double?
 
-  /// A chain; none changes nothing.
+  /// Creates a chain; an empty one changes nothing.
   public init(_ transforms: [any NextTokenTransform] = []) {
     let transforms = transforms.filter(\.forbids) + transforms.filter { !$0.forbids }
     self.transforms = transforms
@@ -30,13 +30,13 @@ public struct TransformChain: Sendable {
     if let nucleus = transforms.last as? Nucleus, !nucleus.keepsEnd { finalMass = nucleus.mass }
   }
 
-  /// Whether one of them draws.
+  /// Whether one of the transforms draws at random.
   public var isRandom: Bool { transforms.contains { $0.isRandom } }
 
-  /// Whether what they do depends on the logits alone.
+  /// Whether all transforms depend on the logits alone.
   public var dependsOnLogitsAlone: Bool { transforms.allSatisfy { $0.dependsOnLogitsAlone } }
 
-  /// Applies all of them in order.
+  /// Applies all transforms in order.
   ///
   /// - Throws: where one leaves no token or a logit that is no number, by its name.
   public mutating func apply(
@@ -83,23 +83,23 @@ public struct TransformChain: Sendable {
     if transforms.contains(where: { $0.readsModelEnd }) { next.noteEnds() }
   }
 
-  /// Lets all of them take note of the token chosen.
+  /// Tells all transforms which token was chosen.
   public mutating func accept(_ token: Token, logProbability: Double) {
     for i in transforms.indices { transforms[i].accept(token, logProbability: logProbability) }
   }
 }
 
-/// What a transform removed at a step.
+/// The tokens that a transform removed at one step, as figures.
 public struct Removal: Hashable, Sendable {
   /// The transform, as the user writes it.
   public let name: String
-  /// How many tokens.
+  /// The number of removed tokens.
   public let count: Int
-  /// Their probability before the transform.
+  /// Their total probability before the transform.
   public let mass: Double
-  /// That of the most probable one of them; 0 where there is none.
+  /// The probability of the most probable one; 0 if none was removed.
   public let largest: Double
-  /// The most probable three of them.
+  /// The three most probable ones.
   public let foremost: [Token]
 }
 
@@ -135,7 +135,7 @@ extension NextTokens {
   }
 }
 
-/// Choices for acts that make none.
+/// A source of choices for transforms that make none.
 struct NoChoices: ChoiceSource {
   func index(below count: Int) -> Int { preconditionFailure("a fixed act makes no choice") }
   func chance(_ probability: Double) -> Bool {

@@ -11,7 +11,7 @@ internal import CKernels
 /// Each arc knows its difference to the shorter context's arc. So a sum over all tokens reads only
 /// the listed arcs, not the vocabulary.
 public struct BackoffAutomaton: Sendable {
-  /// The tokens.
+  /// The tokens that the arcs carry.
   public let vocabulary: Vocabulary
   /// The context before the first token.
   public let start: Int

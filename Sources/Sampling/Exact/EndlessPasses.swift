@@ -13,7 +13,7 @@
 struct EndlessPasses {
   enum Fault: Error {
     case stopped
-    /// The sums diverge.
+    /// The sums over longer and longer texts diverge.
     case divergent
     /// No bound was found within the horizon.
     case unproved

@@ -20,9 +20,9 @@ public struct AdaptiveRejection<
 where Source.Model == Target.Model, Look.Constraint == Target.Constraint {
   /// The outcome of one proposal.
   public enum Outcome: Hashable, Sendable {
-    /// A draw from rho.
+    /// An independent draw from rho.
     case accepted(TokenSequence)
-    /// No draw.
+    /// The proposal was rejected, so there is no draw.
     case rejected
     /// None of the model's texts is possible.
     case exhausted
@@ -85,7 +85,7 @@ where Source.Model == Target.Model, Look.Constraint == Target.Constraint {
   /// An attempt's acceptance rate is Z / (M x this share).
   public var share: Double { shares[0] }
 
-  /// One proposal.
+  /// Makes one proposal and accepts or rejects it.
   ///
   /// - Throws: ``BoundExceeded``, and what the model throws.
   /// - Complexity: one batch per token, where the model needs batches; a few more where shares are

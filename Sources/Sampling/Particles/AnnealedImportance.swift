@@ -1,16 +1,17 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// One state under two targets, and a bridge between them: the first to the power 1 - b times the
-/// second to the power b.
+/// A state under two targets and a bridge between them.
+///
+/// The bridge is the first target to the power 1 - b times the second to the power b.
 public struct BridgedScorer<First: Scorer, Last: Scorer>: Scorer where First.State == Last.State {
-  /// That of the first target.
+  /// The working copy under the first target.
   public var first: First
-  /// That of the last one.
+  /// The working copy under the last target.
   public var last: Last
-  /// How far along the bridge it is, from 0 to 1.
+  /// The position b on the bridge, from 0 to 1.
   public var power: Double
 
-  /// Working copies of one state.
+  /// Combines two working copies of the same state.
   @inlinable
   public init(_ first: First, _ last: Last, power: Double) {
     self.first = first
@@ -18,18 +19,18 @@ public struct BridgedScorer<First: Scorer, Last: Scorer>: Scorer where First.Sta
     self.power = power
   }
 
-  /// The state now.
+  /// The current state.
   @inlinable
   public var state: Last.State { last.state }
 
-  /// Natural log of the bridge at the state now.
+  /// Natural log of the bridge at the current state.
   @inlinable
   public var logProbability: Double { bridge(first.logProbability, last.logProbability) }
 
-  /// By how much the log of the last target exceeds that of the first.
+  /// The log of the last target minus that of the first, in nats.
   public var logRatio: Double { last.logProbability - first.logProbability }
 
-  /// What the edit would add to the log of the bridge.
+  /// What the edit would add to the log of the bridge, in nats.
   @inlinable
   public mutating func change(under edit: Last.State.Edit, atLeast bound: Double) -> Double {
     guard power < 1 else { return last.change(under: edit, atLeast: bound) }
@@ -38,7 +39,7 @@ public struct BridgedScorer<First: Scorer, Last: Scorer>: Scorer where First.Sta
     return change == -.infinity ? change : bridge(first.change(under: edit), change)
   }
 
-  /// Makes the edit in both.
+  /// Makes the edit in both working copies.
   @inlinable
   public mutating func commit(_ edit: Last.State.Edit) {
     first.commit(edit)
@@ -54,25 +55,25 @@ public struct BridgedScorer<First: Scorer, Last: Scorer>: Scorer where First.Sta
   }
 }
 
-/// Proposals along a bridge, seen from the last target.
+/// Makes the proposals of the last target on a bridge.
 public struct BridgedProposal<P: Proposal, First: Scorer>: ProposalWithMemory
 where First.State == P.Scorer.State {
-  /// What looks at the last target.
+  /// The proposal, which sees the last target's working copy.
   public let proposal: P
 
-  /// The same proposals, on every bridge.
+  /// Creates the same proposals for every bridge.
   public init(_ proposal: P) { self.proposal = proposal }
 
-  /// The proposal's kinds of move.
+  /// The names of the proposal's kinds of move.
   public var kinds: [String] { proposal.kinds }
 
-  /// What the proposals remember.
+  /// The proposal's memory.
   @inlinable
   public func start(at scorer: BridgedScorer<First, P.Scorer>) -> P.Memory {
     proposal.start(at: scorer.last)
   }
 
-  /// What is proposed at the last target's working copy.
+  /// Makes a move from the last target's working copy.
   @inlinable
   public func propose(
     from scorer: BridgedScorer<First, P.Scorer>, memory: inout P.Memory,
@@ -101,26 +102,25 @@ public struct AnnealedImportance<Base: TextProposal, Kernel: TransitionKernel>: 
 where Kernel.Scorer == BridgedScorer<Base.Target.Scorer, Base.Target.Scorer> {
   /// Texts of the first target with proper weights.
   public let base: Base
-  /// The target that texts are sampled from.
+  /// The target to sample.
   public let target: Base.Target
-  /// Keeps each bridge.
+  /// The kernel that keeps each bridge.
   public let kernel: Kernel
-  /// How many bridges there are, the last target among them.
+  /// The number of bridges, including the last target.
   public let stages: Int
-  /// How many steps are taken on each.
+  /// The number of steps on each bridge.
   public let steps: Int
   @usableFromInline let isCancelled: @Sendable () -> Bool
 
-  /// Texts led from one target to another.
+  /// Creates a sampler that leads texts from one target to another.
   ///
   /// - Parameters:
-  ///   - base: texts of the first target.
-  ///   - target: what is sampled from.
+  ///   - base: weighted texts of the first target.
+  ///   - target: the distribution to sample.
   ///   - kernel: keeps each bridge.
-  ///   - stages: how many bridges there are, positive, at equal distances; one is importance
-  ///     sampling.
-  ///   - steps: how many steps are taken on each.
-  ///   - isCancelled: asked now and then on the way; a text that is given up is no draw.
+  ///   - stages: the number of bridges at equal distances, positive; one is importance sampling.
+  ///   - steps: the number of steps on each bridge.
+  ///   - isCancelled: called from time to time; a text that is given up is no draw.
   public init(
     from base: Base, to target: Base.Target, kernel: Kernel, stages: Int,
     steps: Int = 1, isCancelled: @escaping @Sendable () -> Bool = { false }
@@ -134,7 +134,7 @@ where Kernel.Scorer == BridgedScorer<Base.Target.Scorer, Base.Target.Scorer> {
     self.isCancelled = isCancelled
   }
 
-  /// A text; `nil` where none came of it, or it was given up.
+  /// Draws a weighted text; `nil` if the base gave none, or it was given up.
   @inlinable
   public func draw(using choices: inout some ChoiceSource) throws -> WeightedText? {
     guard let drawn = try base.draw(using: &choices) else { return nil }

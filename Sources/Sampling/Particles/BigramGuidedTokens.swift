@@ -113,12 +113,12 @@ public struct BigramGuidedTokens<Model: FiniteContextModel>: ProportionalTokens 
 
 /// The arcs of a prefix's contexts, level by level, each token weighed by what it adds to v.
 private struct Lists {
-  /// One context's arcs.
+  /// The arcs of one context, with their weights.
   struct Level {
     var context: Int
     /// By arc; negative ones count as 0.
     var weights: [Double]
-    /// Their sum.
+    /// The sum of the weights.
     var sum: Double
     /// The sum of these and of everything backed off to, as tokens are drawn.
     var total: Double

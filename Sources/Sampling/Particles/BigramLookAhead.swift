@@ -170,7 +170,7 @@ public struct BigramLookAhead: Sendable {
     var row: Int
   }
 
-  /// By class.
+  /// The gains of all classes in a state.
   func gains(_ state: TokenAutomaton.State, count: Int) -> [Gain] {
     let unit = lookAhead.logExpectation(state)
     return lookAhead.gains(state, count: count).enumerated().map { c, gain in

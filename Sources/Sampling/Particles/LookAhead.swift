@@ -81,13 +81,13 @@ public struct CompletionLookAhead<Constraint: TokenConstraint>: LookAhead {
     self.mostTokens = mostTokens
   }
 
-  /// 0: every live state promises the same.
+  /// Returns 0: every live state has the same estimate.
   public func logExpectation(_ state: Constraint.State) -> Double { 0 }
 
-  /// 0.
+  /// Returns 0: every live state has the same estimate.
   public func logRest(_ state: Constraint.State) -> Double { 0 }
 
-  /// The token's nats.
+  /// The nats that the constraint adds for the token.
   public func gain(_ state: Constraint.State, _ token: Token, count: Int) -> Double {
     next(state, token, count: count) == nil ? -.infinity : constraint.weight(state, token)
   }

@@ -15,7 +15,7 @@
 /// bound are never drawn, and a particle that cannot go on has a weight of zero.
 /// Reference: Del Moral, Doucet and Jasra 2006, "Sequential Monte Carlo samplers".
 public struct ParticleFilter<Tokens: TokenProposal>: Sendable {
-  /// Draws the tokens.
+  /// The proposal that draws the tokens.
   public let tokens: Tokens
   /// How particles are resampled.
   public let resampling: Resampling
@@ -29,7 +29,7 @@ public struct ParticleFilter<Tokens: TokenProposal>: Sendable {
   /// weights are would bias them.
   public let rejuvenationSteps: Int
 
-  /// A filter.
+  /// Creates a filter.
   ///
   /// - Parameters:
   ///   - tokens: draws the tokens.
@@ -55,7 +55,7 @@ public struct ParticleFilter<Tokens: TokenProposal>: Sendable {
 
   /// An unfinished text and its weight.
   public struct Particle: Sendable {
-    /// The text so far.
+    /// The text written so far.
     public var prefix: Prefix<Tokens.Model, Tokens.Constraint>
     /// Natural log of its weight; minus infinity where it cannot go on.
     public var logWeight: Double
@@ -277,7 +277,7 @@ public struct ParticleFilter<Tokens: TokenProposal>: Sendable {
     return made
   }
 
-  /// One more token.
+  /// Extends a particle by one token.
   @inlinable
   func extend(_ particle: inout Particle, using choices: inout some ChoiceSource) {
     guard !particle.isFinished else { return }

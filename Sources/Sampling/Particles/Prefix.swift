@@ -6,7 +6,7 @@
 /// only some of them; ``read(_:by:)`` reads the rest, for many prefixes at once, and keeps the row of
 /// what comes next.
 public struct Prefix<Model: LanguageModel, Constraint: TokenConstraint>: Sendable {
-  /// The tokens so far.
+  /// The tokens written so far.
   public var tokens: [Token] = []
   /// The model's context: behind all tokens where it reads directly, else before the first one.
   public var context: Model.Context
@@ -17,7 +17,7 @@ public struct Prefix<Model: LanguageModel, Constraint: TokenConstraint>: Sendabl
   /// The constraint's state behind all tokens.
   public var state: Constraint.State
 
-  /// The empty text.
+  /// Creates the empty text.
   ///
   /// - Parameters:
   ///   - context: the model's first context.

@@ -17,9 +17,9 @@ public struct BoundExceeded: Error, Hashable, Sendable {
 /// min(rho, M x proposal).
 /// Reference: von Neumann 1951.
 public struct Rejection<Texts: TextProposal>: Sendable {
-  /// Proposes texts.
+  /// The proposal that draws texts.
   public let texts: Texts
-  /// The log of M.
+  /// The log of the bound M.
   public let logBound: Double
 
   /// Rejection of proposals whose log weights are at most the bound.

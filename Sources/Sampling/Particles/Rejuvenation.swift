@@ -5,7 +5,7 @@
 /// Law: on live prefixes of one length, it keeps what particles stand for: the target of a prefix
 /// times the mass expected behind it.
 public protocol PrefixKernel<Model, Constraint>: Sendable {
-  /// The language model.
+  /// The kind of language model.
   associatedtype Model: LanguageModel
   /// Which texts are allowed.
   associatedtype Constraint: TokenConstraint
@@ -52,7 +52,7 @@ extension PrefixKernel {
 /// behind it.
 /// Reference: Gilks and Berzuini 2001, "Following a moving target", for resample-move.
 public struct RedrawnTail<Tokens: ProportionalTokens>: PrefixKernel {
-  /// Draws the tokens.
+  /// The proposal that draws the tokens.
   public let tokens: Tokens
   /// The longest tail, positive; a step draws the length of its tail uniformly.
   public let length: Int
@@ -64,7 +64,7 @@ public struct RedrawnTail<Tokens: ProportionalTokens>: PrefixKernel {
     self.length = length
   }
 
-  /// One step.
+  /// Takes one step from a prefix.
   ///
   /// - Parameters:
   ///   - prefix: a live prefix.

@@ -2,7 +2,7 @@
 
 /// A complete text with the weight that makes up for how it was drawn.
 public struct WeightedText: Hashable, Sendable {
-  /// The text.
+  /// The text that was drawn.
   public var text: TokenSequence
   /// Natural log of the weight.
   public var logWeight: Double
@@ -19,7 +19,7 @@ public struct WeightedText: Hashable, Sendable {
 /// Law: for each allowed text x within the look-ahead's bound, the mean of `exp(logWeight)` over
 /// draws, counting only those that are x, is rho(x).
 public protocol TextProposal<Target>: Sendable {
-  /// The kind of target.
+  /// The kind of target that texts are drawn for.
   associatedtype Target: TextTarget
   /// The target that texts are sampled from.
   var target: Target { get }
@@ -52,7 +52,7 @@ extension TextProposal {
 ///
 /// With ``GuidedTokens``, a text's weight is rho divided by the probability of drawing it.
 public struct GuidedTexts<Tokens: TokenProposal>: TextProposal {
-  /// Draws the tokens.
+  /// The proposal that draws the tokens.
   public let tokens: Tokens
 
   /// Texts made of such tokens.

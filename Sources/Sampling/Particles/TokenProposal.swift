@@ -7,11 +7,11 @@
 /// For each token w, the mean of `exp(logWeight)` over draws, counting only those that are w, is
 /// v(w) / (the expectation before w).
 public protocol TokenProposal<Target>: Sendable {
-  /// The kind of target.
+  /// The kind of target that tokens are drawn for.
   associatedtype Target: TextTarget
   /// What steers the proposal.
   associatedtype Look: LookAhead<Target.Constraint>
-  /// The language model.
+  /// The target's language model.
   typealias Model = Target.Model
   /// Which texts are allowed.
   typealias Constraint = Target.Constraint
@@ -60,7 +60,7 @@ extension TokenProposal {
     prefix = alone[0]
   }
 
-  /// The empty text.
+  /// Creates the empty text, with the model's first context.
   ///
   /// - Throws: what the model throws where it cannot make a context.
   @inlinable

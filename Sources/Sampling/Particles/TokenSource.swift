@@ -2,7 +2,7 @@
 
 /// A token that a ``TokenSource`` drew.
 public struct DrawnToken: Hashable, Sendable {
-  /// The token.
+  /// The token that was drawn.
   public var token: Token
   /// Natural log of the probability that the model gives it.
   public var logProbability: Double
@@ -12,7 +12,7 @@ public struct DrawnToken: Hashable, Sendable {
   /// The token was drawn with its probability divided by this sum.
   public var logSum: Double
 
-  /// A drawn token.
+  /// Creates a drawn token from its figures.
   public init(_ token: Token, logProbability: Double, logSum: Double) {
     self.token = token
     self.logProbability = logProbability

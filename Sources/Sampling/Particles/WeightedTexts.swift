@@ -10,10 +10,10 @@ public struct WeightedTexts: Sendable {
   /// How many draws had a weight of zero.
   public var zeroCount = 0
 
-  /// No draws yet.
+  /// Creates an empty collection of draws.
   public init() {}
 
-  /// Some draws.
+  /// Creates a collection from some draws and the number of those with weight zero.
   public init(_ draws: [WeightedText], zeroCount: Int) {
     self.draws = draws
     self.zeroCount = zeroCount

@@ -4,25 +4,25 @@ public import Sampling
 
 /// Log-probabilities of texts under an n-gram model, line by line.
 ///
-/// A model of reversed texts is asked from a text's last token to its first.
+/// A model of reversed texts reads a text from its last token to its first.
 public struct TextScorer {
-  /// What was found of one line, or of many added up.
+  /// The score of one line, or the sum over many lines.
   public struct Score: Hashable, Sendable {
-    /// Natural log-probability, the end of sentence included.
+    /// Natural log-probability, including the end of the sentence.
     public var logProbability = 0.0
-    /// The part of it that unknown words have.
+    /// The part of it that comes from unknown words.
     public var logProbabilityOfUnknown = 0.0
-    /// Words and ends of sentences.
+    /// The number of words and ends of sentences.
     public var tokenCount = 0
-    /// Words that the model has no entry for.
+    /// The number of words that the model has no entry for.
     public var unknownCount = 0
-    /// Each token of one line in the text's order, the end last; empty unless they are asked for.
+    /// Each token of one line in the text's order, then the end; empty unless they are asked for.
     public var tokens: [TokenScore] = []
 
-    /// Nothing.
+    /// Creates the score of no lines.
     public init() {}
 
-    /// Another one more.
+    /// Adds the score of other lines.
     public mutating func add(_ other: Score) {
       logProbability += other.logProbability
       logProbabilityOfUnknown += other.logProbabilityOfUnknown
@@ -30,12 +30,12 @@ public struct TextScorer {
       unknownCount += other.unknownCount
     }
 
-    /// exp(- mean log-probability), unknown words included; `nil` of nothing.
+    /// exp(- mean log-probability), including unknown words; `nil` if there are no tokens.
     public var perplexity: Double? {
       tokenCount > 0 ? LogSpace.exp(-logProbability / Double(tokenCount)) : nil
     }
 
-    /// The same with unknown words left out of sum and count, the ends of sentences kept.
+    /// The perplexity without unknown words, but with the ends of sentences.
     public var perplexityOfKnown: Double? {
       let known = tokenCount - unknownCount
       return known > 0
@@ -43,34 +43,33 @@ public struct TextScorer {
     }
   }
 
-  /// What was found of one token.
+  /// The score of one token.
   public struct TokenScore: Hashable, Sendable {
     /// The token; `nil` for an unknown word of a model without an entry for it.
     public let token: Token?
-    /// Its natural log-probability.
+    /// The token's natural log-probability.
     public let logProbability: Double
-    /// How many tokens the longest listed n-gram has that says it: 1 where the model backs off to
-    /// the token alone, 0 where it has no entry.
+    /// The length of the longest listed n-gram used: 1 for the token alone, 0 if it has no entry.
     public let length: Int
   }
 
-  /// Whether the end of a text is scored, too.
+  /// Whether to score the end of each text.
   public var countsEnd = true
-  /// Whether each score tells of its tokens.
+  /// Whether each score lists its tokens.
   public var keepsTokens = false
 
-  /// What an unknown word has under a model without an entry for it, in log10; as KenLM has it.
+  /// log10 probability of a word without an entry if the model has no unknown token; as in KenLM.
   public static let logProbabilityOfUnlisted = -100 * logOf10
 
   private let model: NGramModel
   private var tokenizer: Tokenizer
-  /// Finds words between white space; `nil` where texts are cut otherwise.
+  /// Finds words between white space; `nil` if texts are divided otherwise.
   private let table: WordTable?
   private var words: [WordTable.Word] = []
-  /// The tokens of the line in work.
+  /// The tokens of the current line.
   private var tokens: [UInt32] = []
 
-  /// A scorer of texts that are cut as the model's were.
+  /// Creates a scorer that divides texts as the model's training did.
   public init(_ model: NGramModel) {
     self.model = model
     tokenizer = Tokenizer(for: model.vocabulary)

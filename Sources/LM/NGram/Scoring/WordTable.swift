@@ -21,7 +21,7 @@ final class WordTable {
     var entry = WordTable.none
   }
 
-  /// A word of a line.
+  /// A word of a line, with its place and hash.
   struct Word {
     fileprivate var low: UInt64
     fileprivate var high: UInt64

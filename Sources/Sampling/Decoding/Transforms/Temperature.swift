@@ -9,7 +9,7 @@
 /// infinity makes all remaining tokens equally probable. If a tiny temperature makes a quotient
 /// overflow, the quotients are computed relative to the largest logit.
 public struct Temperature: NextTokenTransform {
-  /// The temperature T.
+  /// The temperature T, positive.
   public let temperature: Double
 
   /// Creates the transform; the temperature is from 0 to infinity.
