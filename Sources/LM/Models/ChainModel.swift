@@ -3,6 +3,7 @@
 public import Sampling
 
 /// A model that chains can run on: it makes targets, and sources of tokens for moves.
+///
 /// The code that runs chains is generic over it, so a run is specialised for its model. An n-gram
 /// model has tables that draw a token in O(order); any other model uses the rows that its scorer
 /// keeps.

@@ -2,7 +2,7 @@
 
 public import Sampling
 
-/// Reads constraint files: one statement a line, comments behind `#`.
+/// Reads constraint files: one statement per line, comments after `#`.
 ///
 /// ```
 /// include "sea" "storm"      # both occur
@@ -10,17 +10,17 @@ public import Sampling
 /// end "."
 /// ```
 public enum ConstraintFile {
-  /// The statements of a file's text.
+  /// Parses the text of a constraint file.
   ///
   /// - Parameters:
-  ///   - text: the file; it is brought into NFC.
-  ///   - path: its name, for messages.
+  ///   - text: the file's contents; they are converted to NFC.
+  ///   - path: the file's name, for messages.
   /// - Returns: the statements, in order.
   /// - Throws: `LoadError` with line and column, what was found and what was expected.
   public static func parse(_ text: String, path: String) throws(LoadError) -> [Constraint] {
     var constraints: [Constraint] = []
     var number = 0
-    // Scalar by scalar: as a character a carriage return and its line feed are one.
+    // Scalar by scalar, because a carriage return and its line feed form one character.
     for line in text.unicodeScalars.split(separator: "\n", omittingEmptySubsequences: false) {
       number += 1
       var body = NFC.of(String(line))
@@ -32,13 +32,13 @@ public enum ConstraintFile {
     return constraints
   }
 
-  /// What statements are called.
+  /// The names of statements.
   static let names = [
     "include", "include-any", "exclude", "order", "count", "begin", "end", "length", "at",
     "template", "match", "within", "novel", "prefer", "fluency",
   ]
 
-  /// Those that compare texts and so have a form that ignores case.
+  /// Statements that compare texts, and so have a form that ignores case.
   ///
   /// Quoted words are compared by their simple lower-case mappings, regular expressions by simple
   /// case folding.
@@ -54,10 +54,10 @@ private struct StatementParser {
   private let path: String
   private let line: Int
   private var place = 0
-  /// The file that the statement is about, and how many words its runs have.
+  /// The file that the statement names, and the number of words in its runs.
   private var corpus: (path: String, count: Int)?
 
-  // Sums over the tokens of a text stay finite with these.
+  // With weights up to this, sums over the tokens of a text stay finite.
   private static let largest = 1e100
 
   init(_ text: String, path: String, line: Int) {
@@ -88,7 +88,7 @@ private struct StatementParser {
 
   private var isAtEnd: Bool { peek == nil || peek == "#" }
 
-  /// What stands at a place, for messages.
+  /// The text at a place, for messages.
   private func shown(at offset: Int) -> String {
     guard offset < scalars.count else { return "the end of the line" }
     var text = ""
@@ -134,7 +134,7 @@ private struct StatementParser {
     while end > start, scalars[end - 1].properties.isWhitespace { end -= 1 }
     var text = ""
     for scalar in scalars[start..<end] { text.unicodeScalars.append(scalar) }
-    // A statement that a run keeps must mean the same file wherever the run lies.
+    // A statement stored in a run must mean the same file wherever the run is stored.
     if let corpus { text = "\(name) \(Self.quoted(corpus.path)) \(corpus.count) words" }
     return Constraint(kind, text: text, origin: "\(path):\(line)")
   }
@@ -208,7 +208,7 @@ private struct StatementParser {
     }
   }
 
-  /// `"corpus.txt" 5 words`: the runs of so many words that stand in a file.
+  /// Parses `"corpus.txt" 5 words`: the runs of that many words in a file.
   private mutating func runs() throws(LoadError) -> Set<[String]> {
     let written = try word("novel")
     let number = try number("how many words a run has, such as 5")
@@ -292,7 +292,7 @@ private struct StatementParser {
     return .word(try word(name), ignoringCase: ignoringCase)
   }
 
-  /// A text in double quotes with the escapes of JSON.
+  /// Parses a text in double quotes, with the escapes of JSON.
   private mutating func word(_ name: String) throws(LoadError) -> String {
     skipBlanks()
     let start = place
@@ -339,7 +339,7 @@ private struct StatementParser {
     return NFC.of(text)
   }
 
-  /// An expression between slashes.
+  /// Parses an expression between slashes.
   private mutating func expression(
     _ name: String, _ ignoringCase: Bool
   ) throws(LoadError) -> Expression {
@@ -351,7 +351,7 @@ private struct StatementParser {
     }
     place += 1
     var text = ""
-    // A slash within is written \/, which is one scalar more here than in the expression.
+    // A slash inside is written \/, which is one scalar longer than in the expression.
     var offsets: [Int] = []
     while true {
       guard let next = peek else { throw error("found '/' without its end", at: start) }
@@ -482,15 +482,15 @@ extension String {
   }
 }
 
-/// Ranges as constraints and options write them.
+/// Ranges in the notation of constraints and options.
 public enum ConstraintRange {
-  /// Why a text is no range.
+  /// The reason why a text is not a range.
   public struct Fault: Error, Hashable, Sendable, CustomStringConvertible {
-    /// A clause.
+    /// The reason, as a clause for a message.
     public let description: String
   }
 
-  /// `2`, `1..2`, `..2` or `1..`; without an upper bound it is ``Constraint/unbounded``.
+  /// Parses `2`, `1..2`, `..2` or `1..`; a missing upper bound is ``Constraint/unbounded``.
   public static func parse(_ text: String) -> Result<ClosedRange<Int>, Fault> {
     func number(_ text: Substring) -> Int? {
       guard text.utf8.allSatisfy({ (48...57).contains($0) }), let value = Int(text),
@@ -516,18 +516,18 @@ public enum ConstraintRange {
   }
 }
 
-/// Words of a vocabulary that may have been meant.
+/// Words of a vocabulary that the user may have meant.
 public enum NearWords {
-  /// Words within two edits or, failing these, that begin alike; the nearest first.
+  /// Words within two edits, the nearest first; otherwise words with the same beginning.
   public static func of(_ word: String, in vocabulary: Vocabulary, count: Int = 3) -> [String] {
-    // Of one character every other one is a single edit away.
+    // Any two words of one character are a single edit apart.
     guard word.count > 1 else { return [] }
     let lower = word.lowercased()
     var found: [(word: String, distance: Int)] = []
     for index in 0..<vocabulary.count where vocabulary.isDrawable(Token(index)) {
       var bytes: [UInt8] = []
       vocabulary.appendBytes(of: Token(index), isFirst: true, to: &bytes)
-      // A length that differs by more than the edits allowed settles it.
+      // If the lengths differ by more than the allowed edits, the words do, too.
       guard abs(bytes.count - word.utf8.count) <= 4 else { continue }
       let spelling = String(decoding: bytes, as: UTF8.self)
       guard abs(spelling.count - word.count) <= 2 else { continue }
@@ -538,7 +538,7 @@ public enum NearWords {
       .prefix(count).map(\.word)
   }
 
-  /// The candidate nearest in edits, if it is near enough to be meant.
+  /// The candidate with the fewest edits, if it is near enough to be meant.
   public static func nearest(to word: String, among candidates: [String]) -> String? {
     let scored = candidates.map { (name: $0, distance: distance(word, $0)) }
     guard let best = scored.min(by: { $0.distance < $1.distance }),
@@ -547,7 +547,7 @@ public enum NearWords {
     return best.name
   }
 
-  /// Insertions, deletions and replacements between two words.
+  /// The number of insertions, deletions and replacements between two words.
   public static func distance(_ a: String, _ b: String) -> Int {
     let b = Array(b)
     var row = Array(0...b.count)

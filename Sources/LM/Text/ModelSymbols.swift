@@ -2,21 +2,21 @@
 
 package import Sampling
 
-/// The symbols that stand for a text's start and end and for unknown words: no text spells them out.
+/// The symbols for a text's start, its end and unknown words; texts may not contain them.
 package enum ModelSymbols {
-  /// How texts spell them.
+  /// The spellings of the symbols.
   private static let spellings = ["<s>", "</s>", "<unk>"]
 
-  /// The first symbol that a line spells out as a word of its own.
+  /// Finds the first symbol that a line contains as a word of its own.
   ///
   /// - Parameters:
   ///   - line: a line of text.
-  ///   - vocabulary: a model's, whose own spellings count, too.
-  /// - Returns: the symbol and its column, from 1; `nil` where there is none.
+  ///   - vocabulary: a model's vocabulary, whose own spellings count, too.
+  /// - Returns: the symbol and its column, from 1; `nil` if there is none.
   package static func first(
     in line: String, of vocabulary: Vocabulary? = nil
   ) -> (symbol: String, column: Int)? {
-    // Most lines are settled by this.
+    // Most lines need no further check.
     guard line.utf8.contains(UInt8(ascii: "<")) else { return nil }
     let symbols =
       vocabulary.map { vocabulary in
@@ -30,11 +30,11 @@ package enum ModelSymbols {
     return nil
   }
 
-  /// What is said of one.
+  /// The message about a symbol in a text.
   ///
   /// - Parameters:
-  ///   - symbol: as it is spelled.
-  ///   - text: what it stands in, such as `corpus`.
+  ///   - symbol: the symbol as it is spelled.
+  ///   - text: where it was found, such as `corpus`.
   /// - Returns: what is wrong and what to do.
   package static func message(_ symbol: String, in text: String) -> String {
     "found '\(symbol)', which stands for the model's own symbol; take it out of the \(text)"

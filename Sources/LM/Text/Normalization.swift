@@ -9,7 +9,7 @@ public enum NFC {
     isPlain(text) ? text : text.precomposedStringWithCanonicalMapping
   }
 
-  /// Whether the text surely is composed: all its scalars lie where nothing composes.
+  /// Whether the text is certainly composed, because its scalars never combine with others.
   static func isPlain(_ text: String) -> Bool {
     text.unicodeScalars.allSatisfy { isPlain($0.value) }
   }

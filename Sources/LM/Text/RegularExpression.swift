@@ -2,16 +2,16 @@
 
 public import Sampling
 
-/// Reads regular expressions as constraint files hold them, in the syntax of Swift's `Regex`.
+/// Reads the regular expressions of constraint files, in the syntax of Swift's `Regex`.
 ///
-/// Literals, `.`, classes with nested sets and the operations `&&`, `--` and `~~`,
-/// `\d \w \s \h \v \p{L} \p{Han}` and their opposites, groups, alternation, `* + ? {m,n}`,
-/// `^ $ \A \z \b \B` and the flags `(?i)` and `(?s)`. Each scalar stands for itself. What no
-/// automaton can do is refused by name.
+/// It knows literals, `.`, classes with nested sets and the operations `&&`, `--` and `~~`, `\d \w
+/// \s \h \v \p{L} \p{Han}` and their opposites, groups, alternation, `* + ? {m,n}`, `^ $ \A \z \b
+/// \B` and the flags `(?i)` and `(?s)`. Each scalar stands for itself. Syntax that no automaton can
+/// follow is refused by name.
 public struct RegularExpression {
-  /// Why it could not be read, and at which scalar of it, from 0.
+  /// The reason why an expression cannot be read, and where.
   public struct Failure: Error, Hashable, Sendable {
-    /// The scalar's index.
+    /// The index of the scalar, from 0.
     public let offset: Int
     /// What was found and what was expected.
     public let reason: String
@@ -28,12 +28,12 @@ public struct RegularExpression {
     ignoresCase = ignoringCase
   }
 
-  /// The expression that a text writes down.
+  /// Parses an expression.
   ///
   /// - Parameters:
-  ///   - text: the expression without slashes around it.
-  ///   - ignoringCase: whether literals and ranges stand for all scalars of the same simple case
-  ///     folding, as behind `(?i)`.
+  ///   - text: the expression without its slashes.
+  ///   - ignoringCase: whether literals and ranges match all scalars with the same simple case
+  ///     folding, as after `(?i)`.
   /// - Returns: the expression.
   /// - Throws: ``Failure``, which names what was found and where.
   public static func parse(
@@ -66,7 +66,7 @@ public struct RegularExpression {
   private mutating func alternation() throws(Failure) -> Expression {
     depth += 1
     let flags = (ignoresCase, dotMatchesNewlines)
-    // Flags hold until the end of the group that they stand in.
+    // Flags hold until the end of their group.
     defer {
       depth -= 1
       (ignoresCase, dotMatchesNewlines) = flags
@@ -127,7 +127,7 @@ public struct RegularExpression {
     return .repeated(atom, from: bounds.0, to: bounds.1)
   }
 
-  /// `{m}`, `{m,}`, `{m,n}` or `{,n}`.
+  /// Parses `{m}`, `{m,}`, `{m,n}` or `{,n}`.
   private mutating func counts() throws(Failure) -> (Int, Int?)? {
     let start = place
     place += 1
@@ -176,7 +176,7 @@ public struct RegularExpression {
         }
         guard take(">") else { throw failure("found a group's name without its '>'", at: start) }
       } else if looksAt("?") {
-        // Flags for this group alone; flags for the rest of a group stand in a sequence.
+        // Flags for this group alone. Flags for the rest of a group are read in a sequence.
         place += 1
         let outer = (ignoresCase, dotMatchesNewlines)
         try flags(from: start)
@@ -204,7 +204,7 @@ public struct RegularExpression {
     }
   }
 
-  /// Groups that automata cannot follow or that mean nothing here, the longer openings first.
+  /// Groups that automata cannot follow, or that have no meaning here; longer openings first.
   private static let refusedGroups = [
     ("?=", "look-ahead"), ("?!", "negative look-ahead"), ("?<=", "look-behind"),
     ("?<!", "negative look-behind"), ("?>", "an atomic group"), ("?#", "a comment"),
@@ -213,13 +213,12 @@ public struct RegularExpression {
     ("?'", "a group named in quotes"),
   ]
 
-  /// A set of scalars that the expression spells out, with those that differ by case alone where
-  /// case is ignored.
+  /// The set of scalars, with those that differ only by case added if case is ignored.
   private func folded(_ set: ScalarSet) -> ScalarSet {
     ignoresCase ? CaseFolding.closure(of: set) : set
   }
 
-  /// Reads flags for the rest of the group, such as `(?i)`; whether there were some.
+  /// Reads flags for the rest of the group, such as `(?i)`; returns whether there were any.
   private mutating func takesFlags() throws(Failure) -> Bool {
     guard looksAt("(?") else { return false }
     var end = place + 2
@@ -283,7 +282,7 @@ public struct RegularExpression {
     }
   }
 
-  /// A set behind a backslash that was read.
+  /// Reads a set after a backslash.
   private mutating func escapedSet(from start: Int) throws(Failure) -> ScalarSet {
     guard let scalar = peek else { throw failure("found '\\' at the end", at: start) }
     place += 1
@@ -364,12 +363,14 @@ public struct RegularExpression {
     return name
   }
 
-  /// The operations of sets; all bind alike and are applied from left to right, as in Swift.
+  /// The set operations.
+  ///
+  /// All have the same precedence and apply from left to right, as in Swift.
   private static let setOperations = ["&&", "--", "~~"]
 
   private func setOperation() -> String? { Self.setOperations.first { looksAt($0) } }
 
-  /// A class in brackets, whose '[' was read: members side by side are a union.
+  /// Reads a class after its '['; members side by side form a union.
   private mutating func scalarClass(from start: Int) throws(Failure) -> ScalarSet {
     depth += 1
     defer { depth -= 1 }
@@ -392,7 +393,7 @@ public struct RegularExpression {
     return isNegated ? set.complement : set
   }
 
-  /// Whether what follows '[' is `:name:]`, which Swift and POSIX take for a class by name.
+  /// Whether `:name:]` follows '[', which Swift and POSIX read as a named class.
   private func looksAtPOSIXClass() -> Bool {
     guard peek == ":" else { return false }
     var end = place + 1
@@ -400,7 +401,7 @@ public struct RegularExpression {
     return end + 1 < scalars.count && scalars[end] == ":" && scalars[end + 1] == "]"
   }
 
-  /// The union of members up to an operation or the end of the class.
+  /// Reads the union of members up to an operation or the end of the class.
   private mutating func members(of start: Int) throws(Failure) -> ScalarSet {
     var ranges: [ClosedRange<UInt32>] = []
     let first = place
@@ -465,7 +466,7 @@ public struct RegularExpression {
     place += 1
     guard scalar == "\\" else { return (folded(ScalarSet([scalar])), scalar) }
     if take("b") { return (ScalarSet([Unicode.Scalar(8)]), Unicode.Scalar(8)) }
-    // A range is folded as a whole, so that its bounds are read as they stand.
+    // A range is folded as a whole, so its bounds are read unchanged.
     let ignored = ignoresCase
     ignoresCase = false
     defer { ignoresCase = ignored }
@@ -477,9 +478,9 @@ public struct RegularExpression {
   }
 }
 
-/// Sets of scalars by the names that Unicode gives them.
+/// Sets of scalars by their Unicode names.
 enum ScalarProperties {
-  /// Line breaks, as a dot and `\v` see them.
+  /// Line breaks, as a dot and `\v` treat them.
   static let newlines = ScalarSet([0x0A...0x0D, 0x85...0x85, 0x2028...0x2029])
 
   static let digits = ScalarSet { $0.properties.generalCategory == .decimalNumber }
@@ -545,8 +546,7 @@ enum ScalarProperties {
     return table
   }()
 
-  /// The standard library knows scripts only through its own expressions, which are asked scalar
-  /// by scalar.
+  /// The scalars of a script, found by asking the standard library's expressions for each scalar.
   private static func script(_ name: String) -> ScalarSet? {
     guard !name.isEmpty,
       name.unicodeScalars.allSatisfy({ $0.properties.isAlphabetic || $0 == "_" }),

@@ -1,6 +1,6 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// Bytes of the valid scalar at a place, 0 where there is none.
+/// The length in bytes of the valid scalar at a place; 0 if there is none.
 func validUTF8Length(_ bytes: UnsafeRawBufferPointer, _ place: Int) -> Int {
   let first = unsafe bytes[place]
   if first < 0x80 { return 1 }
@@ -17,7 +17,7 @@ func validUTF8Length(_ bytes: UnsafeRawBufferPointer, _ place: Int) -> Int {
   }
 }
 
-/// The place of the first byte that is no UTF-8 there; `nil` where all is valid.
+/// The place of the first byte that is not valid UTF-8; `nil` if all bytes are valid.
 func firstInvalidUTF8(_ bytes: UnsafeRawBufferPointer) -> Int? {
   var place = 0
   while place < bytes.count {

@@ -3,13 +3,14 @@
 internal import Foundation
 internal import Sampling
 
-/// The runs of words that stand in a text, for statements about texts that repeat none of them.
+/// The runs of words in a text, for statements that forbid repeating them.
 public enum WordRuns {
-  /// The largest corpus that is read, in bytes: the statement's automaton holds every run, and is
-  /// refused beyond some thousand words.
+  /// The largest corpus in bytes.
+  ///
+  /// The statement's automaton holds every run, and is refused beyond some thousand words.
   public static let largestFile = 1 << 20
 
-  /// The words of a text, as `length` counts them and without their outer punctuation.
+  /// The words of a text as `length` counts them, without their outer punctuation.
   public static func words(of text: String) -> [String] {
     var words: [String] = []
     for run in text.unicodeScalars.split(whereSeparator: { ScalarKind($0) == .space }) {
@@ -35,7 +36,7 @@ public enum WordRuns {
     return words
   }
 
-  /// A word without its outer punctuation; what is nothing but punctuation stays.
+  /// A word without its outer punctuation; a word of punctuation alone stays as it is.
   private static func core(_ word: [Unicode.Scalar]) -> String {
     func isLetter(_ scalar: Unicode.Scalar) -> Bool { ScalarKind(scalar) == .letter }
     var core = word[...]
@@ -45,16 +46,16 @@ public enum WordRuns {
     return String(String.UnicodeScalarView(core))
   }
 
-  /// All runs of so many words of a text, each once; line breaks are white space like any other.
+  /// All different runs of a number of words in a text; line breaks count as white space.
   public static func runs(of count: Int, in text: String) -> Set<[String]> {
     let words = words(of: text)
     guard words.count >= count else { return [] }
     return Set((0...words.count - count).map { Array(words[$0..<$0 + count]) })
   }
 
-  /// The text of a corpus, brought into NFC.
+  /// Reads a corpus and converts it to NFC.
   ///
-  /// - Throws: `LoadError` where it cannot be read, is too large or is no UTF-8.
+  /// - Throws: `LoadError` if it cannot be read, is too large or is not UTF-8.
   static func corpus(_ path: String) throws(LoadError) -> String {
     var isFolder: ObjCBool = false
     guard unsafe FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
@@ -80,7 +81,7 @@ public enum WordRuns {
       text.unicodeScalars.first == "\u{FEFF}" ? String(text.unicodeScalars.dropFirst()) : text)
   }
 
-  /// A path in a constraint file, from where that file lies.
+  /// Resolves a path in a constraint file relative to that file.
   static func resolved(_ path: String, from file: String) -> String {
     if path.hasPrefix("/") { return path }
     let current = FileManager.default.currentDirectoryPath

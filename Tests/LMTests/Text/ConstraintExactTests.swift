@@ -206,7 +206,8 @@ import Testing
   /// what each allows.
   @Test(arguments: vocabularies.dropLast())
   func deadMeansDead(words: Words) throws {
-    let text = "include \"sea\"\nlength ..\(words.longest) tokens\nexclude \"the\"\nprefer \"sea\" 0.5"
+    let text =
+      "include \"sea\"\nlength ..\(words.longest) tokens\nexclude \"the\"\nprefer \"sea\" 0.5"
     let constraints = try ConstraintFile.parse(text, path: "test")
     let tree = VocabularyTree(words.vocabulary)
     let compiled = try CompiledConstraints(constraints, for: tree)

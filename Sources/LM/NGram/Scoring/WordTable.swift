@@ -3,19 +3,20 @@
 internal import CKernels
 internal import Sampling
 
-/// The entries of a vocabulary by their spelling, for whole lines of words between white space.
+/// The entries of a vocabulary by spelling, for whole lines of words between white space.
 ///
-/// The words of a line are cut and hashed first, eight bytes at a time, while the memory that
+/// The words of a line are first cut and hashed, eight bytes at a time, while the table's memory is
+/// being fetched. A word of up to 16 bytes is compared within its slot.
 /// answers them is on its way. A word of up to 16 bytes is compared within its slot.
 @safe
 final class WordTable {
   private struct Slot {
-    /// The first 16 bytes of the word, 0 behind its end.
+    /// The first 16 bytes of the word, filled up with 0.
     var low: UInt64 = 0
     var high: UInt64 = 0
     var hash: UInt32 = 0
     var count: UInt32 = 0
-    /// Where the word begins in the vocabulary's bytes.
+    /// The place of the word in the vocabulary's bytes.
     var start: UInt32 = 0
     /// The entry, or `WordTable.none` in an empty slot.
     var entry = WordTable.none
@@ -30,12 +31,12 @@ final class WordTable {
     fileprivate var count: Int
   }
 
-  /// Stands for a word that has no entry.
+  /// The value for a word that has no entry.
   static let none = UInt32.max
 
   private let bytes: [UInt8]
   private let slots: UnsafeMutablePointer<Slot>
-  /// One less than the number of slots, a power of two.
+  /// The number of slots, a power of two, minus 1.
   private let mask: Int
 
   /// - Complexity: O(bytes of the vocabulary).
@@ -53,7 +54,7 @@ final class WordTable {
       for entry in 0..<vocabulary.count {
         let count = vocabulary.bytes(of: Token(entry)).count
         let word = unsafe Self.word(bytes, from: start, count: count)
-        // The first of equal spellings wins, as it does in the vocabulary.
+        // As in the vocabulary, the first of equal spellings wins.
         if unsafe find(word, in: bytes) == Self.none {
           var place = Int(truncatingIfNeeded: word.hash) & mask
           while unsafe slots[place].entry != Self.none { place = (place + 1) & mask }
@@ -68,9 +69,9 @@ final class WordTable {
 
   deinit { unsafe slots.deallocate() }
 
-  /// Appends the entry of each word of a line, ``none`` for one that has no entry.
+  /// Appends the entry of each word of a line, or ``none`` for a word without an entry.
   ///
-  /// The words are left in `words`, whose memory serves for the next line.
+  /// The words stay in `words`, whose memory is reused for the next line.
   func append(
     _ line: UnsafeRawBufferPointer, to tokens: inout [UInt32], words: inout [Word]
   ) {
@@ -113,7 +114,7 @@ final class WordTable {
     return true
   }
 
-  /// The first byte of white space from a place on, or the end of the line.
+  /// The first white space from a place on, or the end of the line.
   private static func endOfWord(_ line: UnsafeRawBufferPointer, _ start: Int) -> Int {
     var place = start
     while place + 8 <= line.count {
@@ -156,7 +157,7 @@ final class WordTable {
     return product.high ^ product.low
   }
 
-  /// Up to eight bytes, 0 behind the count.
+  /// Loads up to eight bytes, filled up with 0.
   private static func load(
     _ bytes: UnsafeRawBufferPointer, _ start: Int, _ count: Int
   ) -> UInt64 {

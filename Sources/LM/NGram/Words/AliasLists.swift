@@ -2,7 +2,7 @@
 
 public import Sampling
 
-/// Alias tables of many lists that lie one behind the other.
+/// Alias tables of many lists, stored one after the other.
 ///
 /// Reference: Walker 1977; Vose 1991.
 @usableFromInline
@@ -14,13 +14,13 @@ struct AliasLists: Sendable {
     entries = FlatBuffer(count: count)
   }
 
-  /// Fills the list from an entry on; weights with the sum 0 are never drawn from.
+  /// Fills the list that starts at an entry; lists with the sum 0 are never drawn from.
   mutating func fill(from low: Int, _ weights: [Double], sum: Double) {
     guard sum > 0 else { return }
     unsafe filler.fill(entries.pointer, weights, sum: sum, from: low)
   }
 
-  /// An entry of the list from `low` to before `high`, in proportion to its weight.
+  /// Draws an entry of the list from `low` to before `high`, in proportion to its weight.
   @inlinable
   func draw(_ low: Int, _ high: Int, using choices: inout some ChoiceSource) -> Int {
     unsafe entries.pointer[low &+ choices.index(below: high &- low)].draw(using: &choices)

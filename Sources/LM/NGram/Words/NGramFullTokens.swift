@@ -2,42 +2,43 @@
 
 public import Sampling
 
-/// Words by an n-gram model's exact conditional given both sides: the fast form of
-/// `FullConditionalTokens`.
+/// Draws tokens from an n-gram model's exact conditional given both sides.
 ///
-/// A word's weight is `p(w | left) p(x1 | left w) p(x2 | left w x1) ...`. Words that are listed
-/// neither behind the left neighbour nor before the right one, behind the left one alone, or before
-/// the right one alone have weights that are products of what one n-gram says and of what the place
-/// says, so these three classes are drawn from tables made once, rejecting what belongs to another
-/// class; only the words listed on both sides are enumerated. Where back-off does not take
-/// probability away, as in interpolated models, less than one word is rejected on average; after
-/// ``attempts`` rejections the class is enumerated, so that the law is exact and no model makes it
-/// loop.
+/// It is the fast form of `FullConditionalTokens`.
 ///
-/// Some fifty bytes an n-gram, made once for all chains, and a memory of places for each chain,
-/// bounded by some 150 MB.
+/// A token's weight is `p(w | left) p(x1 | left w) p(x2 | left w x1) ...`. Consider the tokens that
+/// are listed neither after the left neighbour nor before the right one, after the left one alone,
+/// or before the right one alone. Their weights are products of a factor of one n-gram and a factor
+/// of the place. So these three classes are drawn from tables made once, rejecting tokens that
+/// belong to another class; only the tokens listed on both sides are enumerated. If back-off does
+/// not remove probability, as in interpolated models, fewer than one token is rejected on average.
+/// After ``attempts`` rejections the class is enumerated, so that the distribution is exact and no
+/// model makes it loop.
+///
+/// The tables take some fifty bytes per n-gram and serve all chains. Each chain also has a memory
+/// of places, bounded by some 150 MB.
 public struct NGramFullTokens<Constraint: TokenConstraint>: BranchTokens {
   /// A chain's working copy of a text.
   public typealias Scorer = IncrementalScorer<NGramModel, Constraint>
 
-  /// Whose words; in the fast layout.
+  /// The model, in the fast layout.
   public let model: NGramModel
-  /// How often a word may be rejected before its class is enumerated.
+  /// The number of rejections after which a class is enumerated.
   public let attempts: Int
   @usableFromInline let tables: NGramPlaceTables
 
-  /// Lays out the tables of a model.
+  /// Builds the tables of a model.
   ///
   /// - Parameters:
-  ///   - model: whose words.
-  ///   - attempts: how often a word may be rejected before its class is enumerated.
+  ///   - model: the model, in the fast layout.
+  ///   - attempts: the number of rejections after which a class is enumerated.
   /// - Precondition: the model is in the fast layout.
   /// - Complexity: O(n-grams).
   public init(_ model: NGramModel, attempts: Int = 64) {
     self.init(model, attempts: attempts, longList: 256)
   }
 
-  /// The same where lists from a given length on get maps of bits.
+  /// Builds the tables; lists of at least a given length get bit maps.
   package init(_ model: NGramModel, attempts: Int, longList: Int) {
     precondition(model.layout == .fast, "the fast layout holds what the tables are made from")
     self.model = model
@@ -45,12 +46,12 @@ public struct NGramFullTokens<Constraint: TokenConstraint>: BranchTokens {
     tables = NGramPlaceTables(model, longList: longList)
   }
 
-  /// The memory of places that a chain begins with.
+  /// The memory of places of a new chain.
   public func start(at scorer: Scorer) -> NGramPlaceMemory { NGramPlaceMemory(tables) }
 
-  /// A word by its conditional probability.
+  /// Draws a token by its conditional probability.
   ///
-  /// - Complexity: O(words listed on both sides) where the place is new to the chain, else
+  /// - Complexity: O(tokens listed on both sides) if the place is new to the chain, otherwise
   ///   O(order) and a scan of their weights.
   @inlinable
   public func draw(
@@ -62,7 +63,7 @@ public struct NGramFullTokens<Constraint: TokenConstraint>: BranchTokens {
       using: &choices)
   }
 
-  /// The log of the word's conditional probability.
+  /// The log of the token's conditional probability.
   @inlinable
   public func logProbability(
     of token: Token, for gap: Gap, in scorer: Scorer, memory: inout NGramPlaceMemory
@@ -72,7 +73,7 @@ public struct NGramFullTokens<Constraint: TokenConstraint>: BranchTokens {
       memory: &memory)
   }
 
-  /// A word by its conditional probability behind a branch.
+  /// Draws a token by its conditional probability after a branch.
   @inlinable
   public func draw(
     after branch: NGramContext, before place: Int, in scorer: Scorer,
@@ -92,7 +93,7 @@ public struct NGramFullTokens<Constraint: TokenConstraint>: BranchTokens {
     )
   }
 
-  /// The log of the word's conditional probability behind a branch.
+  /// The log of the token's conditional probability after a branch.
   @inlinable
   public func logProbability(
     of token: Token, after branch: NGramContext, before place: Int, in scorer: Scorer,
@@ -109,7 +110,7 @@ public struct NGramFullTokens<Constraint: TokenConstraint>: BranchTokens {
       - memory.places[slot].logSum
   }
 
-  /// A word of a place; `nil` where rounding alone gave its class a mass.
+  /// Draws a token for a place; `nil` if its class has mass only through rounding.
   @inlinable
   func draw(
     _ slot: Int, _ memory: NGramPlaceMemory, using choices: inout some ChoiceSource
@@ -122,7 +123,7 @@ public struct NGramFullTokens<Constraint: TokenConstraint>: BranchTokens {
     }
     for _ in 0..<max(1, attempts) {
       if kind == 1 {
-        // The pair may have been forgotten since the place was filled in.
+        // The pair may have been dropped since the place was filled in.
         let pair = unsafe memory.pairSlot(place.pointee.key, model)
         let word = unsafe memory.pairs[pair].draw(using: &choices)
         if unsafe !place.pointee.isSpecial(word, model) { return word }
@@ -136,7 +137,7 @@ public struct NGramFullTokens<Constraint: TokenConstraint>: BranchTokens {
     return words[choices.index(weights: weights)]
   }
 
-  /// A word of a class by the class's table; `nil` where it belongs to another one.
+  /// Draws from a class's table; `nil` if the token belongs to another class.
   @inlinable
   func draw(
     _ kind: Int, of place: borrowing NGramPlace, using choices: inout some ChoiceSource

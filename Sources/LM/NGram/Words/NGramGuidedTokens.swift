@@ -4,41 +4,41 @@ public import Sampling
 
 /// Draws an n-gram model's tokens under a look-ahead: the fast form of `GuidedTokens`.
 ///
-/// In most states, most words change nothing that the constraints ask for, and share one gain. The sum
-/// over all words is that gain times the model's sum, corrected for the words with other gains. Words
-/// are drawn from the model, and those with larger gains from a list. Where too many words have other
+/// In most states, most tokens do not affect the constraints and share one gain. The sum over all
+/// tokens is that gain times the model's sum, corrected for tokens with other gains. Tokens are
+/// drawn from the model, and those with larger gains from a list. If too many tokens have other
 /// gains, or the fluency is not 1, it does what `GuidedTokens` does.
 public struct NGramGuidedTokens: ProportionalTokens {
   /// A prefix under the model and the automaton.
   public typealias Text = Prefix<NGramModel, TokenAutomaton>
 
-  /// Draws the model's tokens.
+  /// The source that draws the model's tokens.
   public let source: NGramTokens
-  /// The slow twin, which draws where this cannot.
+  /// The slow equivalent, used if the fast form does not apply.
   public let slow: GuidedTokens<SentenceTarget<NGramModel, TokenAutomaton>, AutomatonLookAhead>
-  /// How often a word may be rejected before the whole row is used.
+  /// The number of rejected tokens after which the whole row is used.
   public let attempts: Int
   private let members: [[Token]]
   private let longestList: Int
 
-  /// Tokens of a target, steered by a look-ahead over the target's automaton.
+  /// Creates a proposal steered by a look-ahead over the target's automaton.
   ///
   /// - Parameters:
   ///   - target: the target that texts are sampled from.
-  ///   - lookAhead: which texts are allowed, and what is expected.
+  ///   - lookAhead: says which texts can be completed, and their expected mass.
   ///   - source: draws the model's tokens.
-  ///   - attempts: how often a word may be rejected before the whole row is used.
+  ///   - attempts: the number of rejected tokens after which the whole row is used.
   public init(
     _ target: SentenceTarget<NGramModel, TokenAutomaton>, _ lookAhead: AutomatonLookAhead,
     source: NGramTokens, attempts: Int = 64
   ) {
-    // A look-up costs about twenty times as much as an entry of the vector.
+    // A look-up costs about twenty times as much as an entry of the row.
     self.init(
       target, lookAhead, source: source, attempts: attempts,
       longestList: target.model.vocabulary.count / 20)
   }
 
-  /// The same, with a bound on how many words of other gains are listed.
+  /// Creates a proposal with a bound on the number of listed tokens with other gains.
   package init(
     _ target: SentenceTarget<NGramModel, TokenAutomaton>, _ lookAhead: AutomatonLookAhead,
     source: NGramTokens, attempts: Int, longestList: Int
@@ -53,19 +53,19 @@ public struct NGramGuidedTokens: ProportionalTokens {
 
   /// The target that texts are sampled from.
   public var target: SentenceTarget<NGramModel, TokenAutomaton> { slow.target }
-  /// What steers the proposal.
+  /// The look-ahead that steers the proposal.
   public var lookAhead: AutomatonLookAhead { slow.lookAhead }
 
-  /// The slow twin's answer.
+  /// Asks the slow equivalent.
   ///
   /// - Complexity: O(vocabulary).
   public func logProbability(of token: Token, after prefix: Text) -> Double {
     slow.logProbability(of: token, after: prefix)
   }
 
-  /// A token in proportion to v.
+  /// Draws a token in proportion to v.
   ///
-  /// - Complexity: O(words of other gains x order).
+  /// - Complexity: O(tokens with other gains x order).
   public func draw(
     after prefix: Text, using choices: inout some ChoiceSource
   ) -> (token: Token, logWeight: Double)? {
@@ -78,7 +78,7 @@ public struct NGramGuidedTokens: ProportionalTokens {
       counts.reduce(0, { $0 + ($1.key == common ? 0 : $1.value) }) <= longestList
     else { return slow.draw(after: prefix, using: &choices) }
     let model = target.model
-    // In units of the common gain, so this is the model's sum over the drawable words.
+    // In units of the common gain, this is the model's sum over the drawable tokens.
     var sum = LogSpace.exp(source.words.logSum(of: prefix.context))
     var richer: [Token] = []
     var surpluses: [Double] = []
@@ -97,7 +97,7 @@ public struct NGramGuidedTokens: ProportionalTokens {
     }
     let whole = sum
     sum -= rejectable
-    // A smaller rest may be rounding error.
+    // A smaller remainder may be a rounding error.
     guard sum > 1e-6 * whole, surpluses.allSatisfy(\.isFinite) else {
       return slow.draw(after: prefix, using: &choices)
     }

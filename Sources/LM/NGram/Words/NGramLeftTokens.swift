@@ -2,13 +2,13 @@
 
 public import Sampling
 
-/// What a context backs off from, by levels: level k holds the n-grams of k + 1 words.
+/// One level of back-off tables: level k holds the n-grams of k + 1 tokens.
 @usableFromInline
 struct NGramLeftLevel: Sendable {
-  /// Each context's corrections.
+  /// The corrections of each context.
   @usableFromInline var corrections = AliasLists(count: 0)
-  /// For each context of k words: the share of its own corrections in its mixture; the log of
-  /// the drawable words' sum; whether some correction on its way down is negative.
+  /// For each context of k tokens: the share of its own corrections in its mixture; the log of the
+  /// drawable tokens' sum; whether a correction on its way down is negative.
   @usableFromInline var shares: [Double] = []
   @usableFromInline var logSums: [Double] = []
   @usableFromInline var hasNegative: [Bool] = []
@@ -27,32 +27,33 @@ final class NGramLeftTables: Sendable {
   }
 }
 
-/// Words by an n-gram model's conditional given what stands left, drawn by descending the back-off
-/// levels: the fast form of `LeftConditionalTokens`.
+/// Draws tokens from an n-gram model's conditional given the text on the left.
+///
+/// It descends the back-off levels, and is the fast form of `LeftConditionalTokens`.
 ///
 /// A context's conditional is a mixture of its own corrections `p(w | h) - backoff(h) p(w | h')`
-/// and of what it backs off to. Each context's corrections lie in an alias table, so a draw costs
-/// O(order) whatever the vocabulary. Where a correction is negative (quantised, pruned or foreign
-/// models) it counts as 0 and the word is accepted with what that added taken off; after
-/// ``attempts`` rejections the draw is made from the whole vector, so that the law is exact and
-/// no model makes it loop.
+/// and of the conditional that it backs off to. Each context has an alias table of its corrections,
+/// so a draw costs O(order) for any vocabulary. A negative correction (in quantised, pruned or
+/// foreign models) counts as 0, and the token is accepted with a probability that makes up for it.
+/// After ``attempts`` rejections the whole row is used, so that the distribution is exact and no
+/// model makes it loop.
 ///
-/// Sixteen bytes an n-gram and seventeen a context, made once for all chains.
+/// The tables take 16 bytes per n-gram and 17 per context, and serve all chains.
 public struct NGramLeftTokens<Constraint: TokenConstraint>: BranchTokens {
   /// A chain's working copy of a text.
   public typealias Scorer = IncrementalScorer<NGramModel, Constraint>
 
-  /// Whose words; in the fast layout.
+  /// The model, in the fast layout.
   public let model: NGramModel
-  /// How often a word may be rejected before the whole vector is asked.
+  /// The number of rejections after which the whole row is used.
   public let attempts: Int
   @usableFromInline let tables: NGramLeftTables
 
-  /// Lays out the tables of a model.
+  /// Builds the tables of a model.
   ///
   /// - Parameters:
-  ///   - model: whose words.
-  ///   - attempts: how often a word may be rejected before the whole vector is asked.
+  ///   - model: the model, in the fast layout.
+  ///   - attempts: the number of rejections after which the whole row is used.
   /// - Precondition: the model is in the fast layout.
   /// - Complexity: O(n-grams).
   public init(_ model: NGramModel, attempts: Int = 64) {
@@ -65,7 +66,7 @@ public struct NGramLeftTokens<Constraint: TokenConstraint>: BranchTokens {
       isDrawable(UInt32(word)) ? LogSpace.exp(model.probability(0, word) * logOf10) : 0
     }
     let sum = first.reduce(0, +)
-    // Of each context of the level: the mixture's sum and the drawable words' own sum.
+    // For each context of the level: the mixture's sum and the drawable tokens' own sum.
     var mixtures: [Double] = []
     var sums: [Double] = []
     var negative: [Bool] = []
@@ -120,7 +121,7 @@ public struct NGramLeftTokens<Constraint: TokenConstraint>: BranchTokens {
       levels: levels, unigrams: AliasTable(weights: first), logSum: LogSpace.log(sum))
   }
 
-  /// A word by its probability, given that it is drawable.
+  /// Draws a token by its probability, given that it is drawable.
   @inlinable
   public func draw(
     for gap: Gap, in scorer: Scorer, memory: inout Void, using choices: inout some ChoiceSource
@@ -128,7 +129,7 @@ public struct NGramLeftTokens<Constraint: TokenConstraint>: BranchTokens {
     draw(in: scorer.context(before: gap.low), using: &choices)
   }
 
-  /// A word by its probability behind a branch, given that it is drawable.
+  /// Draws a token by its probability after a branch, given that it is drawable.
   @inlinable
   public func draw(
     after branch: NGramContext, before place: Int, in scorer: Scorer, memory: inout Void,
@@ -137,7 +138,7 @@ public struct NGramLeftTokens<Constraint: TokenConstraint>: BranchTokens {
     draw(in: branch, using: &choices)
   }
 
-  /// The log of the word's probability behind a branch, given that it is drawable.
+  /// The log of the token's probability after a branch, given that it is drawable.
   @inlinable
   public func logProbability(
     of token: Token, after branch: NGramContext, before place: Int, in scorer: Scorer,
@@ -146,7 +147,7 @@ public struct NGramLeftTokens<Constraint: TokenConstraint>: BranchTokens {
     model.logProbability(of: token, in: branch) - logSum(of: branch)
   }
 
-  /// The log of the word's probability, given that it is drawable.
+  /// The log of the token's probability, given that it is drawable.
   @inlinable
   public func logProbability(
     of token: Token, for gap: Gap, in scorer: Scorer, memory: inout Void
@@ -159,7 +160,7 @@ public struct NGramLeftTokens<Constraint: TokenConstraint>: BranchTokens {
       - logSum(of: context)
   }
 
-  /// A word by its probability in a context, given that it is drawable.
+  /// Draws a token by its probability in a context, given that it is drawable.
   @inlinable
   public func draw(
     in context: NGramContext, using choices: inout some ChoiceSource
@@ -168,8 +169,9 @@ public struct NGramLeftTokens<Constraint: TokenConstraint>: BranchTokens {
     return draw(advancing: &copy, using: &choices)
   }
 
-  /// A word by its probability in a context, given that it is drawable, and the context advanced by
-  /// it: one look-up for both.
+  /// Draws a drawable token by its probability in a context, and advances the context by it.
+  ///
+  /// One look-up serves both.
   @inlinable
   public func draw(
     advancing context: inout NGramContext, using choices: inout some ChoiceSource
@@ -204,7 +206,7 @@ public struct NGramLeftTokens<Constraint: TokenConstraint>: BranchTokens {
       ? tables.logSum : tables.levels[count].logSums[context.node(ofLength: count)]
   }
 
-  /// The word's probability over its share in the mixture.
+  /// The token's probability divided by its share in the mixture.
   @usableFromInline
   func acceptance(of word: UInt32, in context: NGramContext) -> Double {
     var probability = LogSpace.exp(model.probability(0, Int(word)) * logOf10)
@@ -223,7 +225,7 @@ public struct NGramLeftTokens<Constraint: TokenConstraint>: BranchTokens {
     return min(1, probability / mixture)
   }
 
-  /// The slow way, right for every model.
+  /// Draws from the whole row: slow, but correct for every model.
   @usableFromInline
   func drawFromVector(
     in context: NGramContext, using choices: inout some ChoiceSource

@@ -2,13 +2,14 @@
 
 public import Sampling
 
-/// The words listed both behind one word and before another, and their weights where no longer
-/// n-gram says more.
+/// The tokens listed both after one token and before another, with their weights.
+///
+/// The weights hold as long as no longer n-gram applies.
 ///
 /// Its owner must destroy it.
 @usableFromInline
 struct NGramPair {
-  /// A word, and what the n-grams of two words on either side say of it.
+  /// A token with the factors of the 2-grams on either side.
   @usableFromInline
   struct Member {
     @usableFromInline var word: UInt32
@@ -21,16 +22,16 @@ struct NGramPair {
   var left: UInt32 = 0
   var right: UInt32 = 0
   var isFilled = false
-  /// By ascending words, the drawable ones.
+  /// The drawable tokens, ascending.
   @usableFromInline var members = Lane<Member>(capacity: 0)
   @usableFromInline var weights = Lane<Double>(capacity: 0)
-  /// Sums of blocks of weights, for draws in two short scans.
+  /// Sums of blocks of weights, so that a draw takes two short scans.
   @usableFromInline var blocks = Lane<Double>(capacity: 0)
-  /// Where a word stands among them, if they are many.
+  /// The place of each token in the list, if the list is long.
   private var maps: RankMaps?
   private var isLong = false
   var sum = 0.0
-  /// What these words add to the sums of the other classes.
+  /// The part of these tokens in the sums of the other classes.
   var unigramSum = 0.0
   var leftSum = 0.0
   var rightSum = 0.0
@@ -45,13 +46,13 @@ struct NGramPair {
     blocks.destroy()
   }
 
-  /// Bytes that it takes.
+  /// The size of its memory in bytes.
   var byteCount: Int { members.byteCount + weights.byteCount + (maps?.byteCount ?? 0) }
 
-  /// The words, as a list of their places.
+  /// The tokens, as a list of their places.
   var list: SortedWords { SortedWords(0, members.count, isLong ? maps?[0] : nil) }
 
-  /// A word in proportion to its weight.
+  /// Draws a token in proportion to its weight.
   @inlinable
   func draw(using choices: inout some ChoiceSource) -> UInt32 {
     let block = unsafe choices.index(weights: blocks.buffer.span)
@@ -62,9 +63,9 @@ struct NGramPair {
     ].word
   }
 
-  /// Fills in the words listed between two others.
+  /// Fills in the tokens listed between two others.
   ///
-  /// - Complexity: O(what is listed beside either).
+  /// - Complexity: O(tokens listed beside either).
   mutating func fill(
     _ left: UInt32, _ right: UInt32, _ tables: NGramPlaceTables, _ model: NGramModel
   ) {
@@ -102,7 +103,7 @@ struct NGramPair {
       if order > 2, unsafe signatures[leftGram] & bit != 0,
         let middle = model.child(2, of: leftGram, right)
       {
-        // The n-gram of all three in place of a back-off from the left to the right one.
+        // The 3-gram replaces a back-off from the left token to the right one.
         let own = order > 3 && !isEnd ? model.backoff(2, middle) : 0
         let log10 =
           model.probability(1, leftGram) + model.probability(2, middle) + own

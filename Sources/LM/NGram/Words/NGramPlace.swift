@@ -2,7 +2,7 @@
 
 public import Sampling
 
-/// What decides the conditional at a place: the context left of it and the words right of it.
+/// The key of a place's conditional: the context on its left and the tokens on its right.
 @usableFromInline
 @frozen
 struct NGramPlaceKey: Equatable {
@@ -34,26 +34,25 @@ struct NGramPlaceKey: Equatable {
   }
 }
 
-/// What is known of a place: the masses of its classes, and the words of which longer n-grams say
-/// more.
+/// What is known about a place: the masses of its classes, and the tokens with longer n-grams.
 ///
 /// Its owner must destroy it.
 @usableFromInline
 struct NGramPlace {
   @usableFromInline var key = NGramPlaceKey(context: NGramContext())
   var isFilled = false
-  /// The nodes of the first word to the right, of the first two and so on, as long as they are
-  /// listed; so many are.
+  /// The nodes of the first token to the right, of the first two and so on, as far as they are
+  /// listed.
   private var rightNodes = SIMD8<UInt32>.zero
   @usableFromInline var rights = 0
-  /// By class: words listed on both sides that a longer n-gram knows too; other words listed on
-  /// both sides; words on neither; behind the context of so many words but no longer one; before
-  /// so many words but not more.
+  /// Masses by class: tokens listed on both sides that are in a longer n-gram too; other tokens
+  /// listed on both sides; tokens on neither side; tokens after the context of a given length but
+  /// no longer one; tokens before a given number of tokens but not more.
   @usableFromInline var masses = Lane<Double>(capacity: 0)
   @usableFromInline var specialWords = Lane<UInt32>(capacity: 0)
   @usableFromInline var specialWeights = Lane<Double>(capacity: 0)
   @usableFromInline var logSum = 0.0
-  /// Whether the masses are numbers far from where these underflow.
+  /// Whether the masses are finite and far from underflow.
   @usableFromInline var isSound = false
 
   init() {}
@@ -64,16 +63,16 @@ struct NGramPlace {
     specialWeights.destroy()
   }
 
-  /// Bytes that its lists take.
+  /// The size of its lists in bytes.
   var byteCount: Int { specialWords.byteCount + specialWeights.byteCount }
 
   @inlinable var lefts: Int { key.context.count }
 
-  /// The node of the first words to the right, from 1 to ``rights``.
+  /// The node of the first tokens to the right, with `length` from 1 to ``rights``.
   @usableFromInline
   func rightNode(ofLength length: Int) -> Int { Int(rightNodes[length - 1]) }
 
-  /// Whether its classes share words, which are kept as a pair's.
+  /// Whether its classes share tokens, which a pair then stores.
   var hasPair: Bool { lefts > 0 && rights > 0 }
 
   @inlinable
@@ -91,7 +90,7 @@ struct NGramPlace {
     isListedLeft(word, model) || isListedRight(word, model)
   }
 
-  /// Whether a word that is listed on both sides is in a longer n-gram there.
+  /// Whether a token that is listed on both sides is in a longer n-gram there.
   @inlinable
   func isSpecial(_ word: UInt32, _ model: NGramModel) -> Bool {
     if lefts > 1, model.child(2, of: key.context.node(ofLength: 2), word) != nil { return true }
@@ -100,7 +99,7 @@ struct NGramPlace {
     return gram >= 0 && model.child(2, of: gram, key.right[1]) != nil
   }
 
-  /// Log-probability of the word and of what follows it as far as that depends on it.
+  /// Log-probability of the token and of everything after it that depends on it.
   @inlinable
   func logWeight(of word: UInt32, _ model: NGramModel) -> Double {
     var next = key.context
@@ -109,15 +108,15 @@ struct NGramPlace {
     return sum
   }
 
-  /// Fills in what is known of a place.
+  /// Computes the masses and lists of a place.
   ///
   /// - Parameters:
   ///   - key: the place.
-  ///   - pair: the words between its neighbours, where it has both.
-  ///   - shared: room for lists.
-  ///   - tables: what the model's n-grams say.
+  ///   - pair: the tokens between its neighbours, if it has both.
+  ///   - shared: buffers for lists.
+  ///   - tables: the sums over the model's n-grams.
   ///   - model: the model.
-  /// - Complexity: O(order + what is listed behind two words on the left or before two on the
+  /// - Complexity: O(order + tokens listed after two tokens on the left or before two on the
   ///   right).
   mutating func fill(
     _ key: NGramPlaceKey, _ pair: borrowing NGramPair, _ shared: inout SharedGrams,
@@ -128,7 +127,7 @@ struct NGramPlace {
     isFilled = true
     let context = key.context
     let lefts = context.count
-    // Behind a word before which it is not listed, what follows no longer depends on the place.
+    // After a token before which it is not listed, the rest no longer depends on the place.
     rights = 0
     var follower = model.makeEmptyContext()
     var logs = SIMD8<Double>.zero
@@ -143,8 +142,8 @@ struct NGramPlace {
         rights = i + 1
       }
     }
-    // Probability of what follows the first j words, and back-off weights of the contexts longer
-    // than k words.
+    // Probability of the text after its first j tokens, and back-off weights of contexts longer
+    // than k tokens.
     var rests = SIMD8<Double>(repeating: 1)
     var rest = 0.0
     for j in stride(from: key.count - 1, through: 0, by: -1) {
@@ -183,7 +182,8 @@ struct NGramPlace {
     for j in stride(from: 1, through: rights, by: 1) {
       masses[2 + lefts + j] *= longer[0] * rests[j]
     }
-    // A difference may fall below 0 by rounding; what is no number is left to the slow way.
+    // Rounding can make a difference negative. Results that are not numbers are left to the slow
+    // form.
     var sum = 0.0
     isSound = true
     for i in 0..<masses.count {
@@ -195,7 +195,7 @@ struct NGramPlace {
     logSum = isSound ? LogSpace.log(sum) : 0
   }
 
-  /// Moves the words of the pair that longer n-grams know from the class sums to a list.
+  /// Moves the pair's tokens with longer n-grams from the class sums to a list.
   private mutating func addSpecials(
     _ pair: borrowing NGramPair, _ longer: Double, _ rest: Double, _ restOfTwo: Double,
     _ shared: inout SharedGrams, _ tables: NGramPlaceTables, _ model: NGramModel
@@ -225,7 +225,7 @@ struct NGramPlace {
     let entryWeights = unsafe tables.levels[2].entryWeights.pointer
     var i = 0
     var j = 0
-    // What the class sums of one word on each side were told of these words.
+    // The part of these tokens in the class sums of one token on each side.
     var (ofPair, ofLeft, ofRight, ofSpecials) = (0.0, 0.0, 0.0, 0.0)
     while i < shared.lefts.count || j < shared.rights.count {
       let left = i < shared.lefts.count ? shared.lefts[i].member : .max
@@ -234,7 +234,7 @@ struct NGramPlace {
       let member = pair.members[found]
       let known = pair.weights[found]
       ofPair += known
-      // What the n-grams of three words put in place of a back-off, on the left and on the right.
+      // The factors by which 3-grams replace a back-off, on the left and on the right.
       var factor = 1.0
       if left == found {
         let gram = shared.lefts[i].place
@@ -276,7 +276,7 @@ struct NGramPlace {
     masses[3 &+ lefts] += ofRight
   }
 
-  /// Takes a word of the pair out of the class of the longest context that it is listed behind.
+  /// Removes a token of the pair from the class of the longest context that lists it.
   private mutating func takeLeft(
     _ word: UInt32, _ gram: Int, _ tables: NGramPlaceTables, _ model: NGramModel
   ) {
@@ -289,7 +289,7 @@ struct NGramPlace {
     masses[2 + k] -= tables.levels[k].leftWeights[gram]
   }
 
-  /// Takes a word of the pair out of the class of the most words that it is listed before.
+  /// Removes a token of the pair from the class of the longest right side that lists it.
   private mutating func takeRight(
     _ entry: Int, _ tables: NGramPlaceTables, _ model: NGramModel
   ) {
@@ -303,7 +303,7 @@ struct NGramPlace {
       j == 2 ? tables.levels[2].entryWeights[entry] : tables.levels[j].rightWeights[gram]
   }
 
-  /// The words of a class and their weights, one by one.
+  /// The tokens of a class with their weights.
   @usableFromInline
   func members(
     ofClass kind: Int, _ pair: borrowing NGramPair, _ model: NGramModel

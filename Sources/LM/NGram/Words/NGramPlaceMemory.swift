@@ -2,14 +2,14 @@
 
 internal import Sampling
 
-/// A word of a pair that an n-gram of three words holds too: its place in the pair, and the
-/// n-gram's place in its list.
+/// A token of a pair that is also in a 3-gram: its place in the pair, and the 3-gram's place in its
+/// list.
 struct SharedGram {
   var member: Int
   var place: Int
 }
 
-/// Room for the words of a pair that n-grams of three words hold, on the left and on the right.
+/// Buffers for the tokens of a pair that are in 3-grams on the left and on the right.
 struct SharedGrams {
   var lefts = Lane<SharedGram>(capacity: 64)
   var rights = Lane<SharedGram>(capacity: 64)
@@ -25,13 +25,14 @@ struct SharedGrams {
   }
 }
 
-/// The places and pairs of neighbours that a chain met, the newer one staying where two share a
-/// slot.
+/// The places and pairs of neighbours that a chain has met.
+///
+/// If two share a slot, the newer one stays.
 @safe
 public final class NGramPlaceMemory {
   private static let placeCount = 16384
   private static let pairCount = 32768
-  /// Bytes that the lists of all may take before they are forgotten.
+  /// The size in bytes of all lists above which entries are dropped.
   private static let mostBytes = 128 << 20
 
   @usableFromInline let tables: NGramPlaceTables
@@ -46,7 +47,7 @@ public final class NGramPlaceMemory {
     self.tables = tables
     unsafe places = .allocate(capacity: Self.placeCount)
     unsafe pairs = .allocate(capacity: Self.pairCount)
-    // Each owns its lists, so none is a copy of another.
+    // Each entry owns its lists, so none may be copied.
     for i in 0..<Self.placeCount { unsafe (places + i).initialize(to: NGramPlace()) }
     for i in 0..<Self.pairCount { unsafe (pairs + i).initialize(to: NGramPair()) }
   }
@@ -61,7 +62,7 @@ public final class NGramPlaceMemory {
     shared.destroy()
   }
 
-  /// Where in `places` a place is, filled in if it is new.
+  /// The slot of a place in `places`; filled in if the place is new.
   @usableFromInline
   func slot(_ key: NGramPlaceKey, _ model: NGramModel) -> Int {
     let slot = Int(truncatingIfNeeded: key.hash >> 20) & (Self.placeCount - 1)
@@ -74,7 +75,7 @@ public final class NGramPlaceMemory {
     return slot
   }
 
-  /// Forgets the pair or place whose turn it is.
+  /// Drops the next pair or place in turn.
   private func forgetNext() {
     if hand < Self.pairCount {
       heldBytes -= unsafe pairs[hand].byteCount
@@ -91,7 +92,7 @@ public final class NGramPlaceMemory {
     hand = (hand + 1) % (Self.pairCount + Self.placeCount)
   }
 
-  /// Where in `pairs` the words between a place's neighbours are, filled in if they are new.
+  /// The slot in `pairs` of a place's neighbours; filled in if they are new.
   @usableFromInline
   func pairSlot(_ key: NGramPlaceKey, _ model: NGramModel) -> Int {
     let left = key.context.node1

@@ -2,30 +2,29 @@
 
 public import Sampling
 
-/// What a model's n-grams say of places, whatever the place.
+/// Sums over a model's n-grams that serve every place.
 @usableFromInline
 final class NGramPlaceTables: Sendable {
-  /// The n-grams of k + 1 words, as continuations of k words and as what stands before k words.
+  /// The n-grams of k + 1 tokens, as continuations of k tokens and as tokens before k tokens.
   @usableFromInline
   struct Level: Sendable {
-    /// Of each n-gram h w: `p(w | h)` times the back-off weights of all contexts that end in w.
+    /// For each n-gram h w: `p(w | h)` times the back-off weights of all contexts that end in w.
     var leftWeights: FlatBuffer<Double>
     @usableFromInline var left: AliasLists
-    /// Of each context: the sum of its continuations' weights, and of the weights that these have
-    /// in the context that is one word shorter.
+    /// For each context: the sum of its continuations' weights, and of their weights in the context
+    /// that is one token shorter.
     var leftSums: [Double] = []
     var leftSumsBelow: [Double] = []
-    /// Of each n-gram w x: `p(w) p(x1 | w) p(x2 | w x1) ...` times the back-off weight of all.
+    /// For each n-gram w x: `p(w) p(x1 | w) p(x2 | w x1) ...` times the back-off weight of all.
     ///
-    /// By n-gram, and in the order of the lists of what stands before each x.
+    /// Stored by n-gram, and in the order of the lists of tokens before each x.
     var rightWeights: FlatBuffer<Double>
     var entryWeights: FlatBuffer<Double>
     @usableFromInline var right: AliasLists
-    /// Of each x: the sum over the words before it, and over these of the weights before one word
-    /// less.
+    /// For each x: the sum over the tokens before it, and of their weights before one token less.
     var rightSums: [Double] = []
     var rightSumsBelow: [Double] = []
-    /// Of each context, and of each x, where its map is among the maps; -1 for short lists.
+    /// For each context and each x, the index of its map; -1 for short lists.
     var leftMaps: [Int32] = []
     var rightMaps: [Int32] = []
     var maps = RankMaps(count: 0, wordCount: 0)
@@ -55,14 +54,15 @@ final class NGramPlaceTables: Sendable {
   }
 
   @usableFromInline let levels: [Level]
-  /// Of each n-gram of two words a bit for each word that is listed behind it, so that most of those
-  /// that are not are known without looking.
+  /// For each context of one token, a bit for each token listed after it.
+  ///
+  /// Most absent 2-grams are recognised without a look-up.
   let signatures: FlatBuffer<UInt64>
-  /// Words that nothing is listed of: `p(w)` times the back-off weight of w.
+  /// Tokens without listed n-grams: `p(w)` times the back-off weight of w.
   @usableFromInline let unigrams: AliasTable
   let unigramWeights: FlatBuffer<Double>
   let unigramSum: Double
-  /// Lists of so many words get maps.
+  /// Lists with at least this many tokens get maps.
   let longList: Int
 
   init(_ model: NGramModel, longList: Int) {
@@ -70,8 +70,8 @@ final class NGramPlaceTables: Sendable {
     func exp10(_ value: Double) -> Double { LogSpace.exp(value * logOf10) }
     func isDrawable(_ word: UInt32) -> Bool { vocabulary.isDrawable(Token(rawValue: word)) }
     let order = model.order
-    // Per n-gram of the level before: back-off weights of all its suffixes, and the product of the
-    // probabilities of its beginnings.
+    // For each n-gram of the level before: back-off weights of all its suffixes, and the product of
+    // the probabilities of its beginnings.
     var backoffs = (0..<vocabulary.count).map { exp10(model.backoff(0, $0)) }
     var products = (0..<vocabulary.count).map { word in
       isDrawable(UInt32(word)) ? exp10(model.probability(0, word)) : 0
@@ -108,7 +108,7 @@ final class NGramPlaceTables: Sendable {
           if isDrawable(word) {
             level.leftSumsBelow[context] += levels[k - 1].leftWeights[suffix]
           }
-          // Nothing follows the end.
+          // Nothing follows the end symbol.
           level.rightWeights[gram] =
             newProducts[gram] * (word == vocabulary.end.rawValue ? 1 : own)
           weights.append(weight)
@@ -180,7 +180,7 @@ final class NGramPlaceTables: Sendable {
     }
   }
 
-  /// A word's bit in the signatures.
+  /// A token's bit in the signatures.
   static func bit(_ word: UInt32) -> UInt64 {
     1 << (UInt64(word &* 0x9E37_79B9) >> 26)
   }

@@ -2,13 +2,14 @@
 
 public import Sampling
 
-/// Draws an n-gram model's tokens by descending its back-off levels: the fast form of
-/// `VectorTokens`.
+/// Draws an n-gram model's tokens by descending its back-off levels.
+///
+/// It is the fast form of `VectorTokens`.
 public struct NGramTokens: TokenSource {
-  /// Draws the drawable words.
+  /// The source of drawable tokens.
   public let words: NGramLeftTokens<TokenAutomaton>
 
-  /// Tokens drawn from a model's left conditional.
+  /// Creates a source from a model's left conditional.
   public init(_ words: NGramLeftTokens<TokenAutomaton>) { self.words = words }
 
   /// The model that gives the probabilities.
@@ -22,7 +23,7 @@ public struct NGramTokens: TokenSource {
       [words.logSum(of: context)] + specials.map { model.logProbability(of: $0, in: context) })
   }
 
-  /// A token to follow a prefix.
+  /// Draws a token to follow a prefix.
   ///
   /// - Complexity: O(order).
   @inlinable
@@ -30,8 +31,9 @@ public struct NGramTokens: TokenSource {
     after prefix: Prefix<NGramModel, Constraint>, using choices: inout some ChoiceSource
   ) -> DrawnToken { draw(in: prefix.context, using: &choices) }
 
-  /// A token behind a context: first whether it is the end, the unknown word or a drawable one, then
-  /// which.
+  /// Draws a token after a context.
+  ///
+  /// The first choice is whether it is the end, the unknown token or a drawable one.
   ///
   /// - Complexity: O(order).
   @inlinable

@@ -1,29 +1,31 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// Sets of words as bits, with how many stand before each block: the place of a word in a long
-/// ascending list without a search, and what two such lists share without a merge.
+/// Sets of tokens as bits, with the number of members before each block.
+///
+/// They give the place of a token in a long ascending list without a search, and the tokens that
+/// two lists share without a merge.
 struct RankMaps: Sendable {
   private let blocks: Int
   private let bits: FlatBuffer<UInt64>
   private let ranks: FlatBuffer<UInt32>
 
-  /// Empty sets of words below a count.
+  /// Creates empty sets of tokens.
   init(count: Int, wordCount: Int) {
     blocks = (wordCount + 63) / 64
     bits = FlatBuffer(count: count * blocks)
     ranks = FlatBuffer(count: count * blocks)
   }
 
-  /// Bytes that they take.
+  /// The size of the sets in bytes.
   var byteCount: Int { bits.count * 8 + ranks.count * 4 }
 
-  /// One of the sets; it lives no longer than all.
+  /// One of the sets; valid as long as the whole collection.
   subscript(map: Int) -> RankMap {
     unsafe RankMap(
       bits: bits.pointer + map &* blocks, ranks: ranks.pointer + map &* blocks, blocks: blocks)
   }
 
-  /// Makes a set of the words of an ascending list.
+  /// Makes a set of the tokens of an ascending list.
   func fill(_ map: Int, _ list: Range<Int>, _ word: (Int) -> UInt32) {
     let base = map * blocks
     for block in base..<base + blocks { bits[block] = 0 }
@@ -39,7 +41,7 @@ struct RankMaps: Sendable {
   }
 }
 
-/// A set of words out of ``RankMaps``.
+/// One set of tokens out of ``RankMaps``.
 @safe
 struct RankMap {
   let bits: UnsafePointer<UInt64>
@@ -52,7 +54,7 @@ struct RankMap {
     self.blocks = blocks
   }
 
-  /// The word's place in the list, or -1.
+  /// The token's place in the list, or -1.
   @inline(__always)
   func place(of word: UInt32) -> Int {
     let block = Int(word >> 6)
@@ -62,7 +64,7 @@ struct RankMap {
     return unsafe Int(ranks[block]) &+ (own & (bit &- 1)).nonzeroBitCount
   }
 
-  /// Hands over what two lists share, by its places in both.
+  /// Calls the body for each token that two lists share, with its places in both.
   @inline(__always)
   func forEachShared(with other: RankMap, _ body: (Int, Int) -> Void) {
     for block in 0..<blocks {
@@ -80,7 +82,7 @@ struct RankMap {
   }
 }
 
-/// A part of an ascending list of words, and the set of its words where it is long.
+/// A part of an ascending list of tokens, with a bit set if the part is long.
 struct SortedWords {
   let low: Int
   let high: Int
@@ -93,7 +95,7 @@ struct SortedWords {
   }
 }
 
-/// Hands over what two ascending lists of different words share, by its places in both.
+/// Calls the body for each token that two ascending lists share, with its places in both.
 @inline(__always)
 func forEachShared(
   _ first: SortedWords, _ firstWord: (Int) -> UInt32, _ second: SortedWords,
@@ -124,7 +126,7 @@ func forEachShared(
   } else if many * 12 < few {
     forEachFound(second, secondWord, first, firstWord) { body($1, $0) }
   } else {
-    // A merge without branches that cannot be foreseen.
+    // A merge without unpredictable branches.
     unsafe withUnsafeTemporaryAllocation(of: (UInt32, UInt32).self, capacity: min(few, many) + 1) {
       shared in
       var count = 0
@@ -143,7 +145,7 @@ func forEachShared(
   }
 }
 
-/// The same where the first list is much shorter: gallop, then halve.
+/// Does the same for a much shorter first list: gallop, then bisect.
 @inline(__always)
 private func forEachFound(
   _ short: SortedWords, _ shortWord: (Int) -> UInt32, _ long: SortedWords,

@@ -17,7 +17,7 @@ public struct TokenBias: NextTokenTransform {
     self.biases = biases
   }
 
-  /// False.
+  /// Returns `false`: only differences of logits matter.
   public var readsLevel: Bool { false }
 
   /// The name in messages: `bias`.
@@ -66,7 +66,7 @@ public struct SequenceBias: NextTokenTransform {
     self.written = written
   }
 
-  /// False.
+  /// Returns `false`: only differences of logits matter.
   public var readsLevel: Bool { false }
 
   /// The name in messages: `bias` and what the user wrote.
@@ -110,10 +110,10 @@ public struct ForbiddenSequences: NextTokenTransform {
     self.written = written
   }
 
-  /// True.
+  /// Returns `true`: it only removes tokens, given the text before them.
   public var forbids: Bool { true }
 
-  /// False.
+  /// Returns `false`: only differences of logits matter.
   public var readsLevel: Bool { false }
 
   /// The name in messages: `forbid` and what the user wrote.
@@ -150,7 +150,7 @@ public struct ForcedTokens: NextTokenTransform {
     self.tokens = tokens
   }
 
-  /// False.
+  /// Returns `false`: only differences of logits matter.
   public var readsLevel: Bool { false }
 
   /// The name in messages: `forced`.

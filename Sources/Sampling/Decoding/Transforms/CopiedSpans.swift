@@ -32,10 +32,10 @@ public struct CopiedSpans: NextTokenTransform {
     self.length = length
   }
 
-  /// True.
+  /// Returns `true`: it only removes tokens, given the text before them.
   public var forbids: Bool { true }
 
-  /// False.
+  /// Returns `false`: only differences of logits matter.
   public var readsLevel: Bool { false }
 
   /// The name in messages: `copy LENGTH`.

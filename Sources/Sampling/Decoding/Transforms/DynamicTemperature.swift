@@ -34,7 +34,7 @@ public struct DynamicTemperature: NextTokenTransform {
     self.exponent = exponent
   }
 
-  /// False.
+  /// Returns `false`: only differences of logits matter.
   public var readsLevel: Bool { false }
 
   /// The name in messages: `dynamic-temperature LOW,HIGH,EXPONENT`.

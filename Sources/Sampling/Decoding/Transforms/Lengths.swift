@@ -19,10 +19,10 @@ public struct MinimumLength: NextTokenTransform {
     self.countsPrompt = countsPrompt
   }
 
-  /// True.
+  /// Returns `true`: it only removes tokens, given the text before them.
   public var forbids: Bool { true }
 
-  /// False.
+  /// Returns `false`: only differences of logits matter.
   public var readsLevel: Bool { false }
 
   /// The name in messages: `min-tokens N`.
@@ -56,7 +56,7 @@ public struct MaximumLength: NextTokenTransform {
     self.countsPrompt = countsPrompt
   }
 
-  /// False.
+  /// Returns `false`: only differences of logits matter.
   public var readsLevel: Bool { false }
 
   /// The name in messages: `forced end N`.

@@ -23,10 +23,10 @@ public struct NoRepeatNGram: NextTokenTransform {
     self.countsPrompt = countsPrompt
   }
 
-  /// True.
+  /// Returns `true`: it only removes tokens, given the text before them.
   public var forbids: Bool { true }
 
-  /// False.
+  /// Returns `false`: only differences of logits matter.
   public var readsLevel: Bool { false }
 
   /// The name in messages: `no-repeat-ngram N`.
@@ -138,7 +138,7 @@ public struct RepeatedSuffixPenalty: NextTokenTransform {
     self.window = window
   }
 
-  /// False.
+  /// Returns `false`: only differences of logits matter.
   public var readsLevel: Bool { false }
 
   /// The name in messages: `dry MULTIPLIER,BASE,LENGTH`.

@@ -183,7 +183,7 @@ public struct FrequencyPenalty: NextTokenTransform {
     self.scope = scope
   }
 
-  /// False.
+  /// Returns `false`: only differences of logits matter.
   public var readsLevel: Bool { false }
 
   /// The name in messages: `frequency-penalty F`.
@@ -222,7 +222,7 @@ public struct PresencePenalty: NextTokenTransform {
     self.scope = scope
   }
 
-  /// False.
+  /// Returns `false`: only differences of logits matter.
   public var readsLevel: Bool { false }
 
   /// The name in messages: `presence-penalty F`.

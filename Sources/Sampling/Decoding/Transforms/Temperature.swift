@@ -20,7 +20,7 @@ public struct Temperature: NextTokenTransform {
     self.temperature = temperature
   }
 
-  /// False.
+  /// Returns `false`: only differences of logits matter.
   public var readsLevel: Bool { false }
 
   /// The name in messages: `temperature T`.

@@ -25,7 +25,7 @@ public struct SelfTerminating: NextTokenTransform {
     self.epsilon = epsilon
   }
 
-  /// False.
+  /// Returns `false`: only differences of logits matter.
   public var readsLevel: Bool { false }
 
   /// The name in messages: `self-terminating EPS`.
@@ -76,7 +76,7 @@ public struct NonMonotoneTermination: NextTokenTransform {
     self.epsilon = epsilon
   }
 
-  /// False.
+  /// Returns `false`: only differences of logits matter.
   public var readsLevel: Bool { false }
 
   /// The name in messages: `non-monotone EPS`.
