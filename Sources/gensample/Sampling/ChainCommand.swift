@@ -7,9 +7,6 @@ import Sampling
 
 /// A command that runs chains: everything but the kernel.
 struct ChainCommand {
-  /// All that do.
-  static var commands: [any Command.Type] { [MH.self, GibbsCommand.self, Temper.self] }
-
   static let options =
     TargetOptions.all + [
       Option("start", "TEXT", "the text that every chain starts from (default: a random one each)")
