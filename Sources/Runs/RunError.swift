@@ -1,9 +1,9 @@
 // Licensed under the Apache License, Version 2.0.
 
 /// Why a run could not begin or go on: what kind of failure it is, and a message for people.
-public struct RunError: Error, Sendable, CustomStringConvertible {
+public struct RunError: Error, Codable, Sendable, CustomStringConvertible {
   /// What went wrong, for callers that tell cases apart; a program's exit code follows from it.
-  public enum Kind: Sendable {
+  public enum Kind: String, Codable, Sendable {
     /// The run itself failed.
     case failed
     /// What was asked for cannot be done so.

@@ -2,6 +2,7 @@
 
 import Foundation
 import Runs
+import Sampling
 import Testing
 
 @testable import gensample
@@ -230,6 +231,39 @@ import Testing
     #expect(outcome.code == 65)
     #expect(outcome.errors == "gensample: \(message)\n")
     #expect(outcome.output == "")
+  }
+
+  /// `report.json` holds what the summary of the run says, and a folder without one is still read.
+  @Test func reportIsThatOfTheRun() throws {
+    let folder = try Folder()
+    try Self.run(folder, "run")
+    let report = try RunReport.decoder.decode(
+      RunReport.self, from: Data(folder.bytes("run/report.json")))
+    let results = try RunResults(folder: folder.path("run"))
+    #expect(report.command == "mh" && report.seed == 1 && !report.isStopped && report.areDraws)
+    #expect(report.steps == results.summary["steps"] as? Int)
+    #expect(report.seconds == results.summary["seconds"] as? Double)
+    #expect(report.texts.map(\.tokens) == results.texts.map(\.tokens))
+    #expect(
+      report.chains.moves.sorted { $0.kind < $1.kind } == results.moves.sorted { $0.kind < $1.kind }
+    )
+    let told = try #require(results.summary["quantities"] as? [String: [String: Any]])
+    #expect(report.chains.quantities.count == told.count)
+    for quantity in report.chains.quantities {
+      #expect(quantity.estimate("mean").value == told[quantity.name]?["mean"] as? Double)
+      #expect(quantity.estimate("r_hat").value == told[quantity.name]?["r_hat"] as? Double)
+    }
+    let typed = try Program.run(["diagnose", "run"], in: folder.path)
+    try folder.write("run/report.json", "{}")
+    let damaged = try Program.run(["diagnose", "run"], in: folder.path)
+    #expect(
+      damaged.errors
+        == "gensample: run/report.json: found no report of a run; the file was changed or is "
+        + "damaged. Delete it: the folder is then read as one of an earlier version\n")
+    #expect(damaged.code == 65)
+    try FileManager.default.removeItem(atPath: folder.path("run/report.json"))
+    let earlier = try Program.run(["diagnose", "run"], in: folder.path)
+    #expect(typed.code == 0 && typed.output == earlier.output)
   }
 
   @Test func badFoldersAreNamed() throws {

@@ -207,8 +207,8 @@ import Testing
     let run = folder.path("run")
     #expect(
       try FileManager.default.contentsOfDirectory(atPath: run).sorted() == [
-        "checkpoint", "run.json", "samples.jsonl", "trace-0.csv", "trace-1.csv", "trace-2.csv",
-        "trace-3.csv",
+        "checkpoint", "report.json", "run.json", "samples.jsonl", "trace-0.csv", "trace-1.csv",
+        "trace-2.csv", "trace-3.csv",
       ])
     let plan = try #require(
       try JSONSerialization.jsonObject(with: folder.bytes("run/run.json")) as? [String: Any])

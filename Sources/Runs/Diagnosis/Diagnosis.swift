@@ -12,7 +12,7 @@ package struct Diagnosis {
   package let rows: Int
   package let summaries: [QuantitySummary]
   /// Proposed and accepted steps by kind of move; empty if the run does not say.
-  package let moves: [(kind: String, proposed: Int, accepted: Int)]
+  package let moves: [MoveReport]
   package let texts: TextFigures?
   /// Problems of the run as a whole, listed before those of its quantities.
   package let runProblems: [String]
@@ -20,11 +20,7 @@ package struct Diagnosis {
 
   /// All problems, each a sentence.
   package var problems: [String] {
-    runProblems
-      + moves.filter { $0.proposed >= 1000 && $0.accepted == 0 }.map {
-        "moves: all \($0.proposed) proposals of '\($0.kind)' were rejected, so this kind of move "
-          + "is useless here"
-      } + summaries.flatMap(\.problems)
+    runProblems + moves.compactMap(\.problem) + summaries.flatMap(\.problems)
   }
 
   /// The diagnosis as one JSON object.
@@ -44,9 +40,7 @@ package struct Diagnosis {
         var one = JSONObject()
         one.add("proposed", .integer(move.proposed))
         one.add("accepted", .integer(move.accepted))
-        one.add(
-          "acceptance_rate",
-          move.proposed > 0 ? .number(Double(move.accepted) / Double(move.proposed)) : .null)
+        one.add("acceptance_rate", move.acceptanceRate.map { .number($0) } ?? .null)
         all.add(move.kind, .object(one))
       }
       object.add("moves", .object(all))
@@ -90,8 +84,8 @@ package struct Diagnosis {
       }
     }
     if !moves.isEmpty {
-      let rates = moves.filter { $0.proposed > 0 }.map {
-        "\($0.kind) \(percent(Double($0.accepted) / Double($0.proposed)))"
+      let rates = moves.compactMap { move in
+        move.acceptanceRate.map { "\(move.kind) \(percent($0))" }
       }
       lines += ["", "acceptance rates: " + rates.joined(separator: ", ")]
     }
@@ -112,8 +106,8 @@ package struct Diagnosis {
     var order: [String] = []
     var names: [String: [String]] = [:]
     for summary in summaries {
-      for (_, estimate) in summary.estimates {
-        guard let reason = estimate.reason else { continue }
+      for estimate in summary.estimates {
+        guard let reason = estimate.value.reason else { continue }
         if names[reason] == nil { order.append(reason) }
         if names[reason]?.contains(summary.name) != true {
           names[reason, default: []].append(summary.name)

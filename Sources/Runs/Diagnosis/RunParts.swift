@@ -12,7 +12,7 @@ package struct RunParts {
   private var description: RunDescription?
   private typealias ChainFile = (chain: Int, file: StanFile, path: String)
   private var files: [ChainFile] = []
-  private var moves: [(kind: String, proposed: Int, accepted: Int)] = []
+  private var moves: [MoveReport] = []
   private var texts: [(chain: Int, step: Int, tokens: [Int])] = []
   private var problems: [String] = []
   /// The names of quantities that differ from the names of their columns.
@@ -144,7 +144,9 @@ package struct RunParts {
   private static func orDamaged<Value>(_ read: () throws -> Value) throws -> Value {
     do {
       return try read()
-    } catch let error as LoadError where error.kind == .badData {
+    } catch let error as LoadError
+      where error.kind == .badData && error.path?.hasSuffix("/report.json") != true
+    {
       throw LoadError(
         error.kind, path: error.path, place: error.place,
         error.reason + "; delete it, then run the run's command again with --resume")
@@ -154,19 +156,20 @@ package struct RunParts {
   private mutating func readSamples(_ folder: String) throws {
     let results = try RunResults(folder: folder)
     texts += results.texts
-    if results.isStopped { problems.append("the run in '\(folder)' was stopped early") }
-    add(moves: results.summary["moves"] as? [String: [String: Any]] ?? [:])
+    let report = try RunReport(folder: folder)
+    if report?.isStopped ?? results.isStopped {
+      problems.append("the run in '\(folder)' was stopped early")
+    }
+    add(moves: report?.chains.moves ?? results.moves)
   }
 
-  private mutating func add(moves found: [String: [String: Any]]) {
-    for kind in found.keys.sorted() {
-      let proposed = found[kind]?["proposed"] as? Int ?? 0
-      let accepted = found[kind]?["accepted"] as? Int ?? 0
-      if let i = moves.firstIndex(where: { $0.kind == kind }) {
-        moves[i].proposed += proposed
-        moves[i].accepted += accepted
+  private mutating func add(moves found: [MoveReport]) {
+    for move in found.sorted(by: { $0.kind < $1.kind }) {
+      if let i = moves.firstIndex(where: { $0.kind == move.kind }) {
+        moves[i].proposed = CheckedNumbers.sum(of: [moves[i].proposed, move.proposed]) ?? .max
+        moves[i].accepted = CheckedNumbers.sum(of: [moves[i].accepted, move.accepted]) ?? .max
       } else {
-        moves.append((kind, proposed, accepted))
+        moves.append(move)
       }
     }
   }

@@ -12,6 +12,15 @@ package struct RunResults {
   /// Whether the run was stopped early.
   package var isStopped: Bool { summary["stopped"] as? Bool == true }
 
+  /// The moves in the summary.
+  package var moves: [MoveReport] {
+    (summary["moves"] as? [String: [String: Any]] ?? [:]).map { kind, counts in
+      MoveReport(
+        kind: kind, proposed: counts["proposed"] as? Int ?? 0,
+        accepted: counts["accepted"] as? Int ?? 0)
+    }
+  }
+
   /// Reads the file in a folder.
   ///
   /// - Throws: if the file is missing, or one of its lines is not a result.

@@ -4,8 +4,8 @@ import Foundation
 import LM
 package import Sampling
 
-/// A folder that keeps a whole run: `run.json`, `samples.jsonl`, a trace of each chain, and the
-/// checkpoint from which it goes on.
+/// A folder that keeps a whole run: `run.json`, `samples.jsonl`, a trace of each chain, the report,
+/// and the checkpoint from which it goes on.
 ///
 /// Each file appears whole under its name or not at all, so that a run that is killed at any moment
 /// can be resumed. One program at a time works in a folder.
@@ -69,7 +69,7 @@ package final class RunFolder: Sendable {
   private func removeRemains() {
     for name in (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
     where name.wholeMatch(
-      of: #/(run\.json|samples\.jsonl|checkpoint|trace-\d+\.csv)\.partial-\d+/#) != nil
+      of: #/(run\.json|report\.json|samples\.jsonl|checkpoint|trace-\d+\.csv)\.partial-\d+/#) != nil
     {
       try? FileManager.default.removeItem(atPath: path + "/" + name)
     }
@@ -87,6 +87,24 @@ package final class RunFolder: Sendable {
   package func write(_ description: RunDescription) throws(RunError) {
     let stream = try stream("run.json")
     try stream.writeLine(description.object.text)
+    try stream.finish()
+  }
+
+  /// Writes the report of a run.
+  ///
+  /// `samples.jsonl` holds the texts that are too many for it.
+  package func write(_ report: RunReport) throws(RunError) {
+    var report = report
+    report.texts = Array(report.texts.prefix(RunReport.mostKeptTexts))
+    let data: Data
+    do {
+      data = try RunReport.encoder.encode(report)
+    } catch {
+      throw RunError(.failed, "the report of the run cannot be written as JSON: \(error)")
+    }
+    let stream = try stream("report.json")
+    try stream.writeBytes(data)
+    try stream.writeLine("")
     try stream.finish()
   }
 

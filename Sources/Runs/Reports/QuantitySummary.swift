@@ -4,7 +4,7 @@ import Foundation
 package import Sampling
 
 /// The estimates for one traced quantity, for the summary of a run and for its diagnosis.
-package struct QuantitySummary: Sendable {
+public struct QuantitySummary: Codable, Sendable {
   /// A larger R-hat means that the chains have not converged (Vehtari and others 2021, 4.1).
   package static let highestRHat = 1.01
   /// Estimates of errors need at least this effective sample size (same source).
@@ -17,12 +17,24 @@ package struct QuantitySummary: Sendable {
   package let name: String
   package let chainNumbers: [Int]
   /// The fields in the order of the output.
-  package let estimates: [(field: String, value: Estimate)]
+  package let estimates: [NamedEstimate]
   package let homogeneity: TestEstimate?
   /// The chains that never moved while others did, and the value at which each is stuck.
-  package let stuck: [(chain: Int, value: Double)]
+  package let stuck: [StuckChain]
   private let hasNaN: Bool
   private let isConstant: Bool
+
+  /// An estimate and the field that it has in JSON.
+  package struct NamedEstimate: Codable, Sendable {
+    package let field: String
+    package let value: Estimate
+  }
+
+  /// A chain that never moved while others did, and the value at which it is stuck.
+  package struct StuckChain: Codable, Sendable {
+    package let chain: Int
+    package let value: Double
+  }
 
   /// - Parameters:
   ///   - name: the name of the quantity.
@@ -45,7 +57,7 @@ package struct QuantitySummary: Sendable {
       ("ess_tail", traces.tailEffectiveSize), ("r_hat", ChainTraces.rHat(bulk, folded)),
     ]
     guard isWhole else {
-      self.estimates = estimates
+      self.estimates = estimates.map { NamedEstimate(field: $0.0, value: $0.1) }
       homogeneity = nil
       stuck = []
       return
@@ -61,7 +73,7 @@ package struct QuantitySummary: Sendable {
     if let superchain {
       estimates.append(("r_hat_nested", traces.nestedRHat(superchainsOf: superchain)))
     }
-    self.estimates = estimates
+    self.estimates = estimates.map { NamedEstimate(field: $0.0, value: $0.1) }
     homogeneity = traces.homogeneity()
     let constant = traces.chains.map { chain in
       chain.first.flatMap { first in chain.allSatisfy { $0 == first } ? first : nil }
@@ -69,7 +81,9 @@ package struct QuantitySummary: Sendable {
     let isMoving = constant.contains { $0 == nil }
     stuck =
       isMoving && traces.count > 1
-      ? zip(chainNumbers, constant).compactMap { chain, value in value.map { (chain, $0) } } : []
+      ? zip(chainNumbers, constant).compactMap { chain, value in
+        value.map { StuckChain(chain: chain, value: $0) }
+      } : []
   }
 
   /// The estimate of a field.
@@ -81,8 +95,9 @@ package struct QuantitySummary: Sendable {
   package var object: JSONObject {
     var one = JSONObject()
     var reasons: [String] = []
-    for (field, estimate) in estimates {
-      switch estimate {
+    for estimate in estimates {
+      let field = estimate.field
+      switch estimate.value {
       case .value(let value) where value.isFinite: one.add(field, .number(value))
       case .value:
         one.add(field, .null)

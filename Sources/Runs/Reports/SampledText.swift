@@ -61,6 +61,13 @@ public struct MoveReport: Codable, Hashable, Sendable {
   public var acceptanceRate: Double? {
     proposed > 0 ? Double(accepted) / Double(proposed) : nil
   }
+
+  /// The problem that no proposal was accepted; `nil` if some were, or if there were few.
+  package var problem: String? {
+    guard proposed >= 1000, accepted == 0 else { return nil }
+    return "moves: all \(proposed) proposals of '\(kind)' were rejected, so this kind of move is "
+      + "useless here"
+  }
 }
 
 /// What was asked for and is not there, and why.

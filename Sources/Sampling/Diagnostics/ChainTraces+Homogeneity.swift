@@ -1,7 +1,7 @@
 // Licensed under the Apache License, Version 2.0.
 
 /// The result of a statistical test.
-public struct TestResult: Hashable, Sendable {
+public struct TestResult: Codable, Hashable, Sendable {
   /// The statistic, corrected for the dependence between the draws of a chain.
   public let statistic: Double
   /// The degrees of freedom.
@@ -11,7 +11,7 @@ public struct TestResult: Hashable, Sendable {
 }
 
 /// The result of a test, or the reason why there is none.
-public enum TestEstimate: Hashable, Sendable {
+public enum TestEstimate: Codable, Hashable, Sendable {
   /// The result of the test.
   case result(TestResult)
   /// The reason why there is no result, as a sentence without a full stop.

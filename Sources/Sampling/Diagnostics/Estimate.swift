@@ -1,7 +1,7 @@
 // Licensed under the Apache License, Version 2.0.
 
 /// A number, or the reason why there is none.
-public enum Estimate: Hashable, Sendable {
+public enum Estimate: Codable, Hashable, Sendable {
   /// A number; an infinite R-hat counts as one.
   case value(Double)
   /// The reason why there is no number, as a sentence without a full stop.
@@ -22,6 +22,27 @@ public enum Estimate: Hashable, Sendable {
     switch self {
     case .value(let value): .value(try transform(value))
     case .undefined: self
+    }
+  }
+
+  private enum Key: String, CodingKey { case value, reason }
+
+  /// Reads `{"value": ...}` or `{"reason": ...}`.
+  public init(from decoder: any Decoder) throws {
+    let fields = try decoder.container(keyedBy: Key.self)
+    if let value = try fields.decodeIfPresent(Double.self, forKey: .value) {
+      self = .value(value)
+    } else {
+      self = .undefined(try fields.decode(String.self, forKey: .reason))
+    }
+  }
+
+  /// Writes `{"value": ...}` or `{"reason": ...}`.
+  public func encode(to encoder: any Encoder) throws {
+    var fields = encoder.container(keyedBy: Key.self)
+    switch self {
+    case .value(let value): try fields.encode(value, forKey: .value)
+    case .undefined(let reason): try fields.encode(reason, forKey: .reason)
     }
   }
 

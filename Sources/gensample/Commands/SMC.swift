@@ -6,7 +6,7 @@ import Runs
 import Sampling
 
 enum SMC: Command {
-  static let name = "smc"
+  static let name = TokenDrawing.command
   static let summary = "sequential Monte Carlo: grows texts in parallel, resamples the good ones"
   static let usage = "[--constraints FILE] [options]"
   static let discussion = """
@@ -50,10 +50,6 @@ enum SMC: Command {
 
   private static let defaultRuns = 4
   private static let defaultPilot = 200
-
-  enum Tokens: String, CaseIterable {
-    case guided, rejection
-  }
 
   static func run(_ given: Arguments) throws {
     let kept = try KeptRun(Self.self, given)
@@ -113,7 +109,7 @@ enum SMC: Command {
     let runs: Int
     let resampling: Resampling
     let threshold: Double
-    let tokens: Tokens
+    let tokens: TokenDrawing
     /// The steps of `mh` from each final text.
     let steps: Int
     let redraw: Int
@@ -126,7 +122,7 @@ enum SMC: Command {
       threshold =
         try arguments.number("threshold", in: 0...1, expected: "a share from 0 to 1") ?? 0.5
       // What is no kind of drawing says what the model's words are, and is judged with the model.
-      tokens = arguments.texts("tokens").compactMap { Tokens(rawValue: $0) }.last ?? .guided
+      tokens = arguments.texts("tokens").compactMap { TokenDrawing(rawValue: $0) }.last ?? .guided
       steps = try arguments.integer("rejuvenate", in: 0...1 << 40) ?? 0
       redraw = try arguments.integer("redraw", in: 0...1_000_000) ?? 0
       guard redraw == 0 || tokens == .guided else {

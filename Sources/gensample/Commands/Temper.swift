@@ -61,27 +61,7 @@ enum Temper: Command {
       let begun = reports.withLock { $0.sorted { $0.key < $1.key }.map(\.value) }
       return ChainsDone(
         records: records, kinds: kinds, checkpoints: checkpoints, failure: failure,
-        summarise: { summary in
-          summary.add("ladders", .objects(begun.map(Self.object)))
-        },
-        lines: begun.map(Self.line))
+        ladders: begun.map(\.ladder))
     }
-  }
-
-  private static func object(_ chain: TemperedChain.Report) -> JSONObject {
-    var object = JSONObject()
-    object.add("powers", .numbers(chain.powers))
-    object.add("exchange_rates", .numbers(chain.exchangeRates))
-    object.add("round_trips", .integer(chain.roundTrips))
-    return object
-  }
-
-  private static func line(_ chain: TemperedChain.Report) -> String {
-    func joined(_ format: String, _ numbers: [Double]) -> String {
-      numbers.map { String(format: format, $0) }.joined(separator: " ")
-    }
-    return "  chain \(chain.record.chain): powers " + joined("%.2f", chain.powers) + "; exchanged "
-      + joined("%.0f %%", chain.exchangeRates.map { $0 * 100 })
-      + "; \(counted(chain.roundTrips, "round trip"))"
   }
 }

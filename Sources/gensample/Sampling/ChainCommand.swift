@@ -7,9 +7,6 @@ import Sampling
 
 /// A command that runs chains: everything but the kernel.
 struct ChainCommand {
-  /// All that do.
-  static var commands: [any Command.Type] { [MH.self, GibbsCommand.self, Temper.self] }
-
   static let options =
     TargetOptions.all + [
       Option("start", "TEXT", "the text that every chain starts from (default: a random one each)")
@@ -27,11 +24,12 @@ struct ChainCommand {
   private let sampler: SamplerRun
   private let plan: RunPlan
   private let chains: ClosedRange<Int>
-  private let choice: ResultOptions
+  private let choice: ResultChoice
   private let start: TokenSequence?
   private let folder: RunFolder?
   private let resumed: ResumedRun?
   private let description: RunDescription
+  private let checksums: [UInt64]
   private let checkpointInterval: Duration
   private let patterns: [CompiledConstraints.Part]
   /// Those of the run, which may have begun before this command.
@@ -55,7 +53,7 @@ struct ChainCommand {
     self.arguments = arguments
     checkpointInterval = .seconds(
       try arguments.number("checkpoint-every", in: 0...1e9, expected: "seconds such as 5") ?? 5)
-    choice = try ResultOptions(arguments)
+    choice = try ResultOptions.choice(arguments)
     var plan = try PlanOptions.plan(
       arguments,
       otherwise: isSlow(arguments) ? PlanOptions.slowDefaults : PlanOptions.defaults)
@@ -73,10 +71,11 @@ struct ChainCommand {
     }
     if let single = sampler.single { try single.check(start: start) }
     let others = try further(arguments, model)
+    checksums = [model.checksum] + others.map(\.checksum)
     description = RunDescription(
       command: command.name, model: sampler.modelName,
-      checksums: [model.checksum] + others.map(\.checksum),
-      constraints: sampler.constraints, options: ResumedRun.words(arguments, seed: plan.seed),
+      checksums: checksums, constraints: sampler.constraints,
+      options: ResumedRun.words(arguments, seed: plan.seed),
       plan: plan, chains: chains, start: arguments.text("start"))
     if let resumed {
       try resumed.check(description, others)
@@ -182,7 +181,13 @@ struct ChainCommand {
               Double(effort.count) / effort.seconds / 1e6) + ", seed \(effort.seed)"
         ]
       },
-      finish: { summary in
+      finish: { summary, last, effort in
+        if let folder {
+          var report = last.report ?? report(copies: copies, areDraws: areDraws, notes: notes)
+          report.seconds = effort.seconds
+          report.steps = effort.count
+          try folder.write(report)
+        }
         try samples?.writeLine(summary.text)
         try samples?.finish()
         // Last: who reads that a run is finished finds all of it.
@@ -204,52 +209,67 @@ struct ChainCommand {
             return try target.randomStart(target.target.model, monitor: monitor, using: &choices)
           })
       ) { try checkpoints(target, quantities.count, $0) }
-      return try outcome(done, target, quantities, notes: notes, samples: samples, line: line)
+      var report = report(copies: copies, areDraws: areDraws, notes: notes)
+      report.target = line
+      report.seed = seed
+      try add(done, of: target, quantities, to: &report, samples: samples)
+      return SamplerOutcome(report)
     }
   }
 
-  /// Keeps what chains did in the folder, and chooses what is printed of it.
-  private func outcome(
-    _ done: ChainsDone, _ target: CompiledTarget, _ quantities: [ChainResults.Quantity],
-    notes: [String], samples: ResultStream?, line: Int?
-  ) throws -> SamplerOutcome {
+  /// A report of a run that has done nothing yet.
+  private func report(copies: Int, areDraws: Bool, notes: [String]) -> RunReport {
+    var report = RunReport(
+      command: sampler.command, model: sampler.modelName, checksums: checksums,
+      seed: sampler.seed, statements: sampler.constraints,
+      chains: ChainReport(plan, chains: chains, copies: copies, choice: choice))
+    report.areDraws = areDraws && choice.areDraws
+    report.chains.hasExactSums = !arguments.has("masked")
+    report.notes = notes
+    report.isStopped = sampler.monitor.isStopping
+    return report
+  }
+
+  /// Keeps what chains did in the folder, and adds it to the report.
+  private func add(
+    _ done: ChainsDone, of target: CompiledTarget, _ quantities: [ChainResults.Quantity],
+    to report: inout RunReport, samples: ResultStream?
+  ) throws {
     let records = done.records
-    let all = ChainResults.draws(records)
+    report.texts = ChainResults.draws(records).map { ChainResults.text($0, of: target) }
+    if let count = choice.best {
+      report.best = ChainResults.best(records.flatMap(\.best), count).map {
+        ChainResults.text($0, of: target)
+      }
+    }
     // What was drawn is printed even where the folder can no longer take it.
-    var failure = done.failure
+    report.failure = done.failure
     do {
       if let failure = done.checkpoints?.failure { throw failure }
       try done.checkpoints?.saveAll()
-      for draw in all {
-        try samples?.writeLine(ChainResults.text(draw, of: target).object(ofLine: line).text)
+      for text in report.texts {
+        try samples?.writeLine(text.object(ofLine: report.target).text)
       }
       if let folder {
         try folder.write(
           traces: records, plan: plan, model: sampler.modelName, quantities: quantities)
       }
     } catch let error as CommandFailure {
-      failure = error
+      report.failure = error
     }
-    let moves = ChainResults.moves(records, kinds: done.kinds)
-    let summaries = try ChainResults.summaries(records, quantities, threads: sampler.threads)
-    return SamplerOutcome(
-      results: choice.chosen(all, records).map { draw in
-        (
-          target.target.model.vocabulary.text(of: draw.state),
-          ChainResults.text(draw, of: target).object(ofLine: line)
-        )
-      },
-      summarise: {
-        ChainResults.add(to: &$0, moves, summaries: summaries)
-        done.summarise(&$0)
-      },
-      lines: ChainResults.lines(
-        moves, quantities: quantities, summaries: summaries,
-        isExactlyDrawn: !arguments.has("masked")) + done.lines + choice.lines + notes,
-      shortfall: sampler.monitor.isStopping
-        ? stoppedShortfall(of: all.count) : choice.shortfall(all, records),
-      failure: failure,
-      missing: ChainResults.missing(records, isStopped: sampler.monitor.isStopping))
+    report.chains.moves = ChainResults.moves(records, kinds: done.kinds)
+    report.chains.quantities = try ChainResults.summaries(
+      records, quantities, threads: sampler.threads)
+    report.chains.hardStatements = quantities.compactMap { quantity in
+      quantity.part?.constraint.isSoft == false ? quantity.name : nil
+    }
+    report.chains.ladders = done.ladders
+    report.chains.isKnown = true
+    report.isStopped = sampler.monitor.isStopping
+    report.shortfall =
+      report.isStopped ? stoppedShortfall(of: report.texts.count) : bestShortfall(report.best)
+    report.missing = ChainResults.missing(records, isStopped: report.isStopped)
+    report.problems = report.chains.problems
   }
 }
 
@@ -259,6 +279,13 @@ extension ChainCommand {
     guard case .draws = plan.extent, choice.best == nil else { return nil }
     return Shortfall(
       of: found, asked: chains.reduce(0) { $0 + plan.draws(ofChain: $1) }, stoppedReason)
+  }
+
+  /// Fewer texts than `--best` asked for.
+  private func bestShortfall(_ best: [SampledText]) -> Shortfall? {
+    choice.best.flatMap {
+      Shortfall(of: best.count, asked: $0, "the chains have seen no more different texts")
+    }
   }
 
   /// What is traced beside the target's own quantities: counts, as statements that add one nat.

@@ -53,8 +53,6 @@ struct ChainsDone {
   var checkpoints: ChainCheckpoints<TokenSequence>?
   /// Why one of them failed; `nil` where none did.
   var failure: CommandFailure?
-  /// Adds to the summary what only such chains have.
-  var summarise: (inout JSONObject) -> Void = { _ in }
-  /// The same for people.
-  var lines: [String] = []
+  /// The powers of tempered chains.
+  var ladders: [LadderReport]?
 }

@@ -84,7 +84,7 @@ struct MaskedChains {
       try command.run(
         of: { try energy($0, command.arguments) }, areDraws: false,
         notes: [
-          "  pseudo-Gibbs: these texts are draws from no declared rho, and their law depends on --scan"
+          "pseudo-Gibbs: these texts are draws from no declared rho, and their law depends on --scan"
         ],
         by: { _ in PseudoGibbs<Model, MaskedScorer<Model>>(model, scan: scan) })
     } else {

@@ -16,13 +16,32 @@ struct SamplerOutcome {
   var failure: CommandFailure?
   /// What was asked for and is not there, and why, by the field of the summary.
   var missing: [MissingPart] = []
+  /// All of this, where the sampler makes a report.
+  var report: RunReport?
   /// How many texts were drawn, and the seconds that they took, where that is told.
   var drawn = (count: 0, seconds: 0.0)
 }
 
 extension SamplerOutcome {
+  /// What a report says.
+  init(_ report: RunReport) {
+    self.report = report
+    results = report.printed.map { ($0.text, $0.object(ofLine: report.target)) }
+    shortfall = report.shortfall
+    failure = report.failure
+  }
+
+  /// Adds what is known of this target to a summary.
+  func add(to summary: inout JSONObject, isStopped: Bool) {
+    if let report { return report.add(to: &summary) }
+    summarise(&summary)
+    shortfall?.add(to: &summary)
+    missing.add(to: &summary)
+    if isStopped { summary.add("stopped", .boolean(true)) }
+  }
+
   /// Lines about this target, and what is not there.
   var allLines: [String] {
-    lines + missing.map { "  no \($0.field.replacing("_", with: " ")): \($0.reason)" }
+    report?.lines ?? lines + missing.map(\.line)
   }
 }

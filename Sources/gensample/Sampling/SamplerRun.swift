@@ -134,12 +134,13 @@ final class SamplerRun {
   ///   - total: how many of them are expected in all.
   ///   - head: adds to a summary what is known of a target, or of all.
   ///   - lines: the same for people.
-  ///   - finish: takes the last summary before the command ends.
+  ///   - finish: takes the last summary, and what lies behind it, before the command ends.
   ///   - sample: samples for one target, with a seed of its own.
   /// - Throws: what these throw, and the failure to exit with.
   func each(
     unit: String, total: Int, head: (inout JSONObject, Effort) -> Void,
-    lines: (Effort) -> [String], finish: (JSONObject) throws -> Void = { _ in },
+    lines: (Effort) -> [String],
+    finish: (JSONObject, SamplerOutcome, Effort) throws -> Void = { _, _, _ in },
     sample: (CompiledTarget, _ line: Int?, _ seed: UInt64) throws -> SamplerOutcome
   ) throws {
     Interruption.watch { [monitor] in monitor.stop() }
@@ -178,7 +179,7 @@ final class SamplerRun {
             var summary = summary(effort, head: head)
             summary.add("target", .integer(line))
             summary.add("statement", .string(constraint.text))
-            add(last, to: &summary)
+            last.add(to: &summary, isStopped: monitor.isStopping)
             try stream.writeLine(summary.text)
           } else {
             tell("\nline \(line), \(constraint.text):")
@@ -232,21 +233,9 @@ final class SamplerRun {
     return summary
   }
 
-  /// What is known of one target.
-  private func add(_ outcome: SamplerOutcome, to summary: inout JSONObject) {
-    outcome.summarise(&summary)
-    outcome.shortfall?.add(to: &summary)
-    if !outcome.missing.isEmpty {
-      var missing = JSONObject()
-      for part in outcome.missing { missing.add(part.field, .string(part.reason)) }
-      summary.add("missing", .object(missing))
-    }
-    if monitor.isStopping { summary.add("stopped", .boolean(true)) }
-  }
-
   private func end(
     _ last: SamplerOutcome, _ all: Effort, begun: Int, head: (inout JSONObject, Effort) -> Void,
-    lines: (Effort) -> [String], finish: (JSONObject) throws -> Void
+    lines: (Effort) -> [String], finish: (JSONObject, SamplerOutcome, Effort) throws -> Void
   ) throws {
     var summary = summary(all, head: head)
     if hasSets {
@@ -255,10 +244,10 @@ final class SamplerRun {
       summary.add("failed_targets", .integer(failedTargets))
       if monitor.isStopping { summary.add("stopped", .boolean(true)) }
     } else {
-      add(last, to: &summary)
+      last.add(to: &summary, isStopped: monitor.isStopping)
     }
     if format == .jsonl { try stream.writeLine(summary.text) }
-    try finish(summary)
+    try finish(summary, last, all)
     try kept?.finish(summary, isStopped: monitor.isStopping || last.failure != nil)
     try stream.finish()
     if format == .text {

@@ -88,22 +88,19 @@ struct TemperedChain {
   /// What is told of it.
   struct Report: Sendable {
     var record: ChainResults.Record
-    /// The ladder's powers.
-    var powers: [Double]
-    /// For each pair of neighbours the share of exchanges that were made.
-    var exchangeRates: [Double]
-    /// How often a text went to the hottest copy and back.
-    var roundTrips: Int
+    var ladder: LadderReport
   }
 
   /// What is told of it so far.
   var report: Report {
     Report(
-      record: record, powers: exchange.ladder.inverseTemperatures,
-      exchangeRates: zip(state.refused, state.tried).map {
-        $1 > 0 ? 1 - Double($0) / Double($1) : 0
-      },
-      roundTrips: state.roundTrips)
+      record: record,
+      ladder: LadderReport(
+        chain: record.chain, powers: exchange.ladder.inverseTemperatures,
+        exchangeRates: zip(state.refused, state.tried).map {
+          $1 > 0 ? 1 - Double($0) / Double($1) : 0
+        },
+        roundTrips: state.roundTrips))
   }
 
   /// What the chain needs to go on.
