@@ -15,9 +15,9 @@ let target = try SentenceTarget(
 let plan = RunPlan(warmup: 10_000, thin: 5_000, extent: .draws(6), seed: 1)
 let records = try runChains(of: plan, target: target, kernel: NGramMoves(for: target), threads: 2)
 for draw in records.flatMap(\.draws) { print(model.vocabulary.text(of: draw.state)) }
-//> That same night sell of their own heart.
-//> There had been unable to his heart at night.
-//> An heart resistance to spent the night.
-//> And in his heart to have spent the night.
-//> The character heart of every night, eagerly sought to herself.
-//> How beautiful much breeches fashionable at night my heart.
+//> At night into her heart.
+//> In the heart was loose, while night.
+//> To complete, for a night or callers into your heart.
+//> My heart is frequent during the night.
+//> With all my heart to start from that night.
+//> I had a night to her heart.

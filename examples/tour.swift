@@ -33,10 +33,10 @@ let exact = try NGramInference(target: target)
 say((0..<2).map { _ in exact.draw(using: &choices) })
 say(try exact.best(1))
 print(String(format: "log evidence %.4f", exact.logEvidence))
-//> Yet he of the night.
-//> Two in sobbing night.
-//> The night.
-//> log evidence -8.0795
+//> Here all night.
+//> The night is simple.
+//> The last night.
+//> log evidence -7.7674
 
 // %% [markdown]
 // ## Chains
@@ -46,11 +46,11 @@ let plan = RunPlan(warmup: 20_000, thin: 20_000, extent: .steps(40_000), traceEv
 let chains = try runChains(of: plan, target: target, kernel: NGramMoves(for: target), threads: 2)
 say(chains.compactMap(\.draws.last?.state))
 print("R-hat", chains.traces(ofQuantity: 0).rHat)
-//> The night was also.
-//> Last night.
-//> But the night.
-//> You have spent the night.
-//> R-hat value(1.0069151942842178)
+//> In the last night.
+//> A still standing before night.
+//> His dance that night.
+//> That night.
+//> R-hat value(1.015325788806077)
 
 // %% [markdown]
 // ## Gibbs
@@ -66,10 +66,10 @@ let gibbs = Mixture {
 say(
   try runChains(of: plan, target: target, kernel: gibbs, threads: 2).compactMap(\.draws.last?.state)
 )
-//> That amused good night.
-//> At last night.
-//> Then at night.
-//> Pierre looked at night.
+//> At night he set out.
+//> Natasha smiled at night.
+//> These last night.
+//> It was a night before.
 
 // %% [markdown]
 // ## Annealing and tempering
@@ -86,8 +86,8 @@ var replicas = exchange.start(at: [start, start, start, start])
 for _ in 0..<400 { exchange.round(&replicas, steps: 100, using: &choices) }
 say([replicas.scorers[0].state])
 print("round trips", replicas.roundTrips)
-//> The night.
-//> What was the one night.
+//> The last night.
+//> At night ever beheld.
 //> round trips 17
 
 // %% [markdown]
@@ -101,6 +101,6 @@ let drawn = try AncestralSampler(rules).draw(from: model, using: &choices)
 print(model.vocabulary.text(of: drawn.text))
 print(String(format: "log p %.2f, drawn with %.2f", drawn.logModel, drawn.logDrawn))
 say([try GreedyDecoder().decode(model).text])
-//> Pierre was pleased to see the portrait.
-//> log p -24.23, drawn with -21.22
-//> The old prince, of the French, and the whole of the French, and the whole of the French, and the whole of the French, and the whole of the French, and the whole of the French, and the whole of the French, and the whole of the French, and the whole of the French,
+//> But if you will look in my rooms, and they had to do it, but I am afraid of the dead man was to blame.
+//> log p -76.37, drawn with -66.40
+//> I am not a man, and he was not a soul in the drawing room.
