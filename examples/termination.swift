@@ -144,6 +144,6 @@ for name in [BuiltInModel.english, .tang] {
 //> beam 4                                                       0.000 ... 0.190
 
 // %% [markdown]
-// From the start, greedy decoding of these models never ends, and after more than half of the
+// From the start, greedy decoding of the Chinese model never ends, and after more than half of the
 // English tokens it does not either. Small nuclei get stuck at words that were only seen repeated.
 // Keeping the end cures that and changes little else. An epsilon of 1e-5 is no cure in practice.

@@ -60,7 +60,8 @@ import Testing
     let texts = try Program.run(check + ["--text", "sun moon", "--text", "sun"], in: folder.path)
     #expect(texts.code == 1)
     #expect(
-      texts.output == "met\tsun moon\nunmet\tsun\tinclude \"moon\": the whole text does not meet it\n")
+      texts.lines
+        == ["met\tsun moon", "unmet\tsun\tinclude \"moon\": the whole text does not meet it"])
     let missing = try Program.run(check + ["sun moon"], in: folder.path)
     #expect(missing.code == 66)
     #expect(
