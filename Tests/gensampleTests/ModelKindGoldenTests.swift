@@ -163,7 +163,10 @@ import Testing
     }
     // Texts of a length have a sum.
     let bounded = try Program.run(
-      ["mh", "--model", "added.arpa", "--length", "..4", "--samples", "1", "--warmup", "9"],
+      [
+        "mh", "--model", "added.arpa", "--length", "..4", "--samples", "1", "--warmup", "9",
+        "--thin", "9",
+      ],
       in: folder.path)
     #expect(bounded.code == 0)
     let inspected = try Program.run(["inspect", "added.arpa"], in: folder.path)

@@ -59,7 +59,8 @@ import Testing
       try folder.write("marked-" + name, Self.mark + content)
     }
     let mh = [
-      "mh", "--model", "m.arpa", "--samples", "2", "--seed", "1", "--warmup", "9", "--quiet",
+      "mh", "--model", "m.arpa", "--samples", "2", "--seed", "1", "--warmup", "9", "--thin", "9",
+      "--quiet",
     ]
     let exact = ["exact", "--model", "m.arpa", "--samples", "2", "--seed", "1", "--quiet"]
     for (arguments, name) in [

@@ -57,6 +57,8 @@ public struct NextTokens: Sendable {
   var divisor = 1.0
   /// Whether only tokens with the last stamp remain, so that a selection need not touch the others.
   var isPartial = false
+  /// Whether no end may come at this step: a termination wrapper brings none back.
+  var forbidsEnds = false
   var stamps: [UInt32]
   var stamp: UInt32 = 0
   /// The largest stored logit of each block; NaN where it must be found again.
@@ -211,6 +213,7 @@ public struct NextTokens: Sendable {
     alone tokens: some Sequence<(token: Token, logit: Double)>
   ) throws(DecodingError) {
     isSingle = false
+    forbidsEnds = false
     startSelection()
     for (token, logit) in tokens { select(token, logit) }
     logModelEnds = .nan
@@ -224,6 +227,7 @@ public struct NextTokens: Sendable {
     self.isSingle = isSingle
     isListed = false
     isPartial = false
+    forbidsEnds = false
     divisor = 1
     logModelEnds = .nan
     take(scan)

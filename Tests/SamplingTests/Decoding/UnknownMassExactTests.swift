@@ -38,7 +38,7 @@ private struct Weights: FiniteContextModel {
   static let transforms: [@Sendable () throws -> any NextTokenTransform] = [
     { try RepetitionPenalty(2) }, { try RepetitionPenalty(0.5) },
     { try EndDecay(start: 0, factor: 1.5) },
-    { try Temperature(0.7) }, { try Nucleus(0.8) }, { try MinP(0.2) }, { try EpsilonCutoff(0.1) },
+    { try Temperature(0.7) }, { try Nucleus(0.7) }, { try MinP(0.2) }, { try EpsilonCutoff(0.1) },
     { try EtaCutoff(0.2) }, { try TopNSigma(1) }, { try LocallyTypical(0.6) }, { try TopA(0.5) },
     { try TailFree(0.9) }, { try TopH(0.5) }, { Entmax() }, { try SparseSoftmax(3) },
     { try DynamicTemperature(low: 0.5, high: 2, exponent: 1) }, { try FrequencyPenalty(0.3) },

@@ -32,6 +32,7 @@ public struct MinimumLength: NextTokenTransform {
   public func apply(to next: inout NextTokens, using choices: inout some ChoiceSource) {
     guard next.text.count - (countsPrompt ? 0 : next.promptCount) < length else { return }
     for end in next.ends { next.remove(end) }
+    next.forbidsEnds = true
   }
 }
 

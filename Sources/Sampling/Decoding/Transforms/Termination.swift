@@ -128,6 +128,8 @@ extension NextTokens {
         self[token] += logSurvival - logOthers
       }
     }
+    // Else a truncation behind it could leave nothing but an end that comes too early.
+    guard !forbidsEnds else { return }
     if logEnds == -.infinity, logEnd > -.infinity, let end = ends.first { restore(end, logEnd) }
   }
 }
