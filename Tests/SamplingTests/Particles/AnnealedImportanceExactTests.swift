@@ -19,8 +19,8 @@ import Testing
   static var moves: some TransitionKernel<Bridge> {
     bridged(
       Mixture {
-        Weighted(2, ReplaceToken(words))
-        Weighted(3, InsertOrDeleteToken(words))
+        Weighted(1, ReplaceToken(words))
+        Weighted(1, InsertOrDeleteToken(words))
       })
   }
 

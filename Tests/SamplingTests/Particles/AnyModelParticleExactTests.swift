@@ -232,6 +232,63 @@ private enum Brackets {
     #expect(own.batches <= 7)
   }
 
+  /// Tails of all particles are redrawn side by side: a step of rejuvenation with tails of one token
+  /// is one batch, and the texts are those of steps taken one after another.
+  @Test func redrawnTailsAreOneBatchPerToken() throws {
+    let space = Brackets.space(mostTokens: 6)
+    let kernel = RedrawnTail(space.tokens, length: 1)
+    var prefixes: [Prefix<RememberingModel, BalancedBrackets>] = []
+    for text in ["(", "a", "((", "(a", "a(a"] {
+      var prefix = try space.tokens.makePrefix()
+      for token in space.model.text(text) {
+        prefix.append(token, space.model, space.lookAhead.constraint)
+      }
+      prefixes.append(prefix)
+    }
+    // What was written is read; then only tails are.
+    try space.tokens.prepare(&prefixes)
+    var (alone, together) = (prefixes, prefixes)
+    func sources() -> [RandomChoices] {
+      prefixes.indices.map { RandomChoices(Philox(seed: 8).stream(UInt64($0))) }
+    }
+    var (a, b) = (sources(), sources())
+    var isChanged: [Bool] = []
+    for i in alone.indices { isChanged.append(try kernel.step(&alone[i], using: &a[i])) }
+    space.model.resetCalls()
+    #expect(try kernel.step(&together, usingEach: &b) == isChanged)
+    #expect(together.map(\.tokens) == alone.map(\.tokens))
+    let calls = space.model.calls
+    #expect(calls.batches == 1 && calls.tokens == 0)
+  }
+
+  /// Ends that are resampled under a model without a finite context keep its target.
+  @Test func suffixesKeepTheTarget() {
+    func check<Look: LookAhead>(_ space: AnySpace<Look>) {
+      let listed = EnumeratedTarget(
+        space.target, among: space.model.texts(upTo: space.lookAhead.mostTokens))
+      let proposal = ResampleSuffix<_, PrefixScorer<RememberingModel, Look.Constraint>>(
+        space.tokens)
+      #expect(proposalDefect(of: proposal, on: listed) < 1e-12)
+      let matrix = TransitionMatrix(of: MetropolisHastings(proposal), on: listed)
+      #expect(matrix.invarianceDefect(of: listed.probabilities) < 1e-12)
+      #expect(matrix.unreachableCount == 0)
+    }
+    check(Letters.space(fluency: 1.4))
+    check(Brackets.space(fluency: 1.4))
+  }
+
+  /// Annealed importance sampling from a flatter target to a steeper one.
+  @Test(arguments: [1, 2]) func annealedTextsWeighProperly(stages: Int) throws {
+    let space = Brackets.space(fluency: 1.3)
+    let easy = Brackets.space(fluency: 0.6)
+    typealias BracketScorer = PrefixScorer<RememberingModel, BalancedBrackets>
+    let proposal = ResampleSuffix<_, BracketScorer>(easy.tokens)
+    let annealed = AnnealedImportance(
+      from: GuidedTexts(easy.tokens), to: space.target,
+      kernel: MetropolisHastings(BridgedProposal<_, BracketScorer>(proposal)), stages: stages)
+    #expect(try textDefect(space, annealed) < 1e-12)
+  }
+
   /// A model's error ends the run.
   @Test func errorsOfTheModelAreThrown() {
     let model = RememberingModel(letters: ["(", ")", "a"], batchLimit: 2)
