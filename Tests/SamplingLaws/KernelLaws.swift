@@ -175,10 +175,13 @@ public func proposalDefect<Target: Sampling.Target, P: Proposal>(
 /// - Parameters:
 ///   - target: the target whose scorer is checked; its log-probabilities from scratch are the oracle.
 ///   - states: the states in which the scorer begins.
+///   - interval: after a commit, only every so many edits are looked at, beginning with another one for
+///     each commit. All are looked at over the many commits; 1 looks at all each time.
 ///   - edits: returns the edits of a state.
 /// - Returns: the difference in nats, relative to 1 where the values are large.
 public func scorerDefect<Target: Sampling.Target>(
-  of target: Target, at states: [Target.State], edits: (Target.State) -> [Target.State.Edit]
+  of target: Target, at states: [Target.State], every interval: Int = 5,
+  edits: (Target.State) -> [Target.State.Edit]
 ) -> Double {
   func difference(_ a: Double, _ b: Double) -> Double {
     a == b ? 0 : abs(a - b)
@@ -214,7 +217,7 @@ public func scorerDefect<Target: Sampling.Target>(
     return worst
   }
   func some(_ edits: [Target.State.Edit], _ number: Int) -> [Target.State.Edit] {
-    stride(from: number % 5, to: edits.count, by: 5).map { edits[$0] }
+    stride(from: number % interval, to: edits.count, by: interval).map { edits[$0] }
   }
   var worst = 0.0
   for state in states {

@@ -253,8 +253,11 @@ import Testing
       for (field, value) in [
         ("mean", quantity.estimate("mean").value), ("r_hat", quantity.estimate("r_hat").value),
       ] {
-        let value = try #require(value)
-        let said = try #require(told[quantity.name]?[field] as? Double)
+        let said = told[quantity.name]?[field] as? Double
+        guard let value, let said else {
+          #expect(value == nil && said == nil)
+          continue
+        }
         // A JSON reader may be off by some units in the last place.
         #expect(abs(value - said) < 1e-12 * abs(value))
       }

@@ -35,7 +35,7 @@ enum DecodingBenchmark {
     }
     var next = NextTokens(count: size, ends: [Token(1)])
     var sum = 0
-    let fetch = try fastest(of: 40) {
+    let fetch = fastest(of: 40) {
       for step in 0..<steps { sum += automaton.mask(TokenAutomaton.State(step & 1)).count }
     }
     let begin = try fastest(of: 40) { for _ in 0..<steps { try next.begin(row) } }

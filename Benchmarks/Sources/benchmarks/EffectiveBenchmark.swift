@@ -117,7 +117,8 @@ enum EffectiveBenchmark {
       var choices = RandomChoices(Philox(seed: 7).stream(UInt64(chain)))
       guard let start = try target.randomStart(using: &choices) else { continue }
       var scorer = target.makeScorer(at: start)
-      for _ in 0..<300_000 { _ = warm.step(&scorer, using: &choices) }
+      var memory = warm.start(at: scorer)
+      for _ in 0..<300_000 { _ = warm.step(&scorer, memory: &memory, using: &choices) }
       starts.append(scorer)
     }
     let every = max(1, steps / 2000)
@@ -127,11 +128,12 @@ enum EffectiveBenchmark {
     for (chain, start) in starts.enumerated() {
       var choices = RandomChoices(Philox(seed: 11).stream(UInt64(chain)))
       var scorer = start
+      var memory = kernel.start(at: scorer)
       var sums = [0.0, 0.0]
       var rows = 0
       let began = ContinuousClock.now
       for step in 1...steps {
-        _ = kernel.step(&scorer, using: &choices)
+        _ = kernel.step(&scorer, memory: &memory, using: &choices)
         guard step % every == 0 else { continue }
         let row = quantities(scorer)
         rows += 1

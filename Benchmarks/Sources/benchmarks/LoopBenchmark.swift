@@ -27,7 +27,9 @@ enum LoopBenchmark {
   ) -> Int {
     let kernel = StepsBenchmark.edits(words)
     var accepted = 0
-    for _ in 0..<steps where kernel.step(&scorer, using: &choices).isAccepted { accepted += 1 }
+    var memory = kernel.start(at: scorer)
+    for _ in 0..<steps
+    where kernel.step(&scorer, memory: &memory, using: &choices).isAccepted { accepted += 1 }
     return accepted
   }
 

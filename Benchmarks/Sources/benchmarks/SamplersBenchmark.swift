@@ -45,8 +45,8 @@ enum SamplersBenchmark {
         ], setting
       ) { target, quantities, seed in
         guard let automaton = target.constraint else { return [] }
-        let rewrite = RewriteBlock(
-          automaton: automaton, model: model, weights: model.unigramWeights)
+        let rewrite = RewriteBlock<NGramScorer>(
+          automaton: automaton, vocabulary: model.vocabulary, weights: model.unigramWeights)
         let moves = Mixture {
           Weighted(9, MetropolisHastings(SwapTokens<NGramScorer>()))
           Weighted(1, MetropolisHastings(rewrite))

@@ -103,10 +103,13 @@ enum StepsBenchmark {
   }
 
   /// Replacement, insertion and deletion, a third each.
-  static func edits<Words: GapTokens<NGramModel>>(
-    _ words: Words
+  static func edits<Tokens: GapTokens<NGramScorer>>(
+    _ words: Tokens
   ) -> Mixture<
-    MetropolisHastings<ReplaceToken<Words>>, MetropolisHastings<InsertOrDeleteToken<Words>>
+    WeightedPair<
+      Weighted<MetropolisHastings<ReplaceToken<Tokens>>>,
+      Weighted<MetropolisHastings<InsertOrDeleteToken<Tokens>>>
+    >
   > {
     Mixture {
       Weighted(1, MetropolisHastings(ReplaceToken(words)))
@@ -117,14 +120,16 @@ enum StepsBenchmark {
   static func measure<Kernel: TransitionKernel>(
     _ name: String, _ kernel: Kernel, _ target: SentenceTarget<NGramModel, TokenAutomaton>,
     _ steps: Int
-  ) where Kernel.Scorer == IncrementalScorer<NGramModel, TokenAutomaton> {
+  ) where Kernel.Scorer == NGramScorer {
     var choices = RandomChoices(seed: 1)
-    guard let start = try target.randomStart(using: &choices) else { return }
+    guard let start = try? target.randomStart(using: &choices) else { return }
     var scorer = target.makeScorer(at: start)
-    for _ in 0..<steps / 4 { _ = kernel.step(&scorer, using: &choices) }
+    var memory = kernel.start(at: scorer)
+    for _ in 0..<steps / 4 { _ = kernel.step(&scorer, memory: &memory, using: &choices) }
     var accepted = 0
     let seconds = fastest {
-      for _ in 0..<steps where kernel.step(&scorer, using: &choices).isAccepted { accepted += 1 }
+      for _ in 0..<steps
+      where kernel.step(&scorer, memory: &memory, using: &choices).isAccepted { accepted += 1 }
     }
     let share = Double(accepted) / Double(steps * 5) * 100
     say(

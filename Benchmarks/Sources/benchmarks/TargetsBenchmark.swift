@@ -43,7 +43,7 @@ enum TargetsBenchmark {
       let full = NGramFullTokens<TokenAutomaton>(model)
       let unigram = UnigramTokens<NGramScorer>(model.vocabulary, weights: model.unigramWeights)
       let rewrite = MetropolisHastings(
-        RewriteBlock(
+        RewriteBlock<NGramScorer>(
           automaton: automaton, vocabulary: model.vocabulary, weights: model.unigramWeights))
       func measure<Target: Sampling.Target<TokenSequence>, Kernel: TransitionKernel>(
         _ name: String, on sampled: Target, _ kernel: @autoclosure () throws -> Kernel
@@ -58,11 +58,12 @@ enum TargetsBenchmark {
         _ name: String, _ kernel: @autoclosure () throws -> Kernel
       ) throws {
         // Every kernel reaches every text, through blocks where nothing else does.
+        let kernel = try kernel()
         try measure(
           name, on: target,
           Mixture {
-            Weighted(Int((rewriteRest) * 1000), kernel())
-            Weighted(1000 - Int((rewriteRest) * 1000), rewrite)
+            Weighted(Int(rewriteRest * 1000), kernel)
+            Weighted(1000 - Int(rewriteRest * 1000), rewrite)
           })
       }
       try measure("default mixture", NGramMoves(for: target, left: left))
@@ -75,13 +76,13 @@ enum TargetsBenchmark {
         "moved words",
         Mixture {
           Weighted(3, StepsBenchmark.edits(left))
-          Weighted(1, MetropolisHastings(MoveToken()))
+          Weighted(1, MetropolisHastings(MoveToken<NGramScorer>()))
         })
       try measure(
         "copied words",
         Mixture {
           Weighted(3, StepsBenchmark.edits(left))
-          Weighted(1, MetropolisHastings(CopyOrDeleteToken()))
+          Weighted(1, MetropolisHastings(CopyOrDeleteToken<NGramScorer>()))
         })
       try measure("8 tries", MultipleTry(ReplaceToken(left), trials: 8))
       try measure("informed words", LocallyInformed(.squareRoot, among: .onePlace))
@@ -95,27 +96,28 @@ enum TargetsBenchmark {
           screenedBy: SentenceTarget(model: cheap, constraint: automaton, fluency: target.fluency)),
         Mixture {
           Weighted(
-            Int((rewriteRest) * 1000),
+            Int(rewriteRest * 1000),
             Mixture {
               Weighted(1, Screened(ReplaceToken(cheapWords)))
               Weighted(1, Screened(InsertOrDeleteToken(cheapWords)))
             })
           Weighted(
-            1000 - Int((rewriteRest) * 1000),
+            1000 - Int(rewriteRest * 1000),
             Screened(
-              RewriteBlock(
+              RewriteBlock<NGramScorer>(
                 automaton: automaton, vocabulary: cheap.vocabulary, weights: cheap.unigramWeights)))
         })
       let plain = AutomatonLookAhead(
         automaton, mostTokens: automaton.longestLength ?? 64, weights: model.unigramWeights,
         vocabulary: model.vocabulary)
       try measure(
-        "suffixes", MetropolisHastings(ResampleSuffix(GuidedTokens(target, plain))))
+        "suffixes", MetropolisHastings(ResampleSuffix<_, NGramScorer>(GuidedTokens(target, plain))))
       let tables = BigramLookAhead.Tables(model.makeBackoffAutomaton(fluency: target.fluency))
       try measure(
         "suffixes by bigrams",
         MetropolisHastings(
-          ResampleSuffix(BigramGuidedTokens(target, BigramLookAhead(plain, tables)))))
+          ResampleSuffix<_, NGramScorer>(BigramGuidedTokens(target, BigramLookAhead(plain, tables)))
+        ))
     }
     say("\n| kernel | \(targets.map(\.name).joined(separator: " | ")) |")
     say("| --- |" + targets.map { _ in " --- |" }.joined())

@@ -195,7 +195,7 @@ public struct CompiledTarget: Sendable {
         state = part.automaton.following(state, token)
         if state == TokenAutomaton.dead { return (part.constraint, place) }
       }
-      if part.automaton.finalWeights[Int(state)] == -.infinity {
+      if part.automaton.endWeight(state) == -.infinity {
         return (part.constraint, text.count)
       }
     }

@@ -231,8 +231,8 @@ public func runChain<Target: Sampling.Target, Kernel: TransitionKernel>(
 ///   - start: makes a chain's first state with its own choices; it must be allowed. `nil` means that
 ///     the run was stopped before a start was found.
 /// - Returns: the record of each chain, in order.
-/// - Throws: ``PartialFailure`` if a chain fails, with the records of all chains; the others are
-///   asked to stop. If checkpoints cannot be saved, they hold the error.
+/// - Throws: ``PartialFailure`` if a chain fails, with the records of all chains, or the failure
+///   itself if no chain made a step; the others are asked to stop. If checkpoints cannot be saved, they hold the error.
 @inlinable
 public func runChains<Target: Sampling.Target, Kernel: TransitionKernel>(
   _ chains: ClosedRange<Int>? = nil, of plan: RunPlan, target: Target, kernel: Kernel,
@@ -251,6 +251,8 @@ public func runChains<Target: Sampling.Target, Kernel: TransitionKernel>(
     return record
   }
   if let failure = records.lazy.compactMap(\.failure).first {
+    // Without a step there is nothing to keep.
+    guard records.contains(where: { $0.steps > 0 }) else { throw failure }
     throw PartialFailure(results: records, failure: failure)
   }
   return records

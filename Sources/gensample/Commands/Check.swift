@@ -81,7 +81,7 @@ enum Check: Command {
         .data, "\(TextInput.shown(path)): the model gives every allowed text probability 0")
     }
     let example = target.target.model.vocabulary.text(of: text)
-    let shortest = target.target.constraint.map { Int($0.distances[Int($0.start)]) } ?? 0
+    let shortest = target.target.constraint.flatMap { $0.shortestCompletion($0.start) } ?? 0
     let states = target.target.constraint?.stateCount ?? 1
     switch format {
     case .text:

@@ -64,7 +64,7 @@ struct TuningGoal: Sendable {
   /// Refuses a mean outside the lengths of all allowed texts: no numbers reach it.
   func check(_ target: CompiledTarget, within share: Double) throws(CommandFailure) {
     guard case .tokens = kind, let automaton = target.target.constraint else { return }
-    let least = Int(automaton.distances[Int(automaton.start)])
+    let least = automaton.shortestCompletion(automaton.start) ?? .max
     let most = automaton.longestLength
     guard wanted * (1 + share) < Double(least) || wanted * (1 - share) > Double(most ?? .max) else {
       return

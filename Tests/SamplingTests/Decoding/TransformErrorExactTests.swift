@@ -25,7 +25,7 @@ import Testing
   @Test func everythingMaskedNamesTheTransform() {
     #expect(
       message {
-        try apply([Temperature(0.5), TopK(1), NoRepeatNGram(1)], to: [0, 1])
+        try apply([Temperature(0.5), TopK(1), NoRepeatNGram(1)], to: [-.infinity, 1])
       } == "no-repeat-ngram 1 removed the last possible token; use a weaker setting")
     #expect(
       message { try apply([], to: [-.infinity, -.infinity]) }

@@ -317,7 +317,7 @@ private struct OffByOne: Editable {
     let space = Self.wholeTexts
     #expect(scorerDefect(of: space.target, at: space.states, edits: Self.edits) < 1e-12)
     let mutant = UnforgettingTarget(target: space.target)
-    #expect(scorerDefect(of: mutant, at: space.states, edits: Self.edits) > 1e-3)
+    #expect(scorerDefect(of: mutant, at: space.states, every: 1, edits: Self.edits) > 1e-3)
   }
 
   @Test func commitsOfOtherEditsAreSeen() {
