@@ -198,7 +198,7 @@ public func scorerDefect<Target: Sampling.Target>(
       let change = target.logProbability(of: edited) - here
       expected.append(change)
       // Bounded looks come first: they must not lean on what an unbounded one has just found.
-      for bound in [change + 1, change, change - 1] where bound.isFinite {
+      for bound in [change + 1, change - 0.25, change - 1] where bound.isFinite {
         let bounded = scorer.change(under: edit, atLeast: bound)
         // At the bound itself rounding decides.
         if change > bound {

@@ -65,7 +65,9 @@ public func concurrently<Result: Sendable>(
   }
   return try results.withLock { results in
     for case .failure(let failure) in results {
-      throw PartialFailure(results: results.map { try? $0?.get() }, failure: failure)
+      let kept = results.map { try? $0?.get() }
+      guard kept.contains(where: { $0 != nil }) else { throw failure }
+      throw PartialFailure(results: kept, failure: failure)
     }
     return try results.compactMap { try $0?.get() }
   }
