@@ -27,7 +27,9 @@ let package = Package(
   targets: [
     .target(name: "CKernels", exclude: ["models"]),
     .target(name: "Sampling", dependencies: ["CKernels"], swiftSettings: settings),
-    .target(name: "LM", dependencies: ["Sampling", "CKernels"], swiftSettings: settings),
+    .target(name: "Neural", dependencies: ["CKernels"], swiftSettings: settings),
+    .target(
+      name: "LM", dependencies: ["Sampling", "Neural", "CKernels"], swiftSettings: settings),
     .target(name: "Runs", dependencies: ["Sampling", "LM"], swiftSettings: settings),
     .executableTarget(
       name: "gensample", dependencies: ["Sampling", "LM", "Runs"], swiftSettings: settings),
@@ -38,6 +40,8 @@ let package = Package(
       name: "SamplingTests", dependencies: ["Sampling", "SamplingLaws"], swiftSettings: settings),
     .testTarget(
       name: "LMTests", dependencies: ["Sampling", "LM", "SamplingLaws"], swiftSettings: settings),
+    .testTarget(
+      name: "NeuralTests", dependencies: ["Neural", "CKernels"], swiftSettings: settings),
     .testTarget(name: "ExampleTests", dependencies: ["LM"], swiftSettings: settings),
     .testTarget(
       name: "RunsTests", dependencies: ["Runs", "Sampling", "LM", "SamplingLaws"],
