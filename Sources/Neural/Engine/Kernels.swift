@@ -15,36 +15,14 @@ import Foundation
   ) {
     let columns = weights.columns
     unsafe withUnsafeTemporaryAllocation(of: Float.self, capacity: columns) { row in
-      guard let row = row.baseAddress else { return }
       for r in rows {
-        unsafe RowUnpacking.run(weights, row: r, into: row)
+        unsafe weights.row(r, into: row)
         for i in 0..<count {
           let input = unsafe inputs + i * inputStride
           var sum: Float = 0
           for column in 0..<columns { unsafe sum += row[column] * input[column] }
           unsafe outputs[i * outputStride + r - rows.lowerBound] = sum
         }
-      }
-    }
-  }
-}
-
-/// Rows of a tensor as plain numbers.
-@safe enum RowUnpacking {
-  static func run(_ tensor: Tensor, row: Int, into output: UnsafeMutablePointer<Float>) {
-    guard let base = unsafe tensor.bytes.baseAddress else { return }
-    let bytes = unsafe base + row * tensor.rowBytes
-    for column in 0..<tensor.columns {
-      switch tensor.type {
-      case .f32:
-        unsafe output[column] = bytes.loadUnaligned(fromByteOffset: 4 * column, as: Float.self)
-      case .bf16:
-        let bits = unsafe bytes.loadUnaligned(fromByteOffset: 2 * column, as: UInt16.self)
-        unsafe output[column] = Float(bitPattern: UInt32(bits) << 16)
-      case .f16:
-        let bits = unsafe bytes.loadUnaligned(fromByteOffset: 2 * column, as: UInt16.self)
-        unsafe output[column] = Float(Float16(bitPattern: bits))
-      default: preconditionFailure("no kernel unpacks \(tensor.type.rawValue) yet")
       }
     }
   }

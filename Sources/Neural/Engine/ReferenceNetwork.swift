@@ -250,13 +250,3 @@ extension NetworkConfiguration.Rotary {
     }
   }
 }
-
-extension Tensor {
-  /// The numbers of a row.
-  func row(_ index: Int) -> [Float] {
-    unsafe [Float](unsafeUninitializedCapacity: columns) { buffer, count in
-      count = columns
-      if let base = buffer.baseAddress { unsafe RowUnpacking.run(self, row: index, into: base) }
-    }
-  }
-}
