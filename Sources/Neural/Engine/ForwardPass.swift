@@ -35,7 +35,7 @@ import Foundation
   }
 
   private static func make(_ count: Int) -> Numbers {
-    let bytes = unsafe UnsafeMutableRawPointer.allocate(
+    let bytes = UnsafeMutableRawPointer.allocate(
       byteCount: max(1, count) * MemoryLayout<Float>.stride, alignment: 64)
     let start = unsafe bytes.bindMemory(to: Float.self, capacity: count)
     unsafe start.initialize(repeating: 0, count: count)
@@ -71,7 +71,7 @@ import Foundation
 
   /// Adds a text with these blocks; returns its index.
   func addText(_ blocks: [Numbers]) -> Int {
-    let table = unsafe UnsafeMutablePointer<UnsafePointer<Float>>.allocate(
+    let table = UnsafeMutablePointer<UnsafePointer<Float>>.allocate(
       capacity: max(1, blocks.count))
     for (index, block) in blocks.enumerated() {
       unsafe (table + index).initialize(to: UnsafePointer(block.start))
@@ -276,7 +276,7 @@ final class ForwardPass {
   ///   that behind each block.
   func run(
     _ plan: PassPlan, rows range: Range<Int>, layout: BlockLayout,
-    trace: ((UnsafeBufferPointer<Float>) -> Void)? = nil
+    trace: ((Numbers) -> Void)? = nil
   ) {
     let count = range.count
     guard count > 0 else { return }
@@ -285,9 +285,7 @@ final class ForwardPass {
     let last = plan.rows[range].reduce(0) { max($0, $1.position) }
     for table in rotaries { table.grow(to: last + 1) }
     embed(plan.rows[range])
-    func report() {
-      unsafe trace?(UnsafeBufferPointer(start: stream.numbers.start, count: count * width))
-    }
+    func report() { trace?(stream.numbers) }
     report()
     for (layer, block) in blocks.enumerated() {
       if configuration.normsAfterSums {

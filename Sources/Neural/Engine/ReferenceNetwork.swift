@@ -240,6 +240,7 @@ extension NetworkConfiguration.Rotary {
       switch scaling {
       case .none: return frequency
       case .linear(let factor): return frequency / factor
+      case .divisors(let divisors): return frequency / Double(divisors[i])
       case .llama3(let factor, let lowFrequency, let highFrequency, let originalLength):
         let turns = Double(originalLength) * frequency / (2 * Double.pi)
         if turns < lowFrequency { return frequency / factor }

@@ -64,12 +64,15 @@ package struct Request: Sendable {
 
   /// Lets `body` read a row of logits.
   package func withLogits<Answer>(
-    _ row: Int, _ body: (UnsafeBufferPointer<Float>) throws -> Answer
+    _ row: Int, _ body: (Span<Float>) throws -> Answer
   ) rethrows -> Answer {
-    unsafe try body(UnsafeBufferPointer(start: place(row).start, count: size))
+    let place = place(row)
+    return unsafe try body(Span(_unsafeStart: place.start, count: size))
   }
 
-  package func logits(_ row: Int) -> [Float] { withLogits(row) { unsafe Array($0) } }
+  package func logits(_ row: Int) -> [Float] {
+    withLogits(row) { row in row.indices.map { row[$0] } }
+  }
 
   func begin(rows: Int, size: Int) {
     contexts.removeAll(keepingCapacity: true)
