@@ -39,6 +39,8 @@ package struct NetworkConfiguration: Sendable, Equatable {
       case llama3(
         factor: Double, lowFrequencyFactor: Double, highFrequencyFactor: Double,
         originalLength: Int)
+      /// Frequency i is divided by number i; half as many as `dimensions` (GGUF files of Llama 3).
+      case divisors([Float])
     }
     package var base: Double
     /// Numbers at the start of each head that are rotated; even, at most the size of a head.

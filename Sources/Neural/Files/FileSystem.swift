@@ -37,7 +37,7 @@ enum FileSystem {
 
   /// Whether bytes begin like a pickle or like the archive of pickles that PyTorch writes.
   static func isPickle(_ bytes: UnsafeRawBufferPointer) -> Bool {
-    guard unsafe bytes.count >= 4 else { return false }
+    guard bytes.count >= 4 else { return false }
     let isArchive = unsafe bytes[0] == 0x50 && bytes[1] == 0x4b && bytes[2] == 3 && bytes[3] == 4
     return unsafe isArchive || (bytes[0] == 0x80 && bytes[1] >= 2 && bytes[1] <= 5)
   }
@@ -47,4 +47,40 @@ enum FileSystem {
     + "Convert it: python -c \"from transformers import AutoModel as M; "
     + "M.from_pretrained('FOLDER').save_pretrained('NEW')\", with AutoModelForCausalLM or "
     + "AutoModelForMaskedLM in place of AutoModel for a model with a head."
+}
+
+extension FileSystem {
+  /// The largest config file; a chat template is the longest thing in them.
+  private static let mostConfigBytes = 8 << 20
+
+  /// A config file of a folder.
+  static func json(_ name: String, in folder: String) throws(NeuralError) -> JSONValue {
+    do throws(NeuralError) {
+      return try JSONValue(contentsOf: folder + "/" + name, mostBytes: mostConfigBytes)
+    } catch {
+      throw NeuralError("\(name): \(error.description)")
+    }
+  }
+
+  /// A short text file; nil if there is none, or it is not UTF-8.
+  static func text(_ path: String) -> String? {
+    guard let file = try? MappedFile(path), unsafe file.bytes.count <= mostConfigBytes else {
+      return nil
+    }
+    return unsafe String(validating: file.bytes, as: UTF8.self)
+  }
+
+  /// A value of the YAML block at the beginning of a model card.
+  static func frontMatter(_ key: String, of path: String) -> String? {
+    guard let text = text(path), text.hasPrefix("---\n") else { return nil }
+    for line in text.split(separator: "\n").dropFirst() {
+      if line == "---" { return nil }
+      if line.hasPrefix(key + ":") {
+        let value = line.dropFirst(key.count + 1).filter { $0 != "\"" && $0 != "'" }
+        let trimmed = value.drop { $0 == " " }
+        return trimmed.isEmpty ? nil : String(trimmed)
+      }
+    }
+    return nil
+  }
 }

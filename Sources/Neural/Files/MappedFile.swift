@@ -51,8 +51,8 @@ import Foundation
   /// Throws if the file has another size or was written to since it was mapped.
   package func checkUnchanged() throws(NeuralError) {
     let status = try MappedFile.status(descriptor)
-    guard Int(status.st_size) == bytes.count else {
-      throw NeuralError(
+    guard unsafe Int(status.st_size) == bytes.count else {
+      throw unsafe NeuralError(
         "the file changed while it was in use (found \(status.st_size) bytes, "
           + "expected \(bytes.count)). Run the command again.")
     }
@@ -64,14 +64,15 @@ import Foundation
   /// FNV-1a over words of 64 bits and the bytes left over: finds damage, not malice.
   package var checksum: UInt64 {
     var sum: UInt64 = 0xcbf2_9ce4_8422_2325
-    let words = bytes.count / 8
+    let count = unsafe bytes.count
+    let words = count / 8
     for i in 0..<words {
       let word = unsafe UInt64(
         littleEndian: bytes.loadUnaligned(fromByteOffset: i &* 8, as: UInt64.self))
       sum = (sum ^ word) &* 0x100_0000_01b3
       sum ^= sum >> 32
     }
-    for i in (words * 8)..<bytes.count { sum = unsafe (sum ^ UInt64(bytes[i])) &* 0x100_0000_01b3 }
+    for i in (words * 8)..<count { sum = unsafe (sum ^ UInt64(bytes[i])) &* 0x100_0000_01b3 }
     return sum
   }
 

@@ -160,7 +160,8 @@ extension SafetensorsFile {
       wanted[name, default: []].append(member.name)
     }
     guard names.count <= 1000 else {
-      throw NeuralError("\(indexName): too many files (found \(names.count), expected at most 1000)")
+      throw NeuralError(
+        "\(indexName): too many files (found \(names.count), expected at most 1000)")
     }
     var tensors = TensorTable()
     var files: [MappedFile] = []

@@ -31,7 +31,8 @@ extension Tensor {
     let count = shape[0]
     precondition(range.lowerBound >= 0 && range.upperBound <= count, "rows \(range) of \(count)")
     precondition(shape.count > 1 || type.blockLength == 1, "part of a block")
-    let stride = shape.count > 1 ? shape[1..<(shape.count - 1)].reduce(rowBytes, *) : type.blockBytes
+    let stride =
+      shape.count > 1 ? shape[1..<(shape.count - 1)].reduce(rowBytes, *) : type.blockBytes
     return unsafe Tensor(
       name: name ?? self.name, type: type, shape: [range.count] + shape.dropFirst(),
       bytes: UnsafeRawBufferPointer(
@@ -80,9 +81,11 @@ extension Tensor {
     let memory = TensorMemory(byteCount: order.count * stride)
     for (i, row) in order.enumerated() {
       precondition(row >= 0 && row < shape[0], "row \(row) of \(shape[0])")
-      unsafe UnsafeMutableRawBufferPointer(rebasing: memory.bytes[(i * stride)..<((i + 1) * stride)])
-        .copyMemory(
-          from: UnsafeRawBufferPointer(rebasing: bytes[(row * stride)..<((row + 1) * stride)]))
+      unsafe UnsafeMutableRawBufferPointer(
+        rebasing: memory.bytes[(i * stride)..<((i + 1) * stride)]
+      )
+      .copyMemory(
+        from: UnsafeRawBufferPointer(rebasing: bytes[(row * stride)..<((row + 1) * stride)]))
     }
     return unsafe Tensor(
       name: name ?? self.name, type: type, shape: [order.count] + shape.dropFirst(),
