@@ -172,4 +172,13 @@ static inline void gensample_prefetch(const void *_Nonnull address) {
   __builtin_prefetch(address);
 }
 
+/// Tells the processor that this thread waits in a loop.
+static inline void gensample_pause(void) {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}
+
 #endif
