@@ -17,7 +17,7 @@ internal import CKernels
     kernels: NetworkKernels = .widest
   ) {
     let rowBytes = weights.rowBytes
-    precondition(
+    unsafe precondition(
       rows.lowerBound >= 0 && rows.upperBound <= weights.rows
         && rows.upperBound * rowBytes <= weights.bytes.count, "rows \(rows) of \(weights.rows)")
     precondition(weights.columns % weights.type.blockLength == 0, "a row holds whole blocks")
@@ -38,7 +38,7 @@ internal import CKernels
     kernels: NetworkKernels = .widest
   ) {
     let rowBytes = tensor.rowBytes
-    precondition(
+    unsafe precondition(
       row >= 0 && row < tensor.rows && (row + 1) * rowBytes <= tensor.bytes.count,
       "row \(row) of \(tensor.rows)")
     precondition(tensor.columns % tensor.type.blockLength == 0, "a row holds whole blocks")
