@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "NetworkKernels.h"
+
 /// The bytes of a built-in model, which live as long as the program.
 struct gensample_bytes {
   const void *_Nonnull base;
