@@ -78,6 +78,7 @@ enum BERT {
     _ architecture: NetworkConfiguration.Architecture, _ table: TensorTable
   ) -> NetworkLayout {
     let isRoBERTa = architecture == .roberta
+    let dense = isRoBERTa ? "lm_head.dense" : "cls.predictions.transform.dense"
     var layout = NetworkLayout(names: [
       .tokenEmbedding: "embeddings.word_embeddings",
       .positionEmbedding: "embeddings.position_embeddings",
@@ -88,7 +89,7 @@ enum BERT {
       .attentionNorm: "encoder.layer.#.attention.output.LayerNorm",
       .up: "encoder.layer.#.intermediate.dense", .down: "encoder.layer.#.output.dense",
       .feedForwardNorm: "encoder.layer.#.output.LayerNorm",
-      .headDense: isRoBERTa ? "lm_head.dense" : "cls.predictions.transform.dense",
+      .headDense: dense,
       .headNorm: isRoBERTa ? "lm_head.layer_norm" : "cls.predictions.transform.LayerNorm",
       .head: isRoBERTa ? "lm_head.decoder" : "cls.predictions.decoder",
     ])
@@ -99,7 +100,7 @@ enum BERT {
     layout.attentionOutputBias = .required
     layout.feedForwardBias = .required
     layout.hasFinalNorm = false
-    let hasHead = table.contains(layout.names[.headDense]! + ".weight")
+    let hasHead = table.contains(dense + ".weight")
     layout.head = hasHead ? .ownOrTied : .none
     if hasHead {
       // The decoder's own bias is the one that is added, where a file has both.

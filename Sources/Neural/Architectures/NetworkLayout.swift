@@ -101,7 +101,7 @@ struct WeightReader {
   init(_ table: TensorTable, _ layout: NetworkLayout) {
     self.table = table
     self.layout = layout
-    let embedding = layout.names[.tokenEmbedding]! + ".weight"
+    let embedding = layout.names[.tokenEmbedding, default: "token_embd"] + ".weight"
     prefix = layout.prefixes.first { table.contains($0 + embedding) } ?? layout.prefixes[0]
   }
 

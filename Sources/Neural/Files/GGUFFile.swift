@@ -126,7 +126,9 @@ package struct GGUFArray: Sendable {
     }
   }
 
-  /// The strings; bytes that are not UTF-8 become U+FFFD. Nil if the elements are no strings.
+  /// The strings, nil if the elements are no strings.
+  ///
+  /// Bytes that are not UTF-8 become U+FFFD.
   package var strings: [String]? {
     guard element == .string else { return nil }
     var result: [String] = []
@@ -359,10 +361,11 @@ extension GGUFFile {
             byteCount: nil, tensor: nil))
         continue
       }
-      guard place.shape.last! % type.blockLength == 0 else {
+      let columns = place.shape.last ?? 1
+      guard columns % type.blockLength == 0 else {
         throw NeuralError(
           "byte \(place.entry): a row of the tensor '\(name)' has no whole number of blocks (found "
-            + "\(place.shape.last!) numbers, expected a multiple of \(type.blockLength) for "
+            + "\(columns) numbers, expected a multiple of \(type.blockLength) for "
             + "\(type.rawValue))")
       }
       guard let count = type.byteCount(shape: place.shape), count <= available - offset else {

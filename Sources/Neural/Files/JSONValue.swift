@@ -14,7 +14,9 @@ package enum JSONValue: Sendable, Equatable {
   case array([JSONValue])
   case object(Object)
 
-  /// Members in the order of the file. The first of several with one name counts.
+  /// Members in the order of the file.
+  ///
+  /// The first of several with one name counts.
   package struct Object: Sendable, Equatable {
     package struct Member: Sendable, Equatable {
       package let name: String
@@ -358,10 +360,10 @@ extension JSONValue {
         }
         code = 0x10000 + (code & 0x3ff) << 10 + low & 0x3ff
       }
-      guard let scalar = UnicodeScalar(code) else {
+      guard let scalar = UnicodeScalar(code), let units = UTF8.encode(scalar) else {
         throw NeuralError("byte \(start): the JSON has half of a surrogate pair")
       }
-      result.append(contentsOf: UTF8.encode(scalar)!)
+      result.append(contentsOf: units)
       return
     default: throw wrong(byte, expected: "one of \" \\ / b f n r t u behind a backslash")
     }

@@ -45,7 +45,7 @@ struct Llama2CFile {
         ("w2", [blocks, width, inner]), ("w3", [blocks, inner, width]),
         ("rms_final_weight", [width]), ("freq_cis", [2, half]),
       ] + (header[5] < 0 ? [("wcls", [vocabulary, width])] : [])
-    var tensors: [String: Tensor] = [:]
+    var tensors: [Tensor] = []
     var offset = 28
     for part in parts {
       guard let count = TensorType.f32.byteCount(shape: part.shape),
@@ -55,9 +55,11 @@ struct Llama2CFile {
           "byte \(offset): the file ends within the tensor '\(part.name)' of shape \(part.shape) "
             + "(found \(file.bytes.count) bytes). It is incomplete, or no llama2.c checkpoint.")
       }
-      tensors[part.name] = unsafe Tensor(
-        name: part.name, type: .f32, shape: part.shape,
-        bytes: UnsafeRawBufferPointer(rebasing: file.bytes[offset..<(offset + count)]), owner: file)
+      unsafe tensors.append(
+        Tensor(
+          name: part.name, type: .f32, shape: part.shape,
+          bytes: UnsafeRawBufferPointer(rebasing: file.bytes[offset..<(offset + count)]),
+          owner: file))
       offset += count
     }
     guard unsafe offset == file.bytes.count else {
@@ -76,13 +78,13 @@ struct Llama2CFile {
     try configuration.check()
   }
 
+  /// `tensors` in the order of the file.
   private static func weights(
-    _ tensors: [String: Tensor], blocks: Int
+    _ tensors: [Tensor], blocks: Int
   ) throws(NeuralError) -> NetworkWeights {
-    /// One block's share of a tensor of three or two dimensions.
-    func share(_ name: String, _ block: Int) -> Tensor {
-      let all = tensors[name]!
-      let part = all.part(block..<(block + 1), name: "\(name)[\(block)]")
+    /// One block's share of a tensor of two or three dimensions.
+    func share(_ all: Tensor, _ block: Int) -> Tensor {
+      let part = all.part(block..<(block + 1), name: "\(all.name)[\(block)]")
       return unsafe Tensor(
         name: part.name, type: part.type, shape: Array(all.shape.dropFirst()), bytes: part.bytes,
         owner: part.owner)
@@ -93,19 +95,19 @@ struct Llama2CFile {
       }
       return .init(tensor)
     }
-    let embedding = tensors["token_embedding_table"]!
-    var result = NetworkWeights(tokenEmbedding: embedding, blocks: [])
+    var result = NetworkWeights(tokenEmbedding: tensors[0], blocks: [])
     for i in 0..<blocks {
+      let parts = tensors[1...9].map { share($0, i) }
       result.blocks.append(
         .init(
-          attentionNorm: try norm(share("rms_att_weight", i)), query: .init(share("wq", i)),
-          key: .init(share("wk", i)), value: .init(share("wv", i)),
-          attentionOutput: .init(share("wo", i)),
-          feedForwardNorm: try norm(share("rms_ffn_weight", i)), gate: .init(share("w1", i)),
-          up: .init(share("w3", i)), down: .init(share("w2", i))))
+          attentionNorm: try norm(parts[0]), query: .init(parts[1]), key: .init(parts[2]),
+          value: .init(parts[3]), attentionOutput: .init(parts[4]),
+          feedForwardNorm: try norm(parts[5]), gate: .init(parts[6]), up: .init(parts[8]),
+          down: .init(parts[7])))
     }
-    result.finalNorm = try norm(tensors["rms_final_weight"]!)
-    result.head = .init(tensors["wcls"] ?? embedding)
+    result.finalNorm = try norm(tensors[10])
+    // Behind the tables of rotations, which are computed anew.
+    result.head = .init(tensors.count > 12 ? tensors[12] : tensors[0])
     return result
   }
 }

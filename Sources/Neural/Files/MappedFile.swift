@@ -44,7 +44,9 @@ import Foundation
   }
 
   deinit {
-    unsafe munmap(UnsafeMutableRawPointer(mutating: bytes.baseAddress!), bytes.count)
+    if let base = unsafe bytes.baseAddress {
+      unsafe munmap(UnsafeMutableRawPointer(mutating: base), bytes.count)
+    }
     close(descriptor)
   }
 

@@ -33,7 +33,10 @@ package struct NetworkFile: Sendable {
     guard FileSystem.exists(path) else {
       throw NeuralError("there is no such file or folder")
     }
-    if FileSystem.isFolder(path) { return try folder(path) }
+    if FileSystem.isFolder(path) {
+      let end = path.lastIndex { $0 != "/" } ?? path.startIndex
+      return try folder(String(path[...end]))
+    }
     let file = try MappedFile(path)
     if unsafe FileSystem.isPickle(file.bytes) { throw NeuralError(FileSystem.pickleAdvice) }
     if unsafe file.bytes.count >= 4
@@ -112,20 +115,22 @@ package struct NetworkFile: Sendable {
         "config.json: 'quantization_config' is there, but quantised safetensors are not supported. "
           + "Use the GGUF file of this model.")
     }
-    let architecture: NetworkConfiguration.Architecture
     let configuration: NetworkConfiguration
     switch kind {
     case "gpt2": configuration = try GPT2.configuration(source)
     case "gpt_neox": configuration = try GPTNeoX.configuration(source)
-    case "llama", "mistral", "qwen2", "qwen3":
-      configuration = try Llama.configuration(source, .init(rawValue: kind)!)
+    case "llama": configuration = try Llama.configuration(source, .llama)
+    case "mistral": configuration = try Llama.configuration(source, .mistral)
+    case "qwen2": configuration = try Llama.configuration(source, .qwen2)
+    case "qwen3": configuration = try Llama.configuration(source, .qwen3)
     case "gemma3", "gemma3_text": configuration = try Gemma3.configuration(source)
-    case "bert", "roberta": configuration = try BERT.configuration(source, .init(rawValue: kind)!)
+    case "bert": configuration = try BERT.configuration(source, .bert)
+    case "roberta": configuration = try BERT.configuration(source, .roberta)
     default:
       throw NeuralError(
         "config.json: the model_type '\(kind)' is not supported. Supported are: \(supported).")
     }
-    architecture = configuration.architecture
+    let architecture = configuration.architecture
     try configuration.check()
     let (table, files) = try SafetensorsFile.open(folder: path)
     let layout: NetworkLayout =

@@ -148,27 +148,31 @@ extension SafetensorsFile {
         "\(indexName): 'weight_map' is wrong (found \(index["weight_map"]?.kind ?? "nothing"), "
           + "expected an object)")
     }
-    var names: [String] = []
-    var wanted: [String: [String]] = [:]
+    var parts: [(file: String, tensors: [String])] = []
+    var places: [String: Int] = [:]
     for member in map.members {
       guard let name = member.value.string, !name.contains("/"), name != "..", !name.isEmpty else {
         throw NeuralError(
           "\(indexName): the file of the tensor '\(member.name)' is wrong (expected the name of a "
             + "file in the same folder)")
       }
-      if wanted[name] == nil { names.append(name) }
-      wanted[name, default: []].append(member.name)
+      if let place = places[name] {
+        parts[place].tensors.append(member.name)
+      } else {
+        places[name] = parts.count
+        parts.append((name, [member.name]))
+      }
     }
-    guard names.count <= 1000 else {
+    guard parts.count <= 1000 else {
       throw NeuralError(
-        "\(indexName): too many files (found \(names.count), expected at most 1000)")
+        "\(indexName): too many files (found \(parts.count), expected at most 1000)")
     }
     var tensors = TensorTable()
     var files: [MappedFile] = []
-    for name in names {
+    for (name, wanted) in parts {
       let part = try SafetensorsFile.named(name, in: folder)
       files.append(part.file)
-      for tensor in wanted[name]! {
+      for tensor in wanted {
         guard let entry = part.tensors[tensor] else {
           throw NeuralError(
             "\(name): the tensor '\(tensor)' is missing, which \(indexName) says is there")

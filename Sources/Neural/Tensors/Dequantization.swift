@@ -9,8 +9,8 @@ extension Tensor {
   package func row(_ index: Int, into to: UnsafeMutableBufferPointer<Float>) {
     precondition(index >= 0 && index < rows, "row \(index) of \(rows)")
     precondition(to.count >= columns, "\(to.count) places for \(columns) numbers")
-    let start = unsafe bytes.baseAddress! + index * rowBytes
-    unsafe type.dequantize(start, count: columns, into: to.baseAddress!)
+    guard let from = unsafe bytes.baseAddress, let to = to.baseAddress else { return }
+    unsafe type.dequantize(from + index * rowBytes, count: columns, into: to)
   }
 
   /// A row as single precision.
@@ -25,8 +25,8 @@ extension Tensor {
   package var floats: [Float] {
     let count = rows * columns
     return unsafe [Float](unsafeUninitializedCapacity: count) { buffer, filled in
-      if count > 0 {
-        unsafe type.dequantize(bytes.baseAddress!, count: count, into: buffer.baseAddress!)
+      if let from = unsafe bytes.baseAddress, let to = buffer.baseAddress {
+        unsafe type.dequantize(from, count: count, into: to)
       }
       filled = count
     }

@@ -57,8 +57,8 @@ extension Tensor {
   }
 
   private func transpose<Word: BitwiseCopyable>(_ word: Word.Type, into memory: TensorMemory) {
-    let from = unsafe bytes.baseAddress!.assumingMemoryBound(to: Word.self)
-    let to = unsafe memory.bytes.baseAddress!.assumingMemoryBound(to: Word.self)
+    let from = unsafe bytes.assumingMemoryBound(to: Word.self)
+    let to = unsafe memory.bytes.assumingMemoryBound(to: Word.self)
     let (height, width) = (shape[0], shape[1])
     // Squares of this side stay in the first-level cache on both sides.
     let side = 32

@@ -1,3 +1,5 @@
+// Licensed under the Apache License, Version 2.0.
+
 /// Cuts texts into a network's tokens and puts them together again.
 package protocol Tokenizer: Sendable {
   /// Ids are 0 ..< count.
@@ -10,13 +12,91 @@ package protocol Tokenizer: Sendable {
   /// Whether a token steers (begin, end, padding, turn of a chat) and is no text.
   func isControl(_ token: Int32) -> Bool
 
+  /// The token of a special or added spelling such as `<|im_end|>` or `[MASK]`.
+  func token(spelled text: String) -> Int32?
+
+  /// Whether the bytes of a text's first token begin with a blank that is no part of the text
+  /// (Llama 2, BERT).
+  var addsBlank: Bool { get }
+
   /// The tokens of a text, without tokens that a template would add.
   ///
   /// With `specials`, special tokens spelled in the text are recognised; otherwise they are text.
   /// Throws `NeuralError` if a part of the text has no token.
-  func encode(_ text: String, specials: Bool) throws -> [Int32]
+  func encode(_ text: String, specials: Bool) throws(NeuralError) -> [Int32]
 
   /// The ends of the pieces that are cut independently, in bytes of the text, ascending: an edit
   /// inside one piece can change the tokens of that piece and of its neighbours only.
   func pieceEnds(of text: String) -> [Int]
+
+  /// Whether `encode` gives these tokens for their text.
+  ///
+  /// Control tokens divide a sequence: what stands between them must be what `encode` gives for that
+  /// part alone. A sequence that cuts a character at its end, or between control tokens, is not
+  /// canonical; neither is one with ids out of range.
+  func isCanonical(_ tokens: some RandomAccessCollection<Int32>) -> Bool
+
+  /// Whether a sequence is still canonical after an edit, from the surroundings of the edit alone.
+  ///
+  /// `edit` holds the positions of the new tokens, counted from 0: empty where tokens were only
+  /// deleted. The tokens before and behind it must come from a sequence that was canonical before the
+  /// edit. The answer is then exactly that of `isCanonical(_:)`.
+  func isCanonical(_ tokens: some RandomAccessCollection<Int32>, around edit: Range<Int>) -> Bool
+}
+
+extension Tokenizer {
+  package var addsBlank: Bool { false }
+
+  /// The bytes of a text that these tokens make from its beginning. They may end inside a character.
+  package func decode(_ tokens: some Sequence<Int32>) -> [UInt8] {
+    var bytes: [UInt8] = []
+    var isStart = true
+    for token in tokens {
+      guard !isControl(token) else {
+        isStart = true
+        continue
+      }
+      let piece = self.bytes(of: token)
+      let dropped = isStart && addsBlank && piece.first == 0x20
+      bytes.append(contentsOf: dropped ? piece[1...] : piece[...])
+      isStart = isStart && piece.isEmpty
+    }
+    return bytes
+  }
+
+  package func isCanonical(_ tokens: some RandomAccessCollection<Int32>) -> Bool {
+    isCanonical(tokens, around: 0..<tokens.count)
+  }
+
+  /// Whether a sequence stays canonical if `new` takes the place of what stood between `before` and
+  /// `after`, which must come from a canonical sequence.
+  package func isCanonical(
+    before: some RandomAccessCollection<Int32>, new: some RandomAccessCollection<Int32>,
+    after: some RandomAccessCollection<Int32>
+  ) -> Bool {
+    isCanonical(
+      EditedTokens(before: before, new: new, after: after),
+      around: before.count..<before.count + new.count)
+  }
+}
+
+/// Three runs of tokens, one behind the other, without a copy.
+struct EditedTokens<Before, New, After>: RandomAccessCollection
+where
+  Before: RandomAccessCollection<Int32>, New: RandomAccessCollection<Int32>,
+  After: RandomAccessCollection<Int32>
+{
+  let before: Before
+  let new: New
+  let after: After
+
+  var startIndex: Int { 0 }
+  var endIndex: Int { before.count + new.count + after.count }
+
+  subscript(position: Int) -> Int32 {
+    if position < before.count { return before[before.index(before.startIndex, offsetBy: position)] }
+    let position = position - before.count
+    if position < new.count { return new[new.index(new.startIndex, offsetBy: position)] }
+    return after[after.index(after.startIndex, offsetBy: position - new.count)]
+  }
 }

@@ -92,8 +92,10 @@ public struct Gibbs<Tokens: GapTokens>: KernelWithMemory {
       guard let drawn = tokens.draw(for: gap, in: scorer, memory: &memory, using: &choices)
       else { return false }
       if drawn.token == old { return false }
-      // The constraint alone decides, without asking the model.
-      if isAllowed(drawn.token, at: place, scorer) {
+      // The constraint and the spelling alone decide, without asking the model.
+      if isAllowed(drawn.token, at: place, scorer),
+        scorer.isSpelled(behind: .replace(place, drawn.token))
+      {
         scorer.commit(.replace(place, drawn.token))
         return true
       }

@@ -76,6 +76,7 @@ public final class PrefixScorer<Model: LanguageModel, Constraint: TokenConstrain
       isForbidden = true
     }
     now.rows = [[Double]?](repeating: nil, count: now.contexts.count)
+    if let spelling = target.spelling, !spelling.allows(now.tokens) { isForbidden = true }
     guard let constraint = target.constraint else { return }
     var state = constraint.start
     now.states = [state]
@@ -236,6 +237,7 @@ public final class PrefixScorer<Model: LanguageModel, Constraint: TokenConstrain
       edit: edit, low: shared, tokens: Array(text.tokens[shared...]), contexts: [], logs: [],
       states: [], weights: [], change: -.infinity)
     guard look.tokens.allSatisfy(vocabulary.isDrawable) else { return nil }
+    guard isSpelled(text, from: shared) else { return nil }
     guard let constraint = target.constraint else { return look }
     var state = now.states[shared]
     for token in look.tokens {
@@ -246,6 +248,22 @@ public final class PrefixScorer<Model: LanguageModel, Constraint: TokenConstrain
     }
     look.weights.append(constraint.endWeight(state))
     return look.weights.last == -.infinity ? nil : look
+  }
+
+  /// Whether the target's rule allows the text behind an edit.
+  public func isSpelled(behind edit: TokenSequence.Edit) -> Bool {
+    guard target.spelling != nil else { return true }
+    var text = TokenSequence(now.tokens)
+    text.apply(edit)
+    return isSpelled(text, from: zip(text.tokens, now.tokens).prefix { $0 == $1 }.count)
+  }
+
+  /// Whether the target's rule allows a text that shares its first tokens with the current one.
+  private func isSpelled(_ text: TokenSequence, from shared: Int) -> Bool {
+    guard let spelling = target.spelling else { return true }
+    let rest = zip(text.tokens[shared...].reversed(), now.tokens[shared...].reversed())
+      .prefix { $0 == $1 }.count
+    return spelling.allows(text.tokens, changed: shared..<text.count - rest)
   }
 
   /// Makes an edit that the target allows.

@@ -5,7 +5,9 @@
 /// `log rho(x) = fluency x log p(x) + nats of the constraint`.
 ///
 /// It is ``SentenceTarget`` for models without a finite context, such as networks. An edit costs
-/// one run over everything after it. Texts longer than the model can hold have weight 0.
+/// one run over everything after it. Texts longer than the model can hold have weight 0. A model of
+/// subwords has many token sequences for each text; with a ``SpellingRule``, only one of them has
+/// weight, so the law is over texts.
 public struct PrefixTarget<Model: LanguageModel, Constraint: TokenConstraint>: TextTarget {
   /// The language model p.
   public let model: Model
@@ -13,6 +15,8 @@ public struct PrefixTarget<Model: LanguageModel, Constraint: TokenConstraint>: T
   public let constraint: Constraint?
   /// The exponent of the model's probability, positive and finite.
   public let fluency: Double
+  /// Which token sequences have weight; `nil` for all.
+  public let spelling: (any SpellingRule)?
 
   /// Creates the target from a model and a constraint.
   ///
@@ -20,7 +24,11 @@ public struct PrefixTarget<Model: LanguageModel, Constraint: TokenConstraint>: T
   ///   - model: the language model.
   ///   - constraint: the constraint on texts; `nil` allows all.
   ///   - fluency: the exponent of the model's probability, positive and finite.
-  public init(model: Model, constraint: Constraint?, fluency: Double = 1) {
+  ///   - spelling: which token sequences have weight; `nil` for all.
+  public init(
+    model: Model, constraint: Constraint?, fluency: Double = 1,
+    spelling: (any SpellingRule)? = nil
+  ) {
     precondition(fluency > 0 && fluency < .infinity, "fluency is positive and finite")
     precondition(
       constraint.map { $0.tokenCount == model.vocabulary.count } ?? true,
@@ -28,6 +36,7 @@ public struct PrefixTarget<Model: LanguageModel, Constraint: TokenConstraint>: T
     self.model = model
     self.constraint = constraint
     self.fluency = fluency
+    self.spelling = spelling
   }
 
   /// The log of the target, computed from scratch in one batch of one run.
@@ -38,6 +47,7 @@ public struct PrefixTarget<Model: LanguageModel, Constraint: TokenConstraint>: T
     let soft = constraint?.logWeight(of: text) ?? 0
     guard soft > -.infinity, text.count <= model.longestText,
       text.allSatisfy(model.vocabulary.isDrawable),
+      spelling?.allows(text.tokens) ?? true,
       let log = try? model.scoredLogProbability(of: text)
     else { return -.infinity }
     return fluency * log + soft
@@ -52,13 +62,13 @@ public struct PrefixTarget<Model: LanguageModel, Constraint: TokenConstraint>: T
   public func tempered(_ inverseTemperature: Double) -> PrefixTarget {
     PrefixTarget(
       model: model, constraint: constraint?.scaled(by: inverseTemperature),
-      fluency: fluency * inverseTemperature)
+      fluency: fluency * inverseTemperature, spelling: spelling)
   }
 }
 
 extension PrefixTarget where Constraint == TokenAutomaton {
   /// Creates the target of all texts of a model.
-  public init(model: Model, fluency: Double = 1) {
-    self.init(model: model, constraint: nil, fluency: fluency)
+  public init(model: Model, fluency: Double = 1, spelling: (any SpellingRule)? = nil) {
+    self.init(model: model, constraint: nil, fluency: fluency, spelling: spelling)
   }
 }

@@ -29,6 +29,9 @@ public protocol TextScorer<Constraint>: Scorer where State == TokenSequence {
   /// The constraint's state before a place in 0 ... count; `nil` without a constraint.
   func constraintState(before place: Int) -> Constraint.State?
 
+  /// Whether the target's ``SpellingRule`` allows the text behind an edit; `true` without a rule.
+  func isSpelled(behind edit: TokenSequence.Edit) -> Bool
+
   /// The model's natural log-probability of the token at a place in 0 ... count.
   ///
   /// At place count it is that of the end symbol.
@@ -66,13 +69,16 @@ public protocol TextScorer<Constraint>: Scorer where State == TokenSequence {
 }
 
 extension TextScorer {
+  /// Returns `true`: the target has no rule.
+  @inlinable
+  public func isSpelled(behind edit: TokenSequence.Edit) -> Bool { true }
+
   /// The tokens that can stand at a place while the rest of the text stays allowed.
   ///
   /// Tokens that lead to the same state are tried once.
   ///
   /// - Complexity: O(vocabulary), and a walk towards the end of the text for each state that a
   ///   token leads to. The walk stops where it meets the current text's states.
-  ///   place leads to, shorter where it meets the current text's states.
   public func allowedTokens(at place: Int) -> [Token] {
     guard let constraint, let before = constraintState(before: place) else {
       return (0..<vocabulary.count).map { Token($0) }.filter(vocabulary.isDrawable)

@@ -26,6 +26,9 @@ public struct Vocabulary: Sendable {
   /// The entry for words outside the vocabulary, if the model has one; never drawn.
   public let unknown: Token?
 
+  /// Further tokens that steer a model and are no text, ascending; never drawn.
+  public let controls: [Token]
+
   @usableFromInline let blob: [UInt8]
   @usableFromInline let offsets: [UInt32]
   private let index: [UInt32]
@@ -38,10 +41,11 @@ public struct Vocabulary: Sendable {
   ///   - start: the start symbol.
   ///   - end: the end symbol.
   ///   - unknown: the entry for unknown words, if there is one.
+  ///   - controls: further tokens that are no text, such as the turns of a chat.
   /// - Complexity: O(bytes).
   public init(
     spellings: some Sequence<some Sequence<UInt8>>, spacing: Spacing, start: Token, end: Token,
-    unknown: Token?
+    unknown: Token?, controls: [Token] = []
   ) {
     var blob: [UInt8] = []
     var offsets: [UInt32] = [0]
@@ -50,14 +54,16 @@ public struct Vocabulary: Sendable {
       offsets.append(UInt32(blob.count))
     }
     self.init(
-      blob: blob, offsets: offsets, spacing: spacing, start: start, end: end, unknown: unknown)
+      blob: blob, offsets: offsets, spacing: spacing, start: start, end: end, unknown: unknown,
+      controls: controls)
   }
 
   /// Creates a vocabulary whose token `i` is `blob[offsets[i] ..< offsets[i + 1]]`.
   ///
   /// - Precondition: offsets ascend from 0 to `blob.count`; special tokens lie below the count.
   public init(
-    blob: [UInt8], offsets: [UInt32], spacing: Spacing, start: Token, end: Token, unknown: Token?
+    blob: [UInt8], offsets: [UInt32], spacing: Spacing, start: Token, end: Token, unknown: Token?,
+    controls: [Token] = []
   ) {
     precondition(
       offsets.first == 0 && Int(offsets.last ?? 0) == blob.count, "offsets cover the bytes")
@@ -70,6 +76,8 @@ public struct Vocabulary: Sendable {
     self.start = start
     self.end = end
     self.unknown = unknown
+    self.controls = controls.sorted { $0.index < $1.index }
+    precondition((self.controls.last?.index ?? 0) < count, "control tokens are entries")
     var size = 16
     while size < count * 2 { size *= 2 }
     var index = [UInt32](repeating: .max, count: size)
@@ -139,6 +147,18 @@ public struct Vocabulary: Sendable {
   @inlinable
   public func isDrawable(_ token: Token) -> Bool {
     token != start && token != end && token != unknown
+      && (controls.isEmpty || !isControl(token))
+  }
+
+  @usableFromInline
+  func isControl(_ token: Token) -> Bool {
+    var low = 0
+    var high = controls.count
+    while low < high {
+      let middle = (low + high) / 2
+      if controls[middle].index < token.index { low = middle + 1 } else { high = middle }
+    }
+    return low < controls.count && controls[low] == token
   }
 
   /// The bytes of a whole text.

@@ -6,7 +6,7 @@ import Testing
 
 /// Targets of a model that remembers everything and offers only what every model has to offer.
 enum PrefixSpace: String, CaseIterable, Sendable, CustomTestStringConvertible {
-  case lengths, fluent, soft, fixedLength
+  case lengths, fluent, soft, fixedLength, spelled
 
   typealias Target = PrefixTarget<RememberingModel, TokenAutomaton>
   typealias Scorer = PrefixScorer<RememberingModel, TokenAutomaton>
@@ -26,14 +26,32 @@ enum PrefixSpace: String, CaseIterable, Sendable, CustomTestStringConvertible {
     case .soft:
       TokenAutomaton(toy, lengths: 0...2) { text in 0.4 * Double(text.filter { $0 == b }.count) }
     case .fixedLength: TokenAutomaton(toy, lengths: 2...2)
+    case .spelled: TokenAutomaton(toy, lengths: 1...3)
     }
   }
 
   var space: EnumeratedTarget<Target> {
     EnumeratedTarget(
       Target(
-        model: Self.model, constraint: automaton, fluency: self == .fluent ? 0.7 : 1),
+        model: Self.model, constraint: automaton, fluency: self == .fluent ? 0.7 : 1,
+        spelling: self == .spelled ? NoPair(of: Self.model.text("ab").tokens) : nil),
       among: Self.model.texts(upTo: 3))
+  }
+}
+
+/// Two tokens never stand together, as if a third one spelled both.
+private struct NoPair: SpellingRule {
+  let pair: [Token]
+
+  init(of pair: [Token]) { self.pair = pair }
+
+  func allows(_ tokens: [Token]) -> Bool { allows(tokens, changed: tokens.indices) }
+
+  func allows(_ tokens: [Token], changed: Range<Int>) -> Bool {
+    let last = min(changed.upperBound, tokens.count - 1)
+    for place in stride(from: max(changed.lowerBound, 1), through: last, by: 1)
+    where tokens[place - 1] == pair[0] && tokens[place] == pair[1] { return false }
+    return true
   }
 }
 

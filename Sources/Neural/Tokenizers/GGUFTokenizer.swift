@@ -1,0 +1,44 @@
+// Licensed under the Apache License, Version 2.0.
+
+/// What a GGUF file says about its tokenizer (`tokenizer.ggml.*`).
+package struct GGUFTokenizer: Sendable {
+  /// `tokenizer.ggml.model`: "gpt2", "llama", "bert".
+  package var model: String
+  /// `tokenizer.ggml.pre`.
+  package var preTokenizer: String?
+  package var tokens: ByteStrings
+  /// `tokenizer.ggml.token_type`.
+  package var types: [Int32]?
+  package var scores: [Float]?
+  package var merges: ByteStrings?
+  /// `tokenizer.ggml.add_space_prefix`.
+  package var addsBlank: Bool?
+
+  package init(model: String, tokens: ByteStrings) {
+    self.model = model
+    self.tokens = tokens
+  }
+
+  package func tokenizer() throws(NeuralError) -> any Tokenizer {
+    let vocabulary = try Vocabulary(pieces: tokens, types: types)
+    switch model {
+    case "gpt2":
+      guard let merges else {
+        throw NeuralError("'tokenizer.ggml.merges' is missing. The file has no complete tokenizer.")
+      }
+      let name = preTokenizer ?? "none"
+      guard let preTokenizer = PreTokenizer(name: name) else {
+        throw NeuralError(
+          "the pre-tokenizer ('tokenizer.ggml.pre') is \(quoted(name.utf8)), which gensample does "
+            + "not support (expected gpt-2, llama-bpe, qwen2, smollm or one that cuts alike)")
+      }
+      return try BytePairTokenizer(
+        vocabulary, merges: MergeList(lines: merges), preTokenizer: preTokenizer,
+        wholeWordsFirst: preTokenizer == .llama3)
+    default:
+      throw NeuralError(
+        "the tokenizer ('tokenizer.ggml.model') is \(quoted(model.utf8)), which gensample does not "
+          + "support (expected gpt2, llama or bert)")
+    }
+  }
+}

@@ -1,0 +1,25 @@
+// Licensed under the Apache License, Version 2.0.
+
+/// Says which of the many token sequences of a text stands for it.
+///
+/// A tokenizer of subwords gives each text one sequence, but other sequences spell the same text. A
+/// target over texts gives weight to one of them only.
+///
+/// Law: the answer about an edit is the answer about the whole text.
+public protocol SpellingRule: Sendable {
+  /// Whether a whole text is spelled as the rule asks.
+  func allows(_ tokens: [Token]) -> Bool
+
+  /// Whether a text is spelled as the rule asks, if it differs from an allowed text in one stretch.
+  ///
+  /// - Parameters:
+  ///   - tokens: the whole text.
+  ///   - changed: the places that an edit put there; empty where it only removed tokens.
+  /// - Returns: the same as about the whole text.
+  func allows(_ tokens: [Token], changed: Range<Int>) -> Bool
+}
+
+extension SpellingRule {
+  /// Looks at the whole text.
+  public func allows(_ tokens: [Token], changed: Range<Int>) -> Bool { allows(tokens) }
+}
