@@ -48,7 +48,7 @@ package enum PlainKernels {
     }
   }
 
-  /// The mean of `values`, weighted by the softmax of scale x (query . key).
+  /// The mean of `values`, weighted by the softmax of scale times (query, key).
   package static func attention(
     query: [Float], keys: [[Float]], values: [[Float]], scale: Float
   ) -> [Double] {

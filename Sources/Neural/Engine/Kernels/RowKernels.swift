@@ -2,7 +2,9 @@
 
 internal import CKernels
 
-/// Norms of rows of numbers. `input` and `output` may be the same.
+/// Norms of rows of numbers.
+///
+/// `input` and `output` may be the same.
 @safe package enum RowNorm {
   /// Sums have double precision.
   package static func rootMeanSquare(
