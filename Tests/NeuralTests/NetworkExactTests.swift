@@ -174,7 +174,7 @@ import Testing
   }
 
   @Test func whatCannotBeAnsweredIsSaid() throws {
-    let network = RandomNetwork.causal[2].open(memory: 50_000)
+    let network = RandomNetwork.causal[2].open(memory: 15_000)
     let results = Results()
     func message(_ request: Request) -> String? {
       do {

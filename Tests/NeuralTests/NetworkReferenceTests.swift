@@ -14,7 +14,9 @@ import Testing
     var token_logprobs: [[Double]]?
   }
 
-  @Test(TestData.isNeeded, arguments: ["nano-llama", "nano-gpt2", "gpt2-shakespeare", "llama-stories260K"])
+  @Test(
+    TestData.isNeeded,
+    arguments: ["nano-llama", "nano-gpt2", "gpt2-shakespeare", "llama-stories260K"])
   func logitsOfSmallNetworks(_ name: String) throws {
     let network = try open(TestData.path("models/\(name)"))
     let file: Logits = try read("\(name).json")

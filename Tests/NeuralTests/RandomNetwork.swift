@@ -142,7 +142,8 @@ struct RandomNetwork: Sendable, CustomTestStringConvertible {
   }
 
   func open(threads: Int = 1, memory: Int = 1 << 20) -> Network {
-    Network(configuration, weights, threads: threads, memory: memory)
+    // Pieces are tiny, so that threads share even these networks.
+    Network(configuration, weights, threads: threads, memory: memory, pieceCost: 100)
   }
 }
 

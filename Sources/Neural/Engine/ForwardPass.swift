@@ -135,6 +135,7 @@ struct BlockLayout {
 private final class RotaryTable {
   private let rotary: NetworkConfiguration.Rotary
   private let frequencies: [Double]
+  private var positions = 0
   private var cosines: [Float] = []
   private var sines: [Float] = []
 
@@ -144,11 +145,12 @@ private final class RotaryTable {
   }
 
   func grow(to positions: Int) {
-    for position in cosines.count / max(1, frequencies.count)..<max(positions, 0) {
+    while self.positions < positions {
       for frequency in frequencies {
-        cosines.append(Float(cos(Double(position) * frequency)))
-        sines.append(Float(sin(Double(position) * frequency)))
+        cosines.append(Float(cos(Double(self.positions) * frequency)))
+        sines.append(Float(sin(Double(self.positions) * frequency)))
       }
+      self.positions += 1
     }
   }
 
@@ -220,6 +222,9 @@ final class ForwardPass {
 
   let configuration: NetworkConfiguration
   private let team: Team
+  /// Operations that make a piece of work worth handing to another thread, at most a microsecond
+  /// or so.
+  private let pieceCost: Int
   private let tokenEmbedding: Tensor
   private let positionEmbedding: Tensor?
   private let typeEmbedding: NumberBuffer?
@@ -238,9 +243,11 @@ final class ForwardPass {
   private let raised = NumberBuffer(count: 0)
   private let part = NumberBuffer(count: 0)
 
-  init(_ configuration: NetworkConfiguration, _ weights: NetworkWeights, team: Team) {
+  init(_ configuration: NetworkConfiguration, _ weights: NetworkWeights, team: Team, pieceCost: Int)
+  {
     self.configuration = configuration
     self.team = team
+    self.pieceCost = pieceCost
     tokenEmbedding = weights.tokenEmbedding
     positionEmbedding = weights.positionEmbedding
     typeEmbedding = weights.typeEmbedding.map { NumberBuffer($0) }
@@ -555,8 +562,7 @@ final class ForwardPass {
   ///   - cost: operations of all together.
   ///   - unit: ranges are a multiple of it.
   func pieces(_ total: Int, cost: Int, unit: Int = 1) -> Pieces {
-    // To hand a piece over takes about as long as so many operations.
-    let worth = max(1, min(6 * team.size, cost / 100_000))
+    let worth = max(1, min(6 * team.size, cost / pieceCost))
     guard team.size > 1, worth > 1 else { return Pieces(total: total, largest: max(1, total)) }
     let largest = (total + worth - 1) / worth
     return Pieces(total: total, largest: (largest + unit - 1) / unit * unit)

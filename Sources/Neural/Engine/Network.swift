@@ -21,13 +21,14 @@ package final class Network: @unchecked Sendable {
   /// - Parameters:
   ///   - threads: how many threads share each pass, the caller's included.
   ///   - memory: most bytes for keys and values of texts.
+  ///   - pieceCost: operations that make a piece of work worth handing to another thread.
   package init(
     _ configuration: NetworkConfiguration, _ weights: NetworkWeights, threads: Int = 1,
-    memory: Int = 96 << 20
+    memory: Int = 96 << 20, pieceCost: Int = 100_000
   ) {
     self.configuration = configuration
     let team = Team(size: threads)
-    let forward = ForwardPass(configuration, weights, team: team)
+    let forward = ForwardPass(configuration, weights, team: team, pieceCost: pieceCost)
     self.team = team
     self.forward = forward
     head = weights.head.map { NetworkHead($0, weights.headTransform, forward, team) }
