@@ -16,9 +16,10 @@ public protocol ChainModel: LanguageModel {
   /// The kind of token source given both sides.
   associatedtype Full: BranchTokens where Full.Scorer == Target.Scorer
   /// The kind of source of the model's own tokens.
-  associatedtype Source: TokenSource where Source.Model == Self
+  associatedtype Source: TokenSource = VectorTokens<Self> where Source.Model == Self
   /// The kind of tokens that are steered towards what a constraint asks for.
-  associatedtype Guided: ProportionalTokens where Guided.Target == Target
+  associatedtype Guided: ProportionalTokens = GuidedTokens<Target, AutomatonLookAhead>
+  where Guided.Target == Target
 
   /// The linear probability of each token without context; positive for drawable tokens.
   var unigramWeights: [Double] { get }
