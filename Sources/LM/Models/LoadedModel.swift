@@ -93,7 +93,8 @@ public struct LoadedModel: Sendable {
 
   /// The abilities of the model that commands can require.
   public var capabilities: Set<Capability> {
-    chainModel is NGramModel ? [.language, .backoff, .exact, .screen] : [.language]
+    chainModel is NGramModel
+      ? [.language, .backoff, .finiteContext, .exact, .screen] : [.language]
   }
 
   /// Refuses the model if it lacks a capability.
@@ -118,7 +119,25 @@ public struct LoadedModel: Sendable {
     return model
   }
 
-  private func lacks(_ capability: Capability, for what: String) -> LoadError {
+  /// The number of tokens in the model's longest n-gram; `nil` for models of other kinds.
+  public var order: Int? { (chainModel as? any BackoffModel)?.order }
+
+  /// The same model cut to shorter n-grams.
+  ///
+  /// - Parameters:
+  ///   - order: the most tokens of an n-gram, positive.
+  ///   - capability: the capability that is needed.
+  ///   - what: the command or option that needs it, as the user writes it.
+  /// - Returns: the smaller model.
+  /// - Throws: `LoadError` if the model has no n-grams, or there is no memory for fewer.
+  public func lowered(
+    to order: Int, _ capability: Capability, for what: String
+  ) throws -> LoadedModel {
+    let model = try ngrams(capability, for: what).lowered(to: order)
+    return LoadedModel(model, name: name, checksum: model.checksum)
+  }
+
+  package func lacks(_ capability: Capability, for what: String) -> LoadError {
     LoadError(.badData, "\(what) needs \(capability.noun), which \(name) does not allow")
   }
 

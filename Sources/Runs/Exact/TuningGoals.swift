@@ -2,11 +2,10 @@
 
 import Foundation
 import LM
-import Runs
-import Sampling
+package import Sampling
 
 /// What `tune` is to reach: how probable a statement is, or how many tokens texts have in the mean.
-struct TuningGoal: Sendable {
+package struct TuningGoal: Sendable {
   enum Kind: Sendable {
     case tokens
     case statement(Constraint, TokenAutomaton)
@@ -16,18 +15,9 @@ struct TuningGoal: Sendable {
   let kind: Kind
   let wanted: Double
 
-  /// All that `--goal` asks for.
-  static func all(_ arguments: Arguments, _ tree: VocabularyTree) throws -> [TuningGoal] {
-    let goals = try arguments.texts("goal").map { try TuningGoal($0, tree) }
-    guard !goals.isEmpty else {
-      throw CommandFailure.usage(
-        "tune needs a goal, for example --goal 'include \"sea\" = 0.5' or --goal 'tokens = 12'")
-    }
-    return goals
-  }
-
-  private init(_ goal: String, _ tree: VocabularyTree) throws {
-    func failure(_ reason: String) -> CommandFailure {
+  /// Reads what `--goal` says.
+  package init(_ goal: String, _ tree: VocabularyTree) throws {
+    func failure(_ reason: String) -> RunError {
       .usage(
         "--goal \(goal): \(reason), expected a statement and its probability such as "
           + "'include \"sea\" = 0.5', or 'tokens = 12'")
@@ -62,14 +52,14 @@ struct TuningGoal: Sendable {
   }
 
   /// Refuses a mean outside the lengths of all allowed texts: no numbers reach it.
-  func check(_ target: CompiledTarget, within share: Double) throws(CommandFailure) {
-    guard case .tokens = kind, let automaton = target.target.constraint else { return }
+  func check(_ target: CompiledTarget, within share: Double) throws(RunError) {
+    guard case .tokens = kind, let automaton = target.compiled.automaton else { return }
     let least = automaton.shortestCompletion(automaton.start) ?? .max
     let most = automaton.longestLength
     guard wanted * (1 + share) < Double(least) || wanted * (1 - share) > Double(most ?? .max) else {
       return
     }
-    throw CommandFailure(
+    throw RunError(
       .data,
       "--goal \(text) = \(wanted): allowed texts have \(least) "
         + (most.map { "to \($0) tokens" } ?? "tokens or more") + ", so no numbers reach that mean")
@@ -86,23 +76,23 @@ struct TuningGoal: Sendable {
 }
 
 /// The soft statements whose numbers are tuned.
-struct TunedParameters {
+package struct TunedParameters: Sendable {
   private let constraints: [Constraint]
   private let places: [Int]
   /// For each: what counts in a text; `nil` for the model's log probability.
   private let counters: [TokenAutomaton?]
 
-  init(_ constraints: [Constraint], _ tree: VocabularyTree) throws {
+  package init(_ constraints: [Constraint], _ tree: VocabularyTree) throws {
     self.constraints = constraints
     places = constraints.indices.filter { constraints[$0].isSoft }
     guard !places.isEmpty else {
-      throw CommandFailure.usage(
+      throw RunError.usage(
         "tune changes the numbers of 'fluency' and 'prefer', and no statement is of these; add "
           + "'fluency 1' to a constraint file")
     }
     let exponents = places.filter { Self.isFluency(constraints[$0]) }
     guard exponents.count < 2 else {
-      throw CommandFailure(
+      throw RunError(
         .data,
         "\(constraints[exponents[1]].origin): a second 'fluency': of a product of two only the "
           + "product can be tuned; leave one out")
@@ -138,7 +128,7 @@ struct TunedParameters {
     }
   }
 
-  func features(of text: TokenSequence, _ model: NGramModel) -> [Double] {
+  func features(of text: TokenSequence, _ model: some FiniteContextModel) -> [Double] {
     counters.map { $0?.logWeight(of: text) ?? model.logProbability(of: text) }
   }
 
@@ -169,13 +159,12 @@ struct TunedParameters {
   }
 
   /// The numbers of a point beside their statements.
-  func object(_ point: [Double]) -> JSONObject {
-    var object = JSONObject()
-    for (place, number) in zip(places, coefficients(point)) {
+  func report(_ point: [Double]) -> [TuningReport.Parameter] {
+    zip(places, coefficients(point)).map { place, number in
       let old = constraints[place].text
-      let head = old.lastIndex(where: \.isWhitespace).map { String(old[..<$0]) } ?? old
-      object.add(head, .number(Double(String(format: "%.6g", number)) ?? number))
+      return TuningReport.Parameter(
+        statement: old.lastIndex(where: \.isWhitespace).map { String(old[..<$0]) } ?? old,
+        value: Double(String(format: "%.6g", number)) ?? number)
     }
-    return object
   }
 }

@@ -1,10 +1,8 @@
 // Licensed under the Apache License, Version 2.0.
 
-import Runs
-
 extension SampledText {
-  /// The text as a JSON object.
-  func object(ofLine line: Int?) -> JSONObject {
+  /// The text as a line of `samples.jsonl` and of a command's output.
+  package func object(ofLine line: Int?) -> JSONObject {
     var object = JSONObject()
     object.add("type", .string("sample"))
     object.add("text", .string(text))

@@ -5,14 +5,6 @@ import LM
 import Runs
 import Sampling
 
-/// A model that chains depend on beside that of `--model`.
-struct FurtherModel {
-  let option: String
-  let name: String
-  /// What tells it from others.
-  let checksum: UInt64
-}
-
 /// A run that goes on: its folder, what it is, how far it is, and the arguments that it began with.
 struct ResumedRun {
   let folder: RunFolder
@@ -124,57 +116,5 @@ struct ResumedRun {
         "the statements about texts are not those that the run in '\(path)' was begun with; it "
           + "goes on with its own: leave them out, or begin another run")
     }
-  }
-
-  /// Checks that what would be begun now is what was begun.
-  func check(_ run: RunDescription, _ further: [FurtherModel]) throws {
-    let (mine, begun) = (run.checksums, description.checksums)
-    for (i, checksum) in mine.enumerated() where i >= begun.count || begun[i] != checksum {
-      let other = i > 0 ? further[i - 1] : nil
-      throw CommandFailure(
-        .data,
-        "'\(other?.name ?? run.model)' is another model than that of the run in '\(folder.path)': its "
-          + "checksum is \(checksum), and the run has \(i < begun.count ? begun[i] : "none"); "
-          + (other.map { "put the file of --\($0.option) back that it was begun with" }
-            ?? "give the model that it was begun with by --model"))
-    }
-    if let difference = description.difference(from: run) {
-      throw CommandFailure(
-        .data,
-        "'\(folder.path)/run.json' was changed: \(difference); put the file back that the run "
-          + "began with")
-    }
-  }
-
-  /// The chains' checkpoints, if they fit the run.
-  ///
-  /// - Parameters:
-  ///   - range: the chains that this folder holds.
-  ///   - vocabulary: the number of the model's tokens.
-  ///   - columns: the number of traced quantities.
-  ///   - kinds: the number of kinds of move.
-  /// - Returns: those of the chains that have begun.
-  /// - Throws: where they are of another run.
-  func chains(
-    _ range: ClosedRange<Int>, vocabulary: Int, columns: Int, kinds: Int
-  ) throws -> [ChainCheckpoint<TokenSequence>] {
-    func isSound(_ chain: ChainCheckpoint<TokenSequence>) -> Bool {
-      let record = chain.record
-      // No chain takes more steps than its plan, nor accepts more than it proposes.
-      guard let plan = description.plan, range.contains(record.chain),
-        let most = plan.totalSteps(of: record.chain...record.chain), record.steps <= most,
-        record.proposed.allSatisfy({ $0 <= most }),
-        zip(record.proposed, record.accepted).allSatisfy({ $1 <= $0 })
-      else { return false }
-      return record.proposed.count == kinds
-        && record.accepted.count == kinds && record.trace.allSatisfy { $0.count == columns }
-        && (chain.state + record.draws.flatMap(\.state)).allSatisfy { $0.index < vocabulary }
-    }
-    guard checkpoint.chains.allSatisfy(isSound) else {
-      throw LoadError(
-        .badData, path: folder.path + "/checkpoint",
-        "does not fit the run; begin it anew, in another folder")
-    }
-    return checkpoint.chains
   }
 }

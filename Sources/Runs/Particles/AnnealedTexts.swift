@@ -1,8 +1,6 @@
 // Licensed under the Apache License, Version 2.0.
 
-import Foundation
 import LM
-import Runs
 import Sampling
 
 /// The standard moves, on every bridge.
@@ -12,37 +10,42 @@ typealias BridgedMoves = MetropolisHastings<
 
 typealias AnnealedTexts = AnnealedImportance<GuidedTexts<SteeredTokens>, BridgedMoves>
 
-extension LeftToRight {
-  /// Texts led from the model's lower orders to the target, among those that are short enough.
+/// The lower orders of a model, which annealed texts start from.
+private struct LowerOrders: Sendable {
+  let loaded: LoadedModel
+}
+
+extension LeftToRight where Model == NGramModel {
+  /// Texts moved from the model's lower orders to the target, among those that are short enough.
   func annealed(
-    _ shared: LeftToRightModel, _ arguments: Arguments, stages: Int, _ monitor: RunMonitor
+    _ loaded: LoadedModel, _ options: LookAheadOptions, stages: Int, _ monitor: RunMonitor
   ) throws -> AnnealedTexts {
-    let lower = try shared.lowered.get()
+    let model = target.model
+    let lower = try loaded.once {
+      LowerOrders(
+        loaded: try loaded.lowered(
+          to: max(1, min(2, model.order - 1)), .backoff, for: "--anneal"))
+    }.loaded
     let target = try bounded()
     // Both ends of the bridges allow the same texts.
     let easy = try LeftToRight(
       SentenceTarget(
-        model: lower.words.model, constraint: target.constraint, fluency: target.fluency),
-      lower, arguments, monitor)
+        model: try lower.ngrams(.backoff, for: "--anneal"), constraint: target.constraint,
+        fluency: target.fluency),
+      of: lower, options, monitor)
     let moves = BridgedMoves(
       BridgedProposal(
-        StandardMoves(for: target, left: words, weights: model.unigramWeights)))
+        StandardMoves(for: target, left: left, weights: model.unigramWeights)))
     return AnnealedImportance(from: easy.guided, to: target, kernel: moves, stages: stages) {
       monitor.isStopping
     }
   }
 }
 
-/// What exact draws, led back, say that the evidence is at most, in expectation.
-struct UpperBound {
-  private let value: Double
-  private let error: Double
-  /// How many draws were led back, and how many were to be.
-  private let count: Int
-  private let asked: Int
-
+extension UpperBoundReport {
+  /// Moves exact draws back through the bridges.
   init(
-    _ annealed: AnnealedTexts, length: ClosedRange<Int>, count: Int, memory: ExactMemory,
+    _ annealed: AnnealedTexts, length: ClosedRange<Int>, count: Int, memory: MemoryLimit,
     random: Philox, threads: Int, _ monitor: RunMonitor
   ) throws {
     func exact(_ target: SentenceTarget<NGramModel, TokenAutomaton>) throws -> NGramInference {
@@ -53,7 +56,7 @@ struct UpperBound {
       } catch {
         var reason = "\(error)"
         if case .tooLarge(let bytes, _) = error { reason = memory.refusal(bytes) }
-        throw CommandFailure(
+        throw RunError(
           .data, "--upper needs exact draws: \(reason); --max-tokens shortens texts too")
       }
     }
@@ -75,28 +78,37 @@ struct UpperBound {
     }
     self.count = logs.count
     asked = count
-    let mean = logs.reduce(0, +) / Double(max(1, logs.count))
+    guard !logs.isEmpty else { return }
+    let mean = logs.reduce(0, +) / Double(logs.count)
     value = logFirst - mean
+    guard logs.count > 1 else { return }
     let squares = logs.reduce(0) { $0 + ($1 - mean) * ($1 - mean) }
-    error = (squares / Double(max(1, logs.count - 1)) / Double(max(1, logs.count))).squareRoot()
+    error = (squares / Double(logs.count - 1) / Double(logs.count)).squareRoot()
   }
+}
 
-  /// Why there is none, or one by fewer draws than asked for; `nil` where all were led back.
-  var missing: String? {
-    count < asked ? "\(stoppedReason) after \(count) of \(counted(asked, "draw"))" : nil
-  }
-
-  func add(to summary: inout JSONObject) {
-    summary.add("upper_bound", count > 0 ? .number(value) : .null)
-    summary.add("upper_bound_error", count > 1 ? .number(error) : .null)
-    summary.add("upper_bound_draws", .integer(count))
-  }
-
-  var line: String? {
-    guard count > 0 else { return nil }
-    return "  upper bound in expectation, by \(counted(count, "exact draw")) led back: "
-      + String(format: "%.3f", value)
-      + (count > 1
-        ? String(format: " ± %.3f", error) : ", no error: one draw has no spread")
+extension NGramInference {
+  /// Draws texts some at a time: few enough to stop soon, many enough to share among threads.
+  ///
+  /// - Parameters:
+  ///   - count: how many in all.
+  ///   - random: what the texts' streams split from.
+  ///   - threads: how many threads; they change no result.
+  ///   - proceed: asked before each batch.
+  ///   - take: takes a batch.
+  /// - Returns: how many were drawn.
+  /// - Throws: what `take` throws.
+  func inBatches(
+    _ count: Int, random: Philox, threads: Int, proceed: () -> Bool,
+    _ take: ([TokenSequence]) throws -> Void
+  ) rethrows -> Int {
+    var drawn = 0
+    while drawn < count, proceed() {
+      let texts = draws(
+        drawn..<min(count, drawn + 1024 * threads), random: random, threads: threads)
+      try take(texts)
+      drawn += texts.count
+    }
+    return drawn
   }
 }

@@ -1,48 +1,22 @@
 // Licensed under the Apache License, Version 2.0.
 
 import LM
-import Runs
 import Sampling
 
-/// How copies of a chain are heated and exchanged.
-struct Tempering: Sendable {
-  /// Copies of each chain.
-  var replicas = 8
-  /// The lowest power of rho.
-  var hottest = 0.3
-  /// Steps of each copy between exchanges.
-  var every = 100
-
-  /// How often the ladder is tuned in the first half of the warm-up.
-  fileprivate static let tunings = 5
-
-  init() {}
-
-  /// What the options say, which have to fit the plan.
-  init(_ arguments: Arguments) throws(CommandFailure) {
-    replicas = try arguments.integer("replicas", in: 1...RunPlan.mostCopies) ?? replicas
-    hottest =
-      try arguments.number("hottest", in: 1e-6...1, expected: "a power from 1e-6 to 1") ?? hottest
-    every = try arguments.integer("every", in: 1...1 << 30) ?? every
-    let plan = try PlanOptions.plan(arguments)
-    var counts = [("warmup", plan.warmup), ("thin", plan.thin)]
-    if case .steps(let steps) = plan.extent { counts.append(("steps", steps)) }
-    for (name, steps) in counts where steps % every != 0 {
-      throw .usage(
-        "--\(name) \(steps) is no multiple of --every \(every); chains are looked at after exchanges"
-      )
-    }
-  }
-}
-
 /// A chain by replica exchange: its record, its copies, and how it goes on after a stop.
-struct TemperedChain {
-  typealias Exchange = ReplicaExchange<SentenceTarget<NGramModel, TokenAutomaton>, NGramMoves>
+struct TemperedChain<Model: ChainModel> {
+  typealias Exchange = ReplicaExchange<
+    Model.Target, MetropolisHastings<StandardMoves<Model.Left>>
+  >
+  /// How often the ladder is tuned in the first half of the warm-up.
+  private static var tunings: Int { 5 }
 
   private var record: ChainResults.Record
   private let tempering: Tempering
   private let work: ChainWork
-  private let words: NGramLeftTokens<TokenAutomaton>
+  private let target: Model.Target
+  private let left: Model.Left
+  private let weights: [Double]
   private var exchange: Exchange
   private var state: Exchange.State
   private var choices: RandomChoices
@@ -53,47 +27,48 @@ struct TemperedChain {
   ///
   /// - Throws: where there is no text to begin with, or the checkpoint is of another run.
   init?(
-    _ chain: Int, _ tempering: Tempering, _ work: ChainWork, words: NGramLeftTokens<TokenAutomaton>,
+    _ chain: Int, _ tempering: Tempering, _ work: ChainWork, _ model: Model,
     from checkpoint: ChainCheckpoint<TokenSequence>?
   ) throws {
     self.tempering = tempering
     self.work = work
-    self.words = words
+    target = work.target.sentences(of: model)
+    left = work.target.leftTokens(of: model)
+    weights = model.unigramWeights
     let random = Philox(seed: work.plan.seed).stream(UInt64(chain))
     choices = RandomChoices(checkpoint?.random ?? random)
     if let checkpoint {
-      let memory = try TemperedMemory(checkpoint.memory, of: tempering, target: work.target.target)
+      let memory = try TemperedMemory<Model>(
+        checkpoint.memory, of: tempering, target: target, tunings: Self.tunings)
       record = checkpoint.record
       tuned = memory.tuned
-      exchange = Self.exchange(memory.ladder, work, words)
+      exchange = Self.exchange(memory.ladder, target, left, weights)
       state = exchange.start(from: memory.replicas)
       return
     }
     exchange = Self.exchange(
-      Ladder(count: tempering.replicas, hottest: tempering.hottest), work, words)
+      Ladder(count: tempering.replicas, hottest: tempering.hottest), target, left, weights)
     record = ChainResults.Record(chain: chain, kinds: exchange.kernels[0].kinds.count)
     // The starts take a stream of their own, so that another way of starting moves no later step.
     var startChoices = RandomChoices(random.stream(0))
-    let texts = try (0..<tempering.replicas).compactMap { _ in try work.start(&startChoices) }
+    let texts = try (0..<tempering.replicas).compactMap { _ in
+      try work.firstText(model, using: &startChoices)
+    }
     guard texts.count == tempering.replicas else { return nil }
     state = exchange.start(at: texts)
   }
 
   private static func exchange(
-    _ ladder: Ladder, _ work: ChainWork, _ words: NGramLeftTokens<TokenAutomaton>
+    _ ladder: Ladder, _ target: Model.Target, _ left: Model.Left, _ weights: [Double]
   ) -> Exchange {
-    ReplicaExchange(work.target.target, ladder: ladder) { NGramMoves(for: $0, left: words) }
+    ReplicaExchange(target, ladder: ladder) {
+      MetropolisHastings(StandardMoves(for: $0, left: left, weights: weights))
+    }
   }
 
-  /// What is told of it.
-  struct Report: Sendable {
-    var record: ChainResults.Record
-    var ladder: LadderReport
-  }
-
-  /// What is told of it so far.
-  var report: Report {
-    Report(
+  /// What is reported of it so far.
+  var report: TemperedReport {
+    TemperedReport(
       record: record,
       ladder: LadderReport(
         chain: record.chain, powers: exchange.ladder.inverseTemperatures,
@@ -107,7 +82,7 @@ struct TemperedChain {
   var checkpoint: ChainCheckpoint<TokenSequence> {
     ChainCheckpoint(
       record: record, state: state.scorers[0].state, random: choices.random,
-      memory: TemperedMemory(
+      memory: TemperedMemory<Model>(
         ladder: exchange.ladder, tuned: tuned, replicas: exchange.memory(of: state)
       ).words)
   }
@@ -129,29 +104,30 @@ struct TemperedChain {
       nextCheckpoint = checkpoints.nextTime()
     }
     // A ladder that goes on changing would leave no distribution as it is.
-    while tuned < Tempering.tunings, !monitor.isStopping {
-      let goal = plan.warmup / 2 * (tuned + 1) / Tempering.tunings
+    while tuned < Self.tunings, !monitor.isStopping {
+      let goal = plan.warmup / 2 * (tuned + 1) / Self.tunings
       while record.steps < goal, !monitor.isStopping {
         _ = round()
         leaveIfDue(self)
       }
       if monitor.isStopping { break }
       let refusals = zip(state.refused, state.tried).map { $1 > 0 ? Double($0) / Double($1) : 0 }
-      exchange = Self.exchange(exchange.ladder.tuned(refusals: refusals), work, words)
+      exchange = Self.exchange(
+        exchange.ladder.tuned(refusals: refusals), target, left, weights)
       state = exchange.start(at: state.scorers.map(\.state))
       tuned += 1
     }
-    while tuned == Tempering.tunings, record.steps < plan.warmup, !monitor.isStopping {
+    while tuned == Self.tunings, record.steps < plan.warmup, !monitor.isStopping {
       _ = round()
       leaveIfDue(self)
     }
-    if tuned == Tempering.tunings, record.steps == plan.warmup {
+    if tuned == Self.tunings, record.steps == plan.warmup {
       state.tried = state.tried.map { _ in 0 }
       state.refused = state.tried
       state.roundTrips = 0
     }
     let total = plan.warmup + plan.steps(ofChain: record.chain)
-    while tuned == Tempering.tunings, record.steps < total, !monitor.isStopping {
+    while tuned == Self.tunings, record.steps < total, !monitor.isStopping {
       draw()
       leaveIfDue(self)
     }
@@ -193,13 +169,19 @@ struct TemperedChain {
   }
 }
 
+/// What is reported of a tempered chain.
+struct TemperedReport: Sendable {
+  var record: ChainResults.Record
+  var ladder: LadderReport
+}
+
 /// What a tempered chain keeps beside its text, as words of a checkpoint.
-private struct TemperedMemory {
+private struct TemperedMemory<Model: ChainModel> {
   var ladder: Ladder
   var tuned: Int
-  var replicas: TemperedChain.Exchange.Memory
+  var replicas: TemperedChain<Model>.Exchange.Memory
 
-  init(ladder: Ladder, tuned: Int, replicas: TemperedChain.Exchange.Memory) {
+  init(ladder: Ladder, tuned: Int, replicas: TemperedChain<Model>.Exchange.Memory) {
     self.ladder = ladder
     self.tuned = tuned
     self.replicas = replicas
@@ -223,18 +205,18 @@ private struct TemperedMemory {
   ///
   /// - Throws: where they are no memory of such chains.
   init(
-    _ words: [UInt64], of tempering: Tempering, target: SentenceTarget<NGramModel, TokenAutomaton>
-  ) throws(CommandFailure) {
-    let unfit = CommandFailure(
+    _ words: [UInt64], of tempering: Tempering, target: Model.Target, tunings: Int
+  ) throws(RunError) {
+    let unfit = RunError(
       .data, "the checkpoint does not fit the run; begin it anew, in another folder")
     let count = tempering.replicas
     var rest = words[...]
-    func take(_ number: Int) throws(CommandFailure) -> ArraySlice<UInt64> {
+    func take(_ number: Int) throws(RunError) -> ArraySlice<UInt64> {
       guard number <= rest.count else { throw unfit }
       defer { rest = rest.dropFirst(number) }
       return rest.prefix(number)
     }
-    func integers(_ number: Int) throws(CommandFailure) -> [Int] {
+    func integers(_ number: Int) throws(RunError) -> [Int] {
       try take(number).map { Int(truncatingIfNeeded: $0) }
     }
     let powers = try take(count).map { Double(bitPattern: $0) }
@@ -256,10 +238,10 @@ private struct TemperedMemory {
     let refused = try integers(count - 1)
     let headings = try integers(count)
     let last = try integers(2)
-    replicas = TemperedChain.Exchange.Memory(
+    replicas = TemperedChain<Model>.Exchange.Memory(
       texts: texts, labels: labels, tried: tried, refused: refused, roundTrips: last[0],
       headings: headings, isOdd: last[1] != 0)
-    guard rest.isEmpty, replicas.fits(count), (0...Tempering.tunings).contains(tuned) else {
+    guard rest.isEmpty, replicas.fits(count), (0...tunings).contains(tuned) else {
       throw unfit
     }
   }
