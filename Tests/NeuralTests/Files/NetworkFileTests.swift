@@ -134,6 +134,21 @@ enum HandmadeFolder {
         == "the end token is none of the network's (found 5, expected less than 5)")
   }
 
+  @Test func whatTheTokenizerAddsIsRead() throws {
+    let folder = try HandmadeFolder.llama()
+    let template =
+      #"{"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "<e>"}}, "#
+      + #"{"Sequence": {"id": "A"}}], "special_tokens": {"<e>": {"ids": [4]}}}"#
+    for processor in [template, #"{"type": "Sequence", "processors": [\#(template)]}"#] {
+      try folder.write(
+        "tokenizer.json", #"{"x": "post_processor", "post_processor" : \#(processor), "y": 1}"#)
+      let tokens = try NetworkFile.open(folder.path).description.tokens
+      #expect(tokens.begin == 4)
+      #expect(tokens.addsBegin == true)
+      #expect(tokens.addsEnd == false)
+    }
+  }
+
   @Test func severalFilesAreOneNetwork() throws {
     let folder = try TestFolder()
     try folder.write("config.json", #"{"model_type": "llama", \#(HandmadeFolder.llamaConfig)}"#)
