@@ -42,7 +42,9 @@ package struct SentencePieceTokenizer: PiecewiseTokenizer {
     ) { (_, _) in .scores }
   }
 
-  /// The unigram model of SentencePiece. Its user-defined pieces have the best scores and compete
+  /// The unigram model of SentencePiece.
+  ///
+  /// Its user-defined pieces have the best scores and compete
   /// with the others.
   static func unigram(
     _ vocabulary: Vocabulary, scores: [Float], added: [AddedTokens.Token]?,
@@ -66,7 +68,7 @@ package struct SentencePieceTokenizer: PiecewiseTokenizer {
     ) { (_, _) in .unigram(unknown: Double(lowest) - 10) }
   }
 
-  /// - Parameter added: how added tokens are recognised; nil takes it from the kinds.
+  /// `added` says how added tokens are recognised; without it, the kinds do.
   init(
     _ vocabulary: Vocabulary, scores: [Float], added: [AddedTokens.Token]?,
     normalizer: SentencePieceNormalizer, splitsAtBlanks: Bool,
@@ -173,6 +175,13 @@ package struct SentencePieceTokenizer: PiecewiseTokenizer {
     let right = right == 0x2581 ? 0x20 : right
     if added.hasPlainPair(left, right) { return false }
     return splitsAtBlanks && right == 0x20 || !neighbours.contains(left, right)
+  }
+
+  /// The start of an incomplete character, or 0 where the spelling depends on the whole text.
+  ///
+  /// Merges and paths that end at a place do not depend on what follows it.
+  func openStart(of bytes: [UInt8], length: Int) -> Int? {
+    isSpelledLocally ? (length < bytes.count ? length : nil) : 0
   }
 
   func encode(

@@ -9,7 +9,9 @@ package enum TokenizerFiles {
     "tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "tokenizer.bin",
   ]
 
-  /// Reads the tokenizer of a folder. Messages name the file inside the folder.
+  /// Reads the tokenizer of a folder.
+  ///
+  /// Messages name the file inside the folder.
   package static func load(folder: String) throws(NeuralError) -> any Tokenizer {
     for name in names where FileManager.default.fileExists(atPath: folder + "/" + name) {
       do throws(NeuralError) {

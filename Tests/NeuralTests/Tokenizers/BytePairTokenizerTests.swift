@@ -83,7 +83,9 @@ import Testing
     #expect(try tokenizer.encode(page.text, specials: false) == page.token_ids)
   }
 
-  /// Ids of Hugging Face tokenizers 0.23.3. The file has merges as pairs, special tokens, and added
+  /// Ids of Hugging Face tokenizers 0.23.3.
+  ///
+  /// The file has merges as pairs, special tokens, and added
   /// tokens that are not special.
   @Test(TestData.isNeeded) func readsMergesAsPairsAndAddedTokens() throws {
     let tokenizer = try TokenizerJSON.tokenizer(

@@ -56,7 +56,9 @@ import Testing
     }
   }
 
-  /// Ids of sentencepiece 0.2.3. The model brings texts to normal form KC and drops extra blanks.
+  /// Ids of sentencepiece 0.2.3.
+  ///
+  /// The model brings texts to normal form KC and drops extra blanks.
   @Test(TestData.isNeeded) func readsAUnigramModel() throws {
     let tokenizer = try SentencePieceModel.tokenizer(
       TokenizerReferences.bytes(TestData.path("tokenizers/sentencepiece/test_model.model")))
@@ -114,6 +116,7 @@ import Testing
   func localAnswerIsExact(addsBlank: Bool, userDefined: [String]) throws {
     let tokenizer = try Self.small(addsBlank: addsBlank, userDefined: userDefined)
     #expect(try CanonicalTokensTests.compare(tokenizer, edits: 2_000, seed: 11) > 200)
+    try CanonicalTokensTests.grow(tokenizer, texts: 300, seed: 71)
   }
 
   @Test func localAnswerIsExactForUnigrams() throws {
