@@ -88,12 +88,10 @@ package struct BytePairTokenizer: PiecewiseTokenizer {
         let right = table.find(pair, middle..<pair.count),
         let both = table.find(pair, 0..<pair.count)
       else {
-        throw NeuralError(
-          "merge \(rank + 1), \(list.text(rank)), needs a piece that is not in the vocabulary. "
-            + "Use the merges that belong to this vocabulary.")
+        throw list.missingPiece(rank)
       }
       guard merges.insert(left, right, Merge(rank: UInt32(rank), token: both)) else {
-        throw NeuralError("merge \(rank + 1), \(list.text(rank)), stands in the list twice")
+        throw list.repeated(rank)
       }
     }
     return merges
@@ -109,11 +107,22 @@ package struct BytePairTokenizer: PiecewiseTokenizer {
 
   package func token(spelled text: String) -> Int32? { added.token(spelled: text) }
 
+  func spelling(of text: ArraySlice<UInt8>) -> [UInt8]? {
+    isComposed && !Composition.isComposed(text) ? Composition.composed(text) : nil
+  }
+
+  var isSpelledLocally: Bool { true }
+
   func isBoundary(_ left: UInt32, _ right: UInt32) -> Bool {
     preTokenizer.isBoundary(left, right)
       && !(isComposed && Composition.mayChange(atScalar: right))
       && !added.hasPlainPair(left, right)
   }
+
+  /// The token of a single byte, or -1.
+  func token(of byte: UInt8) -> Int32 { bytes[Int(byte)] }
+
+  func merge(_ left: Int32, _ right: Int32) -> Merge { merges.find(left, right) }
 
   /// Whether the merges give exactly this token for its own bytes.
   func isReachable(_ token: Int32) -> Bool {
@@ -159,7 +168,7 @@ package struct BytePairTokenizer: PiecewiseTokenizer {
       workspace.append(token, start: place)
     }
     workspace.end(at: range.upperBound)
-    workspace.mergeAll { left, right, _ in merges.find(left, right) }
+    workspace.mergeAll(text) { left, right, _, _ in merges.find(left, right) }
     tokens.append(contentsOf: workspace.tokens)
   }
 }

@@ -94,7 +94,9 @@ where
   var endIndex: Int { before.count + new.count + after.count }
 
   subscript(position: Int) -> Int32 {
-    if position < before.count { return before[before.index(before.startIndex, offsetBy: position)] }
+    if position < before.count {
+      return before[before.index(before.startIndex, offsetBy: position)]
+    }
     let position = position - before.count
     if position < new.count { return new[new.index(new.startIndex, offsetBy: position)] }
     return after[after.index(after.startIndex, offsetBy: position - new.count)]

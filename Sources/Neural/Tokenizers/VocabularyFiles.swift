@@ -55,7 +55,7 @@ struct NumberedPieces {
 }
 
 /// Tokenizers of single files, of the time before `tokenizer.json`.
-enum VocabularyFiles {
+package enum VocabularyFiles {
   /// GPT-2's `vocab.json` and `merges.txt`.
   ///
   /// These files do not say which tokens are special. A token that is no byte and that no merge makes
@@ -101,5 +101,36 @@ enum VocabularyFiles {
       try merges.append(line: line)
     }
     return merges
+  }
+
+  /// BERT's `vocab.txt`, a piece on each line. One of single characters is a character vocabulary.
+  ///
+  /// - Parameter lowercases: whether text is written in lower case first; nil if the file does not
+  ///   say, and then the pieces tell: a cased vocabulary has hundreds with capitals.
+  package static func words(_ text: [UInt8], lowercases: Bool? = nil) throws(NeuralError)
+    -> any Tokenizer
+  {
+    var lines = text.split(separator: 0x0A, omittingEmptySubsequences: false)
+    while lines.last?.isEmpty ?? false { lines.removeLast() }
+    var pieces = ByteStrings()
+    for line in lines { pieces.append(line.last == 0x0D ? line.dropLast() : line) }
+    let vocabulary = try Vocabulary(pieces: pieces, kinds: wordKinds(pieces))
+    if CharacterTokenizer.fits(pieces) { return try CharacterTokenizer(vocabulary) }
+    var options = WordPieceTokenizer.Options()
+    let capitals = (0..<pieces.count).count { index in
+      vocabulary.kinds[index] == .normal
+        && pieces[index].contains { (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains($0) }
+    }
+    options.lowercases = lowercases ?? (capitals < 100)
+    options.stripsAccents = options.lowercases
+    return try WordPieceTokenizer(vocabulary, options: options)
+  }
+
+  /// Pieces in square brackets are special; `[UNK]` stands for what has no token.
+  static func wordKinds(_ pieces: ByteStrings) -> [TokenKind] {
+    (0..<pieces.count).map { index in
+      guard CharacterTokenizer.isSpecial(pieces[index]) else { return .normal }
+      return pieces[index].elementsEqual("[UNK]".utf8) ? .unknown : .control
+    }
   }
 }

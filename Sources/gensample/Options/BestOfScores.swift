@@ -30,11 +30,11 @@ struct BestOfScores {
     }
   }
 
-  private typealias Score = @Sendable (DecodedText) -> Double
+  private typealias TextValue = @Sendable (DecodedText) -> Double
 
   /// The number of texts that compete.
   let count: Int
-  private var scores: [Score] = []
+  private var scores: [TextValue] = []
   /// Statements that rule out the texts that break them.
   private var hard: [Constraint] = []
 

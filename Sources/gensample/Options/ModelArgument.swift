@@ -16,13 +16,13 @@ enum ModelOptions {
   /// What the words of an ARPA file are, if it is said.
   static func tokenization(_ arguments: Arguments) throws(CommandFailure) -> Tokenization? {
     var texts = arguments.texts("tokens")
-    let hasOwn = arguments.command == TokenDrawing.command
+    let hasOwn = arguments.command == ParticleSampler.TokenDrawing.command
     if hasOwn {
-      texts.removeAll { TokenDrawing(rawValue: $0) != nil }
+      texts.removeAll { ParticleSampler.TokenDrawing(rawValue: $0) != nil }
     }
     guard let text = texts.first else { return nil }
     guard text == Tokenization.characters.rawValue else {
-      let own = hasOwn ? TokenDrawing.allCases.map(\.rawValue) : []
+      let own = hasOwn ? ParticleSampler.TokenDrawing.allCases.map(\.rawValue) : []
       throw .usage(
         "--tokens takes \(alternatives([Tokenization.characters.rawValue] + own)), got '\(text)'"
           + (own.isEmpty ? "; without it a model file says itself what its words are" : ""))
