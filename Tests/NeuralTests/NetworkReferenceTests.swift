@@ -16,7 +16,7 @@ import Testing
 
   @Test(
     TestData.isNeeded,
-    arguments: ["nano-llama", "nano-gpt2", "gpt2-shakespeare", "llama-stories260K"])
+    arguments: ["nano-llama", "nano-gpt2"])
   func logitsOfSmallNetworks(_ name: String) throws {
     let network = try open(TestData.path("models/\(name)"))
     let file: Logits = try read("\(name).json")
@@ -32,6 +32,40 @@ import Testing
         #expect(largest(results.logits(row), logits) < 2e-4, "position \(row)")
       }
     }
+  }
+
+  private struct Trained: Decodable {
+    struct Last: Decodable {
+      var ids: [Int32]
+      var last_logits: [Double]
+    }
+    struct Score: Decodable {
+      var ids: [Int32]
+      var token_logprobs: [Double]
+    }
+    var logits: [Last]
+    var scores: [Score]
+  }
+
+  @Test(TestData.isNeeded, arguments: ["gpt2-shakespeare", "llama-stories260K", "tang-gpt"])
+  func logitsOfTrainedNetworks(_ name: String) throws {
+    let network = try open(TestData.path("models/\(name)"))
+    let file: Trained = try read("\(name).json")
+    let results = Results()
+    try network.score(
+      file.logits.map {
+        Request(
+          context: network.root, tokens: $0.ids,
+          questions: [.init(after: $0.ids.count, .logits)])
+      }, into: results)
+    for (row, text) in file.logits.enumerated() {
+      #expect(largest(results.logits(row), text.last_logits) < 2e-4)
+    }
+    try network.score(
+      file.scores.map { begun([$0.ids[0]], Array($0.ids.dropFirst()), network) }, into: results)
+    let expected = file.scores.flatMap(\.token_logprobs)
+    #expect(results.logProbabilities.count == expected.count)
+    for (a, b) in zip(results.logProbabilities, expected) { #expect(abs(a - b) < 2e-4) }
   }
 
   @Test(TestData.isNeeded) func logitsOfNanoBert() throws {

@@ -279,8 +279,8 @@ final class ForwardPass {
   /// Computes rows of a plan, of which those before them are computed, and writes keys, values and
   /// results to their stores.
   ///
-  /// - Parameter trace: is given the residual stream of the rows, first that of the embedding and then
-  ///   that behind each block.
+  /// `trace` is given the residual stream of the rows, first that of the embedding and then that
+  /// behind each block.
   func run(
     _ plan: PassPlan, rows range: Range<Int>, layout: BlockLayout,
     trace: ((Numbers) -> Void)? = nil
@@ -500,7 +500,7 @@ final class ForwardPass {
     apply([(block.down, part.numbers)], inputs: gated.numbers, count: count)
   }
 
-  /// Applies linear maps to the same rows. Rows of inputs and of outputs lie one after another.
+  /// Applies linear maps to the same rows; rows of inputs and of outputs lie one after another.
   func apply(_ maps: [(map: Linear, outputs: Numbers)], inputs: Numbers, count: Int) {
     var list: [(map: Int, rows: Range<Int>)] = []
     for (index, (map, _)) in maps.enumerated() {
@@ -558,9 +558,7 @@ final class ForwardPass {
     }
   }
 
-  /// - Parameters:
-  ///   - cost: operations of all together.
-  ///   - unit: ranges are a multiple of it.
+  /// Cuts `0 ..< total`, which takes `cost` operations, at multiples of `unit`.
   func pieces(_ total: Int, cost: Int, unit: Int = 1) -> Pieces {
     let worth = max(1, min(6 * team.size, cost / pieceCost))
     guard team.size > 1, worth > 1 else { return Pieces(total: total, largest: max(1, total)) }

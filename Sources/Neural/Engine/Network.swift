@@ -18,10 +18,10 @@ package final class Network: @unchecked Sendable {
   /// Positions that went through the blocks so far, for tests and measurements.
   private(set) var rowsComputed = 0
 
-  /// - Parameters:
-  ///   - threads: how many threads share each pass, the caller's included.
-  ///   - memory: most bytes for keys and values of texts.
-  ///   - pieceCost: operations that make a piece of work worth handing to another thread.
+  /// A network whose passes are shared by so many threads, the caller's included.
+  ///
+  /// `memory` bounds the bytes for keys and values of texts. A piece of work is worth handing to another
+  /// thread if it takes `pieceCost` operations.
   package init(
     _ configuration: NetworkConfiguration, _ weights: NetworkWeights, threads: Int = 1,
     memory: Int = 96 << 20, pieceCost: Int = 100_000

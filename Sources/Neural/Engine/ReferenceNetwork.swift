@@ -76,8 +76,8 @@ package struct ReferenceNetwork {
 
   /// The logits at each position.
   ///
-  /// - Parameter trace: is given the residual stream of all positions, first that of the embedding
-  ///   and then that behind each block.
+  /// `trace` is given the residual stream of all positions, first that of the embedding and then that
+  /// behind each block.
   package func logits(_ tokens: [Int32], trace: (([Row]) -> Void)? = nil) -> [Row] {
     hiddenStates(tokens, trace: trace).map { state in
       var state = state

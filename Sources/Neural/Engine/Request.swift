@@ -31,9 +31,8 @@ package struct Request: Sendable {
     self.questions = questions
   }
 
-  /// Asks for the log-probability of each token given all before it.
-  ///
-  /// - Parameter next: tokens whose log-probabilities after the last one are asked for, too.
+  /// Asks for the log-probability of each token given all before it, and for those of the tokens
+  /// `next` after the last one.
   package static func scoring(
     _ tokens: [Int32], after context: Context, next: [Int32] = []
   ) -> Request {
