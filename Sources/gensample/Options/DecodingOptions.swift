@@ -188,25 +188,19 @@ enum DecodingOptions {
     }
   }
 
-  /// The draft model and decoder that the options describe; `nil` without `--draft`.
+  /// The draft model that the options describe; `nil` without `--draft`.
   static func draft(
     _ arguments: Arguments, for model: LoadedModel, _ rules: DecodingRules
-  ) throws -> (model: RespelledModel<NGramModel>, decoder: SpeculativeDecoder)? {
+  ) throws -> DraftModel? {
     guard let name = arguments.text("draft") else {
       guard !arguments.has("draft-length") else {
         throw CommandFailure.usage("--draft-length needs --draft")
       }
       return nil
     }
-    let draft = RespelledModel(try loadModel(name, arguments), in: model.vocabulary)
-    guard draft.sharedCount > 0 else {
-      throw CommandFailure(
-        .data,
-        "draft '\(name)' shares no token with the model; a draft needs the same language and "
-          + "tokenization")
-    }
-    let length = try arguments.integer("draft-length", in: 1...64) ?? 4
-    return (draft, try SpeculativeDecoder(length: length, rules))
+    return try DraftModel(
+      try openModel(name, arguments), for: model,
+      length: try arguments.integer("draft-length", in: 1...64) ?? 4, rules)
   }
 
   private static func constraint(
