@@ -20,7 +20,7 @@ enum HandmadeFolder {
   }
 
   /// A Llama of width 64, 4 heads of 16, 2 heads of keys, vocabulary of 5.
-  static func llama(prefix: String = "model.") -> [Stored] {
+  static func llamaTensors(prefix: String = "model.") -> [Stored] {
     var result = [
       tensor(prefix + "embed_tokens.weight", 5, 64), tensor(prefix + "norm.weight", 64),
     ]
@@ -65,7 +65,7 @@ enum HandmadeFolder {
   static func llama(
     _ more: String = "", kind: String = "llama", _ change: (inout [Stored]) -> Void = { _ in }
   ) throws -> TestFolder {
-    var tensors = llama()
+    var tensors = llamaTensors()
     change(&tensors)
     return try make(
       "\"model_type\": \"\(kind)\", \(llamaConfig)\(more.isEmpty ? "" : ", " + more)", tensors,
@@ -152,7 +152,7 @@ enum HandmadeFolder {
   @Test func severalFilesAreOneNetwork() throws {
     let folder = try TestFolder()
     try folder.write("config.json", #"{"model_type": "llama", \#(HandmadeFolder.llamaConfig)}"#)
-    let tensors = HandmadeFolder.llama()
+    let tensors = HandmadeFolder.llamaTensors()
     try folder.write("a.safetensors", HandmadeSafetensors.bytes(Array(tensors[..<5])))
     try folder.write("b.safetensors", HandmadeSafetensors.bytes(Array(tensors[5...])))
     let places = tensors.enumerated().map {
