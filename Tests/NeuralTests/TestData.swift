@@ -23,5 +23,6 @@ enum TestModels {
   /// Skips a test, saying why, where one of the folders is not given.
   static let areNeeded: any TestTrait = .enabled(
     if: folder != nil && TestData.folder != nil,
-    "set GENSAMPLE_TEST_MODELS to the folder with real models, and GENSAMPLE_TEST_DATA, to run this")
+    "set GENSAMPLE_TEST_MODELS to the folder with real models, and GENSAMPLE_TEST_DATA, to run this"
+  )
 }

@@ -87,21 +87,13 @@ import Testing
       let outcome = try Program.run(["greedy", "--model", model])
       return (outcome.code, outcome.errors)
     }
-    let read =
-      ". gensample reads .gsm, .arpa and .arpa.gz files, and the built-in models english and tang"
     var (code, text) = try message(folder.path)
-    #expect(code == 66 && text.contains("is a folder, but a model file was expected\(read)"))
+    #expect(code == 65 && text.contains("\(folder.path): the folder has no config.json"))
     try folder.write("config.json", "{}")
     (code, text) = try message(folder.path)
-    #expect(
-      code == 66
-        && text.contains(
-          "is a folder of a neural model, and gensample cannot read neural models yet\(read)")
-    )
+    #expect(code == 65 && text.contains("config.json: the model_type '' is not supported"))
     (code, text) = try message(folder.write("model.gguf", "GGUF"))
-    #expect(
-      code == 66
-        && text.contains("is a neural model, and gensample cannot read neural models yet\(read)"))
+    #expect(code == 65 && text.contains("model.gguf: "))
     (code, text) = try message("http://localhost:8080")
     #expect(code == 64 && text.contains("gensample cannot use a server as a model yet"))
   }

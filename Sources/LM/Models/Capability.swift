@@ -6,6 +6,8 @@ public enum Capability: String, CaseIterable, Sendable {
   case language
   /// Lower orders to back off to, which annealed texts start from.
   case backoff
+  /// Contexts of few tokens, in which single tokens are looked up.
+  case finiteContext
   /// Exact sums over all texts.
   case exact
   /// A surrogate model over the same tokens, which screens moves.
@@ -20,6 +22,7 @@ public enum Capability: String, CaseIterable, Sendable {
     switch self {
     case .language: "next-token probabilities"
     case .backoff: "lower orders to begin with"
+    case .finiteContext: "contexts of few tokens"
     case .exact: "exact sums"
     case .screen: "n-grams that screen moves"
     case .masked: "probabilities by both sides"

@@ -15,6 +15,11 @@ public protocol ChainModel: LanguageModel {
   associatedtype Left: BranchTokens where Left.Scorer == Target.Scorer
   /// The kind of token source given both sides.
   associatedtype Full: BranchTokens where Full.Scorer == Target.Scorer
+  /// The kind of source of the model's own tokens.
+  associatedtype Source: TokenSource = VectorTokens<Self> where Source.Model == Self
+  /// The kind of tokens that are steered towards what a constraint asks for.
+  associatedtype Guided: ProportionalTokens = GuidedTokens<Target, AutomatonLookAhead>
+  where Guided.Target == Target
 
   /// The linear probability of each token without context; positive for drawable tokens.
   var unigramWeights: [Double] { get }
@@ -32,6 +37,46 @@ public protocol ChainModel: LanguageModel {
 
   /// Makes a source of tokens given both sides; one serves all chains.
   func makeFullTokens() -> Full
+
+  /// Makes a source of the model's own tokens, of which the tokens given the left are a part.
+  func makeTokenSource(_ left: Left) -> Source
+
+  /// Makes tokens for a target that are steered by what can still become an allowed text.
+  ///
+  /// - Parameters:
+  ///   - target: the target, whose constraint is that of the look-ahead.
+  ///   - lookAhead: the mass that is expected behind a state of the constraint.
+  ///   - bigrams: the same behind a state and a last token, if that was computed.
+  ///   - source: draws the model's tokens.
+  /// - Returns: the proposal.
+  func makeGuidedTokens(
+    for target: Target, _ lookAhead: AutomatonLookAhead, bigrams: BigramLookAhead?, source: Source
+  ) -> Guided
+
+  /// The log of how much the probabilities along a text exceed 1 in sum, as the product of all sums
+  /// that do.
+  ///
+  /// It is 0 for models that normalise. Probabilities that were rounded or edited may add up to more.
+  func logExcess(of text: TokenSequence, by source: Source) -> Double
+}
+
+extension ChainModel {
+  /// Returns 0: the model normalises.
+  public func logExcess(of text: TokenSequence, by source: Source) -> Double { 0 }
+}
+
+extension ChainModel where Source == VectorTokens<Self> {
+  /// Makes a source that draws from the row of all probabilities.
+  public func makeTokenSource(_ left: Left) -> Source { VectorTokens(self) }
+}
+
+extension ChainModel where Guided == GuidedTokens<Target, AutomatonLookAhead> {
+  /// Makes tokens that are drawn from the row of all probabilities times what is expected behind.
+  public func makeGuidedTokens(
+    for target: Target, _ lookAhead: AutomatonLookAhead, bigrams: BigramLookAhead?, source: Source
+  ) -> Guided {
+    GuidedTokens(target, lookAhead)
+  }
 }
 
 extension ChainModel where Target == PrefixTarget<Self, TokenAutomaton> {
@@ -72,4 +117,30 @@ extension NGramModel: ChainModel {
 
   /// Makes a source that groups tokens by the model's n-grams.
   public func makeFullTokens() -> NGramFullTokens<TokenAutomaton> { NGramFullTokens(self) }
+
+  /// Makes a source that descends the back-off levels, the end and the unknown token among them.
+  public func makeTokenSource(_ left: NGramLeftTokens<TokenAutomaton>) -> NGramTokens {
+    NGramTokens(left)
+  }
+
+  /// Makes tokens that are steered by the last token where that was computed.
+  public func makeGuidedTokens(
+    for target: SentenceTarget<NGramModel, TokenAutomaton>, _ lookAhead: AutomatonLookAhead,
+    bigrams: BigramLookAhead?, source: NGramTokens
+  ) -> SteeredTokens {
+    SteeredTokens(
+      words: NGramGuidedTokens(target, lookAhead, source: source),
+      bigrams: bigrams.map { BigramGuidedTokens(target, $0) })
+  }
+
+  /// Adds up the sums of a context's probabilities that exceed 1.
+  public func logExcess(of text: TokenSequence, by source: NGramTokens) -> Double {
+    var context = makeContext()
+    var excess = max(0, source.logSum(in: context))
+    for token in text {
+      advance(&context, by: token)
+      excess += max(0, source.logSum(in: context))
+    }
+    return excess
+  }
 }

@@ -1,6 +1,5 @@
 // Licensed under the Apache License, Version 2.0.
 
-internal import Foundation
 public import Sampling
 internal import Synchronization
 
@@ -28,15 +27,25 @@ public struct LoadedModel: Sendable {
     let parts = Mutex<[ObjectIdentifier: any Sendable]>([:])
   }
 
-  /// Opens a built-in model, or the model in a `.gsm`, `.arpa` or `.arpa.gz` file.
+  /// Opens a built-in model, the n-gram model in a `.gsm`, `.arpa` or `.arpa.gz` file, or the
+  /// neural model in a GGUF file, in a folder with `config.json`, or in a llama2.c checkpoint.
   ///
   /// - Parameters:
   ///   - name: the name, or a path.
   ///   - tokenization: how the words of an ARPA file were made, if that is known.
+  ///   - options: how a neural model is used.
   /// - Throws: `LoadError` if there is no such model, or the file does not hold one.
-  public init(opening name: String, tokenization: Tokenization? = nil) throws {
-    let model = try Self.find(name, tokenization)
-    self.init(model, name: name, checksum: model.checksum)
+  public init(
+    opening name: String, tokenization: Tokenization? = nil,
+    options: NeuralModel.Options = NeuralModel.Options()
+  ) throws {
+    if BuiltInModel(rawValue: name) == nil, NeuralModel.isNeural(path: name) {
+      let model = try NeuralModel(path: name, options: options)
+      self.init(model, name: name, checksum: model.checksum)
+    } else {
+      let model = try Self.find(name, tokenization)
+      self.init(model, name: name, checksum: model.checksum)
+    }
   }
 
   /// Wraps a model that is already open.
@@ -58,7 +67,15 @@ public struct LoadedModel: Sendable {
   public var tree: VocabularyTree { once { VocabularyTree(vocabulary) } }
 
   /// Makes a tokenizer that divides texts into the model's tokens.
-  public func makeTokenizer() -> Tokenizer { Tokenizer(for: vocabulary) }
+  public func makeTokenizer() -> Tokenizer {
+    (chainModel as? NeuralModel).map { Tokenizer($0.encoder) } ?? Tokenizer(for: vocabulary)
+  }
+
+  /// The tokens of a text; `nil` for parts without a token.
+  public func tokens(of text: String) -> [Token?] {
+    var tokenizer = makeTokenizer()
+    return tokenizer.tokens(of: text, in: vocabulary)
+  }
 
   /// Returns the shared part of the given type, and makes it at the first request.
   package func once<Part: Sendable>(_ make: () throws -> Part) rethrows -> Part {
@@ -72,11 +89,15 @@ public struct LoadedModel: Sendable {
     }
   }
 
+  /// Whether the model is a neural one.
+  public var isNeural: Bool { chainModel is NeuralModel }
+
   // MARK: Capabilities
 
   /// The abilities of the model that commands can require.
   public var capabilities: Set<Capability> {
-    chainModel is NGramModel ? [.language, .backoff, .exact, .screen] : [.language]
+    chainModel is NGramModel
+      ? [.language, .backoff, .finiteContext, .exact, .screen] : [.language]
   }
 
   /// Refuses the model if it lacks a capability.
@@ -101,7 +122,25 @@ public struct LoadedModel: Sendable {
     return model
   }
 
-  private func lacks(_ capability: Capability, for what: String) -> LoadError {
+  /// The number of tokens in the model's longest n-gram; `nil` for models of other kinds.
+  public var order: Int? { (chainModel as? any BackoffModel)?.order }
+
+  /// The same model cut to shorter n-grams.
+  ///
+  /// - Parameters:
+  ///   - order: the most tokens of an n-gram, positive.
+  ///   - capability: the capability that is needed.
+  ///   - what: the command or option that needs it, as the user writes it.
+  /// - Returns: the smaller model.
+  /// - Throws: `LoadError` if the model has no n-grams, or there is no memory for fewer.
+  public func lowered(
+    to order: Int, _ capability: Capability, for what: String
+  ) throws -> LoadedModel {
+    let model = try ngrams(capability, for: what).lowered(to: order)
+    return LoadedModel(model, name: name, checksum: model.checksum)
+  }
+
+  package func lacks(_ capability: Capability, for what: String) -> LoadError {
     LoadError(.badData, "\(what) needs \(capability.noun), which \(name) does not allow")
   }
 
@@ -149,30 +188,12 @@ public struct LoadedModel: Sendable {
 
   /// Refuses models that gensample cannot read, and says which ones it can.
   private static func refuseOtherKinds(_ name: String) throws(LoadError) {
-    let read =
-      ". gensample reads .gsm, .arpa and .arpa.gz files, and the built-in models "
-      + BuiltInModel.allCases.map(\.rawValue).joined(separator: " and ")
-    var isFolder: ObjCBool = false
-    if unsafe FileManager.default.fileExists(atPath: name, isDirectory: &isFolder),
-      isFolder.boolValue
-    {
-      let isNeural = FileManager.default.fileExists(atPath: name + "/config.json")
-      throw LoadError(
-        .cannotRead,
-        (isNeural
-          ? "'\(name)' is a folder of a neural model, and gensample cannot read neural models yet"
-          : "'\(name)' is a folder, but a model file was expected") + read)
-    }
     if name.hasPrefix("http://") || name.hasPrefix("https://") {
       throw LoadError(
-        .badArgument, "gensample cannot use a server as a model yet ('\(name)')" + read)
-    }
-    if [".gguf", ".safetensors"].contains(where: name.lowercased().hasSuffix),
-      FileManager.default.fileExists(atPath: name)
-    {
-      throw LoadError(
-        .cannotRead,
-        "'\(name)' is a neural model, and gensample cannot read neural models yet" + read)
+        .badArgument,
+        "gensample cannot use a server as a model yet ('\(name)'). gensample reads .gsm, .arpa, "
+          + ".arpa.gz and .gguf files, folders with config.json, and the built-in models "
+          + BuiltInModel.allCases.map(\.rawValue).joined(separator: " and "))
     }
   }
 }

@@ -30,6 +30,14 @@ public enum Tokenization: String, CaseIterable, Sendable {
   }
 }
 
+/// Cuts texts into a model's tokens by rules of its own, as models of subwords do.
+public protocol TextEncoder: Sendable {
+  /// The tokens of a text.
+  ///
+  /// - Throws: a sentence about the part of the text that has no token.
+  func tokens(of text: String) throws -> [Token]
+}
+
 /// Splits lines into tokens.
 ///
 /// The tokens of a line, joined as ``Vocabulary`` joins them, give the line again, in NFC and with
@@ -49,6 +57,8 @@ public struct Tokenizer {
   /// A vocabulary with entries of several pieces, and the most pieces in one; `nil` if there are
   /// none.
   private var longer: (vocabulary: Vocabulary, most: Int)?
+  /// Cuts texts in place of the rules here.
+  private var encoder: (any TextEncoder)?
 
   /// Creates a tokenizer for a kind of tokens.
   public init(_ tokenization: Tokenization) { self.tokenization = tokenization }
@@ -73,8 +83,17 @@ public struct Tokenizer {
     if most > 1 { longer = (vocabulary, most) }
   }
 
+  /// Creates a tokenizer that leaves the work to an encoder.
+  ///
+  /// Its ``pieces(of:)`` are the texts as they are, because the pieces may hold parts of characters.
+  public init(_ encoder: any TextEncoder) {
+    self.init(.characters)
+    self.encoder = encoder
+  }
+
   /// The spellings of a line's tokens, in order.
   public mutating func pieces(of line: String) -> [String] {
+    guard encoder == nil else { return [line] }
     var pieces: [String] = []
     let composed = tokenization == .whitespace ? line : NFC.of(line)
     unsafe Array(composed.utf8).withUnsafeBytes { bytes in
@@ -93,6 +112,7 @@ public struct Tokenizer {
 
   /// The tokens of a text in a vocabulary, for a tokenizer that is reused for many texts.
   public mutating func tokens(of text: String, in vocabulary: Vocabulary) -> [Token?] {
+    if let encoder { return (try? encoder.tokens(of: text)) ?? [nil] }
     var tokens: [Token?] = []
     let composed = tokenization == .whitespace ? text : NFC.of(text)
     unsafe Array(composed.utf8).withUnsafeBytes { bytes in

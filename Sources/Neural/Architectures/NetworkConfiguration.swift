@@ -1,3 +1,5 @@
+import Foundation
+
 /// Sizes and choices of one network: what a file says about itself, checked.
 ///
 /// Loaders fill it, the engine reads it. The architectures that are supported differ in these fields
@@ -116,5 +118,27 @@ package struct NetworkConfiguration: Sendable, Equatable {
     self.positions = positions
     self.blocks = blocks
     self.attentionScale = attentionScale
+  }
+}
+
+extension NetworkConfiguration.Rotary {
+  /// What each of the `dimensions / 2` frequencies base^(-2i / dimensions) is divided by.
+  package var divisors: [Double] {
+    let count = dimensions / 2
+    switch scaling {
+    case .none: return Array(repeating: 1, count: count)
+    case .linear(let factor): return Array(repeating: factor, count: count)
+    case .divisors(let divisors): return divisors.map { Double($0) }
+    case .llama3(let factor, let low, let high, let originalLength):
+      return (0..<count).map { i in
+        let frequency = pow(base, -2 * Double(i) / Double(dimensions))
+        // How often the angle goes round in the length of the first training.
+        let turns = Double(originalLength) * frequency / (2 * .pi)
+        if turns < low { return factor }
+        if turns > high { return 1 }
+        let share = (turns - low) / (high - low)
+        return 1 / ((1 - share) / factor + share)
+      }
+    }
   }
 }

@@ -35,7 +35,7 @@ import Foundation
   }
 
   private static func make(_ count: Int) -> Numbers {
-    let bytes = unsafe UnsafeMutableRawPointer.allocate(
+    let bytes = UnsafeMutableRawPointer.allocate(
       byteCount: max(1, count) * MemoryLayout<Float>.stride, alignment: 64)
     let start = unsafe bytes.bindMemory(to: Float.self, capacity: count)
     unsafe start.initialize(repeating: 0, count: count)
@@ -71,7 +71,7 @@ import Foundation
 
   /// Adds a text with these blocks; returns its index.
   func addText(_ blocks: [Numbers]) -> Int {
-    let table = unsafe UnsafeMutablePointer<UnsafePointer<Float>>.allocate(
+    let table = UnsafeMutablePointer<UnsafePointer<Float>>.allocate(
       capacity: max(1, blocks.count))
     for (index, block) in blocks.enumerated() {
       unsafe (table + index).initialize(to: UnsafePointer(block.start))
@@ -135,6 +135,7 @@ struct BlockLayout {
 private final class RotaryTable {
   private let rotary: NetworkConfiguration.Rotary
   private let frequencies: [Double]
+  private var positions = 0
   private var cosines: [Float] = []
   private var sines: [Float] = []
 
@@ -144,11 +145,12 @@ private final class RotaryTable {
   }
 
   func grow(to positions: Int) {
-    for position in cosines.count / max(1, frequencies.count)..<max(positions, 0) {
+    while self.positions < positions {
       for frequency in frequencies {
-        cosines.append(Float(cos(Double(position) * frequency)))
-        sines.append(Float(sin(Double(position) * frequency)))
+        cosines.append(Float(cos(Double(self.positions) * frequency)))
+        sines.append(Float(sin(Double(self.positions) * frequency)))
       }
+      self.positions += 1
     }
   }
 
@@ -220,6 +222,9 @@ final class ForwardPass {
 
   let configuration: NetworkConfiguration
   private let team: Team
+  /// Operations that make a piece of work worth handing to another thread, at most a microsecond
+  /// or so.
+  private let pieceCost: Int
   private let tokenEmbedding: Tensor
   private let positionEmbedding: Tensor?
   private let typeEmbedding: NumberBuffer?
@@ -238,9 +243,11 @@ final class ForwardPass {
   private let raised = NumberBuffer(count: 0)
   private let part = NumberBuffer(count: 0)
 
-  init(_ configuration: NetworkConfiguration, _ weights: NetworkWeights, team: Team) {
+  init(_ configuration: NetworkConfiguration, _ weights: NetworkWeights, team: Team, pieceCost: Int)
+  {
     self.configuration = configuration
     self.team = team
+    self.pieceCost = pieceCost
     tokenEmbedding = weights.tokenEmbedding
     positionEmbedding = weights.positionEmbedding
     typeEmbedding = weights.typeEmbedding.map { NumberBuffer($0) }
@@ -272,11 +279,11 @@ final class ForwardPass {
   /// Computes rows of a plan, of which those before them are computed, and writes keys, values and
   /// results to their stores.
   ///
-  /// - Parameter trace: is given the residual stream of the rows, first that of the embedding and then
-  ///   that behind each block.
+  /// `trace` is given the residual stream of the rows, first that of the embedding and then that
+  /// behind each block.
   func run(
     _ plan: PassPlan, rows range: Range<Int>, layout: BlockLayout,
-    trace: ((UnsafeBufferPointer<Float>) -> Void)? = nil
+    trace: ((Numbers) -> Void)? = nil
   ) {
     let count = range.count
     guard count > 0 else { return }
@@ -285,9 +292,7 @@ final class ForwardPass {
     let last = plan.rows[range].reduce(0) { max($0, $1.position) }
     for table in rotaries { table.grow(to: last + 1) }
     embed(plan.rows[range])
-    func report() {
-      unsafe trace?(UnsafeBufferPointer(start: stream.numbers.start, count: count * width))
-    }
+    func report() { trace?(stream.numbers) }
     report()
     for (layer, block) in blocks.enumerated() {
       if configuration.normsAfterSums {
@@ -495,7 +500,7 @@ final class ForwardPass {
     apply([(block.down, part.numbers)], inputs: gated.numbers, count: count)
   }
 
-  /// Applies linear maps to the same rows. Rows of inputs and of outputs lie one after another.
+  /// Applies linear maps to the same rows; rows of inputs and of outputs lie one after another.
   func apply(_ maps: [(map: Linear, outputs: Numbers)], inputs: Numbers, count: Int) {
     var list: [(map: Int, rows: Range<Int>)] = []
     for (index, (map, _)) in maps.enumerated() {
@@ -553,12 +558,9 @@ final class ForwardPass {
     }
   }
 
-  /// - Parameters:
-  ///   - cost: operations of all together.
-  ///   - unit: ranges are a multiple of it.
+  /// Cuts `0 ..< total`, which takes `cost` operations, at multiples of `unit`.
   func pieces(_ total: Int, cost: Int, unit: Int = 1) -> Pieces {
-    // To hand a piece over takes about as long as so many operations.
-    let worth = max(1, min(6 * team.size, cost / 100_000))
+    let worth = max(1, min(6 * team.size, cost / pieceCost))
     guard team.size > 1, worth > 1 else { return Pieces(total: total, largest: max(1, total)) }
     let largest = (total + worth - 1) / worth
     return Pieces(total: total, largest: (largest + unit - 1) / unit * unit)

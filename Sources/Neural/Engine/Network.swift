@@ -15,17 +15,22 @@ package final class Network: @unchecked Sendable {
   private let tree: PrefixTree
   private let layout: BlockLayout
   private let gate = Gate()
+  /// Positions that went through the blocks so far, for tests and measurements.
+  private(set) var rowsComputed = 0
 
-  /// - Parameters:
-  ///   - threads: how many threads share each pass, the caller's included.
-  ///   - memory: most bytes for keys and values of texts.
+  /// A network whose passes are shared by so many threads, the caller's included.
+  ///
+  /// `memory` bounds the bytes for keys and values of texts. A piece of work is worth handing to another
+  /// thread if it takes `pieceCost` operations.
   package init(
     _ configuration: NetworkConfiguration, _ weights: NetworkWeights, threads: Int = 1,
-    memory: Int = 96 << 20
+    memory: Int = 96 << 20, pieceCost: Int = 100_000
   ) {
     self.configuration = configuration
-    team = Team(size: threads)
-    forward = ForwardPass(configuration, weights, team: team)
+    let team = Team(size: threads)
+    let forward = ForwardPass(configuration, weights, team: team, pieceCost: pieceCost)
+    self.team = team
+    self.forward = forward
     head = weights.head.map { NetworkHead($0, weights.headTransform, forward, team) }
     layout = BlockLayout(
       keyValueHeads: configuration.keyValueHeads, headSize: configuration.headSize,
@@ -102,13 +107,12 @@ package final class Network: @unchecked Sendable {
   /// layer that differs from another program's.
   package func trace(_ tokens: [Int32]) throws(NeuralError) -> [[[Float]]] {
     var layers: [[[Float]]] = []
+    let width = configuration.width
     try readWhole([tokens]) { numbers in
-      var rows: [[Float]] = []
-      for start in stride(from: 0, to: numbers.count, by: configuration.width) {
-        unsafe rows.append(
-          Array(UnsafeBufferPointer(rebasing: numbers[start..<start + configuration.width])))
-      }
-      layers.append(rows)
+      layers.append(
+        tokens.indices.map {
+          unsafe Array(UnsafeBufferPointer(start: numbers.start + $0 * width, count: width))
+        })
     } body: { (_, _) throws(NeuralError) in
     }
     return layers
@@ -134,7 +138,7 @@ package final class Network: @unchecked Sendable {
   // MARK: Texts that are read whole
 
   private func readWhole(
-    _ texts: [[Int32]], trace: ((UnsafeBufferPointer<Float>) -> Void)? = nil,
+    _ texts: [[Int32]], trace: ((Numbers) -> Void)? = nil,
     body: (Int, [Numbers]) throws(NeuralError) -> Void
   ) throws(NeuralError) {
     for text in texts { try check(text) }
@@ -150,7 +154,7 @@ package final class Network: @unchecked Sendable {
   }
 
   private func readWholeAlone(
-    _ texts: [[Int32]], trace: ((UnsafeBufferPointer<Float>) -> Void)?,
+    _ texts: [[Int32]], trace: ((Numbers) -> Void)?,
     body: (Int, [Numbers]) throws(NeuralError) -> Void
   ) throws(NeuralError) {
     let layout = BlockLayout(
@@ -241,6 +245,7 @@ package final class Network: @unchecked Sendable {
         next += 1
       }
       plan.finish()
+      rowsComputed += plan.rows.count
       var start = 0
       while start < plan.rows.count {
         let end = min(start + ForwardPass.rowLimit, plan.rows.count)

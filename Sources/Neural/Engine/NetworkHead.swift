@@ -20,7 +20,7 @@ final class NetworkHead {
     var picked: [Float]
   }
 
-  /// Tokens in a tile. It decides in which order exponentials are summed.
+  /// Tokens in a tile; decides in which order exponentials are summed.
   private static let tileLength = 1024
 
   private let map: ForwardPass.Linear
@@ -42,9 +42,7 @@ final class NetworkHead {
     self.team = team
   }
 
-  /// - Parameters:
-  ///   - rows: states whose logits are all written.
-  ///   - picks: single logits that are returned.
+  /// Reads states, writes all logits of `rows` and returns those of `picks`.
   func answer(
     _ inputs: [Numbers], rows: [(state: Int, to: Numbers)] = [], picks: [Pick] = []
   ) -> Answers {

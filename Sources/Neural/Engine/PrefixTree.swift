@@ -90,7 +90,7 @@ package struct Context: Sendable {
   /// The child that shares most tokens with `tokens`, or a new one; `tokens` is not empty.
   ///
   /// The child holds some first tokens of `tokens` and no others, or all of those that fit.
-  /// - Parameter relative: a child that is looked at in any case.
+  /// It looks at `relative`, if there is one, in any case.
   func child(
     for tokens: some RandomAccessCollection<Int32>, near relative: PrefixNode? = nil
   ) -> PrefixNode {
@@ -139,7 +139,7 @@ package struct Context: Sendable {
   let blockSize: Int
   /// Most blocks at a time.
   let capacity: Int
-  /// Grows by one with each pass. Blocks with this number are in use and stay.
+  /// Grows by one with each pass; blocks with this number are in use and stay.
   private(set) var pass = 0
   private var nodes: [PrefixNode] = []
   private var spare: [UnsafeMutablePointer<Float>] = unsafe []
@@ -229,8 +229,10 @@ package struct Context: Sendable {
     return true
   }
 
-  /// Takes memory from an eighth of the blocks, those first that no context holds, and of these those
-  /// first that were used longest ago. Their numbers are computed anew when they are needed.
+  /// Takes memory from an eighth of the blocks.
+  ///
+  /// Those go first that no context holds, and of these those that were used longest ago. Their
+  /// numbers are computed anew when they are needed.
   private func evict() -> Bool {
     var held: [Int] = []
     var free: [Int] = []

@@ -76,8 +76,8 @@ package struct ReferenceNetwork {
 
   /// The logits at each position.
   ///
-  /// - Parameter trace: is given the residual stream of all positions, first that of the embedding
-  ///   and then that behind each block.
+  /// `trace` is given the residual stream of all positions, first that of the embedding and then that
+  /// behind each block.
   package func logits(_ tokens: [Int32], trace: (([Row]) -> Void)? = nil) -> [Row] {
     hiddenStates(tokens, trace: trace).map { state in
       var state = state
@@ -240,6 +240,7 @@ extension NetworkConfiguration.Rotary {
       switch scaling {
       case .none: return frequency
       case .linear(let factor): return frequency / factor
+      case .divisors(let divisors): return frequency / Double(divisors[i])
       case .llama3(let factor, let lowFrequency, let highFrequency, let originalLength):
         let turns = Double(originalLength) * frequency / (2 * Double.pi)
         if turns < lowFrequency { return frequency / factor }

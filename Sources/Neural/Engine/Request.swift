@@ -31,9 +31,8 @@ package struct Request: Sendable {
     self.questions = questions
   }
 
-  /// Asks for the log-probability of each token given all before it.
-  ///
-  /// - Parameter next: tokens whose log-probabilities after the last one are asked for, too.
+  /// Asks for the log-probability of each token given all before it, and for those of the tokens
+  /// `next` after the last one.
   package static func scoring(
     _ tokens: [Int32], after context: Context, next: [Int32] = []
   ) -> Request {
@@ -64,12 +63,15 @@ package struct Request: Sendable {
 
   /// Lets `body` read a row of logits.
   package func withLogits<Answer>(
-    _ row: Int, _ body: (UnsafeBufferPointer<Float>) throws -> Answer
+    _ row: Int, _ body: (Span<Float>) throws -> Answer
   ) rethrows -> Answer {
-    unsafe try body(UnsafeBufferPointer(start: place(row).start, count: size))
+    let place = place(row)
+    return unsafe try body(Span(_unsafeStart: place.start, count: size))
   }
 
-  package func logits(_ row: Int) -> [Float] { withLogits(row) { unsafe Array($0) } }
+  package func logits(_ row: Int) -> [Float] {
+    withLogits(row) { row in row.indices.map { row[$0] } }
+  }
 
   func begin(rows: Int, size: Int) {
     contexts.removeAll(keepingCapacity: true)

@@ -115,9 +115,9 @@ final class Team: Sendable {
     while board.busy.load(ordering: .sequentiallyConsistent) > 0 { sched_yield() }
   }
 
-  /// Does pieces `0 ..< count` of a work, in any order. Only one thread may call at a time.
+  /// Does pieces `0 ..< count` of a work, in any order.
   ///
-  /// What a piece reads must stay where it is, though it may change, until `waitForStragglers`.
+  /// Only one thread may call at a time. What a piece reads must stay where it is, though it may change, until `waitForStragglers`.
   func run(
     count: Int, scratchSize: Int, body: @escaping @Sendable (Piece) -> Void,
     keep: @escaping @Sendable (Piece) -> Void

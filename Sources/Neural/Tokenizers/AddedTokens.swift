@@ -42,16 +42,18 @@ struct AddedTokens: Sendable {
   static func tokens(_ vocabulary: Vocabulary) -> [Token] {
     vocabulary.kinds.indices.compactMap { token in
       switch vocabulary.kinds[token] {
-      case .control, .userDefined:
+      case .control, .unknown, .userDefined:
         Token(
           token: Int32(token), spelling: Array(vocabulary.pieces[token]),
-          isSpecial: vocabulary.kinds[token] == .control)
-      case .normal, .unknown, .unused, .byte: nil
+          isSpecial: vocabulary.kinds[token] != .userDefined)
+      case .normal, .unused, .byte: nil
       }
     }
   }
 
   var hasPlain: Bool { !plain.isEmpty }
+
+  func isSpecial(_ token: Int32) -> Bool { tokens[token]?.isSpecial ?? false }
 
   func token(spelled text: String) -> Int32? { all.find(Array(text.utf8)) }
 

@@ -35,10 +35,33 @@ package struct GGUFTokenizer: Sendable {
       return try BytePairTokenizer(
         vocabulary, merges: MergeList(lines: merges), preTokenizer: preTokenizer,
         wholeWordsFirst: preTokenizer == .llama3)
+    case "llama":
+      guard let scores else {
+        throw NeuralError("'tokenizer.ggml.scores' is missing. The file has no complete tokenizer.")
+      }
+      return try SentencePieceTokenizer(vocabulary, scores: scores, addsBlank: addsBlank ?? true)
+    case "bert": return try wordPieces()
     default:
       throw NeuralError(
         "the tokenizer ('tokenizer.ggml.model') is \(quoted(model.utf8)), which gensample does not "
           + "support (expected gpt2, llama or bert)")
     }
+  }
+
+  /// GGUF files mark the beginning of a word by U+2581, where BERT marks its continuation by `##`.
+  private func wordPieces() throws(NeuralError) -> any Tokenizer {
+    var pieces = ByteStrings()
+    for token in 0..<tokens.count {
+      let piece = tokens[token]
+      if CharacterTokenizer.isSpecial(piece) {
+        pieces.append(piece)
+      } else if piece.starts(with: [0xE2, 0x96, 0x81]), piece.count > 3 {
+        pieces.append(piece.dropFirst(3))
+      } else {
+        pieces.append(Array("##".utf8) + piece)
+      }
+    }
+    let vocabulary = try Vocabulary(pieces: pieces, kinds: VocabularyFiles.wordKinds(pieces))
+    return try WordPieceTokenizer(vocabulary)
   }
 }

@@ -22,7 +22,7 @@ struct MergeTable: Sendable {
   @inline(__always)
   private func first(_ key: UInt64) -> Int {
     let hash = key &* 0x9E37_79B9_7F4A_7C15
-    return Int(truncatingIfNeeded: (hash ^ hash &>> 32) &* 0xD6E8_FEB8_6659_FD93 &>> 32) & mask
+    return Int(truncatingIfNeeded: ((hash ^ (hash &>> 32)) &* 0xD6E8_FEB8_6659_FD93) &>> 32) & mask
   }
 
   /// Returns false, and changes nothing, if the pair is there already.
@@ -68,7 +68,7 @@ package struct MergeList: Sendable {
     parts.append(right)
   }
 
-  /// Adds "left right". A blank at the very beginning belongs to the left piece.
+  /// Adds a merge of the form "left right", in which the first byte belongs to the left piece.
   package mutating func append(line: some Collection<UInt8>) throws(NeuralError) {
     let blank = line.dropFirst().firstIndex(of: 0x20)
     guard let blank, line.index(after: blank) < line.endIndex else {
@@ -84,5 +84,17 @@ package struct MergeList: Sendable {
     for index in 0..<lines.count { try append(line: lines[index]) }
   }
 
-  func text(_ index: Int) -> String { "\(parts.text(2 * index)) + \(parts.text(2 * index + 1))" }
+  func missingPiece(_ index: Int) -> NeuralError {
+    NeuralError(
+      "merge \(index + 1), \(text(index)), needs a piece that is not in the vocabulary. "
+        + "Use the merges that belong to this vocabulary.")
+  }
+
+  func repeated(_ index: Int) -> NeuralError {
+    NeuralError("merge \(index + 1), \(text(index)), stands in the list twice")
+  }
+
+  private func text(_ index: Int) -> String {
+    "\(parts.text(2 * index)) + \(parts.text(2 * index + 1))"
+  }
 }

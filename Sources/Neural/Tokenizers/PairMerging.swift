@@ -34,23 +34,33 @@ struct MergeWorkspace {
 
   mutating func end(at end: Int) { starts.append(end) }
 
-  /// Merges the pairs of `tokens`, the lowest rank first and the leftmost of several, until none is
-  /// left. `starts` has one more element than `tokens` and keeps step with them.
+  /// Merges the pairs of `tokens` until none is left, the lowest rank first.
+  ///
+  /// Of several pairs of one rank the leftmost is first. `starts` has one more element than `tokens` and keeps step with them.
+  ///
+  /// `merge` gets two tokens, the text, and where both lie in it.
   ///
   /// - Complexity: O(n log n) in the number of tokens.
-  mutating func mergeAll(_ merge: (Int32, Int32, Range<Int>) -> Merge) {
-    if tokens.count <= Self.shortest { mergeFew(merge) } else { mergeMany(merge) }
+  mutating func mergeAll(
+    _ text: borrowing Span<UInt8>,
+    _ merge: (Int32, Int32, borrowing Span<UInt8>, Range<Int>) -> Merge
+  ) {
+    if tokens.count <= Self.shortest { mergeFew(text, merge) } else { mergeMany(text, merge) }
   }
 
   /// Up to here a scan for the best pair is faster than a heap.
   static let shortest = 24
 
   /// Merges by looking through all pairs at each step: quick for words, quadratic for long texts.
-  mutating func mergeFew(_ merge: (Int32, Int32, Range<Int>) -> Merge) {
+  mutating func mergeFew(
+    _ text: borrowing Span<UInt8>,
+    _ merge: (Int32, Int32, borrowing Span<UInt8>, Range<Int>) -> Merge
+  ) {
     guard tokens.count > 1 else { return }
     merges.removeAll(keepingCapacity: true)
     for index in 0..<tokens.count - 1 {
-      merges.append(merge(tokens[index], tokens[index + 1], starts[index]..<starts[index + 2]))
+      merges.append(
+        merge(tokens[index], tokens[index + 1], text, starts[index]..<starts[index + 2]))
     }
     while true {
       var best = Merge.none
@@ -66,18 +76,23 @@ struct MergeWorkspace {
       merges.remove(at: place)
       if place < merges.count {
         merges[place] = merge(
-          tokens[place], tokens[place + 1], starts[place]..<starts[place + 2])
+          tokens[place], tokens[place + 1], text, starts[place]..<starts[place + 2])
       }
       if place > 0 {
         merges[place - 1] = merge(
-          tokens[place - 1], tokens[place], starts[place - 1]..<starts[place + 1])
+          tokens[place - 1], tokens[place], text, starts[place - 1]..<starts[place + 1])
       }
     }
   }
 
-  /// Merges with a heap of pairs over a linked list. A pair that has changed since it was put into
+  /// Merges with a heap of pairs over a linked list.
+  ///
+  /// A pair that has changed since it was put into
   /// the heap is passed over.
-  mutating func mergeMany(_ merge: (Int32, Int32, Range<Int>) -> Merge) {
+  mutating func mergeMany(
+    _ text: borrowing Span<UInt8>,
+    _ merge: (Int32, Int32, borrowing Span<UInt8>, Range<Int>) -> Merge
+  ) {
     let count = tokens.count
     guard count > 1 else { return }
     merges.removeAll(keepingCapacity: true)
@@ -89,7 +104,8 @@ struct MergeWorkspace {
       next.append(Int32(index) + 1)
       merges.append(.none)
       if index + 1 < count {
-        merges[index] = merge(tokens[index], tokens[index + 1], starts[index]..<starts[index + 2])
+        merges[index] = merge(
+          tokens[index], tokens[index + 1], text, starts[index]..<starts[index + 2])
         if merges[index].rank != .max { heap.append(Self.entry(merges[index], index)) }
       }
     }
@@ -108,8 +124,8 @@ struct MergeWorkspace {
       merges[right] = .none
       next[place] = next[right]
       if next[place] < count { previous[Int(next[place])] = Int32(place) }
-      renew(place, merge)
-      if previous[place] >= 0 { renew(Int(previous[place]), merge) }
+      renew(place, text, merge)
+      if previous[place] >= 0 { renew(Int(previous[place]), text, merge) }
     }
     var kept = 0
     for index in 0..<count where tokens[index] != Self.merged {
@@ -125,14 +141,17 @@ struct MergeWorkspace {
   /// Marks what went into its left neighbour; a character without a token is -1.
   private static let merged = Int32.min
 
-  private mutating func renew(_ place: Int, _ merge: (Int32, Int32, Range<Int>) -> Merge) {
+  private mutating func renew(
+    _ place: Int, _ text: borrowing Span<UInt8>,
+    _ merge: (Int32, Int32, borrowing Span<UInt8>, Range<Int>) -> Merge
+  ) {
     let right = Int(next[place])
     guard right < tokens.count else {
       merges[place] = .none
       return
     }
     let end = Int(next[right])
-    merges[place] = merge(tokens[place], tokens[right], starts[place]..<starts[end])
+    merges[place] = merge(tokens[place], tokens[right], text, starts[place]..<starts[end])
     guard merges[place].rank != .max else { return }
     heap.append(Self.entry(merges[place], place))
     siftUp(heap.count - 1)

@@ -32,8 +32,7 @@ struct PieceTable: Sendable {
     return hash &* 0xD6E8_FEB8_6659_FD93
   }
 
-  /// Inserts a piece. Returns the token that has the same piece already, if there is one, and then
-  /// changes nothing.
+  /// Inserts a piece, unless another token has the same, which is then returned.
   mutating func insert(_ token: Int) -> Int32? {
     let range = pieces.range(token)
     let hash = Self.hash(pieces.bytes.span, range)
@@ -62,7 +61,13 @@ struct PieceTable: Sendable {
 
   func find(_ bytes: borrowing Span<UInt8>, _ range: Range<Int>) -> Int32? {
     guard range.count <= longest else { return nil }
-    let hash = Self.hash(bytes, range)
+    return find(bytes, range, Self.hash(bytes, range))
+  }
+
+  @inline(__always)
+  private func find(
+    _ bytes: borrowing Span<UInt8>, _ range: Range<Int>, _ hash: UInt64
+  ) -> Int32? {
     var slot = Int(truncatingIfNeeded: hash &>> 32) & mask
     let stored = pieces.bytes.span
     while slots[slot] != 0 {
@@ -82,5 +87,18 @@ struct PieceTable: Sendable {
       slot = (slot + 1) & mask
     }
     return nil
+  }
+
+  /// Calls `body` with each piece that begins at `start`, the shortest first.
+  func forEachPrefix(
+    of bytes: borrowing Span<UInt8>, _ range: Range<Int>, _ body: (Int32, Int) -> Void
+  ) {
+    var hash = Self.seed
+    for end in range.lowerBound..<min(range.upperBound, range.lowerBound + longest) {
+      hash = (hash ^ UInt64(bytes[end])) &* 0x9E37_79B9_7F4A_7C15
+      hash ^= hash &>> 29
+      let found = find(bytes, range.lowerBound..<end + 1, hash &* 0xD6E8_FEB8_6659_FD93)
+      if let found { body(found, end + 1) }
+    }
   }
 }

@@ -7,8 +7,12 @@
 protocol PiecewiseTokenizer: Tokenizer {
   var added: AddedTokens { get }
 
-  /// Whether the text is brought to normal form C before anything else.
-  var isComposed: Bool { get }
+  /// A part of a text between control tokens as the pieces spell it: composed, with an added blank.
+  /// Nil where that is the text itself.
+  func spelling(of text: ArraySlice<UInt8>) -> [UInt8]?
+
+  /// Whether the spelling of a text falls apart at boundaries, too. If not, whole texts are compared.
+  var isSpelledLocally: Bool { get }
 
   /// Whether every text falls apart between two neighbouring scalars: no token spans the two, and
   /// what stands on one side has no influence on the tokens of the other.
@@ -20,6 +24,12 @@ protocol PiecewiseTokenizer: Tokenizer {
     fragment range: Range<Int>, of bytes: borrowing Span<UInt8>,
     _ workspace: inout MergeWorkspace, into tokens: inout [Int32]
   ) -> Int?
+
+  /// From where on the tokens of a text may change with what follows it.
+  ///
+  /// `length` is that of the text without an incomplete character at its end. Nil where every
+  /// beginning of the tokens of a longer text is the tokens of its own text.
+  func openStart(of bytes: [UInt8], length: Int) -> Int?
 
   /// What `bytes(of:)` gives, without a copy.
   func slice(of token: Int32) -> ArraySlice<UInt8>
@@ -37,7 +47,7 @@ extension PiecewiseTokenizer {
     var start = 0
     if specials {
       for match in added.matches(in: bytes.span, 0..<bytes.count, specials: true)
-      where isControl(match.token) {
+      where added.isSpecial(match.token) {
         try encode(
           segment: start..<match.range.lowerBound, of: bytes, &workspace, into: &tokens)
         tokens.append(match.token)
@@ -54,28 +64,22 @@ extension PiecewiseTokenizer {
     into tokens: inout [Int32]
   ) throws(NeuralError) {
     guard !range.isEmpty else { return }
-    var text = bytes
-    var segment = range
-    if addsBlank || isComposed && !Composition.isComposed(bytes[range]) {
-      text = isComposed ? Composition.composed(bytes[range]) : Array(bytes[range])
-      if addsBlank { text.insert(0x20, at: 0) }
-      segment = 0..<text.count
-    }
+    let spelled = spelling(of: bytes[range])
+    let text = spelled ?? bytes
+    let segment = spelled.map { 0..<$0.count } ?? range
     guard let missing = encode(spelled: segment, of: text, &workspace, into: &tokens) else {
       return
     }
-    let added = addsBlank ? 1 : 0
-    let isOriginal = segment == range
     var start = missing
     while start > segment.lowerBound, text[start] & 0xC0 == 0x80 { start -= 1 }
     let end = min(text.count, start + UTF8Scalars.length(text[start]))
-    let before = bytes[..<(isOriginal ? start : range.lowerBound)]
-    var place = before.count { $0 & 0xC0 != 0x80 } + 1
-    if !isOriginal { place += text[added..<max(added, start)].count { $0 & 0xC0 != 0x80 } }
+    // Where the spelling differs the place is that in the spelling, without the added blank.
+    var place = bytes[..<range.lowerBound].count { $0 & 0xC0 != 0x80 } + (addsBlank ? 0 : 1)
+    place += text[segment.lowerBound..<start].count { $0 & 0xC0 != 0x80 }
     throw .noToken(for: text[start..<end], at: place)
   }
 
-  /// Encodes a text that is spelled as the pieces are: composed, with an added blank.
+  /// Encodes a text that is spelled as the pieces are.
   private func encode(
     spelled range: Range<Int>, of bytes: [UInt8], _ workspace: inout MergeWorkspace,
     into tokens: inout [Int32]
@@ -130,21 +134,11 @@ extension PiecewiseTokenizer {
     for position in edit where token(position) < 0 || Int(token(position)) >= self.count {
       return false
     }
-    var lower = edit.lowerBound
-    while lower > 0, !isControl(token(lower - 1)) {
-      lower -= 1
-      if lower > 0, !isControl(token(lower - 1)),
-        let left = lastScalar(before: lower, from: 0, token),
-        let right = firstScalar(from: lower, to: edit.lowerBound, token),
-        isBoundary(left, right)
-      {
-        break
-      }
-    }
+    let lower = windowStart(edit.lowerBound, token)
     var upper = edit.upperBound
     while upper < count, !isControl(token(upper)) {
       upper += 1
-      if upper < count, !isControl(token(upper)),
+      if isSpelledLocally, upper < count, !isControl(token(upper)),
         let left = lastScalar(before: upper, from: edit.upperBound, token),
         let right = firstScalar(from: upper, to: count, token),
         isBoundary(left, right)
@@ -157,7 +151,11 @@ extension PiecewiseTokenizer {
     var start = lower
     for end in lower...upper where end == upper || isControl(token(end)) {
       let isStart = start == 0 || isControl(token(start - 1))
-      if start < end, !isCanonical(segment: start..<end, isStart, &workspace, token) {
+      if start < end,
+        !isCanonical(
+          segment: start..<end, isStart: isStart,
+          isEnd: end < upper || upper == count || isControl(token(upper)), &workspace, token)
+      {
         return false
       }
       start = end + 1
@@ -165,21 +163,96 @@ extension PiecewiseTokenizer {
     return true
   }
 
-  /// Whether tokens between two boundaries are what `encode` gives for their text.
+  package func mayBecomeCanonical(
+    _ tokens: some RandomAccessCollection<Int32>, from start: Int
+  ) -> Bool {
+    let count = tokens.count
+    precondition(start >= 0 && start <= count, "start out of range")
+    func token(_ position: Int) -> Int32 {
+      tokens[tokens.index(tokens.startIndex, offsetBy: position)]
+    }
+    for position in start..<count
+    where token(position) < 0 || Int(token(position)) >= self.count {
+      return false
+    }
+    var workspace = MergeWorkspace()
+    var lower = windowStart(start, token)
+    for end in lower..<count where isControl(token(end)) {
+      let isStart = lower == 0 || isControl(token(lower - 1))
+      if lower < end,
+        !isCanonical(segment: lower..<end, isStart: isStart, isEnd: true, &workspace, token)
+      {
+        return false
+      }
+      lower = end + 1
+    }
+    guard lower < count else { return true }
+    let isStart = lower == 0 || isControl(token(lower - 1))
+    if isCanonical(segment: lower..<count, isStart: isStart, isEnd: true, &workspace, token) {
+      return true
+    }
+    // What may still change with the following text is let pass; what stands before it is not.
+    var bytes: [UInt8] = []
+    for position in lower..<count { bytes.append(contentsOf: slice(of: token(position))) }
+    if isStart, addsBlank, bytes == [0x20] { return true }
+    let length = bytes.count - StreamingDecoder.incomplete(bytes)
+    guard let open = openStart(of: bytes, length: length) else { return false }
+    var end = lower
+    var place = 0
+    while place < open, end < count {
+      place += slice(of: token(end)).count
+      end += 1
+    }
+    guard place == open else { return false }
+    return end == lower || isCanonical(segment: lower..<end, isStart: isStart, &workspace, token)
+  }
+
+  /// The nearest place to the left of an edit where the text falls apart, one unchanged token away
+  /// at least.
+  private func windowStart(_ edit: Int, _ token: (Int) -> Int32) -> Int {
+    var lower = edit
+    while lower > 0, !isControl(token(lower - 1)) {
+      lower -= 1
+      if isSpelledLocally, lower > 0, !isControl(token(lower - 1)),
+        let left = lastScalar(before: lower, from: 0, token),
+        let right = firstScalar(from: lower, to: edit, token), isBoundary(left, right)
+      {
+        break
+      }
+    }
+    return lower
+  }
+
+  /// Whether tokens between two boundaries are what `encode` gives for their text, which begins and
+  /// ends there or goes on.
   private func isCanonical(
-    segment range: Range<Int>, _ isStart: Bool, _ workspace: inout MergeWorkspace,
-    _ token: (Int) -> Int32
+    segment range: Range<Int>, isStart: Bool, isEnd: Bool = false,
+    _ workspace: inout MergeWorkspace, _ token: (Int) -> Int32
   ) -> Bool {
     var bytes: [UInt8] = []
     for position in range { bytes.append(contentsOf: slice(of: token(position))) }
-    if isStart, addsBlank, bytes.first != 0x20 || bytes.count == 1 { return false }
-    guard UTF8Scalars.areValid(bytes), !isComposed || Composition.isComposed(bytes[...]) else {
-      return false
+    guard UTF8Scalars.areValid(bytes) else { return false }
+    // What the text would be spelled like must be what the tokens spell.
+    if isStart, addsBlank {
+      guard bytes.first == 0x20 else { return false }
+      if bytes.count > 1 {
+        guard spelling(of: bytes[1...]) == bytes else { return false }
+      } else if isEnd {
+        return false
+      }
+    } else if let spelling = localSpelling(of: bytes) {
+      guard spelling == bytes else { return false }
     }
     var encoded: [Int32] = []
     let missing = encode(spelled: 0..<bytes.count, of: bytes, &workspace, into: &encoded)
     guard missing == nil, encoded.count == range.count else { return false }
     return zip(encoded, range).allSatisfy { $0 == token($1) }
+  }
+
+  /// The spelling of a part of a text that does not stand at the beginning.
+  private func localSpelling(of bytes: [UInt8]) -> [UInt8]? {
+    guard addsBlank else { return spelling(of: bytes[...]) }
+    return spelling(of: bytes[...]).map { Array($0[1...]) }
   }
 
   /// The scalar that ends where a token begins; nil if none ends there.

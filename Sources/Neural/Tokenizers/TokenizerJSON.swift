@@ -1,7 +1,7 @@
 // Licensed under the Apache License, Version 2.0.
 
 /// A `tokenizer.json` of Hugging Face tokenizers.
-struct TokenizerJSON {
+package struct TokenizerJSON {
   private var normalizer: JSONScanner.Value?
   private var preTokenizer: JSONScanner.Value?
   private var decoder: JSONScanner.Value?
@@ -107,7 +107,8 @@ struct TokenizerJSON {
     switch type {
     case "BPE":
       guard model["dropout"]?.number ?? 0 == 0 else {
-        throw NeuralError("the tokenizer drops merges at random ('dropout'), so it has no exact law")
+        throw NeuralError(
+          "the tokenizer drops merges at random ('dropout'), so it has no exact law")
       }
       for key in ["continuing_subword_prefix", "end_of_word_suffix"] {
         guard model[key]?.string ?? "" == "" else {
@@ -115,6 +116,8 @@ struct TokenizerJSON {
         }
       }
       return try bytePairs()
+    case "Unigram": return try unigram()
+    case "WordPiece": return try wordPieces()
     default:
       throw NeuralError(
         "the tokenizer's model is \(type) (expected BPE, Unigram or WordPiece)")
@@ -122,20 +125,141 @@ struct TokenizerJSON {
   }
 
   private func bytePairs() throws(NeuralError) -> any Tokenizer {
+    if let spelling = try sentencePieceSpelling() {
+      let (vocabulary, added) = try vocabulary(hasBytes: true)
+      let list = merges
+      return try SentencePieceTokenizer(
+        vocabulary, scores: Array(repeating: 0, count: vocabulary.count), added: added,
+        normalizer: spelling.normalizer, splitsAtBlanks: spelling.splitsAtBlanks
+      ) { (table, _) throws(NeuralError) in .merges(try Self.mergeTable(list, table)) }
+    }
     let isComposed: Bool
     switch normalizer?["type"]?.string {
     case nil: isComposed = false
     case "NFC": isComposed = true
     default: throw refuse("normalizer", normalizer)
     }
-    let (vocabulary, added) = try vocabulary()
+    let (vocabulary, added) = try vocabulary(hasBytes: false)
     return try BytePairTokenizer(
       vocabulary, merges: merges, preTokenizer: byteLevel(), added: added,
       wholeWordsFirst: model["ignore_merges"]?.boolean ?? false, isComposed: isComposed)
   }
 
+  private func wordPieces() throws(NeuralError) -> any Tokenizer {
+    guard preTokenizer?["type"]?.string == "BertPreTokenizer" else {
+      throw refuse("pre-tokenizer", preTokenizer)
+    }
+    var options = WordPieceTokenizer.Options()
+    switch normalizer?["type"]?.string {
+    case nil:
+      options.cleansText = false
+      options.cutsChinese = false
+      options.lowercases = false
+      options.stripsAccents = false
+    case "BertNormalizer":
+      options.cleansText = normalizer?["clean_text"]?.boolean ?? true
+      options.cutsChinese = normalizer?["handle_chinese_chars"]?.boolean ?? true
+      options.lowercases = normalizer?["lowercase"]?.boolean ?? true
+      options.stripsAccents = normalizer?["strip_accents"]?.boolean ?? options.lowercases
+    default: throw refuse("normalizer", normalizer)
+    }
+    options.prefix = model["continuing_subword_prefix"]?.string ?? "##"
+    options.unknown = model["unk_token"]?.string ?? "[UNK]"
+    if let limit = model["max_input_chars_per_word"]?.number.flatMap(Int.init(exactly:)) {
+      options.longestWord = max(0, limit)
+    }
+    var (vocabulary, added) = try vocabulary(hasBytes: false)
+    // A file without added tokens means the pieces in square brackets.
+    if added.isEmpty || CharacterTokenizer.fits(vocabulary.pieces) {
+      vocabulary.kinds = VocabularyFiles.wordKinds(vocabulary.pieces)
+    }
+    if CharacterTokenizer.fits(vocabulary.pieces) { return try CharacterTokenizer(vocabulary) }
+    for token in 0..<vocabulary.count
+    where vocabulary.pieces[token].elementsEqual(options.unknown.utf8) {
+      vocabulary.kinds[token] = .unknown
+    }
+    return try WordPieceTokenizer(vocabulary, options: options, added: added.isEmpty ? nil : added)
+  }
+
+  private func unigram() throws(NeuralError) -> any Tokenizer {
+    guard let spelling = try sentencePieceSpelling() else { throw refuse("normalizer", normalizer) }
+    var (vocabulary, added) = try vocabulary(hasBytes: model["byte_fallback"]?.boolean ?? false)
+    if let unknown = model["unk_id"]?.number.flatMap(Int.init(exactly:)),
+      vocabulary.kinds.indices.contains(unknown)
+    {
+      vocabulary.kinds[unknown] = .unknown
+    }
+    return try SentencePieceTokenizer.unigram(
+      vocabulary, scores: scores + Array(repeating: 0, count: vocabulary.count - scores.count),
+      added: added, normalizer: spelling.normalizer, splitsAtBlanks: spelling.splitsAtBlanks)
+  }
+
+  private static func mergeTable(
+    _ list: MergeList, _ table: PieceTable
+  ) throws(NeuralError) -> MergeTable {
+    var merges = MergeTable(capacity: list.count)
+    for rank in 0..<list.count {
+      let left = SentencePieceTokenizer.blanked(list.parts[2 * rank])
+      let right = SentencePieceTokenizer.blanked(list.parts[2 * rank + 1])
+      let both = left + right
+      guard let leftToken = table.find(left, 0..<left.count),
+        let rightToken = table.find(right, 0..<right.count),
+        let token = table.find(both, 0..<both.count)
+      else {
+        throw list.missingPiece(rank)
+      }
+      guard merges.insert(leftToken, rightToken, Merge(rank: UInt32(rank), token: token)) else {
+        throw list.repeated(rank)
+      }
+    }
+    return merges
+  }
+
+  /// How a text is spelled for SentencePiece; nil if the file says nothing of U+2581.
+  private func sentencePieceSpelling() throws(NeuralError) -> (
+    normalizer: SentencePieceNormalizer, splitsAtBlanks: Bool
+  )? {
+    var spelling = SentencePieceNormalizer(addsBlank: false)
+    var splitsAtBlanks = false
+    var replacesBlanks = false
+    var parts = normalizer.map { [$0] } ?? []
+    if normalizer?["type"]?.string == "Sequence" { parts = normalizer?["normalizers"]?.array ?? [] }
+    for part in parts {
+      switch part["type"]?.string {
+      case "Prepend" where part["prepend"]?.string == "\u{2581}": spelling.addsBlank = true
+      case "Replace"
+      where part["pattern"]?["String"]?.string == " " && part["content"]?.string == "\u{2581}":
+        replacesBlanks = true
+      case "NFC" where parts.count == 1: break
+      default: throw refuse("normalizer", normalizer)
+      }
+    }
+    var cuts = preTokenizer.map { [$0] } ?? []
+    if preTokenizer?["type"]?.string == "Sequence" {
+      cuts = preTokenizer?["pretokenizers"]?.array ?? []
+    }
+    for cut in cuts {
+      switch cut["type"]?.string {
+      case "Metaspace" where cut["replacement"]?.string ?? "\u{2581}" == "\u{2581}":
+        replacesBlanks = true
+        splitsAtBlanks = cut["split"]?.boolean ?? true
+        let scheme = cut["prepend_scheme"]?.string
+        if scheme == "always" || scheme == "first"
+          || scheme == nil && cut["add_prefix_space"]?.boolean ?? true
+        {
+          spelling.addsBlank = true
+        }
+      // Gemma's, which cuts at blanks that the normalizer has replaced already.
+      case "Split" where cut["pattern"]?["String"]?.string == " " && replacesBlanks: break
+      default:
+        if replacesBlanks { throw refuse("pre-tokenizer", preTokenizer) }
+      }
+    }
+    return replacesBlanks ? (spelling, splitsAtBlanks) : nil
+  }
+
   /// The pieces with the added tokens, which may have ids beyond the vocabulary.
-  private func vocabulary() throws(NeuralError) -> (Vocabulary, [AddedTokens.Token]) {
+  private func vocabulary(hasBytes: Bool) throws(NeuralError) -> (Vocabulary, [AddedTokens.Token]) {
     var (pieces, isUsed) = try numbered.ordered()
     var added: [AddedTokens.Token] = []
     var beyond: [Int: String] = [:]
@@ -188,8 +312,13 @@ struct TokenizerJSON {
       isUsed = (0..<count).map { beyond[$0] != nil || $0 < isUsed.count && isUsed[$0] }
       pieces = all
     }
-    let kinds = isUsed.indices.map { id in
+    var kinds = isUsed.indices.map { id in
       special[id].map { $0 ? TokenKind.control : .userDefined } ?? (isUsed[id] ? .normal : .unused)
+    }
+    if hasBytes {
+      for id in kinds.indices where kinds[id] == .normal {
+        if SentencePieceTokenizer.byte(pieces[id]) != nil { kinds[id] = .byte }
+      }
     }
     return (try Vocabulary(pieces: pieces, kinds: kinds), added)
   }

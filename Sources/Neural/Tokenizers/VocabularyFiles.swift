@@ -28,7 +28,9 @@ struct NumberedPieces {
     }
   }
 
-  /// The pieces in the order of their ids. Ids that no piece has are unused; a file with many of
+  /// The pieces in the order of their ids.
+  ///
+  /// Ids that no piece has are unused; a file with many of
   /// them is refused.
   func ordered() throws(NeuralError) -> (pieces: ByteStrings, isUsed: [Bool]) {
     guard highest < count + 65_536 else {
@@ -55,7 +57,7 @@ struct NumberedPieces {
 }
 
 /// Tokenizers of single files, of the time before `tokenizer.json`.
-enum VocabularyFiles {
+package enum VocabularyFiles {
   /// GPT-2's `vocab.json` and `merges.txt`.
   ///
   /// These files do not say which tokens are special. A token that is no byte and that no merge makes
@@ -101,5 +103,37 @@ enum VocabularyFiles {
       try merges.append(line: line)
     }
     return merges
+  }
+
+  /// BERT's `vocab.txt`, with a piece on each line.
+  ///
+  /// A file of single characters is a character vocabulary. `lowercases` says whether text is
+  /// written in lower case first. Without it the pieces tell: a cased vocabulary has hundreds with
+  /// capitals.
+  package static func words(_ text: [UInt8], lowercases: Bool? = nil) throws(NeuralError)
+    -> any Tokenizer
+  {
+    var lines = text.split(separator: 0x0A, omittingEmptySubsequences: false)
+    while lines.last?.isEmpty ?? false { lines.removeLast() }
+    var pieces = ByteStrings()
+    for line in lines { pieces.append(line.last == 0x0D ? line.dropLast() : line) }
+    let vocabulary = try Vocabulary(pieces: pieces, kinds: wordKinds(pieces))
+    if CharacterTokenizer.fits(pieces) { return try CharacterTokenizer(vocabulary) }
+    var options = WordPieceTokenizer.Options()
+    let capitals = (0..<pieces.count).count { index in
+      vocabulary.kinds[index] == .normal
+        && pieces[index].contains { (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains($0) }
+    }
+    options.lowercases = lowercases ?? (capitals < 100)
+    options.stripsAccents = options.lowercases
+    return try WordPieceTokenizer(vocabulary, options: options)
+  }
+
+  /// Pieces in square brackets are special; `[UNK]` stands for what has no token.
+  static func wordKinds(_ pieces: ByteStrings) -> [TokenKind] {
+    (0..<pieces.count).map { index in
+      guard CharacterTokenizer.isSpecial(pieces[index]) else { return .normal }
+      return pieces[index].elementsEqual("[UNK]".utf8) ? .unknown : .control
+    }
   }
 }

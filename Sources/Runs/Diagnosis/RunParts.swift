@@ -160,7 +160,7 @@ package struct RunParts {
     if report?.isStopped ?? results.isStopped {
       problems.append("the run in '\(folder)' was stopped early")
     }
-    add(moves: report?.chains.moves ?? results.moves)
+    add(moves: report?.chains?.moves ?? results.moves)
   }
 
   private mutating func add(moves found: [MoveReport]) {

@@ -27,7 +27,7 @@ public enum FurtherMoves {
     Target: TextTarget, Left: BranchTokens, Full: BranchTokens, Suffix: ProportionalTokens
   >(
     for target: Target, _ further: [Kind], left: Left, full: Full, weights: [Double],
-    balancing: LocallyInformed<Target.Scorer>.Balancing, suffix: Suffix?
+    balancing: InformedBalancing, suffix: Suffix?
   ) -> some TransitionKernel<Target.Scorer>
   where
     Left.Scorer == Target.Scorer, Full.Scorer == Target.Scorer,

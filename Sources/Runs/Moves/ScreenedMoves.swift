@@ -2,17 +2,6 @@
 
 public import Sampling
 
-extension SentenceTarget where Constraint == TokenAutomaton {
-  /// What screens moves for a target of the same constraints: they alone under a cheap model.
-  package func screen<Cheap: FiniteContextModel>(
-    by cheap: Cheap
-  ) -> SentenceTarget<Cheap, TokenAutomaton> {
-    SentenceTarget<Cheap, TokenAutomaton>(
-      model: cheap, constraint: constraint ?? TokenAutomaton(every: model.vocabulary),
-      fluency: fluency)
-  }
-}
-
 /// The standard moves, screened for a full target by a surrogate over the same tokens.
 ///
 /// **Keeps** the full target.

@@ -21,15 +21,17 @@ public struct RunReport: Codable, Sendable {
   public var model: String
   /// The checksum of each model that the run used, in hexadecimal.
   public var modelChecksums: [String]
-  /// The seed of all random numbers.
+  /// The seed of all random numbers; 0 if nothing is drawn.
   public var seed: UInt64
+  /// Whether the results depend on the seed.
+  public var hasSeed = true
   /// The statements about texts.
   public var statements: [String]
   /// The line of `--each` that this is about; `nil` if there is one target only.
   public var target: Int?
   /// The time that the run took, earlier parts of a resumed run included.
   public var seconds = 0.0
-  /// The steps of all chains, their warm-up included.
+  /// How much was done, in the unit of the sampler: for chains their steps, with the warm-up.
   public var steps = 0
   /// Whether the printed texts are draws from the target.
   public var areDraws = true
@@ -39,8 +41,8 @@ public struct RunReport: Codable, Sendable {
   public var texts: [SampledText] = []
   /// The most probable texts that were seen, if these were asked for.
   public var best: [SampledText] = []
-  /// The figures of the chains.
-  public var chains: ChainReport
+  /// What the sampler did, and how good its results are.
+  public var figures: RunFigures
   /// How many results are missing, and why; `nil` if none are.
   public var shortfall: Shortfall?
   /// The parts that are missing, and why.
@@ -57,25 +59,37 @@ public struct RunReport: Codable, Sendable {
   /// A report before the run has done anything.
   package init(
     command: String, model: String, checksums: [UInt64], seed: UInt64, statements: [Constraint],
-    chains: ChainReport
+    figures: RunFigures
   ) {
     self.command = command
     self.model = model
     modelChecksums = checksums.map { String($0, radix: 16) }
     self.seed = seed
     self.statements = statements.map(\.text)
-    self.chains = chains
+    self.figures = figures
   }
 
   /// The number of texts that `report.json` holds at most.
   package static let mostKeptTexts = 10_000
 
-  /// The texts that the command prints.
+  /// The figures of the chains; `nil` for samplers without chains.
+  public var chains: ChainReport? {
+    if case .chains(let chains) = figures { chains } else { nil }
+  }
+
+  /// The texts that the command prints once the sampler is done.
   package var printed: [SampledText] {
-    if chains.choice.best != nil { return best }
-    guard chains.choice.isUnique else { return texts }
-    var seen: Set<[Int]> = []
-    return texts.filter { seen.insert($0.tokens).inserted }
+    switch figures {
+    case .chains(let chains):
+      if chains.choice.best != nil { return best }
+      guard chains.choice.isUnique else { return texts }
+      var seen: Set<[Int]> = []
+      return texts.filter { seen.insert($0.tokens).inserted }
+    case .annealing: return best
+    case .rejection, .importance, .particles: return texts
+    // These are printed while they are made, because there may be many.
+    case .exact, .tuning, .decoding: return []
+    }
   }
 
   /// Encodes a report: keys in snake case, and numbers that JSON lacks as strings.

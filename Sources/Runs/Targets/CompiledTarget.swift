@@ -106,7 +106,7 @@ public struct CompiledTarget: Sendable {
     var word = whole.split(separator: " ").map(String.init).first(where: isMissing) ?? whole
     // Of one that the model divides, the part that is missing: one character, for example.
     if !isTemplate || model.vocabulary.spacing == .none {
-      var tokenizer = Tokenizer(for: model.vocabulary)
+      var tokenizer = model.makeTokenizer()
       let pieces = tokenizer.pieces(of: word)
       let missing = tokenizer.tokens(of: word, in: model.vocabulary).firstIndex(of: nil)
       if let missing, missing < pieces.count {
@@ -146,7 +146,7 @@ public struct CompiledTarget: Sendable {
     if let (symbol, _) = ModelSymbols.first(in: text, of: model.vocabulary) {
       throw RunError(.data, "\(option): " + ModelSymbols.message(symbol, in: "text"))
     }
-    var tokenizer = Tokenizer(for: model.vocabulary)
+    var tokenizer = model.makeTokenizer()
     let tokens = tokenizer.tokens(of: text, in: model.vocabulary)
     guard let unknown = tokens.firstIndex(of: nil) else {
       return TokenSequence(tokens.compactMap { $0 })

@@ -1,5 +1,20 @@
 // Licensed under the Apache License, Version 2.0.
 
+/// How ``LocallyInformed`` weighs a ratio t: a function g with g(t) = t g(1/t).
+public enum InformedBalancing: String, CaseIterable, Hashable, Sendable {
+  /// g(t) is the square root of t.
+  case squareRoot = "square-root"
+  /// g(t) = t / (1 + t).
+  case barker
+
+  func log(ofRatio logRatio: Double) -> Double {
+    switch self {
+    case .squareRoot: logRatio / 2
+    case .barker: logRatio == -.infinity ? logRatio : -LogSpace.sum(0, -logRatio)
+    }
+  }
+}
+
 /// Replaces one token, favouring neighbours that the target finds more likely.
 ///
 /// A neighbour is drawn in proportion to a balanced function of the target's ratio. **Keeps** the
@@ -9,19 +24,7 @@
 /// spaces".
 public struct LocallyInformed<Scorer: TextScorer>: TransitionKernel {
   /// A function g of the ratio t with g(t) = t g(1/t).
-  public enum Balancing: String, CaseIterable, Hashable, Sendable {
-    /// g(t) is the square root of t.
-    case squareRoot = "square-root"
-    /// g(t) = t / (1 + t).
-    case barker
-
-    func log(ofRatio logRatio: Double) -> Double {
-      switch self {
-      case .squareRoot: logRatio / 2
-      case .barker: logRatio == -.infinity ? logRatio : -LogSpace.sum(0, -logRatio)
-      }
-    }
-  }
+  public typealias Balancing = InformedBalancing
 
   /// The texts that a step looks at.
   public enum Neighbours: String, CaseIterable, Hashable, Sendable {

@@ -186,7 +186,6 @@ enum Audit: Command {
     _ rules: DecodingRules,
     _ prompt: TokenSequence, most: Int, seed: UInt64, _ options: ProgressOptions
   ) throws -> AuditReport.Runs {
-    let model = try opened.ngrams(.language, for: name)
     func only(_ decoded: DecodedText?) -> AuditReport.Runs {
       var runs = AuditReport.Runs(isDrawn: false)
       // A run that was interrupted says nothing.
@@ -195,10 +194,11 @@ enum Audit: Command {
     }
     switch strategy {
     case .greedy:
-      return only(try Greedy.decoder(arguments, rules, model, prompt)({ _ in }))
+      return only(try Greedy.decoder(arguments, rules).text(of: opened, after: prompt))
     case .beam:
       return only(
-        try Beam.search(arguments, rules, opened).decode(model, after: prompt).first?.decoded)
+        try Beam.search(arguments, rules, opened)
+          .decode(opened.chainModel, after: prompt).first?.decoded)
     case .sample:
       let sampler = AncestralSampler(rules)
       let random = Philox(seed: seed)
@@ -208,7 +208,8 @@ enum Audit: Command {
       var runs = AuditReport.Runs(isDrawn: true)
       for run in 0..<most where Interruption.signal == nil {
         var choices = RandomChoices(random.stream(UInt64(run)))
-        let decoded = try sampler.draw(from: model, after: prompt, using: &choices)
+        let decoded = try sampler.draw(
+          from: opened.chainModel, after: prompt, using: &choices)
         // The interrupt cut the current run, so it doesn't count.
         if Interruption.signal != nil { break }
         runs.add(decoded)

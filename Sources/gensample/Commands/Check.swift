@@ -21,7 +21,7 @@ enum Check: Command {
         echo "The sea was calm." | gensample check examples/constraints/sea.txt -
     """
   static let options = [
-    ModelOptions.model, ModelOptions.tokens,
+    ModelOptions.model, ModelOptions.tokens, ModelOptions.begin,
     Option("text", "TEXT", isRepeatable: true, "check this text"),
     Option("seed", "N", "seed for the text that is shown (default 0)"),
     OutputOptions.format, OutputOptions.quiet,
@@ -76,13 +76,16 @@ enum Check: Command {
     _ stream: ResultStream
   ) throws {
     var choices = RandomChoices(seed: seed)
-    guard let text = try target.target.randomStart(using: &choices) else {
+    func start(_ model: some ChainModel) throws -> TokenSequence? {
+      try target.sentences(of: model).randomStart(using: &choices)
+    }
+    guard let text = try start(target.model.chainModel) else {
       throw CommandFailure(
         .data, "\(TextInput.shown(path)): the model gives every allowed text probability 0")
     }
-    let example = target.target.model.vocabulary.text(of: text)
-    let shortest = target.target.constraint.flatMap { $0.shortestCompletion($0.start) } ?? 0
-    let states = target.target.constraint?.stateCount ?? 1
+    let example = target.spelled(text)
+    let shortest = target.compiled.automaton.flatMap { $0.shortestCompletion($0.start) } ?? 0
+    let states = target.compiled.automaton?.stateCount ?? 1
     switch format {
     case .text:
       try stream.writeLine(
@@ -113,7 +116,7 @@ enum Check: Command {
   private static func judge(
     _ lines: [String], _ target: CompiledTarget, _ format: OutputFormat, _ stream: ResultStream
   ) throws -> Int {
-    let vocabulary = target.target.model.vocabulary
+    let vocabulary = target.model.vocabulary
     var tokenizer = Tokenizer(for: vocabulary)
     var unmet = 0
     for line in lines {

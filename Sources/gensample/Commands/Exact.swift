@@ -1,6 +1,5 @@
 // Licensed under the Apache License, Version 2.0.
 
-import Foundation
 import LM
 import Runs
 import Sampling
@@ -47,124 +46,59 @@ enum Exact: Command {
           + "two sums, each with half of it"),
       Option("seed", "N", "the same seed gives the same results (default: a random one, printed)"),
       Option("threads", "N", "how many threads to use (default: all cores)"),
-    ] + KeptRun.options + OutputOptions.sampler
+    ] + FolderOptions.plain + OutputOptions.sampler
 
   static func run(_ given: Arguments) throws {
-    let kept = try KeptRun(Self.self, given)
-    let arguments = kept.arguments
-    let samples = try arguments.integer("samples", in: 0...1_000_000_000) ?? 5
-    let isUnique = arguments.has("unique")
-    let best = try arguments.integer("best", in: 1...1_000_000)
-    guard best == nil || !arguments.has("samples") && !isUnique else {
+    let resumed = try ResumedRun(Self.self, given)
+    let arguments = resumed?.arguments ?? given
+    var sampler = ExactSampler()
+    sampler.samples =
+      try arguments.integer("samples", in: 0...1_000_000_000) ?? sampler.samples
+    sampler.isUnique = arguments.has("unique")
+    sampler.best = try arguments.integer("best", in: 1...1_000_000)
+    guard sampler.best == nil || !arguments.has("samples") && !sampler.isUnique else {
       throw CommandFailure.usage(
         "--best prints no draws; give either --best, or --samples and --unique")
     }
-    let marginals = try arguments.integer("marginals", in: 1...1_000_000)
-    let compared = try arguments.choice("compare", as: ComparedSampler.self)
-    let tolerance =
+    sampler.marginals = try arguments.integer("marginals", in: 1...1_000_000)
+    sampler.compared = try arguments.choice("compare", as: ComparedSampler.self)
+    sampler.comparedMemory = try arguments.bytes("memory")
+    sampler.tolerance =
       try arguments.number("tolerance", in: 1e-14...0.5, expected: "a share from 1e-14 to 0.5")
-      ?? 1e-12
-    let threads = try PlanOptions.threads(arguments)
-    let run = try SamplerRun(
-      Self.self, arguments,
-      seed: try arguments.seed("seed") ?? UInt64.random(in: 0...UInt64.max), threads: threads,
-      refusingDivergence: false, kept: kept)
-    let statements = try ExactStatement.all(arguments, run)
-    let memory = try ExactMemory(
-      arguments, otherwise: 4 << 30, parts: best == nil && statements.isEmpty ? 1 : 2)
-    try run.each(
-      unit: "parts",
-      total: CheckedNumbers.product(
-        ExactRun.parts + (best ?? samples) + (compared?.work ?? 0), run.targetCount) ?? .max,
-      head: { summary, effort in
-        let drawn = effort.drawn
-        summary.add("samples", .integer(drawn.count))
-        summary.add(
-          "samples_per_second",
-          drawn.seconds > 0 ? .number(Double(drawn.count) / drawn.seconds) : .null)
-        summary.add("draws", .boolean(best == nil && !isUnique))
-      },
-      lines: { effort in
-        [
-          counted(effort.drawn.count, best == nil ? "exact draw" : "text") + " in "
-            + String(format: "%.2f s, all in %.2f s", effort.drawn.seconds, effort.seconds)
-            + ", seed \(effort.seed)"
-        ] + (isUnique ? ["  each text is shown once, so these are not draws from rho"] : [])
-          + (best == nil
-            ? [] : ["  these are the most probable texts of all, not draws from rho"])
+      ?? sampler.tolerance
+    let session = try SamplerSession(
+      Self.self, arguments, resumed, seed: try ParticleOptions.seed(arguments),
+      refusingDivergence: false)
+    sampler.statements = try statements(arguments, session.model)
+    sampler.memory = MemoryLimit(
+      try arguments.bytes("memory") ?? 4 << 30, given: arguments.text("memory"),
+      parts: sampler.best == nil && sampler.statements.isEmpty ? 1 : 2)
+    try session.run(sampler)
+  }
+
+  /// All that `--probability` asks for, each once; says which words the model does not know.
+  private static func statements(
+    _ arguments: Arguments, _ model: LoadedModel
+  ) throws -> [ExactStatement] {
+    var seen: Set<String> = []
+    return try arguments.texts("probability").flatMap { text -> [ExactStatement] in
+      let constraints = try ConstraintFile.parse(text, path: "--probability")
+      guard !constraints.isEmpty else {
+        throw CommandFailure.usage(
+          "--probability is given no statement, expected one such as 'include \"love\"'")
       }
-    ) { target, line, seed in
-      var outcome = SamplerOutcome()
-      guard
-        let exact = try ExactRun(target, line: line, run: run, memory: memory, tolerance: tolerance)
-      else {
-        outcome.missing = [
-          MissingPart("log_evidence", stoppedReason + " before the sums were complete")
-        ]
-        return outcome
-      }
-      let began = ContinuousClock.now
-      let drawn =
-        try best.map { try exact.writeBest($0) }
-        ?? exact.draw(samples, seed: seed, isUnique: isUnique)
-      outcome.drawn = (drawn, began.duration(to: .now) / .seconds(1))
-      outcome.shortfall =
-        run.monitor.isStopping
-        ? Shortfall(of: drawn, asked: best ?? samples, stoppedReason)
-        : best.flatMap { Shortfall(of: drawn, asked: $0, "no other texts are allowed") }
-      let law = try marginals.flatMap { try exact.writeMarginals($0) }
-      if marginals != nil, law == nil {
-        outcome.missing.append(MissingPart("marginals", stoppedReason))
-      }
-      var probabilities: [(name: String, probability: Double)] = []
-      for statement in statements {
-        guard let probability = try exact.probability(of: statement) else { break }
-        probabilities.append((statement.text, probability))
-        if run.format == .text {
-          try run.write("probability of \(statement.text): \(probability)", of: line)
+      return try constraints.compactMap { constraint -> ExactStatement? in
+        guard seen.insert(constraint.text).inserted else { return nil }
+        guard !constraint.isSoft, let automaton = try constraint.automaton(for: model.tree) else {
+          throw CommandFailure.usage(
+            "--probability \(constraint.text): every text has that; a statement that texts meet or "
+              + "not is expected, such as 'include \"love\"'")
         }
-      }
-      outcome.missing += statements.dropFirst(probabilities.count).map {
-        MissingPart("probability of \($0.text)", stoppedReason)
-      }
-      let comparison = try (run.monitor.isStopping ? nil : compared).flatMap { sampler in
-        try (law ?? exact.marginals()).map { law in
-          try ExactComparison(
-            sampler, target, logEvidence: exact.inference.logEvidence, marginals: law,
-            statements: Array(zip(statements, probabilities.map(\.probability))), seed: seed,
-            run: run)
+        if !arguments.has("quiet"), let message = CompiledTarget.unwritable(constraint, model) {
+          report("gensample: \(message)")
         }
+        return ExactStatement(constraint.text, automaton)
       }
-      if compared != nil, comparison == nil {
-        outcome.missing.append(MissingPart("compare", stoppedReason))
-      }
-      if run.format == .text {
-        for text in comparison?.texts ?? [] { try run.write(text, of: line) }
-      }
-      outcome.summarise = { summary in
-        summary.add("log_evidence", .number(exact.inference.logEvidence))
-        summary.add("log_evidence_error", .number(exact.logEvidenceError))
-        if let law {
-          summary.add("expected_length", .number(law.expectedLength))
-          summary.add("lengths", .numbers(law.lengths))
-        }
-        if !probabilities.isEmpty {
-          var object = JSONObject()
-          for (name, probability) in probabilities { object.add(name, .number(probability)) }
-          summary.add("probabilities", .object(object))
-        }
-        if let comparison { summary.add("compare", .object(comparison.object)) }
-      }
-      outcome.lines =
-        [
-          "  log evidence \(exact.inference.logEvidence)"
-            + (exact.logEvidenceError > 0
-              ? String(
-                format: ", too low by at most %.1e because the longest texts are left out",
-                exact.logEvidenceError) : "")
-        ] + (law.map { ["  expected length \($0.expectedLength) tokens"] } ?? [])
-        + (comparison?.notes ?? [])
-      return outcome
     }
   }
 }

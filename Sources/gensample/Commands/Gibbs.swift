@@ -34,31 +34,58 @@ enum GibbsCommand: Command {
         gensample gibbs --model poems.gsm --masked sdrawkcab.gsm --match '.{5}，.{5}。'
     """
   static let options =
-    ChainCommand.options + [
+    ChainArguments.options + [
       Option("scan", "ORDER", "random or systematic (default random)"),
       Option("block", "N", "redraw N neighbouring tokens together in half of the steps"),
       Option(flag: "fixed-length", "never insert or delete tokens"),
-    ] + MaskedChains.options
+      Option(
+        "masked", "MODEL",
+        "draw words by both sides: this one is a model of reversed texts (train --reversed)"),
+      Option(flag: "pseudo", "with --masked: take every word drawn, which keeps no declared rho"),
+    ]
 
-  static func run(_ arguments: Arguments) throws {
-    var masked: MaskedChains?
-    let command = try ChainCommand(
-      Self.self, arguments, isSlow: { $0.has("masked") }
-    ) { arguments, model in
-      masked = try MaskedChains(arguments, model)
-      return [masked?.backward].compactMap { $0 }
-    }
-    if let masked { return try masked.run(command) }
-    let arguments = command.arguments
+  static func run(_ given: Arguments) throws {
+    let resumed = try ResumedRun(Self.self, given)
+    let arguments = resumed?.arguments ?? given
+    let masked = arguments.text("masked")
     let scan = try arguments.choice("scan", as: ScanOrder.self) ?? .random
     let block = try arguments.integer("block", in: 2...64)
-    let full = NGramFullTokens<TokenAutomaton>(command.model)
-    let left = command.makeWords()
-    let weights = command.model.unigramWeights
-    try command { compiled in
-      GibbsMoves.kernel(
-        for: compiled.target, left: left, full: full, weights: weights, scan: scan, block: block,
-        isFixedLength: arguments.has("fixed-length"))
+    try check(arguments, scan)
+    let chains = try ChainArguments(arguments, isSlow: masked != nil)
+    let session = try SamplerSession(Self.self, arguments, resumed, seed: chains.plan.seed)
+    let options = try chains.options(session.model)
+    let isFixedLength = arguments.has("fixed-length")
+    if let masked {
+      return try session.run(
+        MaskedGibbsSampler(
+          options, session.model,
+          reversed: openModel(masked, arguments, isReversed: true).laidOutForChains(),
+          isPseudo: arguments.has("pseudo"), scan: scan, isFixedLength: isFixedLength))
+    }
+    var sampler = GibbsSampler(options)
+    sampler.scan = scan
+    sampler.block = block
+    sampler.isFixedLength = isFixedLength
+    try session.run(sampler)
+  }
+
+  /// Refuses options that do not go together.
+  private static func check(_ arguments: Arguments, _ scan: ScanOrder) throws(CommandFailure) {
+    let isPseudo = arguments.has("pseudo")
+    guard arguments.has("masked") else {
+      guard !isPseudo else {
+        throw .usage(
+          "--pseudo is about the words of a masked model; give --masked MODEL with it")
+      }
+      return
+    }
+    guard !arguments.has("block") else {
+      throw .usage(
+        "--block draws words by an n-gram model's own conditionals; leave it out with --masked")
+    }
+    guard scan == .random || isPseudo else {
+      throw .usage(
+        "--masked visits places at random; --scan systematic is for --pseudo")
     }
   }
 }

@@ -32,7 +32,7 @@ enum MH: Command {
         gensample mh --model tang --match '.{5}，.{5}。.{5}，.{5}。' --include 春
     """
   static let options =
-    ChainCommand.options + [
+    ChainArguments.options + [
       Option(
         "moves", "KINDS",
         "other kinds of move, separated by commas: "
@@ -40,78 +40,40 @@ enum MH: Command {
       Option(
         "balancing", "FUNCTION",
         "weights for --moves informed: "
-          + Balancing.allCases.map(\.rawValue).joined(separator: " or ")
+          + InformedBalancing.allCases.map(\.rawValue).joined(separator: " or ")
           + " (default square-root)"),
       Option("screen", "N", "screen moves with the model's n-grams of at most N tokens"),
     ]
 
-  fileprivate typealias Balancing = LocallyInformed<NGramScorer>.Balancing
-
-  static func run(_ arguments: Arguments) throws {
-    var moves = Moves()
-    let command = try ChainCommand(
-      Self.self, arguments,
-      isSlow: { try FurtherMoves.kinds($0)?.contains(.informed) ?? false }
-    ) { arguments, model in
-      moves = try Moves(arguments, model)
-      return []
+  static func run(_ given: Arguments) throws {
+    let resumed = try ResumedRun(Self.self, given)
+    let arguments = resumed?.arguments ?? given
+    let kinds = try FurtherMoves.kinds(arguments)
+    let balancing = try arguments.choice("balancing", as: InformedBalancing.self)
+    guard balancing == nil || kinds?.contains(.informed) == true else {
+      throw CommandFailure.usage("--balancing needs --moves informed")
     }
-    let words = command.makeWords()
-    if let surrogate = moves.screen {
-      let words = NGramLeftTokens<TokenAutomaton>(surrogate)
-      return try command.run(
-        of: { ScreenedTarget($0.target, screenedBy: $0.target.screen(by: surrogate)) },
-        by: {
-          ScreenedMoves(
-            for: $0.target.screen(by: surrogate), left: words, weights: surrogate.unigramWeights)
-        })
+    let order = try arguments.integer("screen", in: 1...NGramTrie.highestOrder)
+    guard order == nil || kinds == nil else {
+      throw CommandFailure.usage("give either --screen or --moves; --moves cannot be screened")
     }
-    guard let kinds = moves.kinds else {
-      return try command { NGramMoves(for: $0.target, left: words) }
-    }
-    let full = NGramFullTokens<TokenAutomaton>(command.model)
-    let shared = LeftToRightModel(command.model)
-    try command { compiled in
-      FurtherMoves.kernel(
-        for: compiled.target, kinds, left: words, full: full,
-        weights: command.model.unigramWeights, balancing: moves.balancing,
-        suffix: kinds.contains(.suffix)
-          ? try LeftToRight(compiled.target, shared, command.arguments, command.monitor)
-            .guided.tokens : nil)
-    }
+    let chains = try ChainArguments(arguments, isSlow: kinds?.contains(.informed) ?? false)
+    let session = try SamplerSession(Self.self, arguments, resumed, seed: chains.plan.seed)
+    var sampler = MetropolisHastingsSampler(try chains.options(session.model))
+    sampler.moves = kinds
+    sampler.balancing = balancing ?? sampler.balancing
+    sampler.screen = try order.map { try screen(session.model, order: $0) }
+    try session.run(sampler)
   }
 
-  /// The moves that the options ask for.
-  private struct Moves {
-    /// The other kinds of move; `nil` without `--moves`.
-    var kinds: [FurtherMoves.Kind]?
-    var balancing = Balancing.squareRoot
-    /// The surrogate model that screens moves.
-    var screen: NGramModel?
-
-    init() {}
-
-    init(_ arguments: Arguments, _ model: NGramModel) throws {
-      kinds = try FurtherMoves.kinds(arguments)
-      if let given = try arguments.choice("balancing", as: Balancing.self) {
-        guard kinds?.contains(.informed) == true else {
-          throw CommandFailure.usage(
-            "--balancing needs --moves informed")
-        }
-        balancing = given
-      }
-      guard let order = try arguments.integer("screen", in: 1...NGramTrie.highestOrder) else {
-        return
-      }
-      guard kinds == nil else {
-        throw CommandFailure.usage("give either --screen or --moves; --moves cannot be screened")
-      }
-      guard order < model.order else {
-        throw CommandFailure.usage(
-          "--screen \(order) must be below the model's order, which is \(model.order)")
-      }
-      screen = try model.lowered(to: order)
+  /// The model cut to n-grams of at most `order` tokens.
+  private static func screen(_ model: LoadedModel, order: Int) throws -> LoadedModel {
+    try model.require(.screen, for: "--screen")
+    if let most = model.order, order >= most {
+      throw CommandFailure.usage(
+        "--screen \(order) must be below the model's order, which is \(most)")
     }
+    return try model.lowered(to: order, .screen, for: "--screen")
   }
 }
 

@@ -1,10 +1,7 @@
 // Licensed under the Apache License, Version 2.0.
 
-import Foundation
-import LM
 import Runs
 import Sampling
-import Synchronization
 
 enum Temper: Command {
   static let name = "temper"
@@ -22,7 +19,7 @@ enum Temper: Command {
         gensample temper --constraints examples/constraints/sea.txt --hottest 0.4
     """
   static let options =
-    ChainCommand.options + [
+    ChainArguments.options + [
       Option("replicas", "N", "copies of each chain (default \(Tempering().replicas))"),
       Option(
         "hottest", "B",
@@ -31,37 +28,33 @@ enum Temper: Command {
         "every", "STEPS", "steps of each copy between exchanges (default \(Tempering().every))"),
     ]
 
-  static func run(_ arguments: Arguments) throws {
+  static func run(_ given: Arguments) throws {
+    let resumed = try ResumedRun(Self.self, given)
+    let arguments = resumed?.arguments ?? given
+    let chains = try ChainArguments(arguments)
+    let tempering = try tempering(arguments, chains.plan)
+    let session = try SamplerSession(Self.self, arguments, resumed, seed: chains.plan.seed)
+    try session.run(TemperingSampler(try chains.options(session.model), tempering))
+  }
+
+  /// The options of the copies, which have to fit the plan.
+  private static func tempering(
+    _ arguments: Arguments, _ plan: RunPlan
+  ) throws(CommandFailure) -> Tempering {
     var tempering = Tempering()
-    let command = try ChainCommand(
-      Self.self, arguments,
-      further: { arguments, _ in
-        tempering = try Tempering(arguments)
-        return []
-      })
-    let words = command.makeWords()
-    try command.run(copies: tempering.replicas) { [tempering] work, makeCheckpoints in
-      let kinds = NGramMoves(for: work.target.target, left: words).kinds
-      let checkpoints = try makeCheckpoints(kinds.count)
-      let reports = Mutex<[Int: TemperedChain.Report]>([:])
-      let (records, failure) = try keepingOthers(work, kinds: kinds.count) {
-        try concurrently(
-          work.chains.count, threads: work.threads, stoppingBy: { work.monitor.stop() }
-        ) { i in
-          let number = work.chains.lowerBound + i
-          var chain = try TemperedChain(
-            number, tempering, work, words: words, from: checkpoints?.checkpoint(ofChain: number))
-          chain?.run(leaving: checkpoints)
-          let report = chain?.report
-          reports.withLock { $0[number] = report }
-          // A chain that was stopped before it began has an empty record, as everywhere.
-          return report?.record ?? ChainResults.Record(chain: number, kinds: kinds.count)
-        }
-      }
-      let begun = reports.withLock { $0.sorted { $0.key < $1.key }.map(\.value) }
-      return ChainsDone(
-        records: records, kinds: kinds, checkpoints: checkpoints, failure: failure,
-        ladders: begun.map(\.ladder))
+    tempering.replicas =
+      try arguments.integer("replicas", in: 1...RunPlan.mostCopies) ?? tempering.replicas
+    tempering.hottest =
+      try arguments.number("hottest", in: 1e-6...1, expected: "a power from 1e-6 to 1")
+      ?? tempering.hottest
+    tempering.every = try arguments.integer("every", in: 1...1 << 30) ?? tempering.every
+    var counts = [("warmup", plan.warmup), ("thin", plan.thin)]
+    if case .steps(let steps) = plan.extent { counts.append(("steps", steps)) }
+    for (name, steps) in counts where steps % tempering.every != 0 {
+      throw .usage(
+        "--\(name) \(steps) is no multiple of --every \(tempering.every); chains are looked at after "
+          + "exchanges")
     }
+    return tempering
   }
 }

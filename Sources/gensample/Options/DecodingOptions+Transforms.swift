@@ -121,7 +121,7 @@ extension DecodingOptions {
     guard let exact = model.vocabulary.token(text) else {
       return [try CompiledTarget.tokens(of: text, model: model, option: "--\(name)").tokens]
     }
-    let pieces = Tokenizer.tokens(of: text, in: model.vocabulary)
+    let pieces = model.tokens(of: text)
     let written = pieces.compactMap { $0 }
     return written.count < pieces.count || written == [exact] ? [[exact]] : [[exact], written]
   }

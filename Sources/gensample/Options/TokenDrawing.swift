@@ -1,11 +1,9 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// How `smc` draws tokens.
-///
-/// It shares the option `--tokens` with the kind of the model's tokens.
-enum TokenDrawing: String, CaseIterable {
-  case guided, rejection
+import Runs
 
-  /// The command that has this option.
-  static let command = "smc"
+extension ParticleSampler.TokenDrawing {
+  /// The command that has this kind among the values of `--tokens`, which else say what the tokens of
+  /// a model are.
+  static var command: String { ParticleSampler.name }
 }

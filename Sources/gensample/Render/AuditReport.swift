@@ -149,12 +149,14 @@ struct AuditReport {
     survival = curve
     let cut = curve[rules.maxTokens]
     shares = Shares(ended: 1 - cut, cut: cut, areBounds: !chain.isComplete)
-    let found = zip(analysis.loops, analysis.loopProbabilities(ofRoot: 0)).filter {
-      $0.1 > 0 || $0.0.root == 0
+    let probabilities = analysis.loopProbabilities(ofRoot: 0)
+    let found = analysis.loops.indices.filter {
+      probabilities[$0] > 0 || analysis.loops[$0].root == 0
     }
-    .sorted { $0.1 > $1.1 }
+    .sorted { probabilities[$0] > probabilities[$1] }
     loopCount = found.count
-    loops = found.prefix(shown).map { loop, probability in
+    loops = found.prefix(shown).map { index -> Loop in
+      let loop = analysis.loops[index]
       let start = loop.root == 0 ? prompt : prompts?[loop.root - 1] ?? prompt
       var round: [UInt8] = []
       for token in loop.round {
@@ -163,7 +165,7 @@ struct AuditReport {
       return Loop(
         tokens: loop.round.map(\.index), text: String(decoding: round, as: UTF8.self),
         witness: model.vocabulary.text(of: start.tokens + loop.witness),
-        probability: probability, contexts: loop.stateCount,
+        probability: probabilities[index], contexts: loop.stateCount,
         logLeaving: loop.logLeaving > -.infinity ? loop.logLeaving : nil)
     }
     if low > 0 { vanishing(analysis.loops.filter { $0.root == 0 }, low) }

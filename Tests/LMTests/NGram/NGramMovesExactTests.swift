@@ -54,8 +54,10 @@ import Testing
   }
 
   @Test(
-    arguments: [(Space.lengths, 2), (.keyword, 2), (.pairs, 2), (.pairs, 3), (.fixed, 3)]
-      + TestData.deep([(.lengths, 3), (.keyword, 3), (.fluent, 3)]))
+    arguments: [(Space.fluent, 2), (.pairs, 2), (.fixed, 3)]
+      + TestData.deep([
+        (.lengths, 2), (.keyword, 2), (.pairs, 3), (.lengths, 3), (.keyword, 3), (.fluent, 3),
+      ]))
   func movesKeepTheTarget(space: Space, order: Int) throws {
     let model = try NGramWordsExactTests.model(order: order, vocabulary: 5)
     let enumerated = try space.target(model)
@@ -70,8 +72,8 @@ import Testing
   }
 
   @Test(
-    arguments: [(Space.lengths, 2), (.fluent, 2), (.pairs, 3)]
-      + TestData.deep([(.lengths, 3), (.keyword, 3)]))
+    arguments: [(Space.fluent, 2), (.pairs, 2)]
+      + TestData.deep([(.lengths, 2), (.pairs, 3), (.lengths, 3), (.keyword, 3)]))
   func fullWordsKeepTheTarget(space: Space, order: Int) throws {
     let model = try NGramWordsExactTests.model(order: order, vocabulary: 5)
     let enumerated = try space.target(model)

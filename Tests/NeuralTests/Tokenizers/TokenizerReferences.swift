@@ -67,11 +67,15 @@ struct RandomTexts {
     return Int(state >> 11) % bound
   }
 
-  static let alphabet: [Unicode.Scalar] = Array(
-    "aabbcdeelmnorsstvéßſKΩжאبक한中文々ーが 　 \t\n\n\r\u{A0}\u{2028}012349½Ⅳ²٣'''’\"!?.,;:-_<>|[](){}/\\#@$%&*+=~^`▁Ġ"
-      .unicodeScalars)
-    + ["\u{301}", "\u{308}", "\u{200D}", "\u{FEFF}", "\u{1F600}", "\u{1F468}", "\u{AC00}", "\u{1100}",
-      "\u{1161}", "\u{11A8}", "\u{85}", "\u{0}", "\u{7F}"]
+  static let alphabet: [Unicode.Scalar] =
+    Array(
+      "aabbcdeelmnorsstvéßſKΩжאبक한中文々ーが 　 \t\n\n\r\u{A0}\u{2028}012349½Ⅳ²٣'''’\"!?.,;:-_<>|[](){}/\\#@$%&*+=~^`▁Ġ"
+        .unicodeScalars)
+    + [
+      "\u{301}", "\u{308}", "\u{200D}", "\u{FEFF}", "\u{1F600}", "\u{1F468}", "\u{AC00}",
+      "\u{1100}",
+      "\u{1161}", "\u{11A8}", "\u{85}", "\u{0}", "\u{7F}",
+    ]
 
   mutating func text(_ length: Int) -> String {
     var text = String.UnicodeScalarView()
@@ -88,7 +92,8 @@ struct RandomTexts {
   }
 
   static let words = [
-    "the", " the", " and", "'s", "'ll", "'RE", "don't", " house", "ing", "你好", "the sea", "\n\n", " 2024",
+    "the", " the", " and", "'s", "'ll", "'RE", "don't", " house", "ing", "你好", "the sea", "\n\n",
+    " 2024",
     "Führer", "...", "```", "  ", "\r\n", " ­", "</s>", "<s>", "<|endoftext|>", "[MASK]", "<0x41>",
   ]
 }
