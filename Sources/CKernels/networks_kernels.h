@@ -66,6 +66,15 @@ INLINE void store_some(float *_Nonnull to, vec v, size_t count) {
   for (size_t i = 0; i < count; i++) to[i] = numbers[i];
 }
 
+// 0, 1, 2, ...
+#if LANES == 16
+#define LANE_NUMBERS ((ints){0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15})
+#elif LANES == 8
+#define LANE_NUMBERS ((ints){0, 1, 2, 3, 4, 5, 6, 7})
+#else
+#define LANE_NUMBERS ((ints){0, 1, 2, 3})
+#endif
+
 #define FLOATS(v) __builtin_convertvector((v), vec)
 #define INTS(v) __builtin_convertvector((v), ints)
 #define BITS_OF(v) (*(ints *)&(v))
@@ -245,7 +254,7 @@ INLINE void Q8_0_part(
 }
 
 #if LANES == 16
-#define STEPS ((vec){0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15})
+#define STEPS FLOATS(LANE_NUMBERS)
 // The value at the index in the lowest four bits of each lane, or the lowest five.
 INLINE vec look_up(ints index, vec values) {
   return (vec)_mm512_permutexvar_ps((__m512i)index, (__m512)values);
@@ -314,11 +323,7 @@ INLINE void five_bits(
   w[0] = look_up_two(i, values, more);
   w[1] = look_up_two(j, values, more);
 #else
-  const words lane = {0, 1, 2, 3,
-#if LANES == 8
-                      4, 5, 6, 7
-#endif
-  };
+  words lane = (words)LANE_NUMBERS;
   UNROLL for (int i = 0; i < HALF_PARTS; i++) {
     ints q = load_ints(low + i * LANES);
     ints first = (ints)((bits >> (lane + (uint32_t)(i * LANES))) << 4) & 16;
@@ -994,10 +999,20 @@ static void NAME(activate)(
   }
 }
 
+#define LARGER(a, b) ((a) > (b) ? (a) : (b))
+
 INLINE float largest(vec a) {
-  float high = a[0];
-  for (int i = 1; i < LANES; i++) high = a[i] > high ? a[i] : high;
-  return high;
+#if LANES == 16
+  typedef float eight __attribute__((ext_vector_type(8)));
+  eight b = LARGER(a.lo, a.hi);
+  quad c = LARGER(b.lo, b.hi);
+#elif LANES == 8
+  quad c = LARGER(a.lo, a.hi);
+#else
+  quad c = a;
+#endif
+  float x = LARGER(c[0], c[2]), y = LARGER(c[1], c[3]);
+  return LARGER(x, y);
 }
 
 static struct gensample_logit_sum NAME(sum_logits)(const float *_Nonnull logits, size_t count) {
@@ -1034,6 +1049,13 @@ static struct gensample_logit_sum NAME(sum_logits)(const float *_Nonnull logits,
 
 // MARK: Attention
 
+// Queries that are computed together, as far as registers go; each has the sums that it has alone.
+#if LANES == 16
+#define QUERIES_AT_ONCE 4
+#else
+#define QUERIES_AT_ONCE 1
+#endif
+
 // Each block of positions updates the mean in turn, so nothing depends on how the blocks came about.
 // The sum over components has four parts, because one would wait for each addition.
 INLINE void attend_block(
@@ -1041,41 +1063,49 @@ INLINE void attend_block(
     const float *_Nonnull values, int first, int last, float scale, float *_Nonnull high,
     float *_Nonnull sum, float *_Nonnull to) {
   const vec bottom = splat(-__builtin_inff());
-  float weights[QUERIES][GENSAMPLE_POSITIONS];
+  vec scores[QUERIES][HALF_PARTS][4];
   UNROLL for (int q = 0; q < QUERIES; q++) {
-    vec scores[HALF_PARTS][4];
     UNROLL for (int i = 0; i < HALF_PARTS; i++) {
-      UNROLL for (int k = 0; k < 4; k++) scores[i][k] = splat(0);
+      UNROLL for (int k = 0; k < 4; k++) scores[q][i][k] = splat(0);
     }
-    const float *query = queries + (size_t)q * head_size;
-    size_t d = 0;
-    for (; d + 4 <= head_size; d += 4) {
-      UNROLL for (int k = 0; k < 4; k++) {
-        vec component = splat(query[d + (size_t)k]);
-        UNROLL for (int i = 0; i < HALF_PARTS; i++) {
-          vec key = load(keys + (d + (size_t)k) * GENSAMPLE_POSITIONS + i * LANES);
-          scores[i][k] = FMA(component, key, scores[i][k]);
+  }
+  size_t d = 0;
+  for (; d + 4 <= head_size; d += 4) {
+    UNROLL for (int k = 0; k < 4; k++) {
+      UNROLL for (int i = 0; i < HALF_PARTS; i++) {
+        vec key = load(keys + (d + (size_t)k) * GENSAMPLE_POSITIONS + i * LANES);
+        UNROLL for (int q = 0; q < QUERIES; q++) {
+          vec component = splat(queries[(size_t)q * head_size + d + (size_t)k]);
+          scores[q][i][k] = FMA(component, key, scores[q][i][k]);
         }
       }
     }
-    for (; d < head_size; d++) {
-      UNROLL for (int i = 0; i < HALF_PARTS; i++) {
-        vec key = load(keys + d * GENSAMPLE_POSITIONS + i * LANES);
-        scores[i][0] = FMA(splat(query[d]), key, scores[i][0]);
+  }
+  for (; d < head_size; d++) {
+    UNROLL for (int i = 0; i < HALF_PARTS; i++) {
+      vec key = load(keys + d * GENSAMPLE_POSITIONS + i * LANES);
+      UNROLL for (int q = 0; q < QUERIES; q++) {
+        scores[q][i][0] = FMA(splat(queries[(size_t)q * head_size + d]), key, scores[q][i][0]);
       }
     }
+  }
+  float weights[QUERIES][GENSAMPLE_POSITIONS];
+  UNROLL for (int q = 0; q < QUERIES; q++) {
+    vec all[HALF_PARTS];
+    vec top = bottom;
     UNROLL for (int i = 0; i < HALF_PARTS; i++) {
-      vec score = (scores[i][0] + scores[i][1]) + (scores[i][2] + scores[i][3]);
-      store(weights[q] + i * LANES, score * splat(scale));
+      all[i] = (scores[q][i][0] + scores[q][i][1]) + (scores[q][i][2] + scores[q][i][3]);
+      all[i] *= splat(scale);
+      if (first > 0 || last < GENSAMPLE_POSITIONS) {
+        ints slot = LANE_NUMBERS + i * LANES;
+        all[i] = ((slot >= first) & (slot < last)) != 0 ? all[i] : bottom;
+      }
+      top = LARGER(all[i], top);
     }
-    float block_high = -__builtin_inff();
-    for (int slot = 0; slot < GENSAMPLE_POSITIONS; slot++) {
-      if (slot < first || slot >= last) weights[q][slot] = bottom[0];
-      block_high = weights[q][slot] > block_high ? weights[q][slot] : block_high;
-    }
-    float *row = to + (size_t)q * head_size;
+    float block_high = largest(top);
     if (block_high > high[q]) {
       float factor = exponential(splat(high[q] - block_high))[0];
+      float *row = to + (size_t)q * head_size;
       sum[q] *= factor;
       size_t i = 0;
       for (; i + LANES <= head_size; i += LANES) store(row + i, load(row + i) * splat(factor));
@@ -1084,52 +1114,86 @@ INLINE void attend_block(
     }
     vec part = splat(0);
     UNROLL for (int i = 0; i < HALF_PARTS; i++) {
-      vec weight = exponential(load(weights[q] + i * LANES) - splat(high[q]));
+      vec weight = exponential(all[i] - splat(high[q]));
       store(weights[q] + i * LANES, weight);
       part += weight;
     }
     sum[q] += total(part);
-    size_t i = 0;
-    for (; i + 4 * LANES <= head_size; i += 4 * LANES) {
-      vec mean[4];
-      UNROLL for (int k = 0; k < 4; k++) mean[k] = load(row + i + (size_t)k * LANES);
-      for (int slot = first; slot < last; slot++) {
-        vec weight = splat(weights[q][slot]);
-        const float *value = values + (size_t)slot * head_size + i;
-        UNROLL for (int k = 0; k < 4; k++) {
-          mean[k] = FMA(weight, load(value + (size_t)k * LANES), mean[k]);
+  }
+  size_t i = 0;
+  for (; i + 4 * LANES <= head_size; i += 4 * LANES) {
+    vec mean[QUERIES][4];
+    UNROLL for (int q = 0; q < QUERIES; q++) {
+      UNROLL for (int k = 0; k < 4; k++) {
+        mean[q][k] = load(to + (size_t)q * head_size + i + (size_t)k * LANES);
+      }
+    }
+    for (int slot = first; slot < last; slot++) {
+      UNROLL for (int k = 0; k < 4; k++) {
+        vec value = load(values + (size_t)slot * head_size + i + (size_t)k * LANES);
+        UNROLL for (int q = 0; q < QUERIES; q++) {
+          mean[q][k] = FMA(splat(weights[q][slot]), value, mean[q][k]);
         }
       }
-      UNROLL for (int k = 0; k < 4; k++) store(row + i + (size_t)k * LANES, mean[k]);
     }
-    for (; i < head_size; i += LANES) {
-      size_t rest = head_size - i < LANES ? head_size - i : LANES;
-      vec mean = load_some(row + i, rest);
+    UNROLL for (int q = 0; q < QUERIES; q++) {
+      UNROLL for (int k = 0; k < 4; k++) {
+        store(to + (size_t)q * head_size + i + (size_t)k * LANES, mean[q][k]);
+      }
+    }
+  }
+  for (; i < head_size; i += LANES) {
+    size_t rest = head_size - i < LANES ? head_size - i : LANES;
+    UNROLL for (int q = 0; q < QUERIES; q++) {
+      float *row = to + (size_t)q * head_size + i;
+      vec mean = load_some(row, rest);
       for (int slot = first; slot < last; slot++) {
         vec value = load_some(values + (size_t)slot * head_size + i, rest);
         mean = FMA(splat(weights[q][slot]), value, mean);
       }
-      store_some(row + i, mean, rest);
+      store_some(row, mean, rest);
     }
   }
 }
 
-static void NAME(attend)(const struct gensample_attention *_Nonnull a) {
-  for (size_t q = 0; q < a->group; q++) {
-    float high = -__builtin_inff(), sum = 0;
-    float *to = a->outputs + q * a->head_size;
-    for (size_t i = 0; i < a->head_size; i++) to[i] = 0;
-    for (size_t position = a->first; position < a->last;) {
-      size_t block = position / GENSAMPLE_POSITIONS, start = block * GENSAMPLE_POSITIONS;
-      size_t end = a->last - start < GENSAMPLE_POSITIONS ? a->last - start : GENSAMPLE_POSITIONS;
-      attend_block(
-          1, a->queries + q * a->head_size, a->head_size, a->blocks[block] + a->key_offset,
-          a->blocks[block] + a->value_offset, (int)(position - start), (int)end, a->scale, &high,
-          &sum, to);
-      position = start + GENSAMPLE_POSITIONS;
-    }
-    for (size_t i = 0; i < a->head_size; i++) to[i] /= sum;
+INLINE void attend_queries(
+    const int QUERIES, const struct gensample_attention *_Nonnull a, size_t query) {
+  const float *queries = a->queries + query * a->head_size;
+  float *to = a->outputs + query * a->head_size;
+  float high[QUERIES], sum[QUERIES];
+  UNROLL for (int q = 0; q < QUERIES; q++) {
+    high[q] = -__builtin_inff();
+    sum[q] = 0;
   }
+  for (size_t i = 0; i < (size_t)QUERIES * a->head_size; i++) to[i] = 0;
+  for (size_t position = a->first; position < a->last;) {
+    size_t block = position / GENSAMPLE_POSITIONS, start = block * GENSAMPLE_POSITIONS;
+    size_t end = a->last - start < GENSAMPLE_POSITIONS ? a->last - start : GENSAMPLE_POSITIONS;
+    attend_block(
+        QUERIES, queries, a->head_size, a->blocks[block] + a->key_offset,
+        a->blocks[block] + a->value_offset, (int)(position - start), (int)end, a->scale, high, sum,
+        to);
+    position = start + GENSAMPLE_POSITIONS;
+  }
+  UNROLL for (int q = 0; q < QUERIES; q++) {
+    for (size_t i = 0; i < a->head_size; i++) to[(size_t)q * a->head_size + i] /= sum[q];
+  }
+}
+
+static void NAME(attend)(const struct gensample_attention *_Nonnull a) {
+  size_t q = 0;
+#if QUERIES_AT_ONCE == 4
+  for (; q + 4 <= a->group; q += 4) attend_queries(4, a, q);
+  if (q + 3 == a->group) {
+    attend_queries(3, a, q);
+    return;
+  }
+  if (q + 2 == a->group) {
+    attend_queries(2, a, q);
+    return;
+  }
+#endif
+  for (; q < a->group; q++) attend_queries(1, a, q);
 }
 
 static const struct gensample_network_kernels NAME(kernels) = {
