@@ -540,7 +540,7 @@ INLINE size_t bytes_ahead(size_t row_bytes) {
   return step == 0 || step > 8192 ? 1024 : 8192 / step * step;
 }
 
-// For each type of blocks: a row as single precision, and the products of some rows with one input,
+// For each type of blocks: a row as single precision, and the products of some rows with a few inputs,
 // which turn weights into single precision in registers.
 #define BLOCKS(TYPE)                                                                             \
   static void NAME(unpack_##TYPE)(                                                               \
@@ -560,8 +560,8 @@ INLINE size_t bytes_ahead(size_t row_bytes) {
     }                                                                                            \
   }                                                                                              \
   INLINE void dots_##TYPE(                                                                       \
-      const int ROWS, const uint8_t *_Nonnull weights, size_t row_bytes, size_t columns,         \
-      size_t ahead, const float *_Nonnull x, vec *_Nonnull sums) {                               \
+      const int ROWS, const int INPUTS, const uint8_t *_Nonnull weights, size_t row_bytes, size_t columns,         \
+      size_t ahead, const float *_Nonnull x, size_t x_stride, vec *_Nonnull sums) {              \
     float scales[ROWS][BLOCKS_AT_ONCE * TYPE##_SCALES + LANES];                                  \
     size_t blocks = columns / TYPE##_LENGTH;                                                     \
     for (size_t first = 0; first < blocks; first += BLOCKS_AT_ONCE) {                            \
@@ -571,8 +571,12 @@ INLINE size_t bytes_ahead(size_t row_bytes) {
       }                                                                                          \
       for (size_t b = 0; b < some; b++, weights += TYPE##_BYTES) {                               \
         UNROLL for (int sub = 0; sub < TYPE##_LENGTH / 32; sub++, x += 32) {                     \
-          vec inputs[PARTS];                                                                     \
-          UNROLL for (int i = 0; i < PARTS; i++) inputs[i] = load(x + i * LANES);                \
+          vec inputs[INPUTS][PARTS];                                                             \
+          UNROLL for (int n = 0; n < INPUTS; n++) {                                              \
+            UNROLL for (int i = 0; i < PARTS; i++) {                                             \
+              inputs[n][i] = load(x + (size_t)n * x_stride + i * LANES);                         \
+            }                                                                                    \
+          }                                                                                      \
           UNROLL for (int r = 0; r < ROWS; r++) {                                                \
             const uint8_t *block = weights + (size_t)r * row_bytes;                              \
             if (ROWS > 1 && sub % 2 == 0) {                                                      \
@@ -580,7 +584,11 @@ INLINE size_t bytes_ahead(size_t row_bytes) {
             }                                                                                    \
             vec w[PARTS];                                                                        \
             TYPE##_part(block, sub, scales[r] + b * TYPE##_SCALES, w);                           \
-            UNROLL for (int i = 0; i < PARTS; i++) sums[r] = FMA(w[i], inputs[i], sums[r]);      \
+            UNROLL for (int i = 0; i < PARTS; i++) {                                             \
+              UNROLL for (int n = 0; n < INPUTS; n++) {                                          \
+                sums[n * ROWS + r] = FMA(w[i], inputs[n][i], sums[n * ROWS + r]);                \
+              }                                                                                  \
+            }                                                                                    \
           }                                                                                      \
         }                                                                                        \
       }                                                                                          \
@@ -588,23 +596,37 @@ INLINE size_t bytes_ahead(size_t row_bytes) {
   }                                                                                              \
   SINGLE(TYPE)
 
-#define SINGLE(TYPE)                                                                             \
-  static void NAME(single_##TYPE)(                                                               \
+// The products of all rows with a few inputs.
+#define FEW(TYPE, INPUTS)                                                                        \
+  static void NAME(few_##TYPE##_##INPUTS)(                                                       \
       const uint8_t *_Nonnull weights, size_t row_bytes, size_t rows, size_t columns,            \
-      const float *_Nonnull x, float *_Nonnull to) {                                             \
+      const float *_Nonnull x, size_t x_stride, float *_Nonnull to, size_t to_stride) {          \
     size_t r = 0, ahead = bytes_ahead(row_bytes);                                                \
     for (; r + 4 <= rows; r += 4) {                                                              \
-      vec sums[4] = {0};                                                                         \
-      dots_##TYPE(4, weights + r * row_bytes, row_bytes, columns, ahead, x, sums);                      \
-      quad all = totals(sums[0], sums[1], sums[2], sums[3]);                                     \
-      memcpy(to + r, &all, sizeof all);                                                          \
+      vec sums[4 * INPUTS] = {0};                                                                \
+      dots_##TYPE(                                                                               \
+          4, INPUTS, weights + r * row_bytes, row_bytes, columns, ahead, x, x_stride, sums);     \
+      UNROLL for (int n = 0; n < INPUTS; n++) {                                                  \
+        quad all = totals(sums[4 * n], sums[4 * n + 1], sums[4 * n + 2], sums[4 * n + 3]);       \
+        memcpy(to + (size_t)n * to_stride + r, &all, sizeof all);                                \
+      }                                                                                          \
     }                                                                                            \
     for (; r < rows; r++) {                                                                      \
-      vec sum = {0};                                                                             \
-      dots_##TYPE(1, weights + r * row_bytes, row_bytes, columns, ahead, x, &sum);                      \
-      to[r] = total(sum);                                                                        \
+      vec sums[INPUTS] = {0};                                                                    \
+      dots_##TYPE(                                                                               \
+          1, INPUTS, weights + r * row_bytes, row_bytes, columns, ahead, x, x_stride, sums);     \
+      UNROLL for (int n = 0; n < INPUTS; n++) to[(size_t)n * to_stride + r] = total(sums[n]);    \
     }                                                                                            \
   }
+
+// More inputs than these are worth a panel of unpacked weights.
+#if LANES == 16
+#define FEW_INPUTS 4
+#define SINGLE(TYPE) FEW(TYPE, 1) FEW(TYPE, 2) FEW(TYPE, 3) FEW(TYPE, 4)
+#else
+#define FEW_INPUTS 2
+#define SINGLE(TYPE) FEW(TYPE, 1) FEW(TYPE, 2)
+#endif
 
 BLOCKS(Q8_0)
 BLOCKS(Q4_0)
@@ -631,22 +653,29 @@ BLOCKS(Q6_K)
     store_some(to + c, some_##TYPE(row + BYTES * c, columns - c), columns - c);                  \
   }                                                                                              \
   INLINE void dots_##TYPE(                                                                       \
-      const int ROWS, const uint8_t *_Nonnull weights, size_t row_bytes, size_t columns,         \
-      size_t ahead, const float *_Nonnull x, vec *_Nonnull sums) {                               \
+      const int ROWS, const int INPUTS, const uint8_t *_Nonnull weights, size_t row_bytes, size_t columns,         \
+      size_t ahead, const float *_Nonnull x, size_t x_stride, vec *_Nonnull sums) {              \
     size_t c = 0;                                                                                \
     for (; c + LANES <= columns; c += LANES) {                                                   \
-      vec input = load(x + c);                                                                   \
+      vec inputs[INPUTS];                                                                        \
+      UNROLL for (int n = 0; n < INPUTS; n++) inputs[n] = load(x + (size_t)n * x_stride + c);    \
       UNROLL for (int r = 0; r < ROWS; r++) {                                                    \
         const uint8_t *numbers = weights + (size_t)r * row_bytes + BYTES * c;                    \
         if (ROWS > 1) __builtin_prefetch(numbers + ahead);                                       \
-        sums[r] = FMA(LOAD(numbers), input, sums[r]);                                            \
+        vec w = LOAD(numbers);                                                                   \
+        UNROLL for (int n = 0; n < INPUTS; n++) {                                                \
+          sums[n * ROWS + r] = FMA(w, inputs[n], sums[n * ROWS + r]);                            \
+        }                                                                                        \
       }                                                                                          \
     }                                                                                            \
     if (c == columns) return;                                                                    \
-    vec input = load_some(x + c, columns - c);                                                   \
     UNROLL for (int r = 0; r < ROWS; r++) {                                                      \
       const uint8_t *last = weights + (size_t)r * row_bytes + BYTES * c;                         \
-      sums[r] = FMA(some_##TYPE(last, columns - c), input, sums[r]);                             \
+      vec w = some_##TYPE(last, columns - c);                                                    \
+      UNROLL for (int n = 0; n < INPUTS; n++) {                                                  \
+        vec input = load_some(x + (size_t)n * x_stride + c, columns - c);                        \
+        sums[n * ROWS + r] = FMA(w, input, sums[n * ROWS + r]);                                  \
+      }                                                                                          \
     }                                                                                            \
   }                                                                                              \
   SINGLE(TYPE)
@@ -656,23 +685,28 @@ NUMBERS(F16, 2, load_halves)
 NUMBERS(BF16, 2, load_brain_halves)
 
 typedef void row_unpacking(const uint8_t *_Nonnull row, size_t columns, float *_Nonnull to);
-typedef void single_product(
+typedef void few_products(
     const uint8_t *_Nonnull weights, size_t row_bytes, size_t rows, size_t columns,
-    const float *_Nonnull x, float *_Nonnull to);
+    const float *_Nonnull x, size_t x_stride, float *_Nonnull to, size_t to_stride);
 
-#define TYPES(KERNEL)                                                                            \
+#define TYPES(START, END)                                                                        \
   {                                                                                              \
-    [GENSAMPLE_F32] = NAME(KERNEL##_F32), [GENSAMPLE_F16] = NAME(KERNEL##_F16),                  \
-    [GENSAMPLE_BF16] = NAME(KERNEL##_BF16), [GENSAMPLE_Q8_0] = NAME(KERNEL##_Q8_0),              \
-    [GENSAMPLE_Q4_0] = NAME(KERNEL##_Q4_0), [GENSAMPLE_Q4_1] = NAME(KERNEL##_Q4_1),              \
-    [GENSAMPLE_Q5_0] = NAME(KERNEL##_Q5_0), [GENSAMPLE_Q5_1] = NAME(KERNEL##_Q5_1),              \
-    [GENSAMPLE_Q2_K] = NAME(KERNEL##_Q2_K), [GENSAMPLE_Q3_K] = NAME(KERNEL##_Q3_K),              \
-    [GENSAMPLE_Q4_K] = NAME(KERNEL##_Q4_K), [GENSAMPLE_Q5_K] = NAME(KERNEL##_Q5_K),              \
-    [GENSAMPLE_Q6_K] = NAME(KERNEL##_Q6_K)                                                       \
+    [GENSAMPLE_F32] = NAME(START##F32##END), [GENSAMPLE_F16] = NAME(START##F16##END),            \
+    [GENSAMPLE_BF16] = NAME(START##BF16##END), [GENSAMPLE_Q8_0] = NAME(START##Q8_0##END),        \
+    [GENSAMPLE_Q4_0] = NAME(START##Q4_0##END), [GENSAMPLE_Q4_1] = NAME(START##Q4_1##END),        \
+    [GENSAMPLE_Q5_0] = NAME(START##Q5_0##END), [GENSAMPLE_Q5_1] = NAME(START##Q5_1##END),        \
+    [GENSAMPLE_Q2_K] = NAME(START##Q2_K##END), [GENSAMPLE_Q3_K] = NAME(START##Q3_K##END),        \
+    [GENSAMPLE_Q4_K] = NAME(START##Q4_K##END), [GENSAMPLE_Q5_K] = NAME(START##Q5_K##END),        \
+    [GENSAMPLE_Q6_K] = NAME(START##Q6_K##END)                                                    \
   }
 
-static row_unpacking *_Nonnull const NAME(unpackings)[GENSAMPLE_TYPES] = TYPES(unpack);
-static single_product *_Nonnull const NAME(singles)[GENSAMPLE_TYPES] = TYPES(single);
+static row_unpacking *_Nonnull const NAME(unpackings)[GENSAMPLE_TYPES] = TYPES(unpack_, );
+static few_products *_Nonnull const NAME(few)[FEW_INPUTS][GENSAMPLE_TYPES] = {
+    TYPES(few_, _1), TYPES(few_, _2),
+#if FEW_INPUTS == 4
+    TYPES(few_, _3), TYPES(few_, _4),
+#endif
+};
 
 static void NAME(unpack)(
     int type, const void *_Nonnull row, size_t columns, float *_Nonnull to) {
@@ -791,14 +825,15 @@ static void NAME(multiply)(const struct gensample_product *_Nonnull p) {
   if (panel_rows > p->rows) panel_rows = p->rows;
   bool is_plain = p->type == GENSAMPLE_F32;
   float *panel = 0;
-  if (p->count > 1 && !is_plain && panel_rows > 0) {
+  if (p->count > FEW_INPUTS && !is_plain && panel_rows > 0) {
     panel = aligned_alloc(64, panel_rows * stride * 4);
   }
-  if (panel == 0 && !(is_plain && p->count > 1)) {
-    for (size_t i = 0; i < p->count; i++) {
-      NAME(singles)[p->type](
+  if (panel == 0 && !(is_plain && p->count > FEW_INPUTS)) {
+    for (size_t i = 0, some; i < p->count; i += some) {
+      some = p->count - i < FEW_INPUTS ? p->count - i : FEW_INPUTS;
+      NAME(few)[some - 1][p->type](
           weights, p->row_bytes, p->rows, p->columns, p->inputs + i * p->input_stride,
-          p->outputs + i * p->output_stride);
+          p->input_stride, p->outputs + i * p->output_stride, p->output_stride);
     }
     return;
   }
@@ -829,7 +864,7 @@ static void NAME(multiply)(const struct gensample_product *_Nonnull p) {
 
 static float NAME(dot)(const float *_Nonnull a, const float *_Nonnull b, size_t count) {
   float product;
-  NAME(single_F32)((const uint8_t *)a, 4 * count, 1, count, b, &product);
+  NAME(few_F32_1)((const uint8_t *)a, 4 * count, 1, count, b, count, &product, 1);
   return product;
 }
 
