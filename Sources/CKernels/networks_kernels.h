@@ -560,7 +560,8 @@ INLINE size_t bytes_ahead(size_t row_bytes) {
     }                                                                                            \
   }                                                                                              \
   INLINE void dots_##TYPE(                                                                       \
-      const int ROWS, const int INPUTS, const uint8_t *_Nonnull weights, size_t row_bytes, size_t columns,         \
+      const int ROWS, const int INPUTS, const uint8_t *_Nonnull weights, size_t row_bytes,       \
+      size_t columns,                                                                            \
       size_t ahead, const float *_Nonnull x, size_t x_stride, vec *_Nonnull sums) {              \
     float scales[ROWS][BLOCKS_AT_ONCE * TYPE##_SCALES + LANES];                                  \
     size_t blocks = columns / TYPE##_LENGTH;                                                     \
@@ -653,7 +654,8 @@ BLOCKS(Q6_K)
     store_some(to + c, some_##TYPE(row + BYTES * c, columns - c), columns - c);                  \
   }                                                                                              \
   INLINE void dots_##TYPE(                                                                       \
-      const int ROWS, const int INPUTS, const uint8_t *_Nonnull weights, size_t row_bytes, size_t columns,         \
+      const int ROWS, const int INPUTS, const uint8_t *_Nonnull weights, size_t row_bytes,       \
+      size_t columns,                                                                            \
       size_t ahead, const float *_Nonnull x, size_t x_stride, vec *_Nonnull sums) {              \
     size_t c = 0;                                                                                \
     for (; c + LANES <= columns; c += LANES) {                                                   \
