@@ -9,6 +9,19 @@ package enum TokenizerFiles {
     "tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "tokenizer.bin",
   ]
 
+  /// Makes the tokenizer of a network.
+  package static func load(
+    _ source: NetworkFile.TokenizerSource
+  ) throws(NeuralError) -> any Tokenizer {
+    switch source {
+    case .gguf(let file): try GGUFTokenizer(file).tokenizer()
+    case .folder(let path): try load(folder: path)
+    case .none:
+      throw NeuralError(
+        "the file holds no tokenizer. Put tokenizer.bin or tokenizer.json beside it.")
+    }
+  }
+
   /// Reads the tokenizer of a folder.
   ///
   /// Messages name the file inside the folder.
