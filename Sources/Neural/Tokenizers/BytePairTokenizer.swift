@@ -201,6 +201,8 @@ package struct BytePairTokenizer: PiecewiseTokenizer {
       workspace.append(token, start: place)
     }
     workspace.end(at: range.upperBound)
+    // A closure that captures the whole tokenizer copies it for every word.
+    let merges = merges
     workspace.mergeAll(text) { left, right, _, _ in merges.find(left, right) }
     tokens.append(contentsOf: workspace.tokens)
   }

@@ -197,14 +197,25 @@ extension PiecewiseTokenizer {
     if isStart, addsBlank, bytes == [0x20] { return true }
     let length = bytes.count - StreamingDecoder.incomplete(bytes)
     guard let open = openStart(of: bytes, length: length) else { return false }
-    var end = lower
-    var place = 0
-    while place < open, end < count {
-      place += slice(of: token(end)).count
-      end += 1
+    // The words before the open ones stay what they are with the open ones behind them.
+    var encoded: [Int32] = []
+    let text = Array(bytes[..<length])
+    guard UTF8Scalars.areValid(text),
+      encode(spelled: 0..<length, of: text, &workspace, into: &encoded) == nil
+    else {
+      return false
     }
-    guard place == open else { return false }
-    return end == lower || isCanonical(segment: lower..<end, isStart: isStart, &workspace, token)
+    var place = 0
+    var index = 0
+    while place < open {
+      guard index < encoded.count, lower + index < count, encoded[index] == token(lower + index)
+      else {
+        return false
+      }
+      place += slice(of: encoded[index]).count
+      index += 1
+    }
+    return place == open
   }
 
   /// The nearest place to the left of an edit where the text falls apart, one unchanged token away

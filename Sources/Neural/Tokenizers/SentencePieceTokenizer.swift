@@ -219,7 +219,8 @@ package struct SentencePieceTokenizer: PiecewiseTokenizer {
     workspace.end(at: range.upperBound)
     switch algorithm {
     case .scores:
-      // A span cannot be captured, so the merging looks pairs up itself.
+      // A closure that captures the whole tokenizer copies it for every part.
+      let (table, ranks) = (table, ranks)
       workspace.mergeAll(text) { left, right, text, range in
         guard let token = table.find(text, range) else { return .none }
         return Merge(rank: ranks[Int(token)], token: token)

@@ -133,9 +133,9 @@ import Testing
       let text = random.text(random.next(30))
       guard let tokens = try? tokenizer.encode(text, specials: false) else { continue }
       for end in 1..<max(1, tokens.count + 1) {
-        #expect(
-          tokenizer.mayBecomeCanonical(tokens[..<end], from: end - 1),
-          "\(text.debugDescription) \(tokens) \(end)")
+        // In a variable, so that a failure does not print the tokenizer.
+        let passes = tokenizer.mayBecomeCanonical(tokens[..<end], from: end - 1)
+        #expect(passes, "\(text.debugDescription) \(tokens) \(end)")
       }
     }
   }
@@ -146,8 +146,8 @@ import Testing
     try Self.grow(Self.small(preTokenizer, wholeWordsFirst: true), texts: 500, seed: 67)
   }
 
-  /// By enumeration: what does not pass has no canonical continuation of up to two tokens, and what
-  /// passes has one, over an alphabet in which a word may be merged, blank, or a contraction.
+  /// By enumeration: what does not pass has no canonical continuation of up to two tokens, over an
+  /// alphabet in which a word may be merged, blank, or a contraction.
   @Test func whatDoesNotPassHasNoContinuation() throws {
     let tokenizer = try Self.small(.gpt2)
     let alphabet = try [
@@ -155,6 +155,7 @@ import Testing
     ]
     .map { try #require(tokenizer.tokenOf($0)) }
     var rejected = 0
+    var lenient = 0
     for first in alphabet {
       for second in alphabet {
         let start = [first, second]
@@ -167,11 +168,14 @@ import Testing
             tokenizer.isCanonical(start + [third])
               || alphabet.contains { tokenizer.isCanonical(start + [third, $0]) }
           }
-        #expect(passes == continues, "\(start)")
+        #expect(passes || !continues, "\(start)")
         if !passes { rejected += 1 }
+        if passes, !continues { lenient += 1 }
       }
     }
-    #expect(rejected > 10)
+    #expect(rejected == 55)
+    // The half contraction `'l` after another word or newline, and two newlines after one.
+    #expect(lenient == 9)
   }
 }
 

@@ -9,7 +9,7 @@ import Testing
 @Suite struct SentencePieceTokenizerTests {
   @Test(TestData.isNeeded) func readsLlama2OfAGGUFFile() throws {
     let name = "tokenizers/gguf/ggml-vocab-llama-spm.gguf"
-    let tokenizer = try VocabularyGGUF.read(TestData.path(name)).tokenizer()
+    let tokenizer = try GGUFTokenizer(file: TestData.path(name)).tokenizer()
     let pairs = try TokenizerReferences.pairs(name)
     #expect(pairs.count == 47)
     for (text, ids) in pairs {
@@ -42,7 +42,7 @@ import Testing
   }
 
   @Test(TestModels.areNeeded) func agreesWithGemma3() throws {
-    let tokenizer = try VocabularyGGUF.read(TestModels.path("gemma3.gguf")).tokenizer()
+    let tokenizer = try GGUFTokenizer(file: TestModels.path("gemma3.gguf")).tokenizer()
     let samples = try TokenizerReferences.samples("gemma3")
     #expect(samples.count == 60)
     for sample in samples {
@@ -125,8 +125,9 @@ import Testing
   }
 
   @Test(TestData.isNeeded) func localAnswerIsExactForLlama2() throws {
-    let file = try VocabularyGGUF.read(
-      TestData.path("tokenizers/gguf/ggml-vocab-llama-spm.gguf"))
+    let file = try GGUFTokenizer(
+      file:
+        TestData.path("tokenizers/gguf/ggml-vocab-llama-spm.gguf"))
     let tokenizer = try file.tokenizer()
     #expect(try CanonicalTokensTests.compare(tokenizer, edits: 500, seed: 17) > 50)
   }
