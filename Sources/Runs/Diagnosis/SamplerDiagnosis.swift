@@ -83,7 +83,9 @@ package struct SamplerDiagnosis {
     object.add("command", .string(description.command))
     object.add("model", .string(description.model))
     object.add("seed", .unsigned(description.seed))
-    if let draws = report?.areDraws ?? results.summary["draws"] as? Bool { object.add("draws", .boolean(draws)) }
+    if let draws = report?.areDraws ?? results.summary["draws"] as? Bool {
+      object.add("draws", .boolean(draws))
+    }
     for (field, numbers) in figures {
       object.add(field, numbers.count == 1 ? .number(numbers[0]) : .numbers(numbers))
     }
