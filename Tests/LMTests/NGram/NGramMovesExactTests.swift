@@ -107,11 +107,11 @@ import Testing
         "include \"sea\" \"war\" \"Holmes\"\nlength 3..9 words\nend \"?\"", path: "test"),
       for: VocabularyTree(model.vocabulary))
     let target = SentenceTarget(model: model, constraint: compiled.automaton)
-    let starts = try (UInt64(0)..<4).map { chain in
+    let starts = try (UInt64(0)..<(TestData.isDeep ? 4 : 2)).map { chain in
       var choices = RandomChoices(Philox(seed: 1).stream(chain))
       return try #require(try target.randomStart(using: &choices))
     }
-    #expect(Set(starts).count == 4)
+    #expect(Set(starts).count == starts.count)
     #expect(starts.allSatisfy { target.logProbability(of: $0) > -.infinity })
     var choices = RandomChoices(seed: 1)
     let nothing = SentenceTarget(
