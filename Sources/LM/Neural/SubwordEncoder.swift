@@ -20,6 +20,12 @@ struct SubwordEncoder: TextEncoder {
 struct CanonicalSpelling: SpellingRule {
   let tokenizer: any Neural.Tokenizer
 
+  func spelling(of tokens: [Token]) -> [Token]? {
+    let bytes = tokenizer.decode(tokens.map { Int32(truncatingIfNeeded: $0.index) })
+    guard let text = String(validating: bytes, as: UTF8.self) else { return nil }
+    return try? tokenizer.encode(text, specials: false).map { Token(Int($0)) }
+  }
+
   func allows(_ tokens: [Token]) -> Bool { allows(tokens, changed: tokens.indices) }
 
   func allows(_ tokens: [Token], changed: Range<Int>) -> Bool {

@@ -150,6 +150,8 @@ public func runChain<Target: Sampling.Target, Kernel: TransitionKernel>(
   let interval = plan.traceInterval
   var nextCheckpoint = checkpoints?.nextTime()
   var unseen = 0
+  // Steps between looks at the monitor: few while they are slow, as those of networks are.
+  var stretch = 16
   if plan.best > 0 {
     record.keepIfBest(
       plan.best, step: record.steps, logProbability: scorer.logProbability, { scorer.state })
@@ -159,11 +161,12 @@ public func runChain<Target: Sampling.Target, Kernel: TransitionKernel>(
     let step = record.steps
     let isWarm = step >= plan.warmup
     let after = step - plan.warmup
-    var stop = isWarm ? min(total, step + 16_384) : min(plan.warmup, step + 16_384)
+    var stop = isWarm ? min(total, step + stretch) : min(plan.warmup, step + stretch)
     if isWarm {
       stop = min(stop, step + min(total - step, plan.thin - after % plan.thin))
       stop = min(stop, step + min(total - step, interval - after % interval))
     }
+    let began = ContinuousClock.now
     if isWarm || plan.best > 0 {
       for i in step..<stop {
         let report = kernel.step(&scorer, memory: &memory, using: &choices)
@@ -179,6 +182,7 @@ public func runChain<Target: Sampling.Target, Kernel: TransitionKernel>(
     } else {
       for _ in step..<stop { _ = kernel.step(&scorer, memory: &memory, using: &choices) }
     }
+    if stretch < 16_384, began.duration(to: .now) < .milliseconds(20) { stretch *= 2 }
     if let failure = scorer.failure {
       // The scorer has refused every step since. Earlier results are kept, and no checkpoint is
       // left.

@@ -52,7 +52,10 @@ extension TextTarget {
           weights[i] = weights[i] > -.infinity ? LogSpace.exp(weights[i] - most) : 0
         }
         let place = choices.index(weights: weights)
-        if place == tokens.count { return TokenSequence(text) }
+        if place == tokens.count {
+          guard let own = spelled(text) else { break path }
+          return TokenSequence(own)
+        }
         let chosen = tokens[place]
         text.append(chosen)
         room -= 1
@@ -62,5 +65,14 @@ extension TextTarget {
       }
     }
     return nil
+  }
+
+  /// A text in the tokens that have weight; `nil` if it is not allowed in them.
+  private func spelled(_ text: [Token]) -> [Token]? {
+    guard let spelling, !spelling.allows(text) else { return text }
+    guard let own = spelling.spelling(of: text), own.count <= model.longestText,
+      constraint?.logWeight(of: own) ?? 0 > -.infinity
+    else { return nil }
+    return own
   }
 }

@@ -17,9 +17,18 @@ public protocol SpellingRule: Sendable {
   ///   - changed: the places that an edit put there; empty where it only removed tokens.
   /// - Returns: the same as about the whole text.
   func allows(_ tokens: [Token], changed: Range<Int>) -> Bool
+
+
+  /// The sequence that stands for the text of some tokens.
+  ///
+  /// - Returns: `nil` if the tokens spell no text, or if the rule does not know.
+  func spelling(of tokens: [Token]) -> [Token]?
 }
 
 extension SpellingRule {
+  /// Returns `nil`: the rule does not know.
+  public func spelling(of tokens: [Token]) -> [Token]? { nil }
+
   /// Looks at the whole text.
   public func allows(_ tokens: [Token], changed: Range<Int>) -> Bool { allows(tokens) }
 }

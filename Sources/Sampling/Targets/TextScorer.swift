@@ -125,6 +125,8 @@ public protocol TextTarget: Target where State == TokenSequence, Scorer: TextSco
   var constraint: Constraint? { get }
   /// The exponent of the model's probability, positive and finite.
   var fluency: Double { get }
+  /// Which token sequences have weight; `nil` for all.
+  var spelling: (any SpellingRule)? { get }
 
   /// The target raised to a power.
   ///
@@ -133,4 +135,9 @@ public protocol TextTarget: Target where State == TokenSequence, Scorer: TextSco
   /// - Parameter inverseTemperature: the power, positive and finite.
   /// - Returns: the target whose log is the power times this one's.
   func tempered(_ inverseTemperature: Double) -> Self
+}
+
+extension TextTarget {
+  /// Returns `nil`: all token sequences have weight.
+  public var spelling: (any SpellingRule)? { nil }
 }

@@ -72,7 +72,7 @@ enum Audit: Command {
     let shown = try arguments.integer("loops", in: 0...1_000_000) ?? 10
     let seed = try arguments.seed("seed") ?? UInt64.random(in: 0...UInt64.max)
     let modelName = arguments.text("model") ?? BuiltInModel.english.rawValue
-    let opened = try openModel(modelName, arguments)
+    let opened = try openModel(modelName, arguments, isDecoder: true)
     let rules = try DecodingOptions.rules(
       arguments, model: opened, truncates: strategy == .sample)
     let prompt = try DecodingOptions.prompt(arguments, model: opened)

@@ -35,7 +35,7 @@ final class DecodingSession {
     format = try OutputOptions.format(arguments)
     isQuiet = arguments.has("quiet")
     modelName = arguments.text("model") ?? BuiltInModel.english.rawValue
-    model = try openModel(modelName, arguments)
+    model = try openModel(modelName, arguments, isDecoder: true)
     try model.require(.language, for: command.name)
     rules = try DecodingOptions.rules(arguments, model: model, truncates: truncates)
     prompt = try DecodingOptions.prompt(arguments, model: model)
