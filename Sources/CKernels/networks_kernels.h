@@ -66,6 +66,15 @@ INLINE void store_some(float *_Nonnull to, vec v, size_t count) {
   for (size_t i = 0; i < count; i++) to[i] = numbers[i];
 }
 
+// 0, 1, 2, ...
+#if LANES == 16
+#define LANE_NUMBERS ((ints){0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15})
+#elif LANES == 8
+#define LANE_NUMBERS ((ints){0, 1, 2, 3, 4, 5, 6, 7})
+#else
+#define LANE_NUMBERS ((ints){0, 1, 2, 3})
+#endif
+
 #define FLOATS(v) __builtin_convertvector((v), vec)
 #define INTS(v) __builtin_convertvector((v), ints)
 #define BITS_OF(v) (*(ints *)&(v))
@@ -169,10 +178,10 @@ INLINE vec load_brain_halves(const void *_Nonnull from) {
   return from_bits(INTS(words) << 16);
 }
 
-INLINE vec load_unsigned(const uint8_t *_Nonnull from) {
+INLINE ints load_ints(const uint8_t *_Nonnull from) {
   few_bytes b;
   memcpy(&b, from, sizeof b);
-  return FLOATS(INTS(b));
+  return INTS(b);
 }
 
 // Turns 32 bytes into vectors of numbers.
@@ -198,17 +207,27 @@ INLINE bytes load_bytes(const uint8_t *_Nonnull from) {
 // precision and into all lanes would cost more than the weights themselves.
 #define BLOCKS_AT_ONCE 64
 
-// Reads the first `halves` (1 or 2) half-precision numbers of each block.
+// Reads the `halves` (1 or 2) half-precision numbers at the start of each block. A block has at least
+// 8 bytes.
 INLINE void read_halves(
-    const uint8_t *_Nonnull row, size_t block_bytes, size_t offset, const int halves,
-    size_t blocks, float *_Nonnull to) {
-  uint16_t raw[2 * BLOCKS_AT_ONCE + LANES];
-  for (size_t b = 0; b < blocks; b++) {
-    memcpy(raw + (size_t)halves * b, row + b * block_bytes + offset, 2 * (size_t)halves);
+    const uint8_t *_Nonnull row, size_t block_bytes, const int halves, size_t blocks,
+    float *_Nonnull to) {
+#pragma clang loop vectorize(disable)
+  for (size_t b = 0; b < blocks; b++, row += block_bytes, to += halves) {
+#if HAS_HALVES
+    typedef _Float16 four __attribute__((ext_vector_type(4)));
+    four raw;
+    memcpy(&raw, row, sizeof raw);
+    quad numbers = __builtin_convertvector(raw, quad);
+    memcpy(to, &numbers, 4 * (size_t)halves);
+#else
+    for (int i = 0; i < halves; i++) {
+      uint16_t raw;
+      memcpy(&raw, row + 2 * i, 2);
+      to[i] = half_to_float(raw);
+    }
+#endif
   }
-  size_t count = (size_t)halves * blocks;
-  for (size_t i = count; i < count + LANES; i++) raw[i] = 0;
-  for (size_t i = 0; i < count; i += LANES) store(to + i, load_halves(raw + i));
 }
 
 // Each type of blocks has, below:
@@ -222,7 +241,7 @@ INLINE void read_halves(
 #define Q8_0_LENGTH 32
 #define Q8_0_SCALES 1
 INLINE void Q8_0_scales(const uint8_t *_Nonnull row, size_t blocks, float *_Nonnull to) {
-  read_halves(row, Q8_0_BYTES, 0, 1, blocks, to);
+  read_halves(row, Q8_0_BYTES, 1, blocks, to);
 }
 INLINE void Q8_0_part(
     const uint8_t *_Nonnull block, const int sub, const float *_Nonnull s, vec *_Nonnull w) {
@@ -234,22 +253,28 @@ INLINE void Q8_0_part(
   }
 }
 
+#if LANES == 16
+#define STEPS FLOATS(LANE_NUMBERS)
+// The value at the index in the lowest four bits of each lane, or the lowest five.
+INLINE vec look_up(ints index, vec values) {
+  return (vec)_mm512_permutexvar_ps((__m512i)index, (__m512)values);
+}
+INLINE vec look_up_two(ints index, vec values, vec more) {
+  return (vec)_mm512_permutex2var_ps((__m512)values, (__m512i)index, (__m512)more);
+}
+#endif
+
 // Four bits each: w = a q + b.
 INLINE void nibbles(const uint8_t *_Nonnull from, float a, float b, vec *_Nonnull w) {
 #if LANES == 16
-  // All 16 values of the block, then a look-up by the lowest four bits of each lane.
-  const vec steps = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-  vec values = FMA(steps, splat(a), splat(b));
-  few_bytes raw;
-  memcpy(&raw, from, sizeof raw);
-  ints q = INTS(raw);
-  w[0] = (vec)_mm512_permutexvar_ps((__m512i)q, (__m512)values);
-  w[1] = (vec)_mm512_permutexvar_ps((__m512i)(q >> 4), (__m512)values);
+  // All 16 values of the block, then a look-up.
+  vec values = FMA(STEPS, splat(a), splat(b));
+  ints q = load_ints(from);
+  w[0] = look_up(q, values);
+  w[1] = look_up(q >> 4, values);
 #else
   UNROLL for (int i = 0; i < HALF_PARTS; i++) {
-    few_bytes raw;
-    memcpy(&raw, from + i * LANES, sizeof raw);
-    ints q = INTS(raw);
+    ints q = load_ints(from + i * LANES);
     w[i] = FMA(FLOATS(q & 15), splat(a), splat(b));
     w[i + HALF_PARTS] = FMA(FLOATS(q >> 4), splat(a), splat(b));
   }
@@ -260,7 +285,7 @@ INLINE void nibbles(const uint8_t *_Nonnull from, float a, float b, vec *_Nonnul
 #define Q4_0_LENGTH 32
 #define Q4_0_SCALES 1
 INLINE void Q4_0_scales(const uint8_t *_Nonnull row, size_t blocks, float *_Nonnull to) {
-  read_halves(row, Q4_0_BYTES, 0, 1, blocks, to);
+  read_halves(row, Q4_0_BYTES, 1, blocks, to);
 }
 INLINE void Q4_0_part(
     const uint8_t *_Nonnull block, const int sub, const float *_Nonnull s, vec *_Nonnull w) {
@@ -271,45 +296,49 @@ INLINE void Q4_0_part(
 #define Q4_1_LENGTH 32
 #define Q4_1_SCALES 2
 INLINE void Q4_1_scales(const uint8_t *_Nonnull row, size_t blocks, float *_Nonnull to) {
-  read_halves(row, Q4_1_BYTES, 0, 2, blocks, to);
+  read_halves(row, Q4_1_BYTES, 2, blocks, to);
 }
 INLINE void Q4_1_part(
     const uint8_t *_Nonnull block, const int sub, const float *_Nonnull s, vec *_Nonnull w) {
   nibbles(block + 4, s[0], s[1], w);
 }
 
-// Four bits and a fifth one elsewhere.
+// Four bits and a fifth one elsewhere: w = a q + b.
 INLINE void five_bits(
     const uint8_t *_Nonnull high, const uint8_t *_Nonnull low, float a, float b,
     vec *_Nonnull w) {
+  typedef uint32_t words __attribute__((ext_vector_type(LANES)));
   uint32_t fifth;
   memcpy(&fifth, high, sizeof fifth);
-  const ints lane = {0, 1, 2, 3,
-#if LANES > 4
-                     4, 5, 6, 7,
-#endif
-#if LANES > 8
-                     8, 9, 10, 11, 12, 13, 14, 15
-#endif
-  };
-  typedef uint32_t words __attribute__((ext_vector_type(LANES)));
   words bits = (words)fifth;
+#if LANES == 16
+  // Rotations bring the fifth bit of lane l from bit l or 16 + l to bit 4.
+  const words first = {4, 3, 2, 1, 0, 31, 30, 29, 28, 27, 26, 25, 24, 23, 22, 21};
+  const words second = {20, 19, 18, 17, 16, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5};
+  vec values = FMA(STEPS, splat(a), splat(b));
+  vec more = FMA(STEPS + splat(16), splat(a), splat(b));
+  ints q = load_ints(low);
+  ints i = (q & 15) | ((ints)_mm512_rolv_epi32((__m512i)bits, (__m512i)first) & 16);
+  ints j = (q >> 4) | ((ints)_mm512_rolv_epi32((__m512i)bits, (__m512i)second) & 16);
+  w[0] = look_up_two(i, values, more);
+  w[1] = look_up_two(j, values, more);
+#else
+  words lane = (words)LANE_NUMBERS;
   UNROLL for (int i = 0; i < HALF_PARTS; i++) {
-    few_bytes raw;
-    memcpy(&raw, low + i * LANES, sizeof raw);
-    ints q = INTS(raw);
-    ints first = (ints)((bits >> (words)(lane + i * LANES)) << 4) & 16;
-    ints second = (ints)(bits >> (words)(lane + i * LANES + 12)) & 16;
+    ints q = load_ints(low + i * LANES);
+    ints first = (ints)((bits >> (lane + (uint32_t)(i * LANES))) << 4) & 16;
+    ints second = (ints)(bits >> (lane + (uint32_t)(i * LANES + 12))) & 16;
     w[i] = FMA(FLOATS((q & 15) | first), splat(a), splat(b));
     w[i + HALF_PARTS] = FMA(FLOATS((q >> 4) | second), splat(a), splat(b));
   }
+#endif
 }
 
 #define Q5_0_BYTES 22
 #define Q5_0_LENGTH 32
 #define Q5_0_SCALES 1
 INLINE void Q5_0_scales(const uint8_t *_Nonnull row, size_t blocks, float *_Nonnull to) {
-  read_halves(row, Q5_0_BYTES, 0, 1, blocks, to);
+  read_halves(row, Q5_0_BYTES, 1, blocks, to);
 }
 INLINE void Q5_0_part(
     const uint8_t *_Nonnull block, const int sub, const float *_Nonnull s, vec *_Nonnull w) {
@@ -320,19 +349,20 @@ INLINE void Q5_0_part(
 #define Q5_1_LENGTH 32
 #define Q5_1_SCALES 2
 INLINE void Q5_1_scales(const uint8_t *_Nonnull row, size_t blocks, float *_Nonnull to) {
-  read_halves(row, Q5_1_BYTES, 0, 2, blocks, to);
+  read_halves(row, Q5_1_BYTES, 2, blocks, to);
 }
 INLINE void Q5_1_part(
     const uint8_t *_Nonnull block, const int sub, const float *_Nonnull s, vec *_Nonnull w) {
   five_bits(block + 4, block + 8, s[0], s[1], w);
 }
 
-// 16 bytes, signed, times a factor.
-INLINE void scale_bytes(const int8_t *_Nonnull from, float factor, float *_Nonnull to) {
+// 16 signed bytes plus an offset, times a factor.
+INLINE void scale_bytes(
+    const int8_t *_Nonnull from, int offset, float factor, float *_Nonnull to) {
   UNROLL for (int i = 0; i < HALF_PARTS; i++) {
     few_signed q;
     memcpy(&q, from + i * LANES, sizeof q);
-    store(to + i * LANES, FLOATS(INTS(q)) * splat(factor));
+    store(to + i * LANES, FLOATS(INTS(q) + offset) * splat(factor));
   }
 }
 
@@ -361,13 +391,17 @@ INLINE void Q2_K_scales(const uint8_t *_Nonnull row, size_t blocks, float *_Nonn
     const uint8_t *block = row + b * Q2_K_BYTES;
     float d, m;
     read_half_pair(block + 80, &d, &m);
+    uint64_t x[2], y[2];
+    memcpy(x, block, sizeof x);
     int8_t scales[16], minima[16];
-    for (int i = 0; i < 16; i++) {
-      scales[i] = (int8_t)(block[i] & 15);
-      minima[i] = (int8_t)(block[i] >> 4);
+    for (int i = 0; i < 2; i++) {
+      y[i] = x[i] >> 4 & 0x0F0F0F0F0F0F0F0F;
+      x[i] &= 0x0F0F0F0F0F0F0F0F;
     }
-    scale_bytes(scales, d, to + b * Q2_K_SCALES);
-    scale_bytes(minima, -m, to + b * Q2_K_SCALES + 16);
+    memcpy(scales, x, sizeof scales);
+    memcpy(minima, y, sizeof minima);
+    scale_bytes(scales, 0, d, to + b * Q2_K_SCALES);
+    scale_bytes(minima, 0, -m, to + b * Q2_K_SCALES + 16);
   }
 }
 INLINE void Q2_K_part(
@@ -386,14 +420,16 @@ INLINE void Q3_K_scales(const uint8_t *_Nonnull row, size_t blocks, float *_Nonn
     memcpy(&raw, packed + 12, 2);
     float d = half_to_float(raw);
     // The low four bits of 16 scales lie in 8 bytes, the high two in the next 4.
+    uint32_t x[3], y[4];
+    memcpy(x, packed, sizeof x);
+    y[0] = (x[0] & 0x0F0F0F0F) | (x[2] & 0x03030303) << 4;
+    y[1] = (x[1] & 0x0F0F0F0F) | (x[2] >> 2 & 0x03030303) << 4;
+    y[2] = (x[0] >> 4 & 0x0F0F0F0F) | (x[2] >> 4 & 0x03030303) << 4;
+    y[3] = (x[1] >> 4 & 0x0F0F0F0F) | (x[2] >> 6 & 0x03030303) << 4;
     int8_t scales[16];
-    for (int i = 0; i < 16; i++) {
-      int low = (packed[i % 8] >> (i < 8 ? 0 : 4)) & 15;
-      int high = (packed[8 + i % 4] >> (i / 4 * 2)) & 3;
-      scales[i] = (int8_t)((low | high << 4) - 32);
-    }
-    scale_bytes(scales, d, to + b * Q3_K_SCALES);
-    scale_bytes(scales, -4 * d, to + b * Q3_K_SCALES + 16);
+    memcpy(scales, y, sizeof scales);
+    scale_bytes(scales, -32, d, to + b * Q3_K_SCALES);
+    scale_bytes(scales, -32, -4 * d, to + b * Q3_K_SCALES + 16);
   }
 }
 INLINE void Q3_K_part(
@@ -422,7 +458,7 @@ INLINE void read_scales_and_minima(
     read_half_pair(block, &d, &m);
     int8_t packed[16];
     read_six_bits(block + 4, packed);
-    scale_bytes(packed, 1, factors);
+    scale_bytes(packed, 0, 1, factors);
     for (int i = 0; i < 8; i++) {
       to[b * 16 + (size_t)i] = factors[i] * d;
       to[b * 16 + 8 + (size_t)i] = factors[8 + i] * -m;
@@ -445,9 +481,17 @@ INLINE void Q4_K_scales(const uint8_t *_Nonnull row, size_t blocks, float *_Nonn
 }
 INLINE void Q4_K_part(
     const uint8_t *_Nonnull block, const int sub, const float *_Nonnull s, vec *_Nonnull w) {
+#if LANES == 16
+  vec values = FMA(STEPS, splat(s[sub]), splat(s[8 + sub]));
+  UNROLL for (int i = 0; i < 2; i++) {
+    ints q = load_ints(block + 16 + sub / 2 * 32 + 16 * i);
+    w[i] = look_up(sub % 2 == 0 ? q : q >> 4, values);
+  }
+#else
   bytes q = load_bytes(block + 16 + sub / 2 * 32);
   q = sub % 2 == 0 ? q & 15 : q >> 4;
   scale_all(q, s[sub], s[8 + sub], w);
+#endif
 }
 
 #define Q5_K_BYTES 176
@@ -475,8 +519,8 @@ INLINE void Q6_K_scales(const uint8_t *_Nonnull row, size_t blocks, float *_Nonn
     float d = half_to_float(raw);
     int8_t scales[16];
     memcpy(scales, block + 192, sizeof scales);
-    scale_bytes(scales, d, to + b * Q6_K_SCALES);
-    scale_bytes(scales, -32 * d, to + b * Q6_K_SCALES + 16);
+    scale_bytes(scales, 0, d, to + b * Q6_K_SCALES);
+    scale_bytes(scales, 0, -32 * d, to + b * Q6_K_SCALES + 16);
   }
 }
 INLINE void Q6_K_part(
@@ -489,7 +533,14 @@ INLINE void Q6_K_part(
 
 // MARK: Rows of blocks
 
-// For each type of blocks: a row as single precision, and the products of some rows with one input,
+// Four rows are read together, which hardware doesn't prefetch well if they are short: then the
+// rows about 8 kB further on are prefetched, else the rest of the same rows.
+INLINE size_t bytes_ahead(size_t row_bytes) {
+  size_t step = 4 * row_bytes;
+  return step == 0 || step > 8192 ? 1024 : 8192 / step * step;
+}
+
+// For each type of blocks: a row as single precision, and the products of some rows with a few inputs,
 // which turn weights into single precision in registers.
 #define BLOCKS(TYPE)                                                                             \
   static void NAME(unpack_##TYPE)(                                                               \
@@ -509,8 +560,9 @@ INLINE void Q6_K_part(
     }                                                                                            \
   }                                                                                              \
   INLINE void dots_##TYPE(                                                                       \
-      const int ROWS, const uint8_t *_Nonnull weights, size_t row_bytes, size_t columns,         \
-      const float *_Nonnull x, vec *_Nonnull sums) {                                             \
+      const int ROWS, const int INPUTS, const uint8_t *_Nonnull weights, size_t row_bytes,       \
+      size_t columns,                                                                            \
+      size_t ahead, const float *_Nonnull x, size_t x_stride, vec *_Nonnull sums) {              \
     float scales[ROWS][BLOCKS_AT_ONCE * TYPE##_SCALES + LANES];                                  \
     size_t blocks = columns / TYPE##_LENGTH;                                                     \
     for (size_t first = 0; first < blocks; first += BLOCKS_AT_ONCE) {                            \
@@ -520,13 +572,24 @@ INLINE void Q6_K_part(
       }                                                                                          \
       for (size_t b = 0; b < some; b++, weights += TYPE##_BYTES) {                               \
         UNROLL for (int sub = 0; sub < TYPE##_LENGTH / 32; sub++, x += 32) {                     \
-          vec inputs[PARTS];                                                                     \
-          UNROLL for (int i = 0; i < PARTS; i++) inputs[i] = load(x + i * LANES);                \
+          vec inputs[INPUTS][PARTS];                                                             \
+          UNROLL for (int n = 0; n < INPUTS; n++) {                                              \
+            UNROLL for (int i = 0; i < PARTS; i++) {                                             \
+              inputs[n][i] = load(x + (size_t)n * x_stride + i * LANES);                         \
+            }                                                                                    \
+          }                                                                                      \
           UNROLL for (int r = 0; r < ROWS; r++) {                                                \
+            const uint8_t *block = weights + (size_t)r * row_bytes;                              \
+            if (ROWS > 1 && sub % 2 == 0) {                                                      \
+              __builtin_prefetch(block + ahead + sub * (32 * TYPE##_BYTES / TYPE##_LENGTH));     \
+            }                                                                                    \
             vec w[PARTS];                                                                        \
-            TYPE##_part(                                                                         \
-                weights + (size_t)r * row_bytes, sub, scales[r] + b * TYPE##_SCALES, w);         \
-            UNROLL for (int i = 0; i < PARTS; i++) sums[r] = FMA(w[i], inputs[i], sums[r]);      \
+            TYPE##_part(block, sub, scales[r] + b * TYPE##_SCALES, w);                           \
+            UNROLL for (int i = 0; i < PARTS; i++) {                                             \
+              UNROLL for (int n = 0; n < INPUTS; n++) {                                          \
+                sums[n * ROWS + r] = FMA(w[i], inputs[n][i], sums[n * ROWS + r]);                \
+              }                                                                                  \
+            }                                                                                    \
           }                                                                                      \
         }                                                                                        \
       }                                                                                          \
@@ -534,23 +597,37 @@ INLINE void Q6_K_part(
   }                                                                                              \
   SINGLE(TYPE)
 
-#define SINGLE(TYPE)                                                                             \
-  static void NAME(single_##TYPE)(                                                               \
+// The products of all rows with a few inputs.
+#define FEW(TYPE, INPUTS)                                                                        \
+  static void NAME(few_##TYPE##_##INPUTS)(                                                       \
       const uint8_t *_Nonnull weights, size_t row_bytes, size_t rows, size_t columns,            \
-      const float *_Nonnull x, float *_Nonnull to) {                                             \
-    size_t r = 0;                                                                                \
+      const float *_Nonnull x, size_t x_stride, float *_Nonnull to, size_t to_stride) {          \
+    size_t r = 0, ahead = bytes_ahead(row_bytes);                                                \
     for (; r + 4 <= rows; r += 4) {                                                              \
-      vec sums[4] = {0};                                                                         \
-      dots_##TYPE(4, weights + r * row_bytes, row_bytes, columns, x, sums);                      \
-      quad all = totals(sums[0], sums[1], sums[2], sums[3]);                                     \
-      memcpy(to + r, &all, sizeof all);                                                          \
+      vec sums[4 * INPUTS] = {0};                                                                \
+      dots_##TYPE(                                                                               \
+          4, INPUTS, weights + r * row_bytes, row_bytes, columns, ahead, x, x_stride, sums);     \
+      UNROLL for (int n = 0; n < INPUTS; n++) {                                                  \
+        quad all = totals(sums[4 * n], sums[4 * n + 1], sums[4 * n + 2], sums[4 * n + 3]);       \
+        memcpy(to + (size_t)n * to_stride + r, &all, sizeof all);                                \
+      }                                                                                          \
     }                                                                                            \
     for (; r < rows; r++) {                                                                      \
-      vec sum = {0};                                                                             \
-      dots_##TYPE(1, weights + r * row_bytes, row_bytes, columns, x, &sum);                      \
-      to[r] = total(sum);                                                                        \
+      vec sums[INPUTS] = {0};                                                                    \
+      dots_##TYPE(                                                                               \
+          1, INPUTS, weights + r * row_bytes, row_bytes, columns, ahead, x, x_stride, sums);     \
+      UNROLL for (int n = 0; n < INPUTS; n++) to[(size_t)n * to_stride + r] = total(sums[n]);    \
     }                                                                                            \
   }
+
+// More inputs than these are worth a panel of unpacked weights.
+#if LANES == 16
+#define FEW_INPUTS 4
+#define SINGLE(TYPE) FEW(TYPE, 1) FEW(TYPE, 2) FEW(TYPE, 3) FEW(TYPE, 4)
+#else
+#define FEW_INPUTS 2
+#define SINGLE(TYPE) FEW(TYPE, 1) FEW(TYPE, 2)
+#endif
 
 BLOCKS(Q8_0)
 BLOCKS(Q4_0)
@@ -577,20 +654,30 @@ BLOCKS(Q6_K)
     store_some(to + c, some_##TYPE(row + BYTES * c, columns - c), columns - c);                  \
   }                                                                                              \
   INLINE void dots_##TYPE(                                                                       \
-      const int ROWS, const uint8_t *_Nonnull weights, size_t row_bytes, size_t columns,         \
-      const float *_Nonnull x, vec *_Nonnull sums) {                                             \
+      const int ROWS, const int INPUTS, const uint8_t *_Nonnull weights, size_t row_bytes,       \
+      size_t columns,                                                                            \
+      size_t ahead, const float *_Nonnull x, size_t x_stride, vec *_Nonnull sums) {              \
     size_t c = 0;                                                                                \
     for (; c + LANES <= columns; c += LANES) {                                                   \
-      vec input = load(x + c);                                                                   \
+      vec inputs[INPUTS];                                                                        \
+      UNROLL for (int n = 0; n < INPUTS; n++) inputs[n] = load(x + (size_t)n * x_stride + c);    \
       UNROLL for (int r = 0; r < ROWS; r++) {                                                    \
-        sums[r] = FMA(LOAD(weights + (size_t)r * row_bytes + BYTES * c), input, sums[r]);        \
+        const uint8_t *numbers = weights + (size_t)r * row_bytes + BYTES * c;                    \
+        if (ROWS > 1) __builtin_prefetch(numbers + ahead);                                       \
+        vec w = LOAD(numbers);                                                                   \
+        UNROLL for (int n = 0; n < INPUTS; n++) {                                                \
+          sums[n * ROWS + r] = FMA(w, inputs[n], sums[n * ROWS + r]);                            \
+        }                                                                                        \
       }                                                                                          \
     }                                                                                            \
     if (c == columns) return;                                                                    \
-    vec input = load_some(x + c, columns - c);                                                   \
     UNROLL for (int r = 0; r < ROWS; r++) {                                                      \
       const uint8_t *last = weights + (size_t)r * row_bytes + BYTES * c;                         \
-      sums[r] = FMA(some_##TYPE(last, columns - c), input, sums[r]);                             \
+      vec w = some_##TYPE(last, columns - c);                                                    \
+      UNROLL for (int n = 0; n < INPUTS; n++) {                                                  \
+        vec input = load_some(x + (size_t)n * x_stride + c, columns - c);                        \
+        sums[n * ROWS + r] = FMA(w, input, sums[n * ROWS + r]);                                  \
+      }                                                                                          \
     }                                                                                            \
   }                                                                                              \
   SINGLE(TYPE)
@@ -600,23 +687,28 @@ NUMBERS(F16, 2, load_halves)
 NUMBERS(BF16, 2, load_brain_halves)
 
 typedef void row_unpacking(const uint8_t *_Nonnull row, size_t columns, float *_Nonnull to);
-typedef void single_product(
+typedef void few_products(
     const uint8_t *_Nonnull weights, size_t row_bytes, size_t rows, size_t columns,
-    const float *_Nonnull x, float *_Nonnull to);
+    const float *_Nonnull x, size_t x_stride, float *_Nonnull to, size_t to_stride);
 
-#define TYPES(KERNEL)                                                                            \
+#define TYPES(START, END)                                                                        \
   {                                                                                              \
-    [GENSAMPLE_F32] = NAME(KERNEL##_F32), [GENSAMPLE_F16] = NAME(KERNEL##_F16),                  \
-    [GENSAMPLE_BF16] = NAME(KERNEL##_BF16), [GENSAMPLE_Q8_0] = NAME(KERNEL##_Q8_0),              \
-    [GENSAMPLE_Q4_0] = NAME(KERNEL##_Q4_0), [GENSAMPLE_Q4_1] = NAME(KERNEL##_Q4_1),              \
-    [GENSAMPLE_Q5_0] = NAME(KERNEL##_Q5_0), [GENSAMPLE_Q5_1] = NAME(KERNEL##_Q5_1),              \
-    [GENSAMPLE_Q2_K] = NAME(KERNEL##_Q2_K), [GENSAMPLE_Q3_K] = NAME(KERNEL##_Q3_K),              \
-    [GENSAMPLE_Q4_K] = NAME(KERNEL##_Q4_K), [GENSAMPLE_Q5_K] = NAME(KERNEL##_Q5_K),              \
-    [GENSAMPLE_Q6_K] = NAME(KERNEL##_Q6_K)                                                       \
+    [GENSAMPLE_F32] = NAME(START##F32##END), [GENSAMPLE_F16] = NAME(START##F16##END),            \
+    [GENSAMPLE_BF16] = NAME(START##BF16##END), [GENSAMPLE_Q8_0] = NAME(START##Q8_0##END),        \
+    [GENSAMPLE_Q4_0] = NAME(START##Q4_0##END), [GENSAMPLE_Q4_1] = NAME(START##Q4_1##END),        \
+    [GENSAMPLE_Q5_0] = NAME(START##Q5_0##END), [GENSAMPLE_Q5_1] = NAME(START##Q5_1##END),        \
+    [GENSAMPLE_Q2_K] = NAME(START##Q2_K##END), [GENSAMPLE_Q3_K] = NAME(START##Q3_K##END),        \
+    [GENSAMPLE_Q4_K] = NAME(START##Q4_K##END), [GENSAMPLE_Q5_K] = NAME(START##Q5_K##END),        \
+    [GENSAMPLE_Q6_K] = NAME(START##Q6_K##END)                                                    \
   }
 
-static row_unpacking *_Nonnull const NAME(unpackings)[GENSAMPLE_TYPES] = TYPES(unpack);
-static single_product *_Nonnull const NAME(singles)[GENSAMPLE_TYPES] = TYPES(single);
+static row_unpacking *_Nonnull const NAME(unpackings)[GENSAMPLE_TYPES] = TYPES(unpack_, );
+static few_products *_Nonnull const NAME(few)[FEW_INPUTS][GENSAMPLE_TYPES] = {
+    TYPES(few_, _1), TYPES(few_, _2),
+#if FEW_INPUTS == 4
+    TYPES(few_, _3), TYPES(few_, _4),
+#endif
+};
 
 static void NAME(unpack)(
     int type, const void *_Nonnull row, size_t columns, float *_Nonnull to) {
@@ -706,9 +798,13 @@ static strip *_Nonnull const NAME(strips)[TILE_INPUTS] = {
 #endif
 };
 
-// Bytes of weights in single precision that are read again for each strip of inputs: they stay in
-// the second-level cache.
-#define PANEL_BYTES 131072
+// Rows that are unpacked at a time: the four of a tile, which then stay in the first-level cache, or,
+// where that cache would be too small for tiles of many inputs, what the second level holds well.
+INLINE size_t panel_rows_of(size_t stride, size_t count) {
+  if (stride <= 1024 || (count <= 16 && stride <= 2048)) return 4;
+  size_t rows = 131072 / 4 / stride / 4 * 4;
+  return rows < 4 ? 4 : rows;
+}
 
 static void NAME(multiply_panel)(
     const struct gensample_product *_Nonnull p, const float *_Nonnull weights, size_t stride,
@@ -727,24 +823,30 @@ static void NAME(multiply)(const struct gensample_product *_Nonnull p) {
   const uint8_t *weights = p->weights;
   // Rows start at addresses that are multiples of a cache line.
   size_t stride = (p->columns + 15) / 16 * 16;
-  size_t panel_rows = PANEL_BYTES / 4 / (stride == 0 ? 1 : stride) / 4 * 4;
-  if (p->count <= TILE_INPUTS || panel_rows < 4) panel_rows = 4;
+  size_t panel_rows = panel_rows_of(stride, p->count);
   if (panel_rows > p->rows) panel_rows = p->rows;
   bool is_plain = p->type == GENSAMPLE_F32;
   float *panel = 0;
-  if (p->count > 1 && !is_plain && panel_rows > 0) {
+  if (p->count > FEW_INPUTS && !is_plain && panel_rows > 0) {
     panel = aligned_alloc(64, panel_rows * stride * 4);
   }
-  if (panel == 0 && !(is_plain && p->count > 1)) {
-    for (size_t i = 0; i < p->count; i++) {
-      NAME(singles)[p->type](
+  if (panel == 0 && !(is_plain && p->count > FEW_INPUTS)) {
+    for (size_t i = 0, some; i < p->count; i += some) {
+      some = p->count - i < FEW_INPUTS ? p->count - i : FEW_INPUTS;
+      NAME(few)[some - 1][p->type](
           weights, p->row_bytes, p->rows, p->columns, p->inputs + i * p->input_stride,
-          p->outputs + i * p->output_stride);
+          p->input_stride, p->outputs + i * p->output_stride, p->output_stride);
     }
     return;
   }
   for (size_t first = 0; first < p->rows; first += panel_rows) {
     size_t rows = p->rows - first < panel_rows ? p->rows - first : panel_rows;
+    // Small panels leave the hardware no time to prefetch; bursts for large ones would be in the way.
+    size_t size = panel_rows * p->row_bytes;
+    if (size < 8192) {
+      const uint8_t *next = weights + first * p->row_bytes + 8192 / (size + 1) * size;
+      for (size_t i = 0; i < size; i += 64) __builtin_prefetch(next + i, 0, 2);
+    }
     if (is_plain) {
       NAME(multiply_panel)(
           p, (const float *)(const void *)(weights + first * p->row_bytes), p->row_bytes / 4, first,
@@ -764,7 +866,7 @@ static void NAME(multiply)(const struct gensample_product *_Nonnull p) {
 
 static float NAME(dot)(const float *_Nonnull a, const float *_Nonnull b, size_t count) {
   float product;
-  NAME(single_F32)((const uint8_t *)a, 4 * count, 1, count, b, &product);
+  NAME(few_F32_1)((const uint8_t *)a, 4 * count, 1, count, b, count, &product, 1);
   return product;
 }
 
@@ -805,7 +907,7 @@ static void NAME(rms_norm)(
     squares += x * x;
   }
   vec factor = splat(
-      (float)(1 / __builtin_sqrt(wide_total(squares) / (double)count + (double)epsilon)));
+      (float)(1 / __builtin_elementwise_sqrt(wide_total(squares) / (double)count + (double)epsilon)));
   for (i = 0; i + LANES <= count; i += LANES) {
     store(output + i, load(input + i) * factor * load(weight + i));
   }
@@ -831,7 +933,7 @@ static void NAME(layer_norm)(
     double x = (double)input[i] - mean;
     squares[0] += x * x;
   }
-  double factor = 1 / __builtin_sqrt(wide_total(squares) / (double)count + (double)epsilon);
+  double factor = 1 / __builtin_elementwise_sqrt(wide_total(squares) / (double)count + (double)epsilon);
   for (i = 0; i < count; i += LANES) {
     size_t rest = count - i;
     bool is_whole = rest >= LANES;
@@ -934,10 +1036,20 @@ static void NAME(activate)(
   }
 }
 
+#define LARGER(a, b) ((a) > (b) ? (a) : (b))
+
 INLINE float largest(vec a) {
-  float high = a[0];
-  for (int i = 1; i < LANES; i++) high = a[i] > high ? a[i] : high;
-  return high;
+#if LANES == 16
+  typedef float eight __attribute__((ext_vector_type(8)));
+  eight b = LARGER(a.lo, a.hi);
+  quad c = LARGER(b.lo, b.hi);
+#elif LANES == 8
+  quad c = LARGER(a.lo, a.hi);
+#else
+  quad c = a;
+#endif
+  float x = LARGER(c[0], c[2]), y = LARGER(c[1], c[3]);
+  return LARGER(x, y);
 }
 
 static struct gensample_logit_sum NAME(sum_logits)(const float *_Nonnull logits, size_t count) {
@@ -974,6 +1086,13 @@ static struct gensample_logit_sum NAME(sum_logits)(const float *_Nonnull logits,
 
 // MARK: Attention
 
+// Queries that are computed together, as far as registers go; each has the sums that it has alone.
+#if LANES == 16
+#define QUERIES_AT_ONCE 4
+#else
+#define QUERIES_AT_ONCE 1
+#endif
+
 // Each block of positions updates the mean in turn, so nothing depends on how the blocks came about.
 // The sum over components has four parts, because one would wait for each addition.
 INLINE void attend_block(
@@ -981,41 +1100,49 @@ INLINE void attend_block(
     const float *_Nonnull values, int first, int last, float scale, float *_Nonnull high,
     float *_Nonnull sum, float *_Nonnull to) {
   const vec bottom = splat(-__builtin_inff());
-  float weights[QUERIES][GENSAMPLE_POSITIONS];
+  vec scores[QUERIES][HALF_PARTS][4];
   UNROLL for (int q = 0; q < QUERIES; q++) {
-    vec scores[HALF_PARTS][4];
     UNROLL for (int i = 0; i < HALF_PARTS; i++) {
-      UNROLL for (int k = 0; k < 4; k++) scores[i][k] = splat(0);
+      UNROLL for (int k = 0; k < 4; k++) scores[q][i][k] = splat(0);
     }
-    const float *query = queries + (size_t)q * head_size;
-    size_t d = 0;
-    for (; d + 4 <= head_size; d += 4) {
-      UNROLL for (int k = 0; k < 4; k++) {
-        vec component = splat(query[d + (size_t)k]);
-        UNROLL for (int i = 0; i < HALF_PARTS; i++) {
-          vec key = load(keys + (d + (size_t)k) * GENSAMPLE_POSITIONS + i * LANES);
-          scores[i][k] = FMA(component, key, scores[i][k]);
+  }
+  size_t d = 0;
+  for (; d + 4 <= head_size; d += 4) {
+    UNROLL for (int k = 0; k < 4; k++) {
+      UNROLL for (int i = 0; i < HALF_PARTS; i++) {
+        vec key = load(keys + (d + (size_t)k) * GENSAMPLE_POSITIONS + i * LANES);
+        UNROLL for (int q = 0; q < QUERIES; q++) {
+          vec component = splat(queries[(size_t)q * head_size + d + (size_t)k]);
+          scores[q][i][k] = FMA(component, key, scores[q][i][k]);
         }
       }
     }
-    for (; d < head_size; d++) {
-      UNROLL for (int i = 0; i < HALF_PARTS; i++) {
-        vec key = load(keys + d * GENSAMPLE_POSITIONS + i * LANES);
-        scores[i][0] = FMA(splat(query[d]), key, scores[i][0]);
+  }
+  for (; d < head_size; d++) {
+    UNROLL for (int i = 0; i < HALF_PARTS; i++) {
+      vec key = load(keys + d * GENSAMPLE_POSITIONS + i * LANES);
+      UNROLL for (int q = 0; q < QUERIES; q++) {
+        scores[q][i][0] = FMA(splat(queries[(size_t)q * head_size + d]), key, scores[q][i][0]);
       }
     }
+  }
+  float weights[QUERIES][GENSAMPLE_POSITIONS];
+  UNROLL for (int q = 0; q < QUERIES; q++) {
+    vec all[HALF_PARTS];
+    vec top = bottom;
     UNROLL for (int i = 0; i < HALF_PARTS; i++) {
-      vec score = (scores[i][0] + scores[i][1]) + (scores[i][2] + scores[i][3]);
-      store(weights[q] + i * LANES, score * splat(scale));
+      all[i] = (scores[q][i][0] + scores[q][i][1]) + (scores[q][i][2] + scores[q][i][3]);
+      all[i] *= splat(scale);
+      if (first > 0 || last < GENSAMPLE_POSITIONS) {
+        ints slot = LANE_NUMBERS + i * LANES;
+        all[i] = ((slot >= first) & (slot < last)) != 0 ? all[i] : bottom;
+      }
+      top = LARGER(all[i], top);
     }
-    float block_high = -__builtin_inff();
-    for (int slot = 0; slot < GENSAMPLE_POSITIONS; slot++) {
-      if (slot < first || slot >= last) weights[q][slot] = bottom[0];
-      block_high = weights[q][slot] > block_high ? weights[q][slot] : block_high;
-    }
-    float *row = to + (size_t)q * head_size;
+    float block_high = largest(top);
     if (block_high > high[q]) {
       float factor = exponential(splat(high[q] - block_high))[0];
+      float *row = to + (size_t)q * head_size;
       sum[q] *= factor;
       size_t i = 0;
       for (; i + LANES <= head_size; i += LANES) store(row + i, load(row + i) * splat(factor));
@@ -1024,52 +1151,86 @@ INLINE void attend_block(
     }
     vec part = splat(0);
     UNROLL for (int i = 0; i < HALF_PARTS; i++) {
-      vec weight = exponential(load(weights[q] + i * LANES) - splat(high[q]));
+      vec weight = exponential(all[i] - splat(high[q]));
       store(weights[q] + i * LANES, weight);
       part += weight;
     }
     sum[q] += total(part);
-    size_t i = 0;
-    for (; i + 4 * LANES <= head_size; i += 4 * LANES) {
-      vec mean[4];
-      UNROLL for (int k = 0; k < 4; k++) mean[k] = load(row + i + (size_t)k * LANES);
-      for (int slot = first; slot < last; slot++) {
-        vec weight = splat(weights[q][slot]);
-        const float *value = values + (size_t)slot * head_size + i;
-        UNROLL for (int k = 0; k < 4; k++) {
-          mean[k] = FMA(weight, load(value + (size_t)k * LANES), mean[k]);
+  }
+  size_t i = 0;
+  for (; i + 4 * LANES <= head_size; i += 4 * LANES) {
+    vec mean[QUERIES][4];
+    UNROLL for (int q = 0; q < QUERIES; q++) {
+      UNROLL for (int k = 0; k < 4; k++) {
+        mean[q][k] = load(to + (size_t)q * head_size + i + (size_t)k * LANES);
+      }
+    }
+    for (int slot = first; slot < last; slot++) {
+      UNROLL for (int k = 0; k < 4; k++) {
+        vec value = load(values + (size_t)slot * head_size + i + (size_t)k * LANES);
+        UNROLL for (int q = 0; q < QUERIES; q++) {
+          mean[q][k] = FMA(splat(weights[q][slot]), value, mean[q][k]);
         }
       }
-      UNROLL for (int k = 0; k < 4; k++) store(row + i + (size_t)k * LANES, mean[k]);
     }
-    for (; i < head_size; i += LANES) {
-      size_t rest = head_size - i < LANES ? head_size - i : LANES;
-      vec mean = load_some(row + i, rest);
+    UNROLL for (int q = 0; q < QUERIES; q++) {
+      UNROLL for (int k = 0; k < 4; k++) {
+        store(to + (size_t)q * head_size + i + (size_t)k * LANES, mean[q][k]);
+      }
+    }
+  }
+  for (; i < head_size; i += LANES) {
+    size_t rest = head_size - i < LANES ? head_size - i : LANES;
+    UNROLL for (int q = 0; q < QUERIES; q++) {
+      float *row = to + (size_t)q * head_size + i;
+      vec mean = load_some(row, rest);
       for (int slot = first; slot < last; slot++) {
         vec value = load_some(values + (size_t)slot * head_size + i, rest);
         mean = FMA(splat(weights[q][slot]), value, mean);
       }
-      store_some(row + i, mean, rest);
+      store_some(row, mean, rest);
     }
   }
 }
 
-static void NAME(attend)(const struct gensample_attention *_Nonnull a) {
-  for (size_t q = 0; q < a->group; q++) {
-    float high = -__builtin_inff(), sum = 0;
-    float *to = a->outputs + q * a->head_size;
-    for (size_t i = 0; i < a->head_size; i++) to[i] = 0;
-    for (size_t position = a->first; position < a->last;) {
-      size_t block = position / GENSAMPLE_POSITIONS, start = block * GENSAMPLE_POSITIONS;
-      size_t end = a->last - start < GENSAMPLE_POSITIONS ? a->last - start : GENSAMPLE_POSITIONS;
-      attend_block(
-          1, a->queries + q * a->head_size, a->head_size, a->blocks[block] + a->key_offset,
-          a->blocks[block] + a->value_offset, (int)(position - start), (int)end, a->scale, &high,
-          &sum, to);
-      position = start + GENSAMPLE_POSITIONS;
-    }
-    for (size_t i = 0; i < a->head_size; i++) to[i] /= sum;
+INLINE void attend_queries(
+    const int QUERIES, const struct gensample_attention *_Nonnull a, size_t query) {
+  const float *queries = a->queries + query * a->head_size;
+  float *to = a->outputs + query * a->head_size;
+  float high[QUERIES], sum[QUERIES];
+  UNROLL for (int q = 0; q < QUERIES; q++) {
+    high[q] = -__builtin_inff();
+    sum[q] = 0;
   }
+  for (size_t i = 0; i < (size_t)QUERIES * a->head_size; i++) to[i] = 0;
+  for (size_t position = a->first; position < a->last;) {
+    size_t block = position / GENSAMPLE_POSITIONS, start = block * GENSAMPLE_POSITIONS;
+    size_t end = a->last - start < GENSAMPLE_POSITIONS ? a->last - start : GENSAMPLE_POSITIONS;
+    attend_block(
+        QUERIES, queries, a->head_size, a->blocks[block] + a->key_offset,
+        a->blocks[block] + a->value_offset, (int)(position - start), (int)end, a->scale, high, sum,
+        to);
+    position = start + GENSAMPLE_POSITIONS;
+  }
+  UNROLL for (int q = 0; q < QUERIES; q++) {
+    for (size_t i = 0; i < a->head_size; i++) to[(size_t)q * a->head_size + i] /= sum[q];
+  }
+}
+
+static void NAME(attend)(const struct gensample_attention *_Nonnull a) {
+  size_t q = 0;
+#if QUERIES_AT_ONCE == 4
+  for (; q + 4 <= a->group; q += 4) attend_queries(4, a, q);
+  if (q + 3 == a->group) {
+    attend_queries(3, a, q);
+    return;
+  }
+  if (q + 2 == a->group) {
+    attend_queries(2, a, q);
+    return;
+  }
+#endif
+  for (; q < a->group; q++) attend_queries(1, a, q);
 }
 
 static const struct gensample_network_kernels NAME(kernels) = {

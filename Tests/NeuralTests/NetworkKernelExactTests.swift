@@ -156,17 +156,18 @@ private let levels = 0..<NetworkKernels.all.count
 
   @Test(arguments: levels)
   func aLargeProductIsThatOfItsPanels(_ level: Int) {
-    // More rows than a panel of 128 kB holds.
+    // Rows too long to stay in the first-level cache, for which panels have 28 of them.
     var random = Mixer(state: 4)
-    let tensor = randomMatrix(.q8_0, rows: 90, columns: 512, using: &random)
-    let inputs = random.numbers(8 * 512)
+    let (rows, columns, count) = (33, 1056, 17)
+    let tensor = randomMatrix(.q8_0, rows: rows, columns: columns, using: &random)
+    let inputs = random.numbers(count * columns)
     let kernels = NetworkKernels.all[level]
-    let whole = product(tensor, rows: 0..<90, inputs, count: 8, kernels: kernels)
-    for i in 0..<8 {
+    let whole = product(tensor, rows: 0..<rows, inputs, count: count, kernels: kernels)
+    for i in 0..<count {
       let alone = product(
-        tensor, rows: 0..<90, Array(inputs[(512 * i)..<(512 * (i + 1))]), count: 1,
+        tensor, rows: 0..<rows, Array(inputs[(columns * i)..<(columns * (i + 1))]), count: 1,
         kernels: kernels)
-      #expect(alone == Array(whole[(90 * i)..<(90 * (i + 1))]))
+      #expect(alone == Array(whole[(rows * i)..<(rows * (i + 1))]))
     }
   }
 

@@ -45,8 +45,18 @@ private typealias ToyTarget = SentenceTarget<Toy, TokenAutomaton>
     #expect(matrix.unreachableCount == 0)
   }
 
+  private static let further: [(Space, FurtherMoves.Kind)] =
+    TestData.isDeep
+    ? Space.allCases.flatMap { space in
+      [.move, .copy, .block, .suffix, .informed].map { (space, $0) }
+    }
+    : [
+      (.fluent, .move), (.lengths, .copy), (.fixedLength, .block), (.lengths, .suffix),
+      (.fixedLength, .informed),
+    ]
+
   /// Each further kind beside the standard moves; eight tries are too many branches to list.
-  @Test(arguments: Space.allCases, [FurtherMoves.Kind.move, .copy, .block, .suffix, .informed])
+  @Test(arguments: further)
   func furtherMovesKeepTheTarget(space: Space, kind: FurtherMoves.Kind) throws {
     let space = space.space
     let automaton = try #require(space.target.constraint)

@@ -14,6 +14,14 @@ enum TestData {
   /// The cases that are too slow for a first `swift test`.
   static func deep<Case>(_ cases: [Case]) -> [Case] { isDeep ? cases : [] }
 
+  /// Pairs of a case of each list: all of them, or by default `count` for each case of the first.
+  static func pairs<A, B>(_ first: [A], _ second: [B], each count: Int) -> [(A, B)] {
+    first.enumerated().flatMap { number, one in
+      second.indices.filter { isDeep || ($0 + number) % second.count < count }
+        .map { (one, second[$0]) }
+    }
+  }
+
   static func path(_ name: String) -> String { (folder ?? "") + "/" + name }
 
   /// Skips a test, saying why, where the folder is not given.

@@ -119,7 +119,8 @@ import Testing
   }
 
   /// Without optimisation, chains take half a minute and replicas take minutes.
-  @Test(arguments: [.rejection, .importance, .smc] + TestData.deep([ComparedSampler.mh, .gibbs]))
+  @Test(
+    arguments: [.importance] + TestData.deep([ComparedSampler.rejection, .smc, .mh, .gibbs]))
   func samplersComeNearTheTruth(sampler: ComparedSampler) throws {
     let name = sampler.rawValue
     let outcome = try Program.run(

@@ -17,7 +17,7 @@ import Testing
 
   /// The texts follow the plan alone: a run that lost them makes the same ones anew.
   @Test(arguments: [
-    ["importance", "--particles", "100", "--without-replacement"],
+    ["importance", "--particles", "30", "--without-replacement"],
     ["exact", "--best", "3", "--marginals", "1"],
   ])
   func runsAreKeptAndMadeWhole(command: [String]) throws {

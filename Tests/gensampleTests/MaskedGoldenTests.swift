@@ -111,7 +111,7 @@ import Testing
         .contains("--model is one of reversed texts"))
     #expect(try errors("--model", models.forward, "--pseudo").contains("give --masked MODEL"))
     #expect(
-      try errors("--model", "english", "--masked", models.backward)
+      try errors("--model", SmallModel.path, "--masked", models.backward)
         .contains("train both on the same texts"))
   }
 

@@ -67,11 +67,15 @@ import Testing
     #expect(try Self.contents(folder, "killed") == Self.contents(folder, "whole"))
   }
 
-  @Test(arguments: [
-    (SIGINT, ["mh"], "10000"), (SIGTERM, ["mh"], "10000"),
-    (SIGTERM, ["gibbs", "--scan", "systematic", "--block", "2"], "400"),
-    (SIGTERM, ["temper", "--replicas", "3", "--every", "20"], "4000"),
-  ])
+  @Test(
+    arguments: [
+      (SIGINT, ["mh"], "5000"),
+      (SIGTERM, ["gibbs", "--scan", "systematic", "--block", "2"], "200"),
+    ]
+      + TestData.deep([
+        (SIGTERM, ["mh"], "10000"),
+        (SIGTERM, ["temper", "--replicas", "3", "--every", "20"], "4000"),
+      ]))
   func stoppedItGoesOnWhereItWas(signal: Int32, command: [String], thin: String) throws {
     let folder = try Folder()
     let long =

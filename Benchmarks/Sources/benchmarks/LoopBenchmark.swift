@@ -43,7 +43,7 @@ enum LoopBenchmark {
       let edit: TokenSequence.Edit
       var correction = 0.0
       let count = scorer.count
-      if choices.chance(1.0 / 3) {
+      if choices.index(below: 3) == 0 {
         guard count > 0 else { continue }
         let place = choices.index(below: count)
         let gap = Gap(place, place + 1)

@@ -89,6 +89,9 @@ public struct LoadedModel: Sendable {
     }
   }
 
+  /// Whether the model is a neural one.
+  public var isNeural: Bool { chainModel is NeuralModel }
+
   // MARK: Capabilities
 
   /// The abilities of the model that commands can require.

@@ -70,6 +70,29 @@ extension FileSystem {
     return unsafe String(validating: file.bytes, as: UTF8.self)
   }
 
+  /// What `tokenizer.json` adds to a text, without parsing its vocabulary; nil if it does not say.
+  static func postProcessor(of folder: String) -> JSONValue? {
+    guard let file = try? MappedFile(folder + "/tokenizer.json") else { return nil }
+    let name = Array("\"post_processor\"".utf8)
+    let bytes = unsafe file.bytes
+    var at = 0
+    while at + name.count < bytes.count {
+      guard unsafe bytes[at] == name[0],
+        unsafe bytes[(at + 1)..<(at + name.count)].elementsEqual(name[1...])
+      else {
+        at += 1
+        continue
+      }
+      at += name.count
+      while at < bytes.count, unsafe bytes[at] <= 0x20 { at += 1 }
+      // Not a string of this spelling.
+      guard at < bytes.count, unsafe bytes[at] == UInt8(ascii: ":") else { continue }
+      return try? unsafe JSONValue(
+        beginningOf: UnsafeRawBufferPointer(rebasing: bytes[(at + 1)...]))
+    }
+    return nil
+  }
+
   /// A value of the YAML block at the beginning of a model card.
   static func frontMatter(_ key: String, of path: String) -> String? {
     guard let text = text(path), text.hasPrefix("---\n") else { return nil }

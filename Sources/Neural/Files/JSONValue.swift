@@ -104,6 +104,12 @@ extension JSONValue {
     self = try parser.document()
   }
 
+  /// The value with which the bytes begin, whatever comes behind it.
+  init(beginningOf bytes: UnsafeRawBufferPointer) throws(NeuralError) {
+    var parser = unsafe JSONParser(bytes)
+    self = try parser.value(depth: 0)
+  }
+
   package init(parsing text: String) throws(NeuralError) {
     let bytes = Array(text.utf8)
     let result: Result<JSONValue, NeuralError> = unsafe bytes.withUnsafeBytes { bytes in
@@ -160,7 +166,7 @@ extension JSONValue {
     return NeuralError("byte \(at): the JSON is wrong (found \(found), expected \(expected))")
   }
 
-  private mutating func value(depth: Int) throws(NeuralError) -> JSONValue {
+  mutating func value(depth: Int) throws(NeuralError) -> JSONValue {
     guard depth <= JSONValue.mostDepth else {
       throw NeuralError(
         "byte \(at): the JSON is nested too deeply (expected at most \(JSONValue.mostDepth) levels)"

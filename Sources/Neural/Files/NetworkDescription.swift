@@ -228,6 +228,35 @@ extension NetworkDescription.Tokens {
       addsBegin = own["add_bos_token"]?.boolean
       addsEnd = own["add_eos_token"]?.boolean
     }
+    if let processor = FileSystem.postProcessor(of: folder) { take(processor) }
+  }
+
+  /// What a `post_processor` puts around a text, where nothing else said so.
+  private mutating func take(_ processor: JSONValue) {
+    let all = processor["processors"]?.array ?? [processor]
+    for part in all {
+      var (first, last): (Int?, Int?) = (nil, nil)
+      switch part["type"]?.string {
+      case "BertProcessing", "RobertaProcessing":
+        first = part["cls"]?.array?.last?.integer
+        last = part["sep"]?.array?.last?.integer
+      case "TemplateProcessing":
+        guard let items = part["single"]?.array,
+          let text = items.firstIndex(where: { $0["Sequence"] != nil })
+        else { continue }
+        func token(_ item: JSONValue?) -> Int? {
+          guard let name = item?["SpecialToken"]?["id"]?.string else { return nil }
+          return part["special_tokens"]?[name]?["ids"]?.array?.first?.integer
+        }
+        first = text > 0 ? token(items.first) : nil
+        last = text < items.count - 1 ? token(items.last) : nil
+      default: continue
+      }
+      if addsBegin == nil { addsBegin = first != nil }
+      if addsEnd == nil { addsEnd = last != nil }
+      if begin == nil { begin = first.flatMap(Int32.init(exactly:)) }
+      if ends.isEmpty, let last = last.flatMap(Int32.init(exactly:)) { ends = [last] }
+    }
   }
 
   /// Throws if a token is none of the network's.
@@ -240,7 +269,7 @@ extension NetworkDescription.Tokens {
     let all: [(String, Int32?)] =
       [("beginning", begin), ("unknown", unknown)] + ends.map { ("end", $0) }
     for (name, token) in all {
-      guard let token, Int(token) >= vocabularySize else { continue }
+      guard let token, token < 0 || Int(token) >= vocabularySize else { continue }
       throw NeuralError(
         "the \(name) token is none of the network's (found \(token), expected less than "
           + "\(vocabularySize))")

@@ -24,7 +24,9 @@ enum ByteCharacters {
     return table
   }()
 
-  /// Appends the bytes that a piece stands for. Returns false, and appends nothing, if the piece
+  /// Appends the bytes that a piece stands for.
+  ///
+  /// Returns false, and appends nothing, if the piece
   /// holds a character that stands for none.
   static func decode(_ piece: ArraySlice<UInt8>, into bytes: inout ByteStrings) -> Bool {
     guard isDecodable(piece) else { return false }

@@ -28,7 +28,7 @@ package struct BytePairTokenizer: PiecewiseTokenizer {
       wholeWordsFirst: wholeWordsFirst, isComposed: isComposed)
   }
 
-  /// - Parameter added: how added tokens are recognised; nil takes it from the kinds.
+  /// `added` says how added tokens are recognised; without it, the kinds do.
   init(
     _ vocabulary: Vocabulary, merges list: MergeList, preTokenizer: PreTokenizer,
     added: [AddedTokens.Token]?, wholeWordsFirst: Bool, isComposed: Bool
@@ -119,6 +119,39 @@ package struct BytePairTokenizer: PiecewiseTokenizer {
       && !added.hasPlainPair(left, right)
   }
 
+  /// The start of the words that what follows may change.
+  ///
+  /// Inside a word, a merge that ends at a place does not depend on what follows it. But the words
+  /// may change: white space at the end, `'l` before another `l`, and the word that
+  /// an incomplete character may belong to.
+  func openStart(of bytes: [UInt8], length: Int) -> Int? {
+    var start =
+      added.matches(in: bytes.span, 0..<bytes.count, specials: false).last?.range.upperBound ?? 0
+    guard start < length else { return length < bytes.count ? start : nil }
+    var words: [Int] = []
+    while start < length {
+      words.append(start)
+      start = preTokenizer.wordEnd(bytes.span, start, length)
+    }
+    var space = length
+    while space > words[0] {
+      var previous = space - 1
+      while previous > words[0], bytes[previous] & 0xC0 == 0x80 { previous -= 1 }
+      guard ScalarClass(UTF8Scalars.next(bytes.span, previous).value) == .space else { break }
+      space = previous
+    }
+    if space < length { return words.last { $0 <= space } }
+    let quote = UInt8(ascii: "'")
+    if words.count > 1, bytes[words[words.count - 2]] == quote,
+      words[words.count - 1] == words[words.count - 2] + 1, length == words[words.count - 1] + 1
+    {
+      return words[words.count - 2]
+    }
+    // With whole words first, a word may be a token, and yet the beginning of one that is cut
+    // elsewhere.
+    return length < bytes.count || wholeWordsFirst ? words.last : nil
+  }
+
   /// The token of a single byte, or -1.
   func token(of byte: UInt8) -> Int32 { bytes[Int(byte)] }
 
@@ -168,6 +201,8 @@ package struct BytePairTokenizer: PiecewiseTokenizer {
       workspace.append(token, start: place)
     }
     workspace.end(at: range.upperBound)
+    // A closure that captures the whole tokenizer copies it for every word.
+    let merges = merges
     workspace.mergeAll(text) { left, right, _, _ in merges.find(left, right) }
     tokens.append(contentsOf: workspace.tokens)
   }

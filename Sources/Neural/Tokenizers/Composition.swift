@@ -24,6 +24,23 @@ enum Composition {
   }
 
   static func composed(_ bytes: ArraySlice<UInt8>) -> [UInt8] {
-    Array(String(decoding: bytes, as: UTF8.self).precomposedStringWithCanonicalMapping.utf8)
+    let text = String(decoding: bytes, as: UTF8.self).precomposedStringWithCanonicalMapping
+    // Foundation leaves a Korean syllable and a final consonant behind it apart.
+    guard text.unicodeScalars.contains(where: { (0x11A8...0x11C2).contains($0.value) }) else {
+      return Array(text.utf8)
+    }
+    var scalars = String.UnicodeScalarView()
+    for scalar in text.unicodeScalars {
+      if (0x11A8...0x11C2).contains(scalar.value), let last = scalars.last,
+        (0xAC00...0xD7A3).contains(last.value), (last.value - 0xAC00) % 28 == 0,
+        let syllable = Unicode.Scalar(last.value + scalar.value - 0x11A7)
+      {
+        scalars.removeLast()
+        scalars.append(syllable)
+      } else {
+        scalars.append(scalar)
+      }
+    }
+    return Array(String(scalars).utf8)
   }
 }

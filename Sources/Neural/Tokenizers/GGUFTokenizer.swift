@@ -62,6 +62,63 @@ package struct GGUFTokenizer: Sendable {
       }
     }
     let vocabulary = try Vocabulary(pieces: pieces, kinds: VocabularyFiles.wordKinds(pieces))
+    if CharacterTokenizer.fits(pieces) { return try CharacterTokenizer(vocabulary) }
     return try WordPieceTokenizer(vocabulary)
+  }
+}
+
+extension GGUFTokenizer {
+  /// Takes the keys `tokenizer.ggml.*` out of a file.
+  package init(_ file: GGUFFile) throws(NeuralError) {
+    let key = { (name: String) in "tokenizer.ggml.\(name)" }
+    guard let model = try file.string(key("model")), let tokens = try file.strings(key("tokens"))
+    else {
+      throw NeuralError(
+        "'tokenizer.ggml.model' or 'tokenizer.ggml.tokens' is missing, so the file has no tokenizer"
+      )
+    }
+    self.init(model: model, tokens: tokens)
+    preTokenizer = try file.string(key("pre"))
+    merges = try file.strings(key("merges"))
+    addsBlank = try file.boolean(key("add_space_prefix"))
+    if let array = try file.array(key("scores")) {
+      guard array.element == .float32 else { throw Self.wrong(key("scores"), "float32", array) }
+      scores = array.words.map { Float(bitPattern: $0) }
+    }
+    if let array = try file.array(key("token_type")) {
+      guard array.element == .int32 || array.element == .uint32 else {
+        throw Self.wrong(key("token_type"), "int32", array)
+      }
+      types = array.words.map { Int32(bitPattern: $0) }
+    }
+  }
+
+  fileprivate static func wrong(
+    _ key: String, _ expected: String, _ array: GGUFArray
+  ) -> NeuralError {
+    NeuralError("'\(key)' holds elements of type \(array.element) (expected \(expected))")
+  }
+}
+
+extension GGUFFile {
+  /// An array of strings as bytes.
+  fileprivate func strings(_ key: String) throws(NeuralError) -> ByteStrings? {
+    guard let array = try array(key) else { return nil }
+    guard array.element == .string else { throw GGUFTokenizer.wrong(key, "string", array) }
+    var strings = ByteStrings()
+    strings.reserve(count: array.count, bytes: array.range.count)
+    unsafe array.forEachString { unsafe strings.append($1) }
+    return strings
+  }
+}
+
+extension GGUFArray {
+  /// Elements of four bytes.
+  fileprivate var words: [UInt32] {
+    (0..<count).map { index in
+      unsafe UInt32(
+        littleEndian: file.bytes.loadUnaligned(
+          fromByteOffset: range.lowerBound + 4 * index, as: UInt32.self))
+    }
   }
 }

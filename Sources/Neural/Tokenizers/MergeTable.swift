@@ -68,7 +68,7 @@ package struct MergeList: Sendable {
     parts.append(right)
   }
 
-  /// Adds "left right". A blank at the very beginning belongs to the left piece.
+  /// Adds a merge of the form "left right", in which the first byte belongs to the left piece.
   package mutating func append(line: some Collection<UInt8>) throws(NeuralError) {
     let blank = line.dropFirst().firstIndex(of: 0x20)
     guard let blank, line.index(after: blank) < line.endIndex else {

@@ -34,8 +34,9 @@ struct MergeWorkspace {
 
   mutating func end(at end: Int) { starts.append(end) }
 
-  /// Merges the pairs of `tokens`, the lowest rank first and the leftmost of several, until none is
-  /// left. `starts` has one more element than `tokens` and keeps step with them.
+  /// Merges the pairs of `tokens` until none is left, the lowest rank first.
+  ///
+  /// Of several pairs of one rank the leftmost is first. `starts` has one more element than `tokens` and keeps step with them.
   ///
   /// `merge` gets two tokens, the text, and where both lie in it.
   ///
@@ -84,7 +85,9 @@ struct MergeWorkspace {
     }
   }
 
-  /// Merges with a heap of pairs over a linked list. A pair that has changed since it was put into
+  /// Merges with a heap of pairs over a linked list.
+  ///
+  /// A pair that has changed since it was put into
   /// the heap is passed over.
   mutating func mergeMany(
     _ text: borrowing Span<UInt8>,

@@ -32,8 +32,7 @@ struct PieceTable: Sendable {
     return hash &* 0xD6E8_FEB8_6659_FD93
   }
 
-  /// Inserts a piece. Returns the token that has the same piece already, if there is one, and then
-  /// changes nothing.
+  /// Inserts a piece, unless another token has the same, which is then returned.
   mutating func insert(_ token: Int) -> Int32? {
     let range = pieces.range(token)
     let hash = Self.hash(pieces.bytes.span, range)

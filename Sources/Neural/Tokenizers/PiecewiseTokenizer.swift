@@ -25,6 +25,12 @@ protocol PiecewiseTokenizer: Tokenizer {
     _ workspace: inout MergeWorkspace, into tokens: inout [Int32]
   ) -> Int?
 
+  /// From where on the tokens of a text may change with what follows it.
+  ///
+  /// `length` is that of the text without an incomplete character at its end. Nil where every
+  /// beginning of the tokens of a longer text is the tokens of its own text.
+  func openStart(of bytes: [UInt8], length: Int) -> Int?
+
   /// What `bytes(of:)` gives, without a copy.
   func slice(of token: Int32) -> ArraySlice<UInt8>
 }
@@ -128,17 +134,7 @@ extension PiecewiseTokenizer {
     for position in edit where token(position) < 0 || Int(token(position)) >= self.count {
       return false
     }
-    var lower = edit.lowerBound
-    while lower > 0, !isControl(token(lower - 1)) {
-      lower -= 1
-      if isSpelledLocally, lower > 0, !isControl(token(lower - 1)),
-        let left = lastScalar(before: lower, from: 0, token),
-        let right = firstScalar(from: lower, to: edit.lowerBound, token),
-        isBoundary(left, right)
-      {
-        break
-      }
-    }
+    let lower = windowStart(edit.lowerBound, token)
     var upper = edit.upperBound
     while upper < count, !isControl(token(upper)) {
       upper += 1
@@ -155,7 +151,11 @@ extension PiecewiseTokenizer {
     var start = lower
     for end in lower...upper where end == upper || isControl(token(end)) {
       let isStart = start == 0 || isControl(token(start - 1))
-      if start < end, !isCanonical(segment: start..<end, isStart, &workspace, token) {
+      if start < end,
+        !isCanonical(
+          segment: start..<end, isStart: isStart,
+          isEnd: end < upper || upper == count || isControl(token(upper)), &workspace, token)
+      {
         return false
       }
       start = end + 1
@@ -163,17 +163,92 @@ extension PiecewiseTokenizer {
     return true
   }
 
-  /// Whether tokens between two boundaries are what `encode` gives for their text.
+  package func mayBecomeCanonical(
+    _ tokens: some RandomAccessCollection<Int32>, from start: Int
+  ) -> Bool {
+    let count = tokens.count
+    precondition(start >= 0 && start <= count, "start out of range")
+    func token(_ position: Int) -> Int32 {
+      tokens[tokens.index(tokens.startIndex, offsetBy: position)]
+    }
+    for position in start..<count
+    where token(position) < 0 || Int(token(position)) >= self.count {
+      return false
+    }
+    var workspace = MergeWorkspace()
+    var lower = windowStart(start, token)
+    for end in lower..<count where isControl(token(end)) {
+      let isStart = lower == 0 || isControl(token(lower - 1))
+      if lower < end,
+        !isCanonical(segment: lower..<end, isStart: isStart, isEnd: true, &workspace, token)
+      {
+        return false
+      }
+      lower = end + 1
+    }
+    guard lower < count else { return true }
+    let isStart = lower == 0 || isControl(token(lower - 1))
+    if isCanonical(segment: lower..<count, isStart: isStart, isEnd: true, &workspace, token) {
+      return true
+    }
+    // What may still change with the following text is let pass; what stands before it is not.
+    var bytes: [UInt8] = []
+    for position in lower..<count { bytes.append(contentsOf: slice(of: token(position))) }
+    if isStart, addsBlank, bytes == [0x20] { return true }
+    let length = bytes.count - StreamingDecoder.incomplete(bytes)
+    guard let open = openStart(of: bytes, length: length) else { return false }
+    // The words before the open ones stay what they are with the open ones behind them.
+    var encoded: [Int32] = []
+    let text = Array(bytes[..<length])
+    guard UTF8Scalars.areValid(text),
+      encode(spelled: 0..<length, of: text, &workspace, into: &encoded) == nil
+    else {
+      return false
+    }
+    var place = 0
+    var index = 0
+    while place < open {
+      guard index < encoded.count, lower + index < count, encoded[index] == token(lower + index)
+      else {
+        return false
+      }
+      place += slice(of: encoded[index]).count
+      index += 1
+    }
+    return place == open
+  }
+
+  /// The nearest place to the left of an edit where the text falls apart, one unchanged token away
+  /// at least.
+  private func windowStart(_ edit: Int, _ token: (Int) -> Int32) -> Int {
+    var lower = edit
+    while lower > 0, !isControl(token(lower - 1)) {
+      lower -= 1
+      if isSpelledLocally, lower > 0, !isControl(token(lower - 1)),
+        let left = lastScalar(before: lower, from: 0, token),
+        let right = firstScalar(from: lower, to: edit, token), isBoundary(left, right)
+      {
+        break
+      }
+    }
+    return lower
+  }
+
+  /// Whether tokens between two boundaries are what `encode` gives for their text, which begins and
+  /// ends there or goes on.
   private func isCanonical(
-    segment range: Range<Int>, _ isStart: Bool, _ workspace: inout MergeWorkspace,
-    _ token: (Int) -> Int32
+    segment range: Range<Int>, isStart: Bool, isEnd: Bool = false,
+    _ workspace: inout MergeWorkspace, _ token: (Int) -> Int32
   ) -> Bool {
     var bytes: [UInt8] = []
     for position in range { bytes.append(contentsOf: slice(of: token(position))) }
     guard UTF8Scalars.areValid(bytes) else { return false }
     // What the text would be spelled like must be what the tokens spell.
     if isStart, addsBlank {
-      guard bytes.first == 0x20, bytes.count > 1, spelling(of: bytes[1...]) == bytes else {
+      guard bytes.first == 0x20 else { return false }
+      if bytes.count > 1 {
+        guard spelling(of: bytes[1...]) == bytes else { return false }
+      } else if isEnd {
         return false
       }
     } else if let spelling = localSpelling(of: bytes) {

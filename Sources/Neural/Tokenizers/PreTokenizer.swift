@@ -198,7 +198,7 @@ package enum PreTokenizer: String, Sendable, CaseIterable {
     return position == end || last == start ? position : last
   }
 
-  /// `[^\s\p{L}\p{N}]*[\r\n]*`
+  /// The end of `[^\s\p{L}\p{N}]*[\r\n]*`.
   private static func symbolEnd(
     _ bytes: borrowing Span<UInt8>, _ start: Int, _ end: Int
   ) -> Int {

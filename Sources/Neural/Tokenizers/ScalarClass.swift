@@ -1,6 +1,8 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// What a pre-tokeniser asks of a character. No character is of two classes.
+/// What a pre-tokeniser asks of a character.
+///
+/// No character is of two classes.
 enum ScalarClass: UInt8 {
   /// Neither of the others: punctuation, symbols, accents that stand alone, control characters.
   case other

@@ -28,7 +28,6 @@ struct SentencePieceNormalizer: Sendable {
       spelled.append(contentsOf: part)
       isAfterBlank = dropsExtraBlanks && part.last == 0x20
     }
-    let blank: [UInt8] = [0x20]
     var index = text.startIndex
     while index < text.endIndex {
       if let (length, replacement) = characters?.longestMatch(text[index...]) {
@@ -38,7 +37,13 @@ struct SentencePieceNormalizer: Sendable {
       }
       let end = min(text.endIndex, index + UTF8Scalars.length(text[index]))
       let character = text[index..<end]
-      append(character.elementsEqual([0xE2, 0x96, 0x81]) ? blank[...] : character)
+      if character.elementsEqual([0xE2, 0x96, 0x81]) {
+        // Spelled like a blank, but not dropped like one.
+        spelled.append(0x20)
+        isAfterBlank = false
+      } else {
+        append(character)
+      }
       index = end
     }
     if dropsExtraBlanks {

@@ -42,7 +42,9 @@ package struct SentencePieceTokenizer: PiecewiseTokenizer {
     ) { (_, _) in .scores }
   }
 
-  /// The unigram model of SentencePiece. Its user-defined pieces have the best scores and compete
+  /// The unigram model of SentencePiece.
+  ///
+  /// Its user-defined pieces have the best scores and compete
   /// with the others.
   static func unigram(
     _ vocabulary: Vocabulary, scores: [Float], added: [AddedTokens.Token]?,
@@ -66,7 +68,7 @@ package struct SentencePieceTokenizer: PiecewiseTokenizer {
     ) { (_, _) in .unigram(unknown: Double(lowest) - 10) }
   }
 
-  /// - Parameter added: how added tokens are recognised; nil takes it from the kinds.
+  /// `added` says how added tokens are recognised; without it, the kinds do.
   init(
     _ vocabulary: Vocabulary, scores: [Float], added: [AddedTokens.Token]?,
     normalizer: SentencePieceNormalizer, splitsAtBlanks: Bool,
@@ -175,6 +177,13 @@ package struct SentencePieceTokenizer: PiecewiseTokenizer {
     return splitsAtBlanks && right == 0x20 || !neighbours.contains(left, right)
   }
 
+  /// The start of an incomplete character, or 0 where the spelling depends on the whole text.
+  ///
+  /// Merges and paths that end at a place do not depend on what follows it.
+  func openStart(of bytes: [UInt8], length: Int) -> Int? {
+    isSpelledLocally ? (length < bytes.count ? length : nil) : 0
+  }
+
   func encode(
     fragment range: Range<Int>, of text: borrowing Span<UInt8>,
     _ workspace: inout MergeWorkspace, into tokens: inout [Int32]
@@ -210,7 +219,8 @@ package struct SentencePieceTokenizer: PiecewiseTokenizer {
     workspace.end(at: range.upperBound)
     switch algorithm {
     case .scores:
-      // A span cannot be captured, so the merging looks pairs up itself.
+      // A closure that captures the whole tokenizer copies it for every part.
+      let (table, ranks) = (table, ranks)
       workspace.mergeAll(text) { left, right, text, range in
         guard let token = table.find(text, range) else { return .none }
         return Merge(rank: ranks[Int(token)], token: token)

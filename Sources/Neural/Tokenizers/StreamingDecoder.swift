@@ -8,7 +8,9 @@ package struct StreamingDecoder {
 
   package init(_ tokenizer: any Tokenizer) { self.tokenizer = tokenizer }
 
-  /// The text that this token completes. Bytes that can become no character are U+FFFD.
+  /// The text that this token completes.
+  ///
+  /// Bytes that can become no character are U+FFFD.
   package mutating func append(_ token: Int32) -> String {
     if tokenizer.isControl(token) {
       isStart = true
@@ -31,7 +33,7 @@ package struct StreamingDecoder {
   }
 
   /// How many bytes at the end may be the beginning of a character.
-  private static func incomplete(_ bytes: [UInt8]) -> Int {
+  static func incomplete(_ bytes: [UInt8]) -> Int {
     for back in 1...3 where back <= bytes.count {
       let byte = bytes[bytes.count - back]
       if byte & 0xC0 == 0x80 { continue }

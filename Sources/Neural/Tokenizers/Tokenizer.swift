@@ -42,12 +42,26 @@ package protocol Tokenizer: Sendable {
   /// deleted. The tokens before and behind it must come from a sequence that was canonical before the
   /// edit. The answer is then exactly that of `isCanonical(_:)`.
   func isCanonical(_ tokens: some RandomAccessCollection<Int32>, around edit: Range<Int>) -> Bool
+
+  /// Whether tokens may be the beginning of a canonical sequence, for texts that grow to the right.
+  ///
+  /// The tokens before `start` must have passed this test already. False only if no continuation
+  /// makes the sequence canonical; true now and then where none does, above all while a character is
+  /// incomplete. So a finished text needs `isCanonical` too.
+  ///
+  /// A sequence that passes need not be canonical itself: GPT-2 writes two newlines as one token, but
+  /// as two tokens if a word follows.
+  func mayBecomeCanonical(
+    _ tokens: some RandomAccessCollection<Int32>, from start: Int
+  ) -> Bool
 }
 
 extension Tokenizer {
   package var addsBlank: Bool { false }
 
-  /// The bytes of a text that these tokens make from its beginning. They may end inside a character.
+  /// The bytes of a text that these tokens make from its beginning.
+  ///
+  /// They may end inside a character.
   package func decode(_ tokens: some Sequence<Int32>) -> [UInt8] {
     var bytes: [UInt8] = []
     var isStart = true
@@ -66,6 +80,12 @@ extension Tokenizer {
 
   package func isCanonical(_ tokens: some RandomAccessCollection<Int32>) -> Bool {
     isCanonical(tokens, around: 0..<tokens.count)
+  }
+
+  package func mayBecomeCanonical(
+    _ tokens: some RandomAccessCollection<Int32>, from start: Int
+  ) -> Bool {
+    isCanonical(tokens, around: start..<tokens.count)
   }
 
   /// Whether a sequence stays canonical if `new` takes the place of what stood between `before` and

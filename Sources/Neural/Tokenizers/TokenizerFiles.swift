@@ -5,13 +5,23 @@ internal import Foundation
 /// Finds and reads the tokenizer of a model's folder.
 package enum TokenizerFiles {
   /// The first of these that a folder has is its tokenizer.
-  static let names = [
+  static let names: [String] = [
     "tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "tokenizer.bin",
   ]
 
-  /// Reads the tokenizer of a folder. Messages name the file inside the folder.
+  static func exist(in folder: String) -> Bool {
+    names.contains { FileManager.default.fileExists(atPath: path($0, folder)) }
+  }
+
+  private static func path(_ name: String, _ folder: String) -> String {
+    folder.isEmpty ? name : folder + "/" + name
+  }
+
+  /// Reads the tokenizer of a folder.
+  ///
+  /// Messages name the file inside the folder.
   package static func load(folder: String) throws(NeuralError) -> any Tokenizer {
-    for name in names where FileManager.default.fileExists(atPath: folder + "/" + name) {
+    for name in names where FileManager.default.fileExists(atPath: path(name, folder)) {
       do throws(NeuralError) {
         return try load(name, folder)
       } catch {
@@ -24,19 +34,19 @@ package enum TokenizerFiles {
   }
 
   private static func load(_ name: String, _ folder: String) throws(NeuralError) -> any Tokenizer {
-    let bytes = try read(folder + "/" + name)
+    let bytes = try read(path(name, folder))
     switch name {
     case "tokenizer.json": return try TokenizerJSON.tokenizer(bytes)
     case "tokenizer.model": return try SentencePieceModel.tokenizer(bytes)
     case "tokenizer.bin": return try Llama2CTokenizer.tokenizer(bytes)
     case "vocab.json":
-      let merges = folder + "/merges.txt"
+      let merges = path("merges.txt", folder)
       guard FileManager.default.fileExists(atPath: merges) else {
         throw NeuralError("merges.txt is missing, which belongs to it")
       }
       return try VocabularyFiles.bytePairs(vocabulary: bytes, merges: read(merges))
     default:
-      let settings = folder + "/tokenizer_config.json"
+      let settings = path("tokenizer_config.json", folder)
       var lowercases: Bool?
       if FileManager.default.fileExists(atPath: settings) {
         var scanner = JSONScanner(try read(settings))

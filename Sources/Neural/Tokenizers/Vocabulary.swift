@@ -1,6 +1,8 @@
 // Licensed under the Apache License, Version 2.0.
 
-/// What a token is for. Raw values are those of `tokenizer.ggml.token_type` and of SentencePiece.
+/// What a token is for.
+///
+/// Raw values are those of `tokenizer.ggml.token_type` and of SentencePiece.
 package enum TokenKind: UInt8, Sendable {
   case normal = 1
   /// Stands for text that has no token.

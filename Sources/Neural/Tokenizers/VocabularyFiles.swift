@@ -28,7 +28,9 @@ struct NumberedPieces {
     }
   }
 
-  /// The pieces in the order of their ids. Ids that no piece has are unused; a file with many of
+  /// The pieces in the order of their ids.
+  ///
+  /// Ids that no piece has are unused; a file with many of
   /// them is refused.
   func ordered() throws(NeuralError) -> (pieces: ByteStrings, isUsed: [Bool]) {
     guard highest < count + 65_536 else {
@@ -103,10 +105,11 @@ package enum VocabularyFiles {
     return merges
   }
 
-  /// BERT's `vocab.txt`, a piece on each line. One of single characters is a character vocabulary.
+  /// BERT's `vocab.txt`, with a piece on each line.
   ///
-  /// - Parameter lowercases: whether text is written in lower case first; nil if the file does not
-  ///   say, and then the pieces tell: a cased vocabulary has hundreds with capitals.
+  /// A file of single characters is a character vocabulary. `lowercases` says whether text is
+  /// written in lower case first. Without it the pieces tell: a cased vocabulary has hundreds with
+  /// capitals.
   package static func words(_ text: [UInt8], lowercases: Bool? = nil) throws(NeuralError)
     -> any Tokenizer
   {

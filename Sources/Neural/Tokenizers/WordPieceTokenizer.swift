@@ -2,8 +2,9 @@
 
 internal import Foundation
 
-/// WordPiece: BERT. Words are cut at blanks and punctuation, then into the longest pieces from the left.
+/// The WordPiece tokenizer of BERT.
 ///
+/// Words are cut at blanks and punctuation, then into the longest pieces from the left.
 /// The tokens do not hold the whole text: blanks, and as a rule case and accents, are lost. A word
 /// that no pieces make is the unknown token.
 package struct WordPieceTokenizer: Tokenizer {
@@ -110,7 +111,7 @@ package struct WordPieceTokenizer: Tokenizer {
     }
   }
 
-  /// Appends the longest pieces from the left. Returns false if some part of the word has none.
+  /// Appends the longest pieces from the left, or returns false if some part of the word has none.
   private func cut(_ word: [UInt8], into tokens: inout [Int32]) -> Bool {
     guard word.count(where: { $0 & 0xC0 != 0x80 }) <= options.longestWord else { return false }
     var start = 0

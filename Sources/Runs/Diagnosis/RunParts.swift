@@ -86,9 +86,7 @@ package struct RunParts {
           "'\(paths[i])' is a run of '\(descriptions[i].command)', which cannot be merged with "
             + "others; diagnose one such folder at a time")
       }
-      independent = try Self.orDamaged {
-        SamplerDiagnosis(first, folder: paths[0], try RunResults(folder: paths[0]))
-      }
+      independent = try Self.orDamaged { try SamplerDiagnosis(first, folder: paths[0]) }
       return counted.add(1)
     }
     var owners: [Int: String] = [:]

@@ -7,6 +7,8 @@ import Sampling
 package struct SamplerDiagnosis {
   private let description: RunDescription
   private let results: RunResults
+  /// The report of the run; `nil` in folders of earlier versions.
+  private let report: RunReport?
   private let folder: String
   private let texts: TextFigures
 
@@ -16,7 +18,12 @@ package struct SamplerDiagnosis {
     "pareto_k", "acceptance", "best",
   ]
 
-  package init(_ description: RunDescription, folder: String, _ results: RunResults) {
+  /// Reads a folder.
+  ///
+  /// - Throws: `LoadError` if its files are not those of a run.
+  package init(_ description: RunDescription, folder: String) throws {
+    let results = try RunResults(folder: folder)
+    report = try RunReport(folder: folder)
     self.description = description
     self.folder = folder
     self.results = results
@@ -27,10 +34,11 @@ package struct SamplerDiagnosis {
   package var problems: [String] {
     let summary = results.summary
     var problems: [String] = []
-    if results.isStopped {
+    if report?.isStopped ?? results.isStopped {
       problems.append(
         "the run in '\(folder)' was stopped early; --resume starts it again from its seed")
     }
+    if let report { return problems + report.problems }
     if summary["draws"] as? Bool == false {
       problems.append(
         "these texts are not draws from rho"
@@ -60,7 +68,8 @@ package struct SamplerDiagnosis {
   }
 
   private var figures: [(field: String, value: [Double])] {
-    Self.fields.compactMap { field in
+    if let report { return report.figures.named.map { ($0.field, $0.values) } }
+    return Self.fields.compactMap { field in
       let value = results.summary[field]
       let numbers = (value as? [Double]) ?? (value as? Double).map { [$0] }
       return numbers.map { (field, $0) }
@@ -74,7 +83,9 @@ package struct SamplerDiagnosis {
     object.add("command", .string(description.command))
     object.add("model", .string(description.model))
     object.add("seed", .unsigned(description.seed))
-    if let draws = results.summary["draws"] as? Bool { object.add("draws", .boolean(draws)) }
+    if let draws = report?.areDraws ?? results.summary["draws"] as? Bool {
+      object.add("draws", .boolean(draws))
+    }
     for (field, numbers) in figures {
       object.add(field, numbers.count == 1 ? .number(numbers[0]) : .numbers(numbers))
     }

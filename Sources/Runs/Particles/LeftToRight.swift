@@ -61,7 +61,9 @@ struct LeftToRight<Model: ChainModel> {
     guard allowed.contains(kind) else {
       throw RunError.usage("--tokens rejection looks ahead by words, not by \(kind.rawValue)")
     }
-    if kind == .bigrams, backoff == nil { try loaded.require(.backoff, for: "--look-ahead bigrams") }
+    if kind == .bigrams, backoff == nil {
+      try loaded.require(.backoff, for: "--look-ahead bigrams")
+    }
     let bytes = BigramLookAhead.bytes(automaton, model.vocabulary)
     let hasRoom = bytes <= options.memory
     let longest = automaton.longestLength

@@ -20,9 +20,11 @@ public enum RunFigures: Codable, Sendable {
   case exact(ExactReport)
   /// `tune`.
   case tuning(TuningReport)
+  /// `sample`, `greedy` and `beam`.
+  case decoding(DecodingReport)
 
   private enum Kind: String, CodingKey {
-    case chains, annealing, rejection, importance, particles, exact, tuning
+    case chains, annealing, rejection, importance, particles, exact, tuning, decoding
   }
 
   /// Reads the figures of the kind that is there.
@@ -41,6 +43,7 @@ public enum RunFigures: Codable, Sendable {
       case .particles: .particles(try fields.decode(ParticleReport.self, forKey: kind))
       case .exact: .exact(try fields.decode(ExactReport.self, forKey: kind))
       case .tuning: .tuning(try fields.decode(TuningReport.self, forKey: kind))
+      case .decoding: .decoding(try fields.decode(DecodingReport.self, forKey: kind))
       }
   }
 
@@ -55,6 +58,7 @@ public enum RunFigures: Codable, Sendable {
     case .particles(let report): try fields.encode(report, forKey: .particles)
     case .exact(let report): try fields.encode(report, forKey: .exact)
     case .tuning(let report): try fields.encode(report, forKey: .tuning)
+    case .decoding(let report): try fields.encode(report, forKey: .decoding)
     }
   }
 
@@ -75,7 +79,7 @@ public enum RunFigures: Codable, Sendable {
       if known.count == values.count, !known.isEmpty { all.append((field, known)) }
     }
     switch self {
-    case .chains, .tuning: break
+    case .chains, .tuning, .decoding: break
     case .annealing(let report): add("best", report.logProbabilities.max())
     case .rejection(let report):
       guard let kept = report.kept else { break }
@@ -110,7 +114,7 @@ public enum RunFigures: Codable, Sendable {
   package var problems: [String] {
     switch self {
     case .chains(let report): report.problems
-    case .annealing, .exact, .tuning: []
+    case .annealing, .exact, .tuning, .decoding: []
     case .rejection(let report): [report.kept?.reason].compactMap { $0.map(Self.missing) }
     case .importance(let report):
       [report.weights?.problem, report.weights?.reason.map(Self.missing)].compactMap { $0 }

@@ -21,8 +21,10 @@ public struct RunReport: Codable, Sendable {
   public var model: String
   /// The checksum of each model that the run used, in hexadecimal.
   public var modelChecksums: [String]
-  /// The seed of all random numbers.
+  /// The seed of all random numbers; 0 if nothing is drawn.
   public var seed: UInt64
+  /// Whether the results depend on the seed.
+  public var hasSeed = true
   /// The statements about texts.
   public var statements: [String]
   /// The line of `--each` that this is about; `nil` if there is one target only.
@@ -85,8 +87,8 @@ public struct RunReport: Codable, Sendable {
       return texts.filter { seen.insert($0.tokens).inserted }
     case .annealing: return best
     case .rejection, .importance, .particles: return texts
-    // Draws are printed while they are made, because there may be many.
-    case .exact, .tuning: return []
+    // These are printed while they are made, because there may be many.
+    case .exact, .tuning, .decoding: return []
     }
   }
 

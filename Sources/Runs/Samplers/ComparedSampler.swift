@@ -41,6 +41,8 @@ package enum ComparedSampler: String, CaseIterable, Sendable {
   ///   - logEvidence: the log of its evidence.
   ///   - random: the source of seeds.
   ///   - memory: the bytes that a look-ahead may take.
+  /// - Returns: the texts, how much was done for them, and the sampler's own evidence.
+  /// - Throws: what the sampler throws.
   func draw(
     _ task: SamplingTask, logEvidence: Double, random: Philox, memory: Int?
   ) throws -> ComparedDraws {

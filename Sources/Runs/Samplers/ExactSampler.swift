@@ -50,7 +50,8 @@ package struct ExactSampler: Sampler {
       return report
     }
     let began = ContinuousClock.now
-    figures.drawn = try best.map { try writeBest($0, sums, task, &report) }
+    figures.drawn =
+      try best.map { try writeBest($0, sums, task, &report) }
       ?? draw(sums, task, &report)
     figures.drawnSeconds = began.duration(to: .now) / .seconds(1)
     report.shortfall =

@@ -12,7 +12,7 @@ package struct ImportanceSampler: Sampler {
   package var particles = 1000
   /// The number of distributions that texts are moved through; `nil` to draw them directly.
   package var stages: Int?
-  /// The number of exact draws for an upper bound; `nil` for none. It needs stages.
+  /// The number of exact draws for an upper bound, which needs stages; `nil` for none.
   package var upper: Int?
   /// What the sums for the upper bound may take.
   package var memory = MemoryLimit(1 << 30)

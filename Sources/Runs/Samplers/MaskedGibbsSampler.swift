@@ -71,7 +71,9 @@ package struct MaskedGibbsSampler: ChainSampler {
 
   package var notes: [String] {
     isPseudo
-      ? ["pseudo-Gibbs: these texts are draws from no declared rho, and their law depends on --scan"]
+      ? [
+        "pseudo-Gibbs: these texts are draws from no declared rho, and their law depends on --scan"
+      ]
       : []
   }
 

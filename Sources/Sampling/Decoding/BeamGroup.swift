@@ -217,8 +217,16 @@ struct BeamGroup<Model: LanguageModel, Constraint: TokenConstraint> {
     }
     chosen.sort { $0.precedes($1) }
     var successors: [Text] = []
+    // The last continuation of a text takes its memory, the others copy it.
+    var parents = texts.map(Optional.some)
+    texts = []
+    var uses = [Int](repeating: 0, count: parents.count)
+    for one in chosen { uses[one.parent] += 1 }
     for one in chosen {
-      var text = Text(decoding: texts[one.parent].decoding, logRanked: one.logRanked)
+      uses[one.parent] -= 1
+      guard var text = uses[one.parent] > 0 ? parents[one.parent] : parents[one.parent].take()
+      else { preconditionFailure("a text is taken by its last continuation") }
+      text.logRanked = one.logRanked
       text.decoding.commit(
         rows, one.token, logProbability: one.logProbability, isEnd: false, search.rules)
       if case .loop = text.decoding.ending {

@@ -124,6 +124,24 @@ struct Decoding<Model: LanguageModel, Constraint: TokenConstraint> {
         + "more")
   }
 
+  /// Lets a copy go ahead in this text's own memory, then forgets what the copy did.
+  ///
+  /// A plain copy would copy all tokens as soon as it goes on.
+  mutating func lookAhead<Result>(_ body: (inout Self) throws -> Result) rethrows -> Result {
+    var ahead = self
+    (text, bytes, steps) = ([], [], [])
+    let (textCount, byteCount, stepCount) = (ahead.text.count, ahead.bytes.count, ahead.steps.count)
+    defer {
+      ahead.text.removeLast(ahead.text.count - textCount)
+      ahead.bytes.removeLast(ahead.bytes.count - byteCount)
+      ahead.steps.removeLast(ahead.steps.count - stepCount)
+      swap(&text, &ahead.text)
+      swap(&bytes, &ahead.bytes)
+      swap(&steps, &ahead.steps)
+    }
+    return try body(&ahead)
+  }
+
   /// How many choices have been made.
   var count: Int {
     if case .end = ending { return text.count - promptCount + 1 }

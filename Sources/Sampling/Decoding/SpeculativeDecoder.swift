@@ -106,11 +106,16 @@ public struct SpeculativeDecoder: Sendable {
         return decoding.decoded(logDrawn: isGreedy ? 0 : decoding.logDrawn)
       }
       proposals.removeAll()
-      if follower?.hasRoom == true { try follower?.read(&draftRows) }
-      if let follower, follower.hasRoom {
-        try proposals.go(
-          from: follower, upTo: decoding.limit - decoding.count, draftRows, rules,
-          isGreedy: isGreedy, using: &choices)
+      if var proposing = follower.take() {
+        defer { follower = proposing }
+        if proposing.hasRoom {
+          try proposing.read(&draftRows)
+          try proposing.lookAhead { ahead in
+            try proposals.go(
+              from: &ahead, upTo: decoding.limit - decoding.count, draftRows, rules,
+              isGreedy: isGreedy, using: &choices)
+          }
+        }
       }
       tally.rounds += 1
       // Only the last proposal can be an end, which no model reads.
@@ -180,12 +185,11 @@ private struct Proposals {
 
   /// Goes on from a text as far as the draft can, by at most so many tokens.
   mutating func go<Draft: LanguageModel, Constraint: TokenConstraint>(
-    from start: Decoding<Draft, Constraint>, upTo most: Int, _ read: NextRows<Draft>,
+    from decoding: inout Decoding<Draft, Constraint>, upTo most: Int, _ read: NextRows<Draft>,
     _ rules: DecodingRules, isGreedy: Bool, using choices: inout some ChoiceSource
   ) throws {
     // The rows of the last batch serve a text that has not gone on since.
     var batch = read
-    var decoding = start
     removeAll()
     while tokens.count < min(length, most) {
       decoding.closeIfDue(rules)

@@ -96,52 +96,39 @@ enum Audit: Command {
     }
     rules.announce(arguments)
     Interruption.watch {}
-    let progress = try ProgressOptions(arguments)
-    var audit = AuditReport(
-      model: opened, modelName: modelName, strategy: strategy, rules: rules,
-      search: (Beam.search + Greedy.contrastive).filter { arguments.has($0.name) }.map {
-        "\($0.name) \(arguments.text($0.name) ?? "")"
-      }, shown: shown)
-    if strategy != .beam, !arguments.has("contrastive"), rules.constraint == nil,
-      rules.transforms.dependsOnLogitsAlone, rules.stopTexts.texts.isEmpty
-    {
-      let decoder = try Decoder(
-        arguments, model: opened, strategy: strategy, rules: rules, limit: limit, progress: progress
-      )
-      let texts = [prompt] + (others ?? [])
-      if decoder.readsLeadingTokens(rules.transforms.transforms) {
-        try compute(decoder, &audit, prompt, others, leadingExplorer(decoder, texts))
-      } else {
-        try compute(decoder, &audit, prompt, others, vectorExplorer(decoder, texts))
-      }
-      if rules.loops != nil {
-        // The loop detector depends on more than the context, so it can only be measured.
-        audit.measured(
-          try self.runs(
-            opened, strategy, arguments, rules, prompt, most: runs, seed: seed, progress),
-          seed: seed)
-      }
-    } else {
-      guard !arguments.has("one-word-prompts") else {
-        throw CommandFailure.usage(
-          "--one-word-prompts needs a decoder whose choice depends only on the model's context; "
-            + "for this decoder, list some prompts in a file and use --prompts FILE")
-      }
-      let all = try ([prompt] + (others ?? [])).map { prompt in
-        try self.runs(opened, strategy, arguments, rules, prompt, most: runs, seed: seed, progress)
-      }
-      audit.estimated(all[0], others: others == nil ? nil : Array(all.dropFirst()), seed: seed)
+    var audit = TerminationAudit(opened, strategy, rules)
+    audit.prompt = prompt
+    audit.others = others
+    audit.isContrastive = arguments.has("contrastive")
+    audit.greedy = strategy == .greedy ? try Greedy.decoder(arguments, rules) : nil
+    audit.beam =
+      strategy == .beam ? BeamDecoder(rules, try Beam.search(arguments, rules, opened)) : nil
+    audit.transformsKeepingEnds = keepingEnds(arguments, rules, opened)
+    audit.limit = limit
+    audit.runs = runs
+    audit.seed = seed
+    guard audit.dependsOnContextAlone || !arguments.has("one-word-prompts") else {
+      throw CommandFailure.usage(
+        "--one-word-prompts needs a decoder whose choice depends only on the model's context; "
+          + "for this decoder, list some prompts in a file and use --prompts FILE")
     }
+    let report = try audit.run(
+      AuditReport(
+        model: modelName, strategy: strategy, rules, vocabulary: opened.vocabulary,
+        search: (Beam.search + Greedy.contrastive).filter { arguments.has($0.name) }.map {
+          "\($0.name) \(arguments.text($0.name) ?? "")"
+        }, shown: shown),
+      try AuditProgress(arguments))
     // Without a single run there is nothing to draw.
-    if let path = arguments.text("picture"), let survival = audit.survival {
+    if let path = arguments.text("picture"), let survival = report.survival {
       let stream = try ResultStream(path: path)
-      try stream.writeLine(SurvivalPicture(survival, neverEnds: audit.neverEnds.lowerBound).svg)
+      try stream.writeLine(SurvivalPicture(survival, neverEnds: report.neverEnds.lowerBound).svg)
       try stream.finish()
     }
     let stream = try ResultStream(path: arguments.text("output"))
     switch try OutputOptions.format(arguments) {
-    case .jsonl: try stream.writeLine(audit.object.text)
-    case .text: try stream.writeLine(audit.table)
+    case .jsonl: try stream.writeLine(report.object.text)
+    case .text: try stream.writeLine(report.table)
     }
     try stream.finish()
     if let code = Interruption.failure {
@@ -149,72 +136,34 @@ enum Audit: Command {
     }
   }
 
-  private static func compute<Context>(
-    _ decoder: Decoder, _ audit: inout AuditReport, _ prompt: TokenSequence,
-    _ others: [TokenSequence]?, _ explore: Explorer<Context>
-  ) throws {
-    let analysis = try analyse(
-      decoder, decoder.rules.transforms.transforms, Exploration(isPromptAlone: false), explore)
-    audit.exact(analysis, prompt: prompt, prompts: others)
-    if audit.neverEnds.upperBound > 0 || audit.logExpectedAtLeast != nil,
-      analysis.chain.isComplete
-    {
-      audit.cures = try cures(decoder, analysis, prompt, explore)
-    }
-    if !analysis.chain.isComplete, decoder.strategy == .sample,
-      decoder.rules.transforms.transforms.allSatisfy(keepsEnds),
-      decoder.automaton.everyContextMayEnd
-    {
-      audit.ends(proven: "every context can end, and no transform removes the end")
-    }
+  /// The same transforms with `--keep-end`; `nil` if that changes nothing or isn't possible.
+  private static func keepingEnds(
+    _ arguments: Arguments, _ rules: DecodingRules, _ model: LoadedModel
+  ) -> [any NextTokenTransform]? {
+    guard
+      rules.transforms.transforms.contains(where: {
+        ($0 as? any Truncation)?.keepsEnd == false
+      })
+    else { return nil }
+    return try? DecodingOptions.rules(arguments, model: model, keepingEnds: true).transforms
+      .transforms
+  }
+}
+
+/// Shows the progress of an audit's parts.
+private final class AuditProgress: AuditAudience {
+  private let mode: ProgressMode
+  private var progress: Progress?
+
+  init(_ arguments: Arguments) throws(CommandFailure) {
+    mode =
+      arguments.has("quiet")
+      ? .never : try arguments.choice("progress", as: ProgressMode.self) ?? .auto
   }
 
-  /// Whether a transform keeps a positive probability of the end positive.
-  private static func keepsEnds(_ transform: any NextTokenTransform) -> Bool {
-    switch transform {
-    case let truncation as any Truncation: truncation.keepsEnd
-    // A temperature below 1 can make the end so improbable that rounding removes it.
-    case let temperature as Temperature: temperature.temperature >= 1
-    case let temperature as DynamicTemperature: temperature.low >= 1
-    default: false
-    }
+  func begin(_ unit: String, total: Int, _ monitor: RunMonitor) {
+    progress = Progress(mode, unit: unit, total: total, done: { monitor.steps })
   }
 
-  /// Runs from a prompt: `most` of them if the decoder draws, else the only possible one.
-  private static func runs(
-    _ opened: LoadedModel, _ strategy: AuditStrategy, _ arguments: Arguments,
-    _ rules: DecodingRules,
-    _ prompt: TokenSequence, most: Int, seed: UInt64, _ options: ProgressOptions
-  ) throws -> AuditReport.Runs {
-    let model = try opened.ngrams(.language, for: name)
-    func only(_ decoded: DecodedText?) -> AuditReport.Runs {
-      var runs = AuditReport.Runs(isDrawn: false)
-      // A run that was interrupted says nothing.
-      if let decoded, Interruption.signal == nil { runs.add(decoded) }
-      return runs
-    }
-    switch strategy {
-    case .greedy:
-      return only(try Greedy.decoder(arguments, rules, model, prompt)({ _ in }))
-    case .beam:
-      return only(
-        try Beam.search(arguments, rules, opened).decode(model, after: prompt).first?.decoded)
-    case .sample:
-      let sampler = AncestralSampler(rules)
-      let random = Philox(seed: seed)
-      let count = SharedCount()
-      let progress = Progress(options.mode, unit: "texts", total: most, done: { count.value })
-      defer { progress.finish() }
-      var runs = AuditReport.Runs(isDrawn: true)
-      for run in 0..<most where Interruption.signal == nil {
-        var choices = RandomChoices(random.stream(UInt64(run)))
-        let decoded = try sampler.draw(from: model, after: prompt, using: &choices)
-        // The interrupt cut the current run, so it doesn't count.
-        if Interruption.signal != nil { break }
-        runs.add(decoded)
-        count.value += 1
-      }
-      return runs
-    }
-  }
+  func end() { progress?.finish() }
 }

@@ -62,77 +62,30 @@ enum Beam: Command {
     + DecodingOptions.termination + DecodingOptions.output
 
   static func run(_ arguments: Arguments) throws {
-    if let extra = arguments.positional.first {
-      throw CommandFailure.usage(
-        "beam takes only options, got '\(extra)'; to give the beginning of the texts, use "
-          + "--prompt '\(extra)'")
-    }
-    let best = try arguments.integer("best", in: 1...100_000) ?? 1
-    let modelName = arguments.text("model") ?? BuiltInModel.english.rawValue
-    let opened = try openModel(modelName, arguments)
-    let model = try opened.ngrams(.language, for: name)
-    let rules = try DecodingOptions.rules(arguments, model: opened, truncates: false)
-    let prompt = try DecodingOptions.prompt(arguments, model: opened)
-    let search = try search(arguments, rules, opened)
+    let best = try arguments.integer("best", in: 1...100_000)
+    let session = try DecodingSession(Self.self, arguments, truncates: false)
+    var decoder = BeamDecoder(
+      session.rules, try search(arguments, session.rules, session.model))
     let count = try arguments.integer("alternatives", in: 1...100_000)
     let place = try arguments.integer("at", in: 1...1_000_000_000)
     guard place == nil || count != nil else {
       throw CommandFailure.usage("--at needs --alternatives N")
     }
-    guard count == nil || !arguments.has("best") else {
+    guard count == nil || best == nil else {
       throw CommandFailure.usage("give either --alternatives or --best, not both")
     }
-    let stochastic = try stochastic(arguments, rules, search)
-    Interruption.watch {}
-    let results = try DecodingResults(
-      arguments, command: name, modelName: modelName, model: opened, rules: rules,
-      prompt: prompt)
-    let made = SharedCount()
-    let progress = try results.progress(
-      arguments, unit: stochastic == nil ? "tokens" : "texts",
-      total: stochastic == nil ? rules.maxTokens : search.width, isSeen: false, made)
-    defer { progress.finish() }
-    if let stochastic {
-      return try stochastic.run.write(to: results, model, after: prompt, seed: stochastic.seed) {
-        made.value += 1
-      } drawn: {
-        progress.finish()
-      }
+    decoder.best = best ?? decoder.best
+    decoder.alternatives = count.map { ($0, place ?? 1) }
+    if let stochastic = try stochastic(arguments, session.rules, decoder.search) {
+      return try session.run(stochastic)
     }
-    if let count {
-      do {
-        let all = try search.alternatives(count, at: place ?? 1, in: model, after: prompt)
-        progress.finish()
-        for one in all {
-          try results.write(one.result.decoded, beam: one.result, alternative: one)
-        }
-      } catch let error as DecodingError where error.kind == .badArgument {
-        throw CommandFailure.usage("--\(error)")
-      }
-      return try results.finish(
-        shortfall: Shortfall(
-          of: results.count, asked: count,
-          rules.isTimeUp() ? "time was up" : "no other tokens are possible at this place"))
-    }
-    let found = try search.decode(model, after: prompt) { made.value = $0 }
-    progress.finish()
-    for result in found.prefix(best) { try results.write(result.decoded, beam: result) }
-    try results.finish(
-      shortfall: Shortfall(
-        of: found.count, asked: best,
-        rules.isTimeUp()
-          ? "time was up"
-          : search.groups > 1 && search.diversity == 0
-            ? "without --diversity all groups find the same texts"
-            : search.patience != nil
-              ? "--patience ended the search"
-              : "a beam of --width \(search.width) finds no more texts"))
+    try session.run(decoder)
   }
 
-  /// The stochastic beam and its seed; `nil` without `--stochastic`.
+  /// The stochastic beam; `nil` without `--stochastic`.
   private static func stochastic(
     _ arguments: Arguments, _ rules: DecodingRules, _ search: BeamSearch
-  ) throws -> (run: DistinctRun, seed: UInt64)? {
+  ) throws -> DistinctDecoder? {
     guard arguments.has("stochastic") else {
       guard !arguments.has("seed") else {
         throw CommandFailure.usage("--seed needs --stochastic; a plain beam draws nothing")
@@ -145,10 +98,9 @@ enum Beam: Command {
         "--stochastic cannot be combined with --\(other): a stochastic beam ranks texts only by "
           + "perturbed log-probabilities and prints all of them")
     }
-    return (
-      try DistinctRun(rules, count: search.width, of: "width", option: "stochastic"),
-      try arguments.seed("seed") ?? UInt64.random(in: 0...UInt64.max)
-    )
+    return try DistinctDecoder(
+      rules, count: search.width, of: "width", option: "stochastic",
+      seed: try arguments.seed("seed") ?? UInt64.random(in: 0...UInt64.max))
   }
 
   /// The search that the options describe.

@@ -21,7 +21,7 @@ enum Check: Command {
         echo "The sea was calm." | gensample check examples/constraints/sea.txt -
     """
   static let options = [
-    ModelOptions.model, ModelOptions.tokens,
+    ModelOptions.model, ModelOptions.tokens, ModelOptions.begin,
     Option("text", "TEXT", isRepeatable: true, "check this text"),
     Option("seed", "N", "seed for the text that is shown (default 0)"),
     OutputOptions.format, OutputOptions.quiet,

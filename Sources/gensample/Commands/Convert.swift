@@ -43,7 +43,9 @@ enum Convert: Command {
     let trie =
       isGSM
       ? try loadModel(input, arguments, isReversed: true).makeTrie()
-      : try NGramTrie(arpa: input, tokenization: ModelOptions.tokenization(arguments)) {
+      : try NGramTrie(
+        arpa: input, tokenization: ModelOptions.tokens(arguments) == .characters ? .characters : nil
+      ) {
         if !arguments.has("quiet") { report("gensample: \($0)") }
       }
     try form.write(

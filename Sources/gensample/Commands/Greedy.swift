@@ -36,60 +36,25 @@ enum Greedy: Command {
     + DecodingOptions.termination + DecodingOptions.output
 
   static func run(_ arguments: Arguments) throws {
-    if let extra = arguments.positional.first {
-      throw CommandFailure.usage(
-        "greedy takes only options, got '\(extra)'; to give the beginning of the text, use "
-          + "--prompt '\(extra)'")
-    }
-    let modelName = arguments.text("model") ?? BuiltInModel.english.rawValue
-    let opened = try openModel(modelName, arguments)
-    let model = try opened.ngrams(.language, for: name)
-    let rules = try DecodingOptions.rules(arguments, model: opened, truncates: false)
-    let prompt = try DecodingOptions.prompt(arguments, model: opened)
-    let draft = try DecodingOptions.draft(arguments, for: opened, rules)
+    let session = try DecodingSession(Self.self, arguments, truncates: false)
+    let draft = try DecodingOptions.draft(arguments, for: session.model, session.rules)
     guard draft == nil || !arguments.has("contrastive") else {
       throw CommandFailure.usage(
         "--draft and --contrastive exclude each other: a draft goes ahead by the most probable "
           + "tokens")
     }
-    let decode = try decoder(arguments, rules, model, prompt)
-    Interruption.watch {}
-    let results = try DecodingResults(
-      arguments, command: name, modelName: modelName, model: opened, rules: rules,
-      prompt: prompt)
-    let made = SharedCount()
-    let progress = try results.progress(
-      arguments, unit: "tokens", total: rules.maxTokens, isSeen: results.isTerminal, made)
-    defer { progress.finish() }
-    func show(_ token: Token) {
-      results.show(token)
-      made.value += 1
-    }
-    results.begin()
-    guard let draft else {
-      let decoded = try decode(show)
-      progress.finish()
-      try results.write(decoded)
-      return try results.finish()
-    }
-    var tally = SpeculativeDecoder.Tally()
-    let decoded = try draft.decoder.decode(
-      model, draft: draft.model, after: prompt, tally: &tally, watch: show)
-    progress.finish()
-    try results.write(decoded)
-    try results.finish(draft: tally)
+    var decoder = try decoder(arguments, session.rules)
+    decoder.draft = draft
+    try session.run(decoder)
   }
 
   /// The decoder that the options describe.
-  static func decoder(
-    _ arguments: Arguments, _ rules: DecodingRules, _ model: NGramModel, _ prompt: TokenSequence
-  ) throws -> ((Token) -> Void) throws -> DecodedText {
+  static func decoder(_ arguments: Arguments, _ rules: DecodingRules) throws -> GreedyTextDecoder {
     guard let text = arguments.text("contrastive") else {
       guard !arguments.has("contrastive-window") else {
         throw CommandFailure.usage("--contrastive-window needs --contrastive")
       }
-      let decoder = try GreedyDecoder(rules)
-      return { try decoder.decode(model, after: prompt, watch: $0) }
+      return try GreedyTextDecoder(rules)
     }
     let parts = text.split(separator: ",", omittingEmptySubsequences: false)
     guard parts.count == 2, let candidates = Int(parts[0]), let penalty = Double(parts[1]) else {
@@ -97,10 +62,11 @@ enum Greedy: Command {
         "--contrastive takes a whole number and a weight K,A such as 5,0.6, got '\(text)'")
     }
     do {
-      let search = try ContrastiveSearch(
-        candidates: candidates, penalty: penalty,
-        window: arguments.integer("contrastive-window", in: 1...10_000) ?? 256, rules)
-      return { try search.decode(model, after: prompt, watch: $0) }
+      return try GreedyTextDecoder(
+        rules,
+        contrastive: ContrastiveSearch(
+          candidates: candidates, penalty: penalty,
+          window: arguments.integer("contrastive-window", in: 1...10_000) ?? 256, rules))
     } catch let error as DecodingError {
       throw CommandFailure.usage("--\(error)")
     }

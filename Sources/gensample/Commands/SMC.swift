@@ -26,7 +26,9 @@ enum SMC: Command {
   static let options =
     TargetOptions.all.filter { $0.name != ModelOptions.tokens.name } + [
       ParticleOptions.samples, ParticleOptions.particles,
-      Option("runs", "N", "independent runs; their spread is the error (default \(ParticleSampler().runs))"),
+      Option(
+        "runs", "N",
+        "independent runs; their spread is the error (default \(ParticleSampler().runs))"),
       Option(
         "resampling", "KIND",
         Resampling.allCases.map(\.rawValue).joined(separator: ", ") + " (default systematic)"),
@@ -59,7 +61,8 @@ enum SMC: Command {
       ?? sampler.threshold
     // Other values say what the model's words are, and are judged with the model.
     sampler.tokens =
-      arguments.texts("tokens").compactMap { ParticleSampler.TokenDrawing(rawValue: $0) }.last ?? sampler.tokens
+      arguments.texts("tokens").compactMap { ParticleSampler.TokenDrawing(rawValue: $0) }.last
+      ?? sampler.tokens
     sampler.steps = try arguments.integer("rejuvenate", in: 0...1 << 40) ?? sampler.steps
     sampler.redraw = try arguments.integer("redraw", in: 0...1_000_000) ?? sampler.redraw
     guard sampler.redraw == 0 || sampler.tokens == .guided else {

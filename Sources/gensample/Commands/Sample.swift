@@ -1,8 +1,6 @@
 // Licensed under the Apache License, Version 2.0.
 
-import LM
 import Runs
-import Sampling
 
 enum Sample: Command {
   static let name = "sample"
@@ -54,72 +52,36 @@ enum Sample: Command {
     + DecodingOptions.output
 
   static func run(_ arguments: Arguments) throws {
-    if let extra = arguments.positional.first {
-      throw CommandFailure.usage(
-        "sample takes only options, got '\(extra)'; to give the beginning of the texts, use "
-          + "--prompt '\(extra)'")
-    }
-    let samples = try arguments.integer("samples", in: 0...1_000_000_000) ?? 5
+    let samples = try arguments.integer("samples", in: 0...1_000_000_000)
     let seed = try arguments.seed("seed") ?? UInt64.random(in: 0...UInt64.max)
-    let modelName = arguments.text("model") ?? BuiltInModel.english.rawValue
-    let opened = try openModel(modelName, arguments)
-    let model = try opened.ngrams(.language, for: name)
-    let rules = try DecodingOptions.rules(arguments, model: opened)
-    let prompt = try DecodingOptions.prompt(arguments, model: opened)
-    let sampler = AncestralSampler(rules)
-    let best = try BestOfScores(arguments, opened)
-    let draft = try DecodingOptions.draft(arguments, for: opened, rules)
+    let session = try DecodingSession(Self.self, arguments)
+    var decoder = AncestralDecoder(session.rules, seed: seed)
+    decoder.samples = samples ?? decoder.samples
+    decoder.best = try best(arguments, session)
+    decoder.draft = try DecodingOptions.draft(arguments, for: session.model, session.rules)
     let ways = ["best-of", "draft", "without-replacement"].filter { arguments.has($0) }
     guard ways.count < 2 else {
       throw CommandFailure.usage(
         ways.map { "--\($0)" }.joined(separator: " and ")
           + " cannot be combined: each is a different way to draw a text")
     }
-    let distinct =
-      arguments.has("without-replacement")
-      ? try DistinctRun(rules, count: samples, of: "samples", option: "without-replacement") : nil
-    Interruption.watch {}
-    let results = try DecodingResults(
-      arguments, command: name, modelName: modelName, model: opened, rules: rules,
-      prompt: prompt)
-    let random = Philox(seed: seed)
-    let drawn = SharedCount()
-    let progress = try results.progress(
-      arguments, unit: "texts", total: samples, isSeen: distinct == nil && results.isTerminal, drawn
-    )
-    defer { progress.finish() }
-    if let distinct {
-      return try distinct.write(to: results, model, after: prompt, seed: seed) {
-        drawn.value += 1
-      } drawn: {
-        progress.finish()
-      }
+    guard arguments.has("without-replacement") else { return try session.run(decoder) }
+    try session.run(
+      DistinctDecoder(
+        session.rules, count: decoder.samples, of: "samples", option: "without-replacement",
+        seed: seed))
+  }
+
+  /// The scores by which `--best-of` chooses; `nil` without `--best-of`.
+  private static func best(
+    _ arguments: Arguments, _ session: DecodingSession
+  ) throws -> BestOfScores? {
+    guard let count = try arguments.integer("best-of", in: 1...1_000_000_000) else {
+      guard !arguments.has("score") else { throw CommandFailure.usage("--score needs --best-of N") }
+      return nil
     }
-    var tally = SpeculativeDecoder.Tally()
-    for number in 0..<samples {
-      if results.isAtEnd { break }
-      // One stream per text: the first texts do not depend on how many are drawn.
-      var choices = RandomChoices(random.stream(UInt64(number)))
-      if let best {
-        let (text, score) = try best.choice(of: sampler).draw(
-          from: model, after: prompt, using: &choices)
-        try results.write(text, best: BestOfScores.Chosen(score: score, by: best))
-        drawn.value += 1
-        continue
-      }
-      results.begin()
-      if let draft {
-        try results.write(
-          draft.decoder.draw(
-            from: model, draft: draft.model, after: prompt, using: &choices, tally: &tally
-          ) { results.show($0) })
-      } else {
-        try results.write(
-          sampler.draw(from: model, after: prompt, using: &choices) { results.show($0) })
-      }
-      drawn.value += 1
-    }
-    progress.finish()
-    try results.finish(seed: seed, draft: draft == nil ? nil : tally)
+    return try BestOfScores(
+      count, by: arguments.has("score") ? arguments.texts("score") : ["log-probability"],
+      session.model)
   }
 }

@@ -164,7 +164,9 @@ final class SamplerSession {
     let kept = try KeptRun(
       resuming: resumed.description, in: resumed.folder, from: resumed.checkpoint,
       as: description, further: sampler.furtherModels, every: interval)
-    if chains == nil { gensample.report("gensample: the run in '\(path)' is made anew, from its seed") }
+    if chains == nil {
+      gensample.report("gensample: the run in '\(path)' is made anew, from its seed")
+    }
     return kept
   }
 

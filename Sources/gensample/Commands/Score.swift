@@ -37,7 +37,8 @@ enum Score: Command {
     try TextInput.checkOnce(arguments.positional.dropFirst())
     let format = try OutputOptions.format(arguments)
     let name = arguments.positional[0]
-    let model = try loadModel(name, arguments, isReversed: true)
+    let model = try openModel(name, arguments, isReversed: true)
+    try model.require(.language, for: Self.name)
     if model.readsBackward, !arguments.has("quiet") {
       report("gensample: '\(name)' is a model of reversed texts: each line is scored from its end")
     }
@@ -47,7 +48,7 @@ enum Score: Command {
       throw CommandFailure.usage(
         "--summary prints the perplexities alone, --per-token each token; give one of them")
     }
-    var scorer = TextScorer(model)
+    var scorer = model.makeLineScorer()
     scorer.countsEnd = !arguments.has("no-end")
     scorer.keepsTokens = isPerToken
     var total = TextScorer.Score()
@@ -75,7 +76,8 @@ enum Score: Command {
                 + "\(score.unknownCount)\t\(text)")
             for one in score.tokens {
               try stream.writeLine(
-                "  \(String(format: "%.6f", one.logProbability))\t\(one.length)-gram\t"
+                "  \(String(format: "%.6f", one.logProbability))\t"
+                  + (one.length.map { "\($0)-gram\t" } ?? "")
                   + (one.token.map(model.vocabulary.spelling) ?? "not in the vocabulary"))
             }
           case .jsonl:
@@ -90,7 +92,8 @@ enum Score: Command {
                 "tokens", .values(score.tokens.map { $0.token.map { .integer($0.index) } ?? .null })
               )
               object.add("token_log_probabilities", .numbers(score.tokens.map(\.logProbability)))
-              object.add("ngram_lengths", .integers(score.tokens.map(\.length)))
+              let lengths = score.tokens.compactMap(\.length)
+              if model.order != nil { object.add("ngram_lengths", .integers(lengths)) }
             }
             try stream.writeLine(object.text)
           }

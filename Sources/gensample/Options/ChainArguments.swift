@@ -31,7 +31,9 @@ struct ChainArguments {
     _ = try FolderOptions.interval(arguments)
     choice = try ResultOptions.choice(arguments)
     plan = try PlanOptions.plan(
-      arguments, otherwise: isSlow ? PlanOptions.slowDefaults : PlanOptions.defaults)
+      arguments,
+      otherwise: ModelOptions.isNeural(arguments)
+        ? PlanOptions.neuralDefaults : isSlow ? PlanOptions.slowDefaults : PlanOptions.defaults)
     chains = try PlanOptions.chainRange(arguments, plan)
   }
 

@@ -7,21 +7,21 @@ import Sampling
 
 /// The options of the decoders; transforms apply in the order in which they are written.
 enum DecodingOptions {
-  static let limits = [
-    ModelOptions.model, ModelOptions.tokens,
-    Option("prompt", "TEXT", "the beginning of every result"),
-    Option("max-tokens", "N", "the most tokens after the prompt, with the end (default 64)"),
-    Option("min-tokens", "N", "nothing ends the text before N tokens after the prompt"),
-    Option(
-      "stop-token", "TEXT|ID", isRepeatable: true,
-      "a token, by its spelling or number, that ends the text as the model's end does"),
-    Option(
-      "stop", "TEXT", isRepeatable: true,
-      "end the text as soon as the part after the prompt contains TEXT, which is left out"),
-    Option(
-      "max-seconds", "S",
-      "after S seconds, close the current text and start no other; results then depend on timing"),
-  ]
+  static let limits =
+    ModelOptions.all + [
+      Option("prompt", "TEXT", "the beginning of every result"),
+      Option("max-tokens", "N", "the most tokens after the prompt, with the end (default 64)"),
+      Option("min-tokens", "N", "nothing ends the text before N tokens after the prompt"),
+      Option(
+        "stop-token", "TEXT|ID", isRepeatable: true,
+        "a token, by its spelling or number, that ends the text as the model's end does"),
+      Option(
+        "stop", "TEXT", isRepeatable: true,
+        "end the text as soon as the part after the prompt contains TEXT, which is left out"),
+      Option(
+        "max-seconds", "S",
+        "after S seconds, close the current text and start no other; results then depend on timing"),
+    ]
 
   static let penalties = [
     Option("repetition-penalty", "R", "divide positive logits of repeated tokens, multiply others"),
@@ -188,25 +188,19 @@ enum DecodingOptions {
     }
   }
 
-  /// The draft model and decoder that the options describe; `nil` without `--draft`.
+  /// The draft model that the options describe; `nil` without `--draft`.
   static func draft(
     _ arguments: Arguments, for model: LoadedModel, _ rules: DecodingRules
-  ) throws -> (model: RespelledModel<NGramModel>, decoder: SpeculativeDecoder)? {
+  ) throws -> DraftModel? {
     guard let name = arguments.text("draft") else {
       guard !arguments.has("draft-length") else {
         throw CommandFailure.usage("--draft-length needs --draft")
       }
       return nil
     }
-    let draft = RespelledModel(try loadModel(name, arguments), in: model.vocabulary)
-    guard draft.sharedCount > 0 else {
-      throw CommandFailure(
-        .data,
-        "draft '\(name)' shares no token with the model; a draft needs the same language and "
-          + "tokenization")
-    }
-    let length = try arguments.integer("draft-length", in: 1...64) ?? 4
-    return (draft, try SpeculativeDecoder(length: length, rules))
+    return try DraftModel(
+      try openModel(name, arguments), for: model,
+      length: try arguments.integer("draft-length", in: 1...64) ?? 4, rules)
   }
 
   private static func constraint(

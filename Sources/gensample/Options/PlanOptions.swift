@@ -10,13 +10,22 @@ enum PlanOptions {
   /// Where a step takes a millisecond and not less than a microsecond.
   static let slowDefaults = RunPlan(warmup: 2_000, thin: 2_000, seed: 0)
 
+  /// For neural models, where a step takes some milliseconds or more.
+  static let neuralDefaults = RunPlan(warmup: 500, thin: 200, seed: 0)
+
   static let all = [
     Option("samples", "N", "how many results in all (default 5)"),
     Option("steps", "N", "how long each chain runs after its warm-up, instead of --samples"),
     Option(
       "chains", "N", "independent chains (default \(defaults.chains); no more than --samples)"),
-    Option("warmup", "N", "steps before the first result (default \(defaults.warmup)\(slow))"),
-    Option("thin", "N", "steps between a chain's results (default \(defaults.thin)\(slow))"),
+    Option(
+      "warmup", "N",
+      "steps before the first result (default \(defaults.warmup)\(slow), "
+        + "\(neuralDefaults.warmup) with a neural model)"),
+    Option(
+      "thin", "N",
+      "steps between a chain's results (default \(defaults.thin)\(slow), "
+        + "\(neuralDefaults.thin) with a neural model)"),
     Option("trace-every", "N", "steps between rows of the trace (default: 1000 rows a chain)"),
     Option("chain-range", "A..B", "only these chains of the plan, from 0, both ends included"),
     Option("seed", "N", "the same seed gives the same results (default: a random one, printed)"),

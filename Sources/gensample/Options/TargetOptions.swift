@@ -18,7 +18,7 @@ enum TargetOptions {
   ]
 
   static let all =
-    [ModelOptions.model, ModelOptions.tokens] + statements + [
+    ModelOptions.all + statements + [
       Option("prompt", "TEXT", "the beginning of every result"),
       Option("each", "FILE", "words to include, one set per line; each line is its own target"),
     ]

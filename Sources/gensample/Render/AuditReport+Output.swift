@@ -13,9 +13,9 @@ extension AuditReport {
     }
     var object = JSONObject()
     object.add("type", .string("audit"))
-    object.add("model", .string(modelName))
+    object.add("model", .string(model))
     object.add("strategy", .string(strategy.rawValue))
-    object.add("transforms", .strings(rules.transforms.transforms.map(\.name)))
+    object.add("transforms", .strings(transforms))
     object.add("stops", .strings(stops))
     if !search.isEmpty { object.add("search", .strings(search)) }
     if isExact {
@@ -33,7 +33,7 @@ extension AuditReport {
     if let logExpectedAtLeast {
       object.add("log_expected_tokens_at_least", .number(logExpectedAtLeast))
     }
-    object.add("max_tokens", .integer(rules.maxTokens))
+    object.add("max_tokens", .integer(maxTokens))
     if let shares {
       object.add(shares.areBounds ? "ended_at_least" : "ended_by_max_tokens", .number(shares.ended))
       if let stopped = shares.stopped { object.add("stopped_by_max_tokens", .number(stopped)) }
@@ -67,46 +67,37 @@ extension AuditReport {
           object.add("says", .string(cure.says))
           return object
         }))
-    if let promptCount {
-      var prompts = JSONObject()
-      prompts.add("count", .integer(promptCount))
-      prompts.add(isComputed ? "may_loop" : "cut", .integer(loopingPrompts))
-      prompts.add(isComputed ? "mean_never_ends" : "mean_cut", .number(meanOfPrompts))
-      object.add("prompts", .object(prompts))
+    if let prompts {
+      var all = JSONObject()
+      all.add("count", .integer(prompts.count))
+      all.add(isComputed ? "may_loop" : "cut", .integer(prompts.looping))
+      all.add(isComputed ? "mean_never_ends" : "mean_cut", .number(prompts.mean))
+      object.add("prompts", .object(all))
     }
     if let repetition {
-      object.add("repetition", numbers(repetition.repetition))
+      object.add("repetition", numbers(repetition.range))
       object.add("repetition_trace", .number(repetition.trace))
       object.add(
         "inflow",
         .objects(
-          inflow.map { token, share in
+          inflow.map { one in
             var object = JSONObject()
-            object.add("token", .string(model.vocabulary.spelling(of: token)))
-            object.add("mean_probability", .number(share))
+            object.add("token", .string(one.token))
+            object.add("mean_probability", .number(one.share))
             return object
           }))
     }
     return object
   }
 
-  private var isComputed: Bool { contexts != nil }
-
-  /// The additional ends of a text, written as options.
-  private var stops: [String] {
-    rules.stopTexts.texts.map { "stop \(JSONObject.quoted($0))" }
-      + rules.stops.map { "stop-token \(JSONObject.quoted(model.vocabulary.spelling(of: $0)))" }
-      + (rules.loops == nil ? [] : ["stop-loops"])
-  }
-
   /// The report as a table for people.
   var table: String {
     var rows: [(String, String)] = []
     let names =
-      search + rules.transforms.transforms.map(\.name)
-      + (rules.constraint == nil ? [] : ["constrained"]) + stops
+      search + transforms
+      + (isConstrained ? ["constrained"] : []) + stops
     rows.append(
-      ("decoder", ([strategy.rawValue] + names).joined(separator: ", ") + " of \(modelName)"))
+      ("decoder", ([strategy.rawValue] + names).joined(separator: ", ") + " of \(model)"))
     if let proof {
       rows.append(("never ends", "0, proven by \(proof)"))
     } else if isExact {
@@ -128,9 +119,9 @@ extension AuditReport {
               ? "(a bound: "
                 + (isHardlyLeft
                   ? "loops can be left, but hardly ever are)"
-                  : Interruption.signal != nil
+                  : isStopped
                     ? "the search was interrupted)" : "--max-transitions stopped the search)")
-              : runs?.isDrawn == true
+              : runs?.areDrawn == true
                 ? "(99 % confidence)"
                 : runs?.count == 1 ? "(the only text was cut)" : "(unknown)")
         ))
@@ -164,12 +155,12 @@ extension AuditReport {
             + (loop.logLeaving.map { ", left with probability \(power($0)) per token" } ?? "")
         ))
     }
-    if let promptCount {
+    if let prompts {
       rows.append(
         (
           "prompts",
-          "\(loopingPrompts) of \(promptCount) \(isComputed ? "may loop" : "were cut"), "
-            + "\(short(meanOfPrompts)) on average"
+          "\(prompts.looping) of \(prompts.count) \(isComputed ? "may loop" : "were cut"), "
+            + "\(short(prompts.mean)) on average"
         ))
     }
     for (place, cure) in cures.enumerated() {
@@ -180,7 +171,7 @@ extension AuditReport {
         ))
     }
     if let repetition {
-      let range = repetition.repetition
+      let range = repetition.range
       let isOne = range.lowerBound == range.upperBound
       rows.append(
         (
@@ -192,7 +183,7 @@ extension AuditReport {
         (
           "inflow",
           inflow.map {
-            "\(JSONObject.quoted(model.vocabulary.spelling(of: $0.token))) \(short($0.share))"
+            "\(JSONObject.quoted($0.token)) \(short($0.share))"
           }.joined(separator: ", ")
         ))
     }
@@ -205,13 +196,13 @@ extension AuditReport {
   /// What happened to texts by --max-tokens, and how that is known.
   private func told(_ shares: Shares) -> String {
     let source = runs.map { runs in
-      runs.isDrawn
+      runs.areDrawn
         ? " (\(counted(runs.count, "run"))\(seed.map { ", seed \($0)" } ?? ""))" : " (one text)"
     }
     return "\(shares.areBounds ? "at least " : "")\(short(shares.ended)) end, "
       + (shares.stopped.map { "\(short($0)) are stopped in a loop, " } ?? "")
       + "\(shares.areBounds ? "at most " : "")\(short(shares.cut)) are cut at --max-tokens "
-      + "\(rules.maxTokens)" + (source ?? "")
+      + "\(maxTokens)" + (source ?? "")
   }
 
   /// A power of e, which may be too large or too small for a number.

@@ -169,7 +169,7 @@ import Testing
   }
 
   /// Ends of any length written under such a look-ahead keep a power of the model.
-  @Test(arguments: Source.allCases, [false, true])
+  @Test(arguments: Source.allCases, [true] + TestData.deep([false]))
   func suffixesKeepThePower(source: Source, isSoft: Bool) throws {
     let model = try source.model(order: 3)
     let target = SentenceTarget(

@@ -377,7 +377,7 @@ import Testing
   }
 
   /// So many arcs that draws go by sums over blocks, and by sums over these.
-  @Test(arguments: [(220, 3), (2500, 2500)])
+  @Test(arguments: [(220, 3)] + TestData.deep([(2500, 2500)]))
   func blocksOfArcsChangeNoLaw(size: Int, every: Int) throws {
     let wide = Wide(size: size, every: every)
     #expect(try wide.defect(of: wide.model) < 1e-12)

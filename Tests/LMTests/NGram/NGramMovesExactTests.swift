@@ -54,8 +54,10 @@ import Testing
   }
 
   @Test(
-    arguments: [(Space.lengths, 2), (.keyword, 2), (.pairs, 2), (.pairs, 3), (.fixed, 3)]
-      + TestData.deep([(.lengths, 3), (.keyword, 3), (.fluent, 3)]))
+    arguments: [(Space.fluent, 2), (.pairs, 2), (.fixed, 3)]
+      + TestData.deep([
+        (.lengths, 2), (.keyword, 2), (.pairs, 3), (.lengths, 3), (.keyword, 3), (.fluent, 3),
+      ]))
   func movesKeepTheTarget(space: Space, order: Int) throws {
     let model = try NGramWordsExactTests.model(order: order, vocabulary: 5)
     let enumerated = try space.target(model)
@@ -70,8 +72,8 @@ import Testing
   }
 
   @Test(
-    arguments: [(Space.lengths, 2), (.fluent, 2), (.pairs, 3)]
-      + TestData.deep([(.lengths, 3), (.keyword, 3)]))
+    arguments: [(Space.fluent, 2), (.pairs, 2)]
+      + TestData.deep([(.lengths, 2), (.pairs, 3), (.lengths, 3), (.keyword, 3)]))
   func fullWordsKeepTheTarget(space: Space, order: Int) throws {
     let model = try NGramWordsExactTests.model(order: order, vocabulary: 5)
     let enumerated = try space.target(model)
@@ -105,11 +107,11 @@ import Testing
         "include \"sea\" \"war\" \"Holmes\"\nlength 3..9 words\nend \"?\"", path: "test"),
       for: VocabularyTree(model.vocabulary))
     let target = SentenceTarget(model: model, constraint: compiled.automaton)
-    let starts = try (UInt64(0)..<4).map { chain in
+    let starts = try (UInt64(0)..<(TestData.isDeep ? 4 : 2)).map { chain in
       var choices = RandomChoices(Philox(seed: 1).stream(chain))
       return try #require(try target.randomStart(using: &choices))
     }
-    #expect(Set(starts).count == 4)
+    #expect(Set(starts).count == starts.count)
     #expect(starts.allSatisfy { target.logProbability(of: $0) > -.infinity })
     var choices = RandomChoices(seed: 1)
     let nothing = SentenceTarget(

@@ -72,7 +72,8 @@ import Testing
 
   @Test(arguments: [2, 5], [[], [0, 0, 1]])
   func threadsAndMemoryChangeNoBit(order: Int, prune: [Int]) throws {
-    let sentences = KneserNeyExactTests.drawn(sentences: 4000, words: 400, seed: 3)
+    let sentences = KneserNeyExactTests.drawn(
+      sentences: TestData.isDeep ? 4000 : 1000, words: 400, seed: 3)
     let prune = Array(prune.prefix(order))
     let reference = bits(
       try KneserNeyExactTests.train(sentences, .init(order: order, prune: prune, threads: 1)).trie)

@@ -48,7 +48,7 @@ import Testing
 
   /// Long lists are shared by maps of bits, others by a merge or a search: here all of them, with a
   /// vocabulary in which lists differ in length.
-  @Test(arguments: [2, 3, 4], [1, 8, 1000])
+  @Test(arguments: [2, 3] + TestData.deep([4]), [1, 8, 1000])
   func listsAreSharedAlike(order: Int, longList: Int) throws {
     let model = try Self.model(order: order, vocabulary: TestData.isDeep ? 50 : 25)
     let texts = Self.texts(model).suffix(1) + [[Token(3), Token(7)], [Token(9)]]

@@ -91,7 +91,7 @@ import Testing
     let any = try Self.model(anyTokens: true).makeTarget(constraint: nil, fluency: 1)
     #expect(any.logProbability(of: apart) > -.infinity)
     // A scorer's local answer is that of the whole text.
-    var scorer = target.makeScorer(at: own)
+    let scorer = target.makeScorer(at: own)
     let word = try #require(model.vocabulary.token(" sea"))
     #expect(scorer.change(under: .insert(1, word), atLeast: -.infinity) > -.infinity)
     let part = try #require(model.vocabulary.token("s"))

@@ -9,7 +9,7 @@ import Testing
 @Suite struct BytePairTokenizerTests {
   @Test(TestData.isNeeded) func readsGPT2OfAGGUFFile() throws {
     let name = "tokenizers/gguf/ggml-vocab-gpt-2.gguf"
-    let tokenizer = try VocabularyGGUF.read(TestData.path(name)).tokenizer()
+    let tokenizer = try GGUFTokenizer(file: TestData.path(name)).tokenizer()
     let pairs = try TokenizerReferences.pairs(name)
     #expect(pairs.count == 47)
     for (text, ids) in pairs {
@@ -47,7 +47,7 @@ import Testing
   }
 
   @Test(TestModels.areNeeded) func agreesWithSmolLM2() throws {
-    let tokenizer = try VocabularyGGUF.read(TestModels.path("smollm2.gguf")).tokenizer()
+    let tokenizer = try GGUFTokenizer(file: TestModels.path("smollm2.gguf")).tokenizer()
     let samples = try TokenizerReferences.samples("smollm2")
     #expect(samples.count == 60)
     for sample in samples {
@@ -83,7 +83,9 @@ import Testing
     #expect(try tokenizer.encode(page.text, specials: false) == page.token_ids)
   }
 
-  /// Ids of Hugging Face tokenizers 0.23.3. The file has merges as pairs, special tokens, and added
+  /// Ids of Hugging Face tokenizers 0.23.3.
+  ///
+  /// The file has merges as pairs, special tokens, and added
   /// tokens that are not special.
   @Test(TestData.isNeeded) func readsMergesAsPairsAndAddedTokens() throws {
     let tokenizer = try TokenizerJSON.tokenizer(
@@ -117,12 +119,12 @@ import Testing
   }
 
   @Test(TestModels.areNeeded) func localAnswerIsExactForSmolLM2() throws {
-    let tokenizer = try VocabularyGGUF.read(TestModels.path("smollm2.gguf")).tokenizer()
+    let tokenizer = try GGUFTokenizer(file: TestModels.path("smollm2.gguf")).tokenizer()
     #expect(try CanonicalTokensTests.compare(tokenizer, edits: 500, seed: 31) > 50)
   }
 
   @Test(TestModels.areNeeded) func namesTheCharacterThatHasNoToken() throws {
-    let tokenizer = try VocabularyGGUF.read(TestModels.path("smollm2.gguf")).tokenizer()
+    let tokenizer = try GGUFTokenizer(file: TestModels.path("smollm2.gguf")).tokenizer()
     #expect {
       try tokenizer.encode("na\u{EF}ve \u{4} text", specials: false)
     } throws: { error in
@@ -153,6 +155,14 @@ import Testing
     let tokenizer = try TokenizerJSON.tokenizer(Array(json.utf8))
     #expect(try tokenizer.encode("e\u{301}e", specials: false) == [3, 4, 0])
     #expect(tokenizer.isCanonical([3, 4, 0]))
+    // "e" and U+0301, which is composed before it is encoded; the file has no token for the latter.
+    #expect(Composition.composed(Array("e\u{301}".utf8)[...]) == Array("\u{E9}".utf8))
+    for (parts, whole) in [
+      ("\u{AC00}\u{11A8}", "\u{AC01}"), ("\u{1100}\u{1161}\u{11A8}", "\u{AC01}"),
+    ] {
+      #expect(Composition.composed(Array(parts.utf8)[...]) == Array(whole.utf8))
+      #expect(!Composition.isComposed(Array(parts.utf8)[...]))
+    }
   }
 }
 

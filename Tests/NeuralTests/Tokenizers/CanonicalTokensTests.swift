@@ -8,7 +8,9 @@ import Testing
 /// The local answer to "is this what the tokenizer gives?" against encoding the whole text anew.
 @Suite struct CanonicalTokensTests {
   /// Small byte-level tokenizers of one's own: every byte, and merges that cross what they can.
-  static func small(_ preTokenizer: PreTokenizer) throws -> BytePairTokenizer {
+  static func small(
+    _ preTokenizer: PreTokenizer, wholeWordsFirst: Bool = false
+  ) throws -> BytePairTokenizer {
     var pieces: [String] = (0...255).map { byte in
       let scalar = (0..<0x144).lazy.compactMap { Unicode.Scalar($0) }.first { scalar in
         var strings = ByteStrings()
@@ -34,7 +36,8 @@ import Testing
     kinds[pieces.count - 1] = .control
     return try BytePairTokenizer(
       Vocabulary(pieces: ByteStrings(pieces), kinds: kinds),
-      merges: MergeList(lines: ByteStrings(merges)), preTokenizer: preTokenizer)
+      merges: MergeList(lines: ByteStrings(merges)), preTokenizer: preTokenizer,
+      wholeWordsFirst: wholeWordsFirst)
   }
 
   /// The slow obvious version: decode, encode, compare.
@@ -49,8 +52,9 @@ import Testing
     return true
   }
 
-  /// Edits canonical sequences at random and compares the local answer with the slow one. Returns how
-  /// often the edited sequence was canonical.
+  /// Edits canonical sequences at random and compares the local answer with the slow one.
+  ///
+  /// Returns how often the edited sequence was canonical.
   static func compare(_ tokenizer: some Tokenizer, edits: Int, seed: UInt64) throws -> Int {
     var random = RandomTexts(seed: seed)
     var tokens: [Int32] = []
@@ -120,5 +124,63 @@ import Testing
     #expect(whole != parts)
     #expect(!tokenizer.isBoundary(0x20, 0x74))
     #expect(tokenizer.isBoundary(0x61, 0x20))
+  }
+
+  /// Every beginning of a canonical sequence may become canonical, token by token.
+  static func grow(_ tokenizer: some Tokenizer, texts: Int, seed: UInt64) throws {
+    var random = RandomTexts(seed: seed)
+    for _ in 0..<texts {
+      let text = random.text(random.next(30))
+      guard let tokens = try? tokenizer.encode(text, specials: false) else { continue }
+      for end in 1..<max(1, tokens.count + 1) {
+        // In a variable, so that a failure does not print the tokenizer.
+        let passes = tokenizer.mayBecomeCanonical(tokens[..<end], from: end - 1)
+        #expect(passes, "\(text.debugDescription) \(tokens) \(end)")
+      }
+    }
+  }
+
+  @Test(arguments: PreTokenizer.allCases)
+  func beginningsMayBecomeCanonical(_ preTokenizer: PreTokenizer) throws {
+    try Self.grow(Self.small(preTokenizer), texts: 500, seed: 61)
+    try Self.grow(Self.small(preTokenizer, wholeWordsFirst: true), texts: 500, seed: 67)
+  }
+
+  /// By enumeration: what does not pass has no canonical continuation of up to two tokens, over an
+  /// alphabet in which a word may be merged, blank, or a contraction.
+  @Test func whatDoesNotPassHasNoContinuation() throws {
+    let tokenizer = try Self.small(.gpt2)
+    let alphabet = try [
+      "h", "e", "he", "the", " ", " t", " the", "'", "l", "'l", "'ll", "\n", "\n\n",
+    ]
+    .map { try #require(tokenizer.tokenOf($0)) }
+    var rejected = 0
+    var lenient = 0
+    for first in alphabet {
+      for second in alphabet {
+        let start = [first, second]
+        let passes =
+          tokenizer.mayBecomeCanonical([first], from: 0)
+          && tokenizer.mayBecomeCanonical(start, from: 1)
+        let continues =
+          tokenizer.isCanonical(start)
+          || alphabet.contains { third in
+            tokenizer.isCanonical(start + [third])
+              || alphabet.contains { tokenizer.isCanonical(start + [third, $0]) }
+          }
+        #expect(passes || !continues, "\(start)")
+        if !passes { rejected += 1 }
+        if passes, !continues { lenient += 1 }
+      }
+    }
+    #expect(rejected == 55)
+    // The half contraction `'l` after another word or newline, and two newlines after one.
+    #expect(lenient == 9)
+  }
+}
+
+extension BytePairTokenizer {
+  func tokenOf(_ text: String) -> Int32? {
+    (0..<Int32(count)).first { bytes(of: $0) == Array(text.utf8) }
   }
 }

@@ -43,9 +43,9 @@ import Testing
   func cutsLikeItsRegularExpression(_ preTokenizer: PreTokenizer) throws {
     var random = RandomTexts(seed: 47)
     for _ in 0..<400 {
-      // ICU and Swift may know different versions of Unicode: no unassigned characters.
+      // ICU and Swift may know different versions of Unicode: none of the latest characters.
       let scalars = random.text(random.next(30)).unicodeScalars.filter {
-        $0.properties.generalCategory != .unassigned && $0.properties.age != nil
+        ($0.properties.age?.major ?? 99) < 15
       }
       let text = String(String.UnicodeScalarView(scalars))
       let bytes = Array(text.utf8)

@@ -9,7 +9,7 @@ import Testing
 @Suite struct SentencePieceTokenizerTests {
   @Test(TestData.isNeeded) func readsLlama2OfAGGUFFile() throws {
     let name = "tokenizers/gguf/ggml-vocab-llama-spm.gguf"
-    let tokenizer = try VocabularyGGUF.read(TestData.path(name)).tokenizer()
+    let tokenizer = try GGUFTokenizer(file: TestData.path(name)).tokenizer()
     let pairs = try TokenizerReferences.pairs(name)
     #expect(pairs.count == 47)
     for (text, ids) in pairs {
@@ -42,7 +42,7 @@ import Testing
   }
 
   @Test(TestModels.areNeeded) func agreesWithGemma3() throws {
-    let tokenizer = try VocabularyGGUF.read(TestModels.path("gemma3.gguf")).tokenizer()
+    let tokenizer = try GGUFTokenizer(file: TestModels.path("gemma3.gguf")).tokenizer()
     let samples = try TokenizerReferences.samples("gemma3")
     #expect(samples.count == 60)
     for sample in samples {
@@ -56,7 +56,9 @@ import Testing
     }
   }
 
-  /// Ids of sentencepiece 0.2.3. The model brings texts to normal form KC and drops extra blanks.
+  /// Ids of sentencepiece 0.2.3.
+  ///
+  /// The model brings texts to normal form KC and drops extra blanks.
   @Test(TestData.isNeeded) func readsAUnigramModel() throws {
     let tokenizer = try SentencePieceModel.tokenizer(
       TokenizerReferences.bytes(TestData.path("tokenizers/sentencepiece/test_model.model")))
@@ -114,6 +116,7 @@ import Testing
   func localAnswerIsExact(addsBlank: Bool, userDefined: [String]) throws {
     let tokenizer = try Self.small(addsBlank: addsBlank, userDefined: userDefined)
     #expect(try CanonicalTokensTests.compare(tokenizer, edits: 2_000, seed: 11) > 200)
+    try CanonicalTokensTests.grow(tokenizer, texts: 300, seed: 71)
   }
 
   @Test func localAnswerIsExactForUnigrams() throws {
@@ -122,8 +125,9 @@ import Testing
   }
 
   @Test(TestData.isNeeded) func localAnswerIsExactForLlama2() throws {
-    let file = try VocabularyGGUF.read(
-      TestData.path("tokenizers/gguf/ggml-vocab-llama-spm.gguf"))
+    let file = try GGUFTokenizer(
+      file:
+        TestData.path("tokenizers/gguf/ggml-vocab-llama-spm.gguf"))
     let tokenizer = try file.tokenizer()
     #expect(try CanonicalTokensTests.compare(tokenizer, edits: 500, seed: 17) > 50)
   }

@@ -97,3 +97,7 @@ struct RandomTexts {
     "Führer", "...", "```", "  ", "\r\n", " ­", "</s>", "<s>", "<|endoftext|>", "[MASK]", "<0x41>",
   ]
 }
+
+extension GGUFTokenizer {
+  init(file path: String) throws { self = try GGUFTokenizer(GGUFFile(path)) }
+}

@@ -118,7 +118,7 @@ import Testing
   ///
   /// 29 degrees of freedom, false-alarm rate 1e-6:
   /// 80.3. A rejected step that is not recorded (the last accepted state taken instead) is found.
-  @Test(arguments: [201, 202, 203] as [UInt64])
+  @Test(arguments: [201] + TestData.deep([202, 203]) as [UInt64])
   func fiveStepsKeepTheTarget(seed: UInt64) {
     let space = Space.lengths.space
     let kernel = NamedKernel.edits(NamedKernel.unigram)

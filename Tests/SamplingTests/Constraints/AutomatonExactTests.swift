@@ -9,7 +9,7 @@ import Testing
   @Test(arguments: [(1, 1), (2, 1), (3, 2), (5, 2), (6, 3), (8, 2)], [false, true])
   func minimizingKeepsTextsAndLeavesNoTwoAlike(shape: (states: Int, classes: Int), hasWeights: Bool)
   {
-    for seed in 0..<60 as Range<UInt64> {
+    for seed in 0..<(TestData.isDeep ? 60 : 10) as Range<UInt64> {
       var choices = RandomChoices(seed: seed)
       let automaton = Self.automaton(shape.states, shape.classes, hasWeights, &choices)
       let small = automaton.minimized()
@@ -21,7 +21,7 @@ import Testing
   }
 
   @Test func fixedLengthIsTheOneLengthOfAllTexts() {
-    for seed in 0..<400 as Range<UInt64> {
+    for seed in 0..<(TestData.isDeep ? 400 : 100) as Range<UInt64> {
       var choices = RandomChoices(seed: seed)
       let automaton = Self.automaton(4, 2, false, &choices)
       // Of four states, a text longer than three goes round a cycle, which makes other lengths.

@@ -227,6 +227,34 @@ private let historyCases: [TransformCase] = [
     #expect(law(of: TransformChain([try ForcedTokens([4: Token(0)])]), at: place) == [1, 0, 0])
   }
 
+  /// What the penalty remembers of a growing text is what it would find in the whole text.
+  @Test(arguments: [[], [Token(3)]] as [Set<Token>], [1, 2, 3])
+  func repeatedSuffixesAreFollowed(breakers: Set<Token>, allowed: Int) throws {
+    let logits = [0.2, -1.5, 1, 0.3]
+    let penalty = try RepeatedSuffixPenalty(
+      multiplier: 0.5, allowedLength: allowed, breakers: breakers)
+    var growing = TransformChain([penalty])
+    var choices = RandomChoices(seed: 3)
+    var text: [Int] = []
+    for _ in 0..<120 {
+      let place = TransformPlace(logits, after: text)
+      let weights = dry(breakers, allowed: allowed)(logits.map { LogSpace.exp($0) }, place)
+      let found = try #require(law(of: growing, at: place))
+      let total = weights.reduce(0, +)
+      #expect(zip(found, weights).allSatisfy { abs($0 - $1 / total) < 1e-12 })
+      var next = NextTokens(count: 4, ends: [Token(0)])
+      next.setText(place.text, promptCount: 0)
+      try next.begin(logits)
+      try growing.apply(to: &next, using: &choices)
+      // Blocks that come again, and breaks between them.
+      let token =
+        choices.chance(0.7) && text.count > 9
+        ? text[text.count - 7] : 1 + choices.index(below: 3)
+      growing.accept(Token(token), logProbability: 0)
+      text.append(token)
+    }
+  }
+
   @Test func beyondAllNumbers() throws {
     let loop = TransformPlace([0.5, 0, 1], after: [Int](repeating: 1, count: 3000))
     #expect(law(of: TransformChain([try EndDecay(start: 0, factor: 2)]), at: loop) == [1, 0, 0])

@@ -327,7 +327,7 @@ import Testing
   ///
   /// Under the null hypothesis 1 of 1e6 p-values lies below 1e-6. The other four chains have a
   /// noncentrality of about 300 at 3 degrees of freedom, where p-values above 1e-6 are rarer still.
-  @Test(arguments: [1, 2, 3] as [UInt64])
+  @Test(arguments: [1] + TestData.deep([2, 3]) as [UInt64])
   func stickyChainsOfOneLawPassAndOthersDoNot(seed: UInt64) throws {
     func chain(_ probability: Double, stay: Double, _ choices: inout RandomChoices) -> [Double] {
       var value = choices.chance(probability) ? 1.0 : 0

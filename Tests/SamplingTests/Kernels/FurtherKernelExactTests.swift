@@ -96,10 +96,11 @@ enum FurtherKernels {
   }
 
   // Several tries on the larger spaces are millions of branches.
-  @Test(arguments: [
-    (Space.lengths, 1), (.containsB, 1), (.fluent, 1), (.soft, 1), (.fixedLength, 1), (.soft, 2),
-    (.fixedLength, 2), (.fixedLength, 3),
-  ])
+  @Test(
+    arguments: [
+      (Space.lengths, 1), (.containsB, 1), (.fluent, 1), (.soft, 1), (.fixedLength, 1),
+      (.fixedLength, 2),
+    ] + TestData.deep([(.soft, 2), (.fixedLength, 3)]))
   func multipleTriesKeepTheTarget(space: Space, trials: Int) {
     check(MultipleTry(ReplaceToken(NamedKernel.unigram), trials: trials), space)
   }

@@ -98,7 +98,7 @@ struct NamedKernel: Sendable, CustomTestStringConvertible {
 }
 
 @Suite struct KernelExactTests {
-  @Test(arguments: NamedKernel.all, Space.allCases)
+  @Test(arguments: TestData.pairs(NamedKernel.all, Space.allCases, each: 2))
   func keepsItsTarget(kernel: NamedKernel, space: Space) {
     let space = space.space
     let matrix = kernel.matrix(space)

@@ -53,7 +53,7 @@ import Testing
     #expect(defect < 1e-12)
   }
 
-  @Test(arguments: [Space.fixedLength, .soft])
+  @Test(arguments: [Space.fixedLength] + TestData.deep([.soft]))
   func roundsKeepTheProduct(space: Space) {
     let exchange = exchange(space)
     let defect = defect(space) { pair, choices in

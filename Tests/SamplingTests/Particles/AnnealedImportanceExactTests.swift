@@ -55,7 +55,7 @@ import Testing
   }
 
   /// Each text's weights have rho there as their mean; so the evidence is unbiased.
-  @Test(arguments: [(1, 0), (1, 1), (2, 1), (3, 1)])
+  @Test(arguments: [(1, 0), (1, 1), (2, 1)] + TestData.deep([(3, 1)]))
   func weightsAreProper(stages: Int, steps: Int) throws {
     let annealed = try Self.annealed(Self.moves, stages: stages, steps: steps)
     #expect(

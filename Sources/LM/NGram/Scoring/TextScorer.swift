@@ -49,8 +49,9 @@ public struct TextScorer {
     public let token: Token?
     /// The token's natural log-probability.
     public let logProbability: Double
-    /// The length of the longest listed n-gram used: 1 for the token alone, 0 if it has no entry.
-    public let length: Int
+    /// The length of the longest listed n-gram used: 1 for the token alone, 0 if it has no entry;
+    /// `nil` for models without n-grams.
+    public let length: Int?
   }
 
   /// Whether to score the end of each text.
@@ -96,10 +97,34 @@ public struct TextScorer {
     isCancelled: @escaping @Sendable () -> Bool = { false },
     _ body: (String, Score) throws -> Void
   ) throws {
+    var scorer = self
+    try unsafe Self.forEachLine(
+      of: path, model.vocabulary, isLossy: isLossy, isCancelled: isCancelled
+    ) { text, bytes in
+      if let bytes = unsafe bytes {
+        try body(text, unsafe scorer.score(bytes))
+      } else {
+        try body(text, scorer.score(text))
+      }
+    }
+  }
+
+  /// Reads the lines of a file, which must not hold the model's own symbols.
+  ///
+  /// - Parameters:
+  ///   - path: the file; `-` is standard input.
+  ///   - vocabulary: the tokens of the model.
+  ///   - isLossy: whether U+FFFD is put in place of what is no UTF-8.
+  ///   - isCancelled: asked while there is nothing to read yet.
+  ///   - body: takes a line, and its bytes if they are ASCII.
+  /// - Throws: `LoadError`, or what `body` throws.
+  static func forEachLine(
+    of path: String, _ vocabulary: Vocabulary, isLossy: Bool,
+    isCancelled: @escaping @Sendable () -> Bool,
+    _ body: (String, UnsafeRawBufferPointer?) throws -> Void
+  ) throws {
     let stream = try ByteStream(path: path, isCancelled: isCancelled)
     var offset = 0
-    var scorer = self
-    let vocabulary = model.vocabulary
     try unsafe stream.forEachLine { bytes, number in
       var isASCII: UInt8 = 0
       for i in 0..<bytes.count { isASCII |= unsafe bytes[i] }
@@ -119,11 +144,7 @@ public struct TextScorer {
           .badData, path: path, place: .column(line: number, column: column),
           ModelSymbols.message(symbol, in: "text"))
       }
-      if isASCII < 0x80 {
-        try body(text, unsafe scorer.score(bytes))
-      } else {
-        try body(text, scorer.score(text))
-      }
+      try unsafe body(text, isASCII < 0x80 ? bytes : nil)
     }
   }
 

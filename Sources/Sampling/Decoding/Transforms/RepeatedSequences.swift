@@ -115,6 +115,11 @@ public struct RepeatedSuffixPenalty: NextTokenTransform {
   public let breakers: Set<Token>
   /// The number of last tokens that are examined.
   public let window: Int
+  private var followers: SuffixFollowers
+  // How many of the text's tokens the followers hold, and how many were accepted since.
+  private var count = 0
+  private var grown = 0
+  private var lastBreaker = -1
 
   /// Creates the transform; multiplier 0 or more, base 1 or more, both finite; length 1 or more.
   public init(
@@ -136,6 +141,7 @@ public struct RepeatedSuffixPenalty: NextTokenTransform {
     self.allowedLength = allowedLength
     self.breakers = breakers
     self.window = window
+    followers = SuffixFollowers(shortest: allowedLength)
   }
 
   /// Returns `false`: only differences of logits matter.
@@ -146,10 +152,48 @@ public struct RepeatedSuffixPenalty: NextTokenTransform {
 
   /// Subtracts the penalties.
   ///
-  /// - Complexity: O(window), by the Z algorithm on the reversed text.
-  public func apply(to next: inout NextTokens, using choices: inout some ChoiceSource) {
-    let count = min(window, next.text.count)
-    guard multiplier > 0, count > 1 else { return }
+  /// - Complexity: O(tokens that are penalised) expected if the text has grown by the tokens accepted
+  ///   since the last call, else O(text). O(window) if the text is longer than the window.
+  public mutating func apply(to next: inout NextTokens, using choices: inout some ChoiceSource) {
+    guard multiplier > 0, next.text.count > 1 else { return }
+    guard next.text.count <= window else { return applyToWindow(&next) }
+    follow(next.text)
+    let limit = count - 1 - lastBreaker
+    guard limit >= allowedLength else { return }
+    // The keys are lent, so that penalties can be subtracted meanwhile.
+    var lengths: [Double] = []
+    swap(&lengths, &next.keys)
+    followers.forEach(in: &lengths) { penalise($0, length: min($1, limit), &next) }
+    swap(&lengths, &next.keys)
+  }
+
+  /// Takes note that the text grows.
+  public mutating func accept(_ token: Token, logProbability: Double) { grown += 1 }
+
+  private mutating func follow(_ text: [Token]) {
+    if grown == 0 || count + grown != text.count {
+      followers = SuffixFollowers(shortest: allowedLength)
+      count = 0
+      lastBreaker = -1
+    }
+    for place in count..<text.count {
+      followers.append(text[place])
+      if breakers.contains(text[place]) { lastBreaker = place }
+    }
+    count = text.count
+    grown = 0
+  }
+
+  private func penalise(_ token: Token, length: Int, _ next: inout NextTokens) {
+    guard !breakers.contains(token) else { return }
+    next[token] -=
+      multiplier * LogSpace.exp(Double(length - allowedLength) * LogSpace.log(base))
+  }
+
+  /// Compares the window's last tokens with all earlier ones, by the Z algorithm on the reversed text.
+  private func applyToWindow(_ next: inout NextTokens) {
+    let count = window
+    guard count > 1 else { return }
     let last = next.text.count - 1
     var limit = 0
     while limit < count, !breakers.contains(next.text[last - limit]) { limit += 1 }
@@ -179,12 +223,11 @@ public struct RepeatedSuffixPenalty: NextTokenTransform {
     }
     for place in 1..<count {
       let follower = next.text[last - place + 1]
-      let length = next.keys[follower.index]
-      guard length >= Double(allowedLength), !breakers.contains(follower) else { continue }
+      let length = Int(next.keys[follower.index])
+      guard length >= allowedLength else { continue }
       // Penalise each token once, however often it follows a copy.
       next.keys[follower.index] = 0
-      next[follower] -=
-        multiplier * LogSpace.exp((length - Double(allowedLength)) * LogSpace.log(base))
+      penalise(follower, length: length, &next)
     }
   }
 }

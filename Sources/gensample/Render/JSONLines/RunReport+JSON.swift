@@ -10,7 +10,7 @@ extension RunReport {
     summary.add("type", .string("summary"))
     summary.add("command", .string(command))
     summary.add("model", .string(model))
-    summary.add("seed", .unsigned(effort.seed))
+    if hasSeed { summary.add("seed", .unsigned(effort.seed)) }
     summary.add("seconds", .number(effort.seconds))
     switch figures {
     case .chains:
@@ -43,6 +43,12 @@ extension RunReport {
         drawn.seconds > 0 ? .number(Double(drawn.count) / drawn.seconds) : .null)
       summary.add("draws", .boolean(areDraws))
     case .tuning: break
+    case .decoding(let report):
+      summary.add("steps", .integer(report.tokens))
+      summary.add(
+        "steps_per_second", .number(Double(report.tokens) / max(effort.seconds, 1e-9)))
+      summary.add("texts", .integer(report.count))
+      summary.add("finished", .integer(report.finished))
     }
     return summary
   }
@@ -57,6 +63,8 @@ extension RunReport {
     case .particles(let report): report.add(to: &summary)
     case .exact(let report): report.add(to: &summary)
     case .tuning(let report): report.add(to: &summary)
+    case .decoding(let report):
+      return report.add(to: &summary, shortfall, isStopped: isStopped)
     }
     shortfall?.add(to: &summary)
     missing.add(to: &summary)
@@ -280,6 +288,24 @@ extension TuningReport {
     }
     summary.add("goals", .object(all))
     summary.add("log_evidence", .number(found.logEvidence))
+  }
+}
+
+extension DecodingReport {
+  fileprivate func add(to summary: inout JSONObject, _ shortfall: Shortfall?, isStopped: Bool) {
+    if let loops { summary.add("loops", .integer(loops)) }
+    if let remaining { summary.add("remaining", .number(remaining)) }
+    if readAlike > 0 { summary.add("read_alike", .integer(readAlike)) }
+    if readOtherwise > 0 { summary.add("read_otherwise", .integer(readOtherwise)) }
+    if unmet > 0 { summary.add("unmet", .integer(unmet)) }
+    shortfall?.add(to: &summary)
+    if let draft {
+      summary.add("draft_proposed", .integer(draft.proposed))
+      summary.add("draft_accepted", .integer(draft.accepted))
+      summary.add("draft_rounds", .integer(draft.rounds))
+    }
+    if isHeuristic { summary.add("draws", .boolean(false)) }
+    if isStopped { summary.add("stopped", .boolean(true)) }
   }
 }
 

@@ -41,6 +41,12 @@ extension RunReport {
           ? [] : ["  these are the most probable texts of all, not draws from rho"])
     case .tuning:
       return [String(format: "in %.2f s", effort.seconds) + ", seed \(effort.seed)"]
+    case .decoding(let report):
+      return [
+        "\n\(counted(report.count, "text")), \(report.finished) of them finished, "
+          + "\(counted(report.tokens, "token")) in " + String(format: "%.2f s", effort.seconds)
+          + (hasSeed ? ", seed \(effort.seed)" : "")
+      ]
     }
   }
 
@@ -55,6 +61,7 @@ extension RunReport {
       case .particles(let report): report.lines
       case .exact(let report): report.lines
       case .tuning(let report): report.lines
+      case .decoding(let report): report.lines(shortfall)
       }
     lines += notes.map { "  " + $0 } + missing.map(\.line)
     return lines
@@ -350,6 +357,43 @@ extension ComparisonReport {
         + String(format: digits + " ± %.2g: ", mean, error)
         + "\(standardErrors(distance)) standard errors"
     }
+  }
+}
+
+extension DecodingReport {
+  fileprivate func lines(_ shortfall: Shortfall?) -> [String] {
+    var lines: [String] = []
+    if let remaining {
+      lines.append(
+        remaining == 0
+          ? "  these are all texts there are"
+          : "  drawn without replacement; the other texts have "
+            + "\(percent(remaining)) of the probability")
+    }
+    if readAlike > 0 {
+      lines.append(
+        "  \(counted(readAlike, "text")) read\(readAlike == 1 ? "s" : "") like another: "
+          + "the tokens or the ends differ")
+    }
+    if readOtherwise > 0 {
+      lines.append(
+        "  \(counted(readOtherwise, "text")) would be read as other tokens than those drawn: "
+          + "'score' and --prompt split the printed text differently")
+    }
+    if let shortfall { lines.append("  \(shortfall.line)") }
+    if let draft, draft.rounds > 0 {
+      lines.append(
+        "  the draft proposed \(counted(draft.proposed, "token")), "
+          + "\(percent(Double(draft.accepted) / Double(max(1, draft.proposed)))) "
+          + "\(draft.proposed == 1 ? "was" : "were") accepted; the model checked "
+          + counted(draft.rounds, "time"))
+    }
+    if isHeuristic {
+      lines.append(
+        "  under constraints each token is drawn among the allowed ones, so these are not draws "
+          + "from rho; for such draws use 'mh'")
+    }
+    return lines
   }
 }
 

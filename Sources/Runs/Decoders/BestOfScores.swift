@@ -1,11 +1,10 @@
 // Licensed under the Apache License, Version 2.0.
 
-import LM
-import Runs
+package import LM
 import Sampling
 
 /// The scores by which `--best-of` chooses: the sum of all `--score` values.
-struct BestOfScores {
+package struct BestOfScores: Sendable {
   /// The score of the chosen text.
   struct Chosen {
     let score: Double
@@ -38,17 +37,9 @@ struct BestOfScores {
   /// Statements that rule out the texts that break them.
   private var hard: [Constraint] = []
 
-  /// The scores that the options describe; `nil` without `--best-of`.
-  init?(_ arguments: Arguments, _ model: LoadedModel) throws {
-    guard let count = try arguments.integer("best-of", in: 1...1_000_000_000) else {
-      guard !arguments.has("score") else {
-        throw CommandFailure.usage(
-          "--score needs --best-of N")
-      }
-      return nil
-    }
+  /// The sum of some scores, each a name or a statement.
+  package init(_ count: Int, by values: [String], _ model: LoadedModel) throws {
     self.count = count
-    let values = arguments.has("score") ? arguments.texts("score") : ["log-probability"]
     for value in values { try add(value, model) }
   }
 
@@ -63,7 +54,7 @@ struct BestOfScores {
     default:
       let statements = try ConstraintFile.parse(value, path: "--score")
       guard !statements.isEmpty else {
-        throw CommandFailure.usage(
+        throw RunError.usage(
           "--score takes log-probability, mean-log-probability or a statement such as "
             + "'prefer \"sea\" 1', got '\(value)'")
       }
@@ -75,7 +66,7 @@ struct BestOfScores {
     _ statement: Constraint, of value: String, _ model: LoadedModel
   ) throws {
     if case .fluency = statement.kind {
-      throw CommandFailure.usage(
+      throw RunError.usage(
         "--score '\(value)': the fluency belongs to a target and is not a score; use "
           + "log-probability")
     }
@@ -83,7 +74,7 @@ struct BestOfScores {
     do throws(ConstraintError) {
       automaton = try statement.automaton(for: model.tree)
     } catch {
-      throw CommandFailure(.data, "\(CompiledTarget.place(statement)): \(error)")
+      throw RunError(.data, "\(CompiledTarget.place(statement)): \(error)")
     }
     guard let automaton else { return }
     // Fail if no text of the model meets the statement: all texts would score the same.

@@ -1,133 +1,48 @@
 // Licensed under the Apache License, Version 2.0.
 
-import Foundation
 import LM
-import Runs
 import Sampling
 
-/// The decoding strategies that `audit` knows.
-enum AuditStrategy: String, CaseIterable { case greedy, sample, beam }
+/// The outcome of runs: each one ended, was stopped in a loop or was cut.
+struct AuditRuns {
+  private(set) var ended = 0
+  private(set) var stopped = 0
+  private(set) var cut = 0
+  let isDrawn: Bool
+  /// The number of runs that were not cut, by the number of choices they made.
+  private var lengths: [Int: Int] = [:]
 
-/// The findings about the termination of a decoder, as a table and as JSON.
-struct AuditReport {
-  /// A change that makes the decoder always end.
-  struct Cure {
-    var option: String
-    var value: Double?
-    var says: String
+  init(isDrawn: Bool) { self.isDrawn = isDrawn }
+
+  var count: Int { ended + stopped + cut }
+
+  mutating func add(_ decoded: DecodedText) {
+    switch decoded.ending {
+    case .end, .stop: ended += 1
+    case .loop: stopped += 1
+    case .limit, .timeUp:
+      cut += 1
+      return
+    }
+    let choices = decoded.text.count - decoded.promptCount + (decoded.end == nil ? 0 : 1)
+    lengths[choices, default: 0] += 1
   }
 
-  /// The outcome of runs: each one ended, was stopped in a loop or was cut.
-  struct Runs {
-    private(set) var ended = 0
-    private(set) var stopped = 0
-    private(set) var cut = 0
-    let isDrawn: Bool
-    /// The number of runs that were not cut, by the number of choices they made.
-    private var lengths: [Int: Int] = [:]
-
-    init(isDrawn: Bool) { self.isDrawn = isDrawn }
-
-    var count: Int { ended + stopped + cut }
-
-    mutating func add(_ decoded: DecodedText) {
-      switch decoded.ending {
-      case .end, .stop: ended += 1
-      case .loop: stopped += 1
-      case .limit, .timeUp:
-        cut += 1
-        return
-      }
-      let choices = decoded.text.count - decoded.promptCount + (decoded.end == nil ? 0 : 1)
-      lengths[choices, default: 0] += 1
-    }
-
-    /// The share of unfinished runs, by the number of choices made; needs at least one run.
-    func survival(limit: Int) -> [Double] {
-      var going = count
-      return (0...limit).map { choices in
-        going -= lengths[choices] ?? 0
-        return Double(going) / Double(count)
-      }
+  /// The share of unfinished runs, by the number of choices made; needs at least one run.
+  func survival(limit: Int) -> [Double] {
+    var going = count
+    return (0...limit).map { choices in
+      going -= lengths[choices] ?? 0
+      return Double(going) / Double(count)
     }
   }
+}
 
-  /// What happened to the texts by --max-tokens; the shares add up to 1.
-  struct Shares {
-    var ended: Double
-    /// The share stopped in a loop; `nil` without a loop detector.
-    var stopped: Double?
-    var cut: Double
-    /// Whether `cut` is only an upper bound and `ended` a lower bound.
-    var areBounds = false
-  }
-
-  /// A loop and what users see of it.
-  struct Loop {
-    var tokens: [Int]
-    var text: String
-    var witness: String
-    var probability: Double
-    var contexts: Int
-    /// The natural log of the probability that a token leaves the loop; `nil` if none does.
-    ///
-    /// The probability itself may be too small for a number.
-    var logLeaving: Double?
-  }
-
-  let model: LoadedModel
-  let modelName: String
-  let strategy: AuditStrategy
-  let rules: DecodingRules
-  /// The options of the search, as the user wrote them.
-  let search: [String]
-  /// The number of loops to show.
-  let shown: Int
-  /// An interval that holds the probability; a single number if it is exact.
-  var neverEnds = 0.0...1.0
-  var survival: [Double]?
-  var cures: [Cure] = []
-  var isExact = false
-  var proof: String?
-  var error: Double?
-  var expected: Double?
-  var expectedIfEnding: Double?
-  /// A lower bound of either, if texts stay in some loops for too long to solve the equations.
-  var expectedAtLeast: Double?
-  /// The natural log of such a bound if the bound is too large for a number.
-  var logExpectedAtLeast: Double?
-  /// Whether some loops are left with probabilities too small for a number.
-  var isHardlyLeft = false
-  /// `nil` if there was no run.
-  var shares: Shares?
-  var contexts: Int?
-  var transitions: Int?
-  var loops: [Loop] = []
-  var loopCount = 0
-  var promptCount: Int?
-  var loopingPrompts = 0
-  var meanOfPrompts = 0.0
-  var repetition: RepetitionMeasures?
-  var inflow: [(token: Token, share: Double)] = []
-  var runs: Runs?
-  var seed: UInt64?
-
-  init(
-    model: LoadedModel, modelName: String, strategy: AuditStrategy, rules: DecodingRules,
-    search: [String], shown: Int
-  ) {
-    self.model = model
-    self.modelName = modelName
-    self.strategy = strategy
-    self.rules = rules
-    self.search = search
-    self.shown = shown
-  }
-
+extension AuditReport {
   /// Adds the computed analysis; root 0 is the prompt, the others are the further prompts.
   mutating func exact<Context>(
     _ analysis: TerminationAnalysis<Context>, prompt: TokenSequence,
-    prompts: [TokenSequence]?
+    prompts: [TokenSequence]?, _ rules: DecodingRules, _ vocabulary: Vocabulary
   ) {
     let chain = analysis.chain
     let root = chain.roots[0]
@@ -149,29 +64,31 @@ struct AuditReport {
     survival = curve
     let cut = curve[rules.maxTokens]
     shares = Shares(ended: 1 - cut, cut: cut, areBounds: !chain.isComplete)
-    let found = zip(analysis.loops, analysis.loopProbabilities(ofRoot: 0)).filter {
-      $0.1 > 0 || $0.0.root == 0
+    let probabilities = analysis.loopProbabilities(ofRoot: 0)
+    let found = analysis.loops.indices.filter {
+      probabilities[$0] > 0 || analysis.loops[$0].root == 0
     }
-    .sorted { $0.1 > $1.1 }
+    .sorted { probabilities[$0] > probabilities[$1] }
     loopCount = found.count
-    loops = found.prefix(shown).map { loop, probability in
+    loops = found.prefix(shown).map { index -> Loop in
+      let loop = analysis.loops[index]
       let start = loop.root == 0 ? prompt : prompts?[loop.root - 1] ?? prompt
       var round: [UInt8] = []
       for token in loop.round {
-        model.vocabulary.appendBytes(of: token, isFirst: false, to: &round)
+        vocabulary.appendBytes(of: token, isFirst: false, to: &round)
       }
       return Loop(
         tokens: loop.round.map(\.index), text: String(decoding: round, as: UTF8.self),
-        witness: model.vocabulary.text(of: start.tokens + loop.witness),
-        probability: probability, contexts: loop.stateCount,
+        witness: vocabulary.text(of: start.tokens + loop.witness),
+        probability: probabilities[index], contexts: loop.stateCount,
         logLeaving: loop.logLeaving > -.infinity ? loop.logLeaving : nil)
     }
     if low > 0 { vanishing(analysis.loops.filter { $0.root == 0 }, low) }
     if prompts != nil {
       let shares = chain.roots.dropFirst().map { analysis.neverEnds[$0] }
-      promptCount = shares.count
-      loopingPrompts = shares.count { $0 > 0 }
-      meanOfPrompts = shares.isEmpty ? 0 : shares.reduce(0, +) / Double(shares.count)
+      self.prompts = Prompts(
+        count: shares.count, looping: shares.count { $0 > 0 },
+        mean: shares.isEmpty ? 0 : shares.reduce(0, +) / Double(shares.count))
     }
     if let detector = rules.loops {
       // The detector may also stop a text that would have ended.
@@ -185,12 +102,13 @@ struct AuditReport {
           "--stop-loops: no loop's round has more than \(detector.longestBlock) tokens"
       }
     }
-    repetition = RepetitionMeasures(chain) { Interruption.signal != nil }
+    let measures = RepetitionMeasures(chain, isCancelled: rules.isTimeUp)
+    repetition = Repetition(range: measures.repetition, trace: measures.trace)
     var sums: [Token: Double] = [:]
     for step in chain.steps { sums[step.token, default: 0] += step.probability }
     let known = Double(chain.isKnown.count { $0 })
     inflow = sums.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.prefix(5)
-      .map { ($0.key, $0.value / known) }
+      .map { Inflow(token: vocabulary.spelling(of: $0.key), share: $0.value / known) }
   }
 
   /// Corrects loops that were counted as endless but are left, even if hardly ever.
@@ -221,7 +139,7 @@ struct AuditReport {
   }
 
   /// A self-terminating wrapper, unless a later transform drops even an almost certain end.
-  private var wrapperThatEnds: String? {
+  private static func wrapperThatEnds(_ rules: DecodingRules) -> String? {
     let transforms = rules.transforms.transforms
     for (place, transform) in transforms.enumerated() {
       let isWrapper =
@@ -240,8 +158,8 @@ struct AuditReport {
   }
 
   /// Adds what runs showed about texts at --max-tokens.
-  mutating func measured(_ runs: Runs, seed: UInt64) {
-    self.runs = runs
+  mutating func measured(_ runs: AuditRuns, seed: UInt64, _ rules: DecodingRules) {
+    self.runs = RunCount(count: runs.count, areDrawn: runs.isDrawn)
     if runs.isDrawn { self.seed = seed }
     shares = nil
     survival = nil
@@ -254,12 +172,14 @@ struct AuditReport {
   }
 
   /// Uses runs alone, because nothing was computed.
-  mutating func estimated(_ runs: Runs, others: [Runs]?, seed: UInt64) {
-    measured(runs, seed: seed)
+  mutating func estimated(
+    _ runs: AuditRuns, others: [AuditRuns]?, seed: UInt64, _ rules: DecodingRules
+  ) {
+    measured(runs, seed: seed, rules)
     if rules.constraint != nil {
       proof = "the constraints: a text is closed within --max-tokens \(rules.maxTokens)"
     } else {
-      proof = wrapperThatEnds
+      proof = Self.wrapperThatEnds(rules)
     }
     if proof != nil || (!runs.isDrawn && runs.count > 0 && runs.cut == 0) {
       neverEnds = 0...0
@@ -269,13 +189,12 @@ struct AuditReport {
       neverEnds = 0...binomialInterval(runs.cut, of: runs.count).upperBound
     }
     if let others {
-      promptCount = others.count
-      loopingPrompts = others.count { $0.cut > 0 }
-      meanOfPrompts =
-        others.isEmpty
-        ? 0
-        : others.reduce(0) { $0 + Double($1.cut) / Double(max(1, $1.count)) }
-          / Double(others.count)
+      prompts = Prompts(
+        count: others.count, looping: others.count { $0.cut > 0 },
+        mean: others.isEmpty
+          ? 0
+          : others.reduce(0) { $0 + Double($1.cut) / Double(max(1, $1.count)) }
+            / Double(others.count))
     }
   }
 }

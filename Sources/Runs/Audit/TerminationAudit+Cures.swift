@@ -1,13 +1,12 @@
 // Licensed under the Apache License, Version 2.0.
 
 import LM
-import Runs
 import Sampling
 
-extension Audit {
+extension TerminationAudit {
   /// The smallest changes that make the decoder end with probability 1.
   static func cures<Context>(
-    _ decoder: Decoder, _ looping: TerminationAnalysis<Context>, _ prompt: TokenSequence,
+    _ decoder: AuditedDecoder, _ looping: TerminationAnalysis<Context>, _ prompt: TokenSequence,
     _ explore: Explorer<Context>
   ) throws -> [AuditReport.Cure] {
     let rules = decoder.rules
@@ -40,7 +39,7 @@ extension Audit {
   ///
   /// Those transforms may need another explorer than the decoder's own.
   private static func ends(
-    _ decoder: Decoder, _ transforms: [any NextTokenTransform], _ prompt: TokenSequence
+    _ decoder: AuditedDecoder, _ transforms: [any NextTokenTransform], _ prompt: TokenSequence
   ) throws -> Bool? {
     func ends<Context>(_ explore: Explorer<Context>) throws -> Bool? {
       let analysis = try analyse(decoder, transforms, Exploration(isPromptAlone: true), explore)
@@ -54,7 +53,7 @@ extension Audit {
   /// The smallest change of one transform that makes the decoder always end while the others stay
   /// as they are; `nil` if there is none or it is unknown.
   private static func cure<Context>(
-    at place: Int, _ decoder: Decoder, _ looping: TerminationAnalysis<Context>,
+    at place: Int, _ decoder: AuditedDecoder, _ looping: TerminationAnalysis<Context>,
     _ prompt: TokenSequence, _ explore: Explorer<Context>
   ) throws -> AuditReport.Cure? {
     var transforms = decoder.rules.transforms.transforms

@@ -1,0 +1,107 @@
+// Licensed under the Apache License, Version 2.0.
+
+internal import Sampling
+
+/// Log-probabilities of texts under a model, line by line.
+///
+/// ```swift
+/// var scorer = LoadedModel(opening: "english").makeLineScorer()
+/// print(scorer.score("It was a dark night.").logProbability)
+/// ```
+public protocol LineScorer {
+  /// Whether to score the end of each text.
+  var countsEnd: Bool { get set }
+  /// Whether each score lists its tokens.
+  var keepsTokens: Bool { get set }
+
+  /// The score of one line.
+  ///
+  /// - Throws: what the model throws, for example because the line is too long for it.
+  mutating func score(_ line: String) throws -> TextScorer.Score
+
+  /// Scores all lines of a file and hands each over; `-` is standard input.
+  ///
+  /// - Parameters:
+  ///   - path: the file.
+  ///   - isLossy: whether U+FFFD is put in place of what is no UTF-8.
+  ///   - isCancelled: asked while there is nothing to read yet.
+  ///   - body: takes a line and its score.
+  /// - Throws: `LoadError` if the file cannot be read, is not valid UTF-8 or reading was cancelled,
+  ///   or what `body` or the model throws.
+  mutating func score(
+    path: String, isLossy: Bool, isCancelled: @escaping @Sendable () -> Bool,
+    _ body: (String, TextScorer.Score) throws -> Void
+  ) throws
+}
+
+extension TextScorer: LineScorer {}
+
+/// Scores lines under a model of any kind, each in one run.
+private struct RunScorer<Model: LanguageModel>: LineScorer {
+  var countsEnd = true
+  var keepsTokens = false
+  private let model: Model
+  private var tokenizer: Tokenizer
+  private var results = ScoredRuns<Model.Context>()
+
+  init(_ model: Model, _ tokenizer: Tokenizer) {
+    self.model = model
+    self.tokenizer = tokenizer
+  }
+
+  mutating func score(_ line: String) throws -> TextScorer.Score {
+    let text = model.vocabulary.spacing == .joined ? line : NFC.of(line)
+    let tokens = tokenizer.tokens(of: text, in: model.vocabulary)
+    let unknown = model.vocabulary.unknown
+    // Parts without a token leave the context as it is.
+    let known = tokens.compactMap { $0 ?? unknown }
+    try model.score(
+      [TokenRun(try model.makeContext(), known, scoresEnd: countsEnd)], into: &results)
+    var logs = results.logProbabilities(ofRun: 0)[...]
+    var score = TextScorer.Score()
+    func add(_ token: Token?, _ log: Double) {
+      score.logProbability += log
+      score.tokenCount += 1
+      if keepsTokens {
+        score.tokens.append(
+          TextScorer.TokenScore(token: token, logProbability: log, length: nil))
+      }
+    }
+    for token in tokens {
+      let log =
+        token ?? unknown == nil
+        ? TextScorer.logProbabilityOfUnlisted
+        : logs.popFirst() ?? TextScorer.logProbabilityOfUnlisted
+      add(token ?? unknown, log)
+      if token == nil || token == unknown {
+        score.unknownCount += 1
+        score.logProbabilityOfUnknown += log
+      }
+    }
+    if countsEnd, let log = logs.popFirst() { add(model.vocabulary.end, log) }
+    return score
+  }
+
+  mutating func score(
+    path: String, isLossy: Bool, isCancelled: @escaping @Sendable () -> Bool,
+    _ body: (String, TextScorer.Score) throws -> Void
+  ) throws {
+    var scorer = self
+    try unsafe TextScorer.forEachLine(
+      of: path, model.vocabulary, isLossy: isLossy, isCancelled: isCancelled
+    ) { text, _ in
+      try body(text, scorer.score(text))
+    }
+  }
+}
+
+extension LoadedModel {
+  /// Makes a scorer that divides texts as the model's training did.
+  public func makeLineScorer() -> any LineScorer {
+    if let model = chainModel as? NGramModel { return TextScorer(model) }
+    func scorer(_ model: some LanguageModel) -> any LineScorer {
+      RunScorer(model, makeTokenizer())
+    }
+    return scorer(chainModel)
+  }
+}
