@@ -1,9 +1,10 @@
 // Licensed under the Apache License, Version 2.0.
 
-import LM
+import Foundation
+public import LM
 import Runs
-import Sampling
-import SamplingLaws
+public import Sampling
+public import SamplingLaws
 import Testing
 
 extension RememberingModel: ChainModel {
@@ -35,8 +36,8 @@ extension RememberingModel: ChainModel {
   private static let model = LoadedModel(RememberingModel(), name: "remembering", checksum: 7)
 
   private static func target() throws -> CompiledTarget {
-    CompiledTarget(
-      try ConstraintFile.parse("length 1..3 tokens\nprefer /a/ 0.5", path: "test"), for: model)
+    try CompiledTarget(
+      ConstraintFile.parse("length 1..3 tokens\nprefer /a/ 0.5", path: "test"), for: model)
   }
 
   /// Keeps what a sampler or a decoder prints while it runs.

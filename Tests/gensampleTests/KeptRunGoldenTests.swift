@@ -24,7 +24,7 @@ import Testing
     let folder = try Folder()
     let outcome = try Program.run(Self.arguments(command), in: folder.path)
     #expect(outcome.code == 0 && outcome.errors == "")
-    let names = ["checkpoint", "run.json", "samples.jsonl"]
+    let names = ["checkpoint", "report.json", "run.json", "samples.jsonl"]
     #expect(
       try FileManager.default.contentsOfDirectory(atPath: folder.path("run")).sorted() == names)
     func results() throws -> [Substring] {

@@ -94,7 +94,8 @@ enum Audit: Command {
       others = (0..<opened.vocabulary.count).map { Token($0) }
         .filter(opened.vocabulary.isDrawable).map { TokenSequence([$0]) }
     }
-    rules.announce(arguments)
+    rules.announce(
+      isVerbose: arguments.has("verbose"), isQuiet: arguments.has("quiet"))
     Interruption.watch {}
     var audit = TerminationAudit(opened, strategy, rules)
     audit.prompt = prompt

@@ -46,7 +46,7 @@ final class DecodingSession {
     Interruption.watch {}
     let stream = try ResultStream(path: arguments.text("output"))
     self.stream = stream
-    rules.announce(arguments)
+    rules.announce(isVerbose: arguments.has("verbose"), isQuiet: isQuiet)
     let began = ContinuousClock.now
     let recorder = DecodingRecorder(model, prompt: prompt, rules, output: self)
     let isSeen = decoder.showsGrowth && stream.isTerminal

@@ -5,9 +5,9 @@ import Sampling
 
 extension DecodingRules {
   /// Prints the transforms with `--verbose`, and warns of a wrapper that may not end texts in time.
-  func announce(_ arguments: Arguments) {
+  func announce(isVerbose: Bool, isQuiet: Bool) {
     let transforms = self.transforms.transforms
-    if arguments.has("verbose") {
+    if isVerbose {
       report(
         "transforms: "
           + (transforms.isEmpty ? "none" : transforms.map(\.name).joined(separator: ", ")))
@@ -15,7 +15,7 @@ extension DecodingRules {
     for transform in transforms {
       guard let step = Self.stepBeyondHalf(transform) else { continue }
       let isLate = step > maxTokens
-      guard arguments.has("verbose") || (isLate && !arguments.has("quiet")) else { continue }
+      guard isVerbose || (isLate && !isQuiet) else { continue }
       report(
         "\(transform.name): its epsilon alone makes the end more likely than not from token "
           + "\(step) on"
