@@ -235,7 +235,7 @@ public struct NGramModel: BackoffModel, @unchecked Sendable {
     let count = context.length
     let unigram = unsafe levels[0].middle + Int(word)
     if order == 1 { return unsafe Double(unigram.pointee.probability) * logOf10 }
-    if order > 3 { return advanceLong(&context, word) }
+    if order > 3 { return order == 4 ? advanceFour(&context, word) : advanceLong(&context, word) }
     let node1 = context.node1
     let node2 = context.node2
     var log10: Double
@@ -278,6 +278,54 @@ public struct NGramModel: BackoffModel, @unchecked Sendable {
     }
     context.node1 = new1
     context.node2 = new2
+    context.length = newCount
+    return log10 * logOf10
+  }
+
+  /// Does the same for order 4, that of the built-in models, without loops over the context.
+  @usableFromInline
+  func advanceFour(_ context: inout NGramContext, _ word: UInt32) -> Double {
+    let count = context.length
+    let (node1, node2, node3) = (context.node1, context.node2, context.node3)
+    let unigram = unsafe levels[0].middle + Int(word)
+    var log10 = unsafe Double(unigram.pointee.probability)
+    var newCount: UInt32 = unsafe extends(unigram) ? 1 : 0
+    var new2 = -1
+    var new3 = -1
+    var last = -1
+    if count > 0, mayHold(node1, word) {
+      new2 = unsafe levels[1].findFast(
+        below: levels[0].middle + Int(node1), parent: node1, word)
+    }
+    if new2 >= 0 {
+      let entry = unsafe levels[1].middle + new2
+      log10 = unsafe Double(entry.pointee.probability)
+      if unsafe extends(entry) { newCount = 2 }
+      if count > 1 {
+        new3 = unsafe levels[2].findFast(
+          below: levels[1].middle + Int(node2), parent: node2, word)
+      }
+    }
+    if new3 >= 0 {
+      let entry = unsafe levels[2].middle + new3
+      log10 = unsafe Double(entry.pointee.probability)
+      if unsafe extends(entry) { newCount = 3 }
+      if count > 2 {
+        last = unsafe levels[3].findFast(
+          below: levels[2].middle + Int(node3), parent: node3, word)
+      }
+    }
+    if last >= 0 {
+      log10 = unsafe Double(levels[3].top[last].probability)
+    } else {
+      // Contexts at least as long as the n-gram found back off.
+      if new2 < 0, count > 0 { log10 += unsafe Double(levels[0].middle[Int(node1)].backoff) }
+      if new3 < 0, count > 1 { log10 += unsafe Double(levels[1].middle[Int(node2)].backoff) }
+      if count > 2 { log10 += unsafe Double(levels[2].middle[Int(node3)].backoff) }
+    }
+    context.node1 = newCount > 0 ? word : 0
+    context.node2 = newCount > 1 ? UInt32(truncatingIfNeeded: new2) : 0
+    context.node3 = newCount > 2 ? UInt32(truncatingIfNeeded: new3) : 0
     context.length = newCount
     return log10 * logOf10
   }

@@ -17,6 +17,7 @@ public struct ReplaceToken<Tokens: GapTokens>: ProposalWithMemory {
 
   /// Draws a place, then a token; the places' probabilities cancel.
   @inlinable
+  @inline(__always)
   public func propose(
     from scorer: Tokens.Scorer, memory: inout Tokens.Memory,
     using choices: inout some ChoiceSource
@@ -54,6 +55,7 @@ public struct InsertOrDeleteToken<Tokens: GapTokens>: ProposalWithMemory {
 
   /// Draws the kind of move, a gap or a place, and a token.
   @inlinable
+  @inline(__always)
   public func propose(
     from scorer: Tokens.Scorer, memory: inout Tokens.Memory,
     using choices: inout some ChoiceSource

@@ -54,7 +54,7 @@ import Testing
     return worst
   }
 
-  @Test(arguments: [1, 2, 3] + TestData.deep([5, 8]), Form.allCases)
+  @Test(arguments: [1, 2, 3, 4] + TestData.deep([5, 8]), Form.allCases)
   func everyFormIsTheRecursion(order: Int, form: Form) throws {
     let lines = BackoffTable.randomLines(order: order, vocabulary: 40, seed: UInt64(order))
     let file = try TemporaryFile("random.arpa", lines.joined(separator: "\n"))
