@@ -128,8 +128,10 @@ public struct NeuralModel: LanguageModel {
     if options.chat != nil, options.beginning == nil, file.description.tokens.addsBegin != true {
       beginning = []
     }
-    guard let start = beginning.first ?? names.begin ?? ends.last else {
-      throw NeuralError("its files name no token to begin texts with. Give one with --begin.")
+    guard !beginning.isEmpty || !context.isEmpty else {
+      throw NeuralError(
+        "it needs a token before the first one that it scores. Give one with --begin, or a "
+          + "--context.")
     }
     before = beginning + context
     longestText = configuration.contextLength - before.count
@@ -143,14 +145,16 @@ public struct NeuralModel: LanguageModel {
     self.ends = ends
     encoder = SubwordEncoder(tokenizer: tokenizer)
     spelling = options.allowsAnyTokens ? nil : CanonicalSpelling(tokenizer: tokenizer)
+    // The start symbol is one more: a token that begins texts may also end them.
     vocabulary = Sampling.Vocabulary(
-      spellings: (0..<size).map {
+      spellings: (0...size).map {
         $0 < tokenizer.count ? tokenizer.bytes(of: Int32($0)) : []
-      }, spacing: tokenizer.addsBlank ? .carried : .none, start: Token(Int(start)),
+      }, spacing: tokenizer.addsBlank ? .carried : .none, start: Token(size),
       end: Token(Int(end)), unknown: nil,
       controls: (0..<size).filter {
-        $0 >= tokenizer.count || tokenizer.isControl(Int32($0))
-          || tokenizer.bytes(of: Int32($0)).isEmpty
+        $0 != Int(end)
+          && ($0 >= tokenizer.count || tokenizer.isControl(Int32($0))
+            || tokenizer.bytes(of: Int32($0)).isEmpty)
       }.map { Token($0) })
     network = Network(
       configuration, file.weights, threads: options.threads, memory: options.memory)
@@ -269,8 +273,9 @@ public struct NeuralModel: LanguageModel {
   private func fill(_ row: inout MutableSpan<Double>, _ answers: Results, _ index: Int) {
     let normaliser = answers.logNormalisers[index]
     answers.withLogits(index) { logits in
-      for token in row.indices { row[token] = Double(logits[token]) - normaliser }
+      for token in logits.indices { row[token] = Double(logits[token]) - normaliser }
     }
+    row[vocabulary.start.index] = -.infinity
     let end = endLogProbability(answers, index)
     for token in ends { row[Int(token)] = -.infinity }
     row[vocabulary.end.index] = end

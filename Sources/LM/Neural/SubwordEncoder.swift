@@ -20,6 +20,14 @@ struct SubwordEncoder: TextEncoder {
 struct CanonicalSpelling: SpellingRule {
   let tokenizer: any Neural.Tokenizer
 
+  func mayBegin(_ tokens: [Token], from place: Int) -> Bool {
+    func asks(_ tokenizer: some Neural.Tokenizer) -> Bool {
+      tokenizer.mayBecomeCanonical(
+        tokens.lazy.map { Int32(truncatingIfNeeded: $0.index) }, from: place)
+    }
+    return asks(tokenizer)
+  }
+
   func spelling(of tokens: [Token]) -> [Token]? {
     let bytes = tokenizer.decode(tokens.map { Int32(truncatingIfNeeded: $0.index) })
     guard let text = String(validating: bytes, as: UTF8.self) else { return nil }

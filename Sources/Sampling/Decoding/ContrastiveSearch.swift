@@ -197,6 +197,7 @@ public struct ContrastiveSearch: Sendable {
     var values = row
     values[vocabulary.start.index] = -.infinity
     if let unknown = vocabulary.unknown { values[unknown.index] = -.infinity }
+    for control in vocabulary.controls { values[control.index] = -.infinity }
     var total = 0.0
     for i in values.indices {
       values[i] = LogSpace.exp(values[i] / 2)

@@ -187,6 +187,7 @@ public struct NextTokens: Sendable {
     model.fillDirectly(&span, behind: context)
     stored[model.vocabulary.start.index] = -.infinity
     if let unknown = model.vocabulary.unknown { stored[unknown.index] = -.infinity }
+    for control in model.vocabulary.controls { stored[control.index] = -.infinity }
     try begin(DenseNumbers.scan(stored, highs: &highs))
     logModelTotal = 0
     if readsLevel { normalizeInPlace() }
@@ -201,6 +202,7 @@ public struct NextTokens: Sendable {
     try begin(row)
     remove(vocabulary.start)
     if let unknown = vocabulary.unknown { remove(unknown) }
+    for control in vocabulary.controls { remove(control) }
     try settle(after: nil)
     logModelTotal = 0
     if readsLevel { normalizeInPlace() }

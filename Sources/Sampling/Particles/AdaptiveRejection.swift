@@ -107,6 +107,7 @@ where Source.Model == Target.Model, Look.Constraint == Target.Constraint {
       if token == model.vocabulary.end {
         logWeight += lookAhead.constraint.endWeight(prefix.state)
         let text = TokenSequence(prefix.tokens)
+        if !target.isSpelled(prefix.tokens) { logWeight = -.infinity }
         if logWeight == -.infinity {
           try learn(prefix.tokens + [token], probabilities, left: 0)
           return .rejected

@@ -290,8 +290,13 @@ public struct ParticleFilter<Tokens: TokenProposal>: Sendable {
     if next.token == tokens.target.model.vocabulary.end {
       particle.isFinished = true
       particle.prefix.dropRow()
+      if !tokens.target.isSpelled(particle.prefix.tokens) { particle.logWeight = -.infinity }
     } else {
       particle.prefix.append(next.token, tokens.target.model, tokens.lookAhead.constraint)
+      if !tokens.target.mayBeSpelled(particle.prefix.tokens) {
+        particle.logWeight = -.infinity
+        particle.isFinished = true
+      }
     }
   }
 

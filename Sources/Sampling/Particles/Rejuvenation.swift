@@ -161,6 +161,7 @@ public struct RedrawnTail<Tokens: ProportionalTokens>: PrefixKernel {
     let old = tokens.draw(after: tail.old, using: &unused)?.logWeight ?? -.infinity
     tail.logRatio += drawn.logWeight - old
     tail.new.append(drawn.token, model, constraint)
+    if !tokens.target.mayBeSpelled(tail.new.tokens) { tail.isFailed = true }
     tail.old.append(tail.whole[tail.old.tokens.count], model, constraint)
   }
 

@@ -94,9 +94,11 @@ extension GuidedTexts: StepwiseTexts {
   ) -> Progress {
     guard let next = tokens.draw(after: draft.prefix, using: &choices) else { return .failed }
     draft.logWeight += next.logWeight
-    if next.token == target.model.vocabulary.end { return .complete }
+    if next.token == target.model.vocabulary.end {
+      return target.isSpelled(draft.prefix.tokens) ? .complete : .failed
+    }
     draft.prefix.append(next.token, target.model, tokens.lookAhead.constraint)
-    return .unfinished
+    return target.mayBeSpelled(draft.prefix.tokens) ? .unfinished : .failed
   }
 }
 
@@ -137,7 +139,11 @@ extension GuidedTexts {
       }
       logWeights.append(next.logWeight)
       isFinished = next.token == target.model.vocabulary.end
-      if !isFinished { prefix.append(next.token, target.model, lookAhead.constraint) }
+      if isFinished {
+        if !target.isSpelled(prefix.tokens) { logWeights[logWeights.count - 1] = -.infinity }
+      } else {
+        prefix.append(next.token, target.model, lookAhead.constraint)
+      }
     }
     var rest = 0.0
     for i in seen.indices.reversed() {
@@ -206,14 +212,15 @@ extension ModelTexts: StepwiseTexts {
     draft.logWeight += (target.fluency - 1) * drawn.logProbability + drawn.logSum
     if token == model.vocabulary.end {
       draft.logWeight += lookAhead.constraint.endWeight(draft.prefix.state)
-      return draft.logWeight > -.infinity ? .complete : .failed
+      return draft.logWeight > -.infinity && target.isSpelled(draft.prefix.tokens)
+        ? .complete : .failed
     }
     guard model.vocabulary.isDrawable(token),
       let next = lookAhead.next(draft.prefix.state, token, count: draft.prefix.tokens.count)
     else { return .failed }
     draft.logWeight += lookAhead.constraint.weight(draft.prefix.state, token)
     draft.prefix.append(token, model, leadingTo: next)
-    return .unfinished
+    return target.mayBeSpelled(draft.prefix.tokens) ? .unfinished : .failed
   }
 }
 

@@ -81,6 +81,7 @@ extension TokenProposal {
     addGains(&span)
     logs[vocabulary.start.index] = -.infinity
     if let unknown = vocabulary.unknown { logs[unknown.index] = -.infinity }
+    for control in vocabulary.controls { logs[control.index] = -.infinity }
     logs[vocabulary.end.index] =
       target.fluency * end + lookAhead.constraint.endWeight(prefix.state)
     return logs

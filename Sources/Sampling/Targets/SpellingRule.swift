@@ -18,6 +18,15 @@ public protocol SpellingRule: Sendable {
   /// - Returns: the same as about the whole text.
   func allows(_ tokens: [Token], changed: Range<Int>) -> Bool
 
+  /// Whether an allowed text may begin with some tokens.
+  ///
+  /// `true` is always safe: whole texts are looked at again.
+  ///
+  /// - Parameters:
+  ///   - tokens: the beginning.
+  ///   - place: the first token that was not looked at before.
+  /// - Returns: `false` only if no allowed text begins so.
+  func mayBegin(_ tokens: [Token], from place: Int) -> Bool
 
   /// The sequence that stands for the text of some tokens.
   ///
@@ -26,6 +35,9 @@ public protocol SpellingRule: Sendable {
 }
 
 extension SpellingRule {
+  /// Returns `true`, the safe answer.
+  public func mayBegin(_ tokens: [Token], from place: Int) -> Bool { true }
+
   /// Returns `nil`: the rule does not know.
   public func spelling(of tokens: [Token]) -> [Token]? { nil }
 

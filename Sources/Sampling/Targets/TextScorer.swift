@@ -139,5 +139,16 @@ public protocol TextTarget: Target where State == TokenSequence, Scorer: TextSco
 
 extension TextTarget {
   /// Returns `nil`: all token sequences have weight.
+  @inlinable
   public var spelling: (any SpellingRule)? { nil }
+
+  /// Whether a whole text is spelled as the target asks.
+  @inlinable
+  func isSpelled(_ tokens: [Token]) -> Bool { spelling?.allows(tokens) ?? true }
+
+  /// Whether a text that has grown by one token may still become one that is spelled so.
+  @inlinable
+  func mayBeSpelled(_ tokens: [Token]) -> Bool {
+    spelling?.mayBegin(tokens, from: tokens.count - 1) ?? true
+  }
 }

@@ -72,6 +72,12 @@ enum HandmadeFolder {
       tokenizer: tokenizer)
   }
 
+  /// The network of such a folder, which may go once its files are mapped.
+  static func network(_ more: String = "", kind: String = "llama") throws -> NetworkFile {
+    let folder = try llama(more, kind: kind)
+    return try withExtendedLifetime(folder) { try NetworkFile.open(folder.path) }
+  }
+
   static func message(
     _ more: String = "", kind: String = "llama", _ change: (inout [Stored]) -> Void = { _ in }
   ) throws -> String {
@@ -82,7 +88,7 @@ enum HandmadeFolder {
 
 @Suite struct NetworkFileTests {
   @Test func matricesAreViewsIntoTheFile() throws {
-    let network = try NetworkFile.open(HandmadeFolder.llama().path)
+    let network = try HandmadeFolder.network()
     let weights = network.weights
     #expect(weights.tensors.allSatisfy { $0.owner === network.files[0] })
     #expect(weights.blocks.count == 2)
@@ -107,7 +113,7 @@ enum HandmadeFolder {
   func rotationsAreRead(
     _ text: String, _ base: Double, _ scaling: NetworkConfiguration.Rotary.Scaling
   ) throws {
-    let network = try NetworkFile.open(HandmadeFolder.llama(text).path)
+    let network = try HandmadeFolder.network(text)
     #expect(
       network.configuration.positions
         == .rotary(

@@ -34,24 +34,8 @@ enum PrefixSpace: String, CaseIterable, Sendable, CustomTestStringConvertible {
     EnumeratedTarget(
       Target(
         model: Self.model, constraint: automaton, fluency: self == .fluent ? 0.7 : 1,
-        spelling: self == .spelled ? NoPair(of: Self.model.text("ab").tokens) : nil),
+        spelling: self == .spelled ? NoPair(of: Array(Self.model.text("ab"))) : nil),
       among: Self.model.texts(upTo: 3))
-  }
-}
-
-/// Two tokens never stand together, as if a third one spelled both.
-private struct NoPair: SpellingRule {
-  let pair: [Token]
-
-  init(of pair: [Token]) { self.pair = pair }
-
-  func allows(_ tokens: [Token]) -> Bool { allows(tokens, changed: tokens.indices) }
-
-  func allows(_ tokens: [Token], changed: Range<Int>) -> Bool {
-    let last = min(changed.upperBound, tokens.count - 1)
-    for place in stride(from: max(changed.lowerBound, 1), through: last, by: 1)
-    where tokens[place - 1] == pair[0] && tokens[place] == pair[1] { return false }
-    return true
   }
 }
 

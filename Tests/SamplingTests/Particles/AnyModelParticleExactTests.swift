@@ -9,9 +9,11 @@ private struct AnySpace<Look: LookAhead>: Sendable {
   let model: RememberingModel
   let lookAhead: Look
   var fluency = 1.0
+  var spelling: NoPair?
 
   var target: PrefixTarget<RememberingModel, Look.Constraint> {
-    PrefixTarget(model: model, constraint: lookAhead.constraint, fluency: fluency)
+    PrefixTarget(
+      model: model, constraint: lookAhead.constraint, fluency: fluency, spelling: spelling)
   }
 
   var tokens: GuidedTokens<PrefixTarget<RememberingModel, Look.Constraint>, Look> {
@@ -23,7 +25,7 @@ private struct AnySpace<Look: LookAhead>: Sendable {
     var expected: [TokenSequence: Double] = [:]
     for text in model.texts(upTo: lookAhead.mostTokens) {
       let soft = lookAhead.constraint.logWeight(of: text)
-      guard soft > -.infinity else { continue }
+      guard soft > -.infinity, spelling?.allows(text.tokens) ?? true else { continue }
       expected[text] = LogSpace.exp(fluency * model.logProbability(ofText: text) + soft)
     }
     return expected
@@ -93,6 +95,23 @@ private enum Brackets {
   @Test func rejuvenatedParticlesWeighProperly() throws {
     #expect(try filterDefect(Brackets.space(), threshold: 1, isRejuvenated: true) < 1e-12)
     #expect(try filterDefect(Letters.space(), threshold: 1, isRejuvenated: true) < 1e-12)
+  }
+
+  /// Texts that a rule of spelling forbids weigh nothing, whatever draws them.
+  @Test func spelledTextsWeighProperly() throws {
+    var space = Letters.space()
+    space.spelling = NoPair(of: Array(space.model.text("ab")))
+    #expect(space.expected.count < Letters.space().expected.count)
+    #expect(try filterDefect(space, threshold: 1) < 1e-12)
+    #expect(try filterDefect(space, threshold: 0, isRejuvenated: true) < 1e-12)
+    let guided = GuidedTexts(space.tokens)
+    let drawn = outcomes { (choices) -> WeightedText? in try? guided.draw(using: &choices) }
+    var mass: [TokenSequence: Double] = [:]
+    for (text, chance) in drawn {
+      guard let text else { continue }
+      mass[text.text, default: 0] += chance * LogSpace.exp(text.logWeight)
+    }
+    #expect(totalVariation(mass, space.expected) < 1e-12)
   }
 
   /// A mutant whose batch hands the first particle the row of the last one.
