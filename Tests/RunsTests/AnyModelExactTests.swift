@@ -105,7 +105,8 @@ extension RememberingModel: ChainModel {
     #expect(all.count == 11)
     let report = try Self.run(all[number])
     let texts = report.printed
-    #expect(texts.count >= 2)
+    // Restarts may end at the same text.
+    #expect(!texts.isEmpty)
     #expect(report.failure == nil && report.shortfall == nil && !report.isStopped)
     for text in texts {
       #expect((1...3).contains(text.tokens.count) && text.isSatisfied)
