@@ -94,7 +94,7 @@ enum Train: Command {
     options.isCancelled = { Interruption.signal != nil }
     Interruption.watch {}
     // Check this before hours of counting.
-    try form.checkPlace(path)
+    try ModelForm.checkPlace(path)
 
     let began = ContinuousClock.now
     let isQuiet = arguments.has("quiet")
@@ -163,7 +163,7 @@ enum ModelForm: Equatable {
   }
 
   /// Fails if the file cannot be created there.
-  func checkPlace(_ path: String) throws(CommandFailure) {
+  static func checkPlace(_ path: String) throws(CommandFailure) {
     let names = OutputNames(path)
     TemporaryFiles.add(names.beside)
     var isFolder: ObjCBool = false
