@@ -18,14 +18,16 @@ public struct SubwordTokens: Sendable {
   /// The tokens of a model with an encoder.
   ///
   /// - Throws: `LoadError` if no token can stand for the start alone.
-  init(_ vocabulary: Vocabulary, _ encoder: any TextEncoder, name: String) throws(LoadError) {
+  package init(_ vocabulary: Vocabulary, _ encoder: any TextEncoder, name: String) throws(LoadError)
+  {
     guard
       let start = vocabulary.start != vocabulary.end
         ? vocabulary.start : vocabulary.controls.first(where: { $0 != vocabulary.end })
     else {
       throw LoadError(
         .badData,
-        "'\(name)' has one special token, which begins and ends texts, but n-grams need two of them")
+        "'\(name)' has one special token, which begins and ends texts, but n-grams need two of them"
+      )
     }
     self.name = name
     self.vocabulary = vocabulary.starting(with: start)
@@ -107,6 +109,11 @@ extension LoadedModel {
 
   /// A loaded model of n-grams as a companion of this one.
   package func companion(_ opened: LoadedModel, for what: String) throws -> LoadedModel {
+    guard isNeural else {
+      throw LoadError(
+        .badArgument,
+        "\(what) takes a file for neural models only, but '\(name)' has n-grams itself")
+    }
     let tokens = try subwordTokens()
     let advice = "Train one with 'gensample train TEXT --tokenizer \(name) -o FILE.gsm'."
     guard let grams = opened.chainModel as? NGramModel, let owner = grams.ownerOfTokens else {

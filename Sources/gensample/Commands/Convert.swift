@@ -52,6 +52,12 @@ enum Convert: Command {
     let isGSM =
       input.hasSuffix(".gsm") || BuiltInModel(rawValue: input) != nil
       || FileBeginning(path: input).isGSM
+    if isGSM, form == .arpa,
+      let owner = try loadModel(input, arguments, isReversed: true).ownerOfTokens
+    {
+      throw CommandFailure.usage(
+        "'\(input)' has the tokens of '\(owner)', which ARPA files cannot hold; write a .gsm file")
+    }
     let trie =
       isGSM
       ? try loadModel(input, arguments, isReversed: true).makeTrie()

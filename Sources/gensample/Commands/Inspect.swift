@@ -63,6 +63,8 @@ enum Inspect: Command {
       let totals = model.contextTotals { $0 != model.vocabulary.start }
       let size = BuiltInModel(rawValue: name) == nil ? fileSize(name) : model.byteCount
       let vocabulary = model.vocabulary
+      let tokens =
+        model.ownerOfTokens == nil ? Tokenization(vocabulary.spacing).rawValue : "subwords"
       switch format {
       case .jsonl:
         var object = JSONObject()
@@ -76,7 +78,7 @@ enum Inspect: Command {
           object.add("layout", .string(model.layout.rawValue))
           object.add("quantized_bits", .integer(model.quantizedBits))
         }
-        object.add("tokens", .string(Tokenization(vocabulary.spacing).rawValue))
+        object.add("tokens", .string(tokens))
         object.add("has_unknown", .boolean(vocabulary.unknown != nil))
         object.add("least_context_sum", .number(totals.least))
         object.add("largest_context_sum", .number(totals.most))
@@ -93,7 +95,7 @@ enum Inspect: Command {
           "  order       \(model.order)",
           "  n-grams     \(model.counts.map(String.init).joined(separator: " / "))",
           "  bytes       \(size)",
-          "  vocabulary  \(vocabulary.count) entries, \(Tokenization(vocabulary.spacing).rawValue)"
+          "  vocabulary  \(vocabulary.count) entries, \(tokens)"
             + (vocabulary.unknown == nil ? ", no unknown token" : ""),
           "  contexts    " + sums(totals, vocabulary),
         ]

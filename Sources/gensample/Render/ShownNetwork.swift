@@ -50,7 +50,8 @@ struct ShownNetwork {
       do throws(NeuralError) { try inspected.checkNumbers() } catch { fault = error }
     }
     self.tokenizer = tokenizer
-    tokens = tokenizer.map { NeuralTokens(inspected.description.tokens, $0) }
+    let described = inspected.description.tokens
+    tokens = tokenizer.map { NeuralTokens(described, $0) }
     self.unsupported = unsupported
     self.fault = fault.map { LoadError(.badData, path: path, $0.description) }
   }
