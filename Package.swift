@@ -32,7 +32,8 @@ let package = Package(
       name: "LM", dependencies: ["Sampling", "Neural", "CKernels"], swiftSettings: settings),
     .target(name: "Runs", dependencies: ["Sampling", "LM"], swiftSettings: settings),
     .executableTarget(
-      name: "gensample", dependencies: ["Sampling", "LM", "Runs"], swiftSettings: settings),
+      name: "gensample", dependencies: ["Sampling", "Neural", "LM", "Runs"],
+      swiftSettings: settings),
     .target(
       name: "SamplingLaws", dependencies: ["Sampling"], path: "Tests/SamplingLaws",
       swiftSettings: settings),

@@ -18,7 +18,7 @@ public protocol ChainModel: LanguageModel {
   /// The kind of source of the model's own tokens.
   associatedtype Source: TokenSource = VectorTokens<Self> where Source.Model == Self
   /// The kind of tokens that are steered towards what a constraint asks for.
-  associatedtype Guided: ProportionalTokens = GuidedTokens<Target, AutomatonLookAhead>
+  associatedtype Guided: ProportionalTokens = TwistedTokens<Target>
   where Guided.Target == Target
 
   /// The linear probability of each token without context; positive for drawable tokens.
@@ -70,12 +70,12 @@ extension ChainModel where Source == VectorTokens<Self> {
   public func makeTokenSource(_ left: Left) -> Source { VectorTokens(self) }
 }
 
-extension ChainModel where Guided == GuidedTokens<Target, AutomatonLookAhead> {
+extension ChainModel where Guided == TwistedTokens<Target> {
   /// Makes tokens that are drawn from the row of all probabilities times what is expected behind.
   public func makeGuidedTokens(
     for target: Target, _ lookAhead: AutomatonLookAhead, bigrams: BigramLookAhead?, source: Source
   ) -> Guided {
-    GuidedTokens(target, lookAhead)
+    TwistedTokens(target, lookAhead, bigrams: bigrams)
   }
 }
 

@@ -104,7 +104,7 @@ public struct NGramContext: Hashable, Sendable {
 @safe
 public struct NGramModel: BackoffModel, @unchecked Sendable {
   /// The tokens that the model knows.
-  public let vocabulary: Vocabulary
+  public internal(set) var vocabulary: Vocabulary
   /// The number of tokens in its longest n-grams.
   public let order: Int
   /// The layout of the model in memory.

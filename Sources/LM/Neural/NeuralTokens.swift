@@ -1,20 +1,20 @@
 // Licensed under the Apache License, Version 2.0.
 
-internal import Neural
+package import Neural
 
 /// The tokens that begin and end a network's texts.
-struct NeuralTokens {
+package struct NeuralTokens {
   /// The files' begin token.
-  let begin: Int32?
+  package let begin: Int32?
   /// Tokens that end a text, the files' own end token first.
-  let ends: [Int32]
+  package let ends: [Int32]
   private let addsBegin: Bool?
   private let tokenizer: any Neural.Tokenizer
 
   /// Tokens that end a document in models whose begin token belongs to chats.
   private static let endsOfDocuments = ["<|endoftext|>", "<|end_of_text|>"]
 
-  init(_ tokens: NetworkDescription.Tokens, _ tokenizer: any Neural.Tokenizer) {
+  package init(_ tokens: NetworkDescription.Tokens, _ tokenizer: any Neural.Tokenizer) {
     begin = tokens.begin
     addsBegin = tokens.addsBegin
     self.tokenizer = tokenizer
@@ -29,7 +29,7 @@ struct NeuralTokens {
 
   /// The tokens before every text: those that the user spells, or where nothing is given what the
   /// files say, else the token that ends documents, else the begin token.
-  func beginning(_ spellings: [String]?) throws(NeuralError) -> [Int32] {
+  package func beginning(_ spellings: [String]?) throws(NeuralError) -> [Int32] {
     guard let spellings else {
       if addsBegin == true, let begin { return [begin] }
       let separator = Self.endsOfDocuments.compactMap(tokenizer.token(spelled:)).first

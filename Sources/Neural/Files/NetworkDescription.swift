@@ -54,7 +54,6 @@ package struct NetworkDescription: Sendable, Equatable {
   /// "GGUF version 3", "safetensors".
   package var format: String
   package var name: String?
-  package var configuration: NetworkConfiguration
   package var parameters: Int
   package var types: [TypeShare]
   /// What makes tokens of a text: "byte-level BPE (smollm)".
@@ -69,11 +68,9 @@ package struct NetworkDescription: Sendable, Equatable {
   package var unsupported: [String] = []
 
   init(
-    format: String, configuration: NetworkConfiguration, tensors: [TensorTable.Entry],
-    tokens: Tokens, ignored: [String] = []
+    format: String, tensors: [TensorTable.Entry], tokens: Tokens, ignored: [String] = []
   ) {
     self.format = format
-    self.configuration = configuration
     self.tokens = tokens
     self.ignored = ignored
     types = []
@@ -92,25 +89,18 @@ package struct NetworkDescription: Sendable, Equatable {
     types.sort { $0.bytes > $1.bytes }
   }
 
-  init(
-    _ file: GGUFFile, configuration: NetworkConfiguration, tokens: Tokens, ignored: [String]
-  ) throws(NeuralError) {
+  init(_ file: GGUFFile, tokens: Tokens, ignored: [String] = []) throws(NeuralError) {
     self.init(
-      format: "GGUF version \(file.version)", configuration: configuration,
-      tensors: file.tensors.entries, tokens: tokens, ignored: ignored)
+      format: "GGUF version \(file.version)", tensors: file.tensors.entries, tokens: tokens,
+      ignored: ignored)
     name = try file.string("general.name")
     licence = try file.string("general.license")
     tokenizer = try NetworkDescription.tokenizer(file)
     take(template: try file.string("tokenizer.chat_template"))
   }
 
-  init(
-    folder: String, configuration: NetworkConfiguration, table: TensorTable, tokens: Tokens,
-    ignored: [String]
-  ) {
-    self.init(
-      format: "safetensors", configuration: configuration, tensors: table.entries, tokens: tokens,
-      ignored: ignored)
+  init(folder: String, table: TensorTable, tokens: Tokens, ignored: [String] = []) {
+    self.init(format: "safetensors", tensors: table.entries, tokens: tokens, ignored: ignored)
     name = folder.split(separator: "/").last.map(String.init)
     let files = FileSystem.names(in: folder)
     tokenizer =

@@ -53,7 +53,7 @@ package struct NetworkFile: Sendable {
       path: path, configuration: checkpoint.configuration, weights: checkpoint.weights,
       tokenizer: .none,
       description: NetworkDescription(
-        format: "llama2.c checkpoint", configuration: checkpoint.configuration,
+        format: "llama2.c checkpoint",
         tensors: checkpoint.weights.tensors.map {
           unsafe .init(
             name: $0.name, shape: $0.shape, typeName: $0.type.rawValue, byteCount: $0.bytes.count,
@@ -90,7 +90,7 @@ package struct NetworkFile: Sendable {
     return NetworkFile(
       path: file.file.path, configuration: configuration, weights: weights, tokenizer: .gguf(file),
       description: try NetworkDescription(
-        file, configuration: configuration, tokens: tokens, ignored: ignored),
+        file, tokens: tokens, ignored: ignored),
       files: [file.file])
   }
 
@@ -147,7 +147,7 @@ package struct NetworkFile: Sendable {
     return NetworkFile(
       path: path, configuration: configuration, weights: weights, tokenizer: .folder(path),
       description: NetworkDescription(
-        folder: path, configuration: configuration, table: table, tokens: tokens, ignored: ignored),
+        folder: path, table: table, tokens: tokens, ignored: ignored),
       files: files)
   }
 }

@@ -10,6 +10,8 @@ package struct DraftModel: Sendable {
 
   /// Translates a model into the tokens of another one.
   ///
+  /// A model over the tokens of a neural one needs no translation.
+  ///
   /// - Parameters:
   ///   - draft: the model that drafts, of n-grams.
   ///   - model: the model that verifies.
@@ -19,6 +21,11 @@ package struct DraftModel: Sendable {
   package init(
     _ draft: LoadedModel, for model: LoadedModel, length: Int, _ rules: DecodingRules
   ) throws {
+    decoder = try SpeculativeDecoder(length: length, rules)
+    if model.isNeural, let grams = draft.chainModel as? NGramModel, grams.ownerOfTokens != nil {
+      self.model = try model.companion(draft, for: "--draft").chainModel
+      return
+    }
     let respelled = RespelledModel(
       try draft.ngrams(.finiteContext, for: "--draft"), in: model.vocabulary)
     guard respelled.sharedCount > 0 else {
@@ -28,6 +35,5 @@ package struct DraftModel: Sendable {
           + "tokenization")
     }
     self.model = respelled
-    decoder = try SpeculativeDecoder(length: length, rules)
   }
 }

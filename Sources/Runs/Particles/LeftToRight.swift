@@ -42,7 +42,9 @@ struct LeftToRight<Model: ChainModel> {
   ) throws {
     let model = target.model
     let automaton = target.constraint ?? TokenAutomaton(every: model.vocabulary)
-    let weights = model.unigramWeights
+    // What the n-grams expect needs their own weights.
+    let helper = options.companion ?? loaded
+    let weights = options.companion?.chainModel.unigramWeights ?? model.unigramWeights
     let rarest = LogSpace.log(weights.filter { $0 > 0 }.min() ?? 1)
     // What lies ahead is summed: a word that is lost there would never be drawn.
     guard target.fluency * rarest > -700 else {
@@ -56,7 +58,7 @@ struct LeftToRight<Model: ChainModel> {
     self.target = model.makeTarget(constraint: automaton, fluency: target.fluency)
     left = loaded.once { model.makeLeftTokens() }
     source = model.makeTokenSource(left)
-    let backoff = model as? any BackoffModel
+    let backoff = helper.chainModel as? any BackoffModel
     let kind = options.kind ?? (allowed.contains(.bigrams) && backoff != nil ? .bigrams : .words)
     guard allowed.contains(kind) else {
       throw RunError.usage("--tokens rejection looks ahead by words, not by \(kind.rawValue)")
@@ -82,7 +84,7 @@ struct LeftToRight<Model: ChainModel> {
           + "--max-tokens allows \(most)")
     }
     if kind == .bigrams, hasRoom, let backoff {
-      let tables = loaded.once { BigramTables() }.tables(backoff, fluency: target.fluency)
+      let tables = helper.once { BigramTables() }.tables(backoff, fluency: target.fluency)
       bigrams = BigramLookAhead(lookAhead, tables) { !monitor.isStopping }
     }
     report = LookAheadReport(

@@ -25,6 +25,7 @@ package struct ImportanceSampler: Sampler {
     [(.language, Self.name)] + (stages == nil ? [] : [(.backoff, "--anneal")])
       + (upper == nil ? [] : [(.exact, "--upper")])
   }
+  package var furtherModels: [FurtherModel] { lookAhead.furtherModels }
   package var areDraws: Bool { choice.areDraws }
   package var work: Int { particles + (upper ?? 0) }
   package var figures: RunFigures {

@@ -19,6 +19,13 @@ package struct MetropolisHastingsSampler: ChainSampler {
 
   package init(_ options: ChainOptions) { self.options = options }
 
+  package var furtherModels: [FurtherModel] {
+    // The lower orders of the model itself are no further model.
+    guard let screen, let grams = screen.chainModel as? NGramModel, grams.ownerOfTokens != nil
+    else { return [] }
+    return [FurtherModel(option: "screen", name: screen.name, checksum: screen.checksum)]
+  }
+
   package func runChains(_ work: ChainWork, folder: KeptRun?) throws -> ChainsDone {
     let model = work.target.model.chainModel
     if let screen { return try run(work, model, screenedBy: screen.chainModel, screen, folder) }

@@ -38,6 +38,7 @@ package struct ParticleSampler: Sampler {
     [(.language, Self.name)]
       + (tokens == .guided ? [] : [(.finiteContext, "--tokens rejection")])
   }
+  package var furtherModels: [FurtherModel] { lookAhead.furtherModels }
   package var areDraws: Bool { choice.areDraws }
   package var work: Int { 0 }
   package var figures: RunFigures {

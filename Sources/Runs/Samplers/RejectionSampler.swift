@@ -25,6 +25,7 @@ package struct RejectionSampler: Sampler {
 
   package init() {}
 
+  package var furtherModels: [FurtherModel] { lookAhead.furtherModels }
   package var work: Int { 0 }
   package var figures: RunFigures { .rejection(RejectionReport(proposal)) }
 

@@ -47,16 +47,9 @@ public struct BigramGuidedTokens<Model: FiniteContextModel>: ProportionalTokens 
   ///
   /// - Complexity: O(vocabulary).
   public func logValues(after prefix: Text) -> [Double] {
-    let gains = guide.gains(prefix.state, count: prefix.tokens.count)
-    return logValues(after: prefix) { logs in
-      for i in logs.indices {
-        let gain = gains[lookAhead.constraint.tokenClass(of: Token(i))]
-        logs[i] =
-          gain.logFactor == -.infinity
-          ? -.infinity
-          : target.fluency * logs[i]
-            + (gain.logFactor + LogSpace.log(guide.expectations[gain.row + i]))
-      }
+    logValues(after: prefix) { logs in
+      guide.addGains(
+        to: &logs, fluency: target.fluency, prefix.state, count: prefix.tokens.count)
     }
   }
 

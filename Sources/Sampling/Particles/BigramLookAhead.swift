@@ -183,6 +183,21 @@ public struct BigramLookAhead: Sendable {
     }
   }
 
+  /// Turns each log-probability into fluency x log-probability + gain, with what is expected behind
+  /// the token.
+  func addGains(
+    to logs: inout MutableSpan<Double>, fluency: Double, _ state: TokenAutomaton.State, count: Int
+  ) {
+    let gains = gains(state, count: count)
+    for i in logs.indices {
+      let gain = gains[lookAhead.constraint.tokenClass(of: Token(i))]
+      logs[i] =
+        gain.logFactor == -.infinity
+        ? -.infinity
+        : fluency * logs[i] + (gain.logFactor + LogSpace.log(expectations[gain.row + i]))
+    }
+  }
+
   /// What an end weighs in a state, in the same units.
   func endGain(_ state: TokenAutomaton.State) -> Double {
     LogSpace.exp(

@@ -50,6 +50,7 @@ enum Importance: Command {
     sampler.memory = MemoryLimit(sampler.lookAhead.memory, given: arguments.text("memory"))
     let session = try SamplerSession(
       Self.self, arguments, resumed, seed: try ParticleOptions.seed(arguments))
+    sampler.lookAhead.companion = try ParticleOptions.companion(arguments, of: session.model)
     try session.run(sampler)
   }
 }

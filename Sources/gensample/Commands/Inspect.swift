@@ -10,12 +10,25 @@ enum Inspect: Command {
   static let summary = "what a model file contains, and whether it is valid"
   static let usage = "FILE... [options]"
   static let discussion = """
-    Prints the kind, order, sizes and vocabulary of a model and how it was made. It checks the whole
-    file. If the file is not valid, the fault goes to standard error and the exit code is 65.
+    Prints the kind, order, sizes and vocabulary of a model of n-grams and how it was made, and
+    checks the whole file. If the file is not valid, the fault goes to standard error and the exit
+    code is 65.
+
+    Of a neural model it prints the architecture, the sizes, the tensors by type, the tokenizer, the
+    tokens before and behind a text, the chat format, the licence, and what gensample does not
+    support. FILE is a GGUF file, a folder with config.json, or a llama2.c checkpoint. It reads the
+    headers alone, unless --checksum asks for the whole file.
 
         gensample inspect model.gsm
+        gensample inspect model.gguf --checksum
     """
-  static let options = [ModelOptions.tokens] + OutputOptions.report
+  static let options =
+    [
+      ModelOptions.tokens,
+      Option(
+        flag: "checksum",
+        "read a neural model whole: print its SHA-256, and refuse numbers that are not finite"),
+    ] + OutputOptions.report
 
   static func run(_ arguments: Arguments) throws {
     guard !arguments.positional.isEmpty else {
@@ -25,6 +38,17 @@ enum Inspect: Command {
     let stream = try ResultStream(path: nil)
     var last: (any Error)?
     for name in arguments.positional {
+      if BuiltInModel(rawValue: name) == nil, NeuralModel.isNeural(path: name) {
+        do {
+          let shown = try ShownNetwork(name, isWhole: arguments.has("checksum"))
+          try stream.writeLine(format == .text ? shown.text : shown.object.text)
+          if let fault = shown.fault { throw fault }
+        } catch {
+          if let last { tell(last) }
+          last = error
+        }
+        continue
+      }
       let model: NGramModel
       do {
         model = try loadModel(name, arguments, isReversed: true)
@@ -39,6 +63,8 @@ enum Inspect: Command {
       let totals = model.contextTotals { $0 != model.vocabulary.start }
       let size = BuiltInModel(rawValue: name) == nil ? fileSize(name) : model.byteCount
       let vocabulary = model.vocabulary
+      let tokens =
+        model.ownerOfTokens == nil ? Tokenization(vocabulary.spacing).rawValue : "subwords"
       switch format {
       case .jsonl:
         var object = JSONObject()
@@ -52,7 +78,7 @@ enum Inspect: Command {
           object.add("layout", .string(model.layout.rawValue))
           object.add("quantized_bits", .integer(model.quantizedBits))
         }
-        object.add("tokens", .string(Tokenization(vocabulary.spacing).rawValue))
+        object.add("tokens", .string(tokens))
         object.add("has_unknown", .boolean(vocabulary.unknown != nil))
         object.add("least_context_sum", .number(totals.least))
         object.add("largest_context_sum", .number(totals.most))
@@ -69,7 +95,7 @@ enum Inspect: Command {
           "  order       \(model.order)",
           "  n-grams     \(model.counts.map(String.init).joined(separator: " / "))",
           "  bytes       \(size)",
-          "  vocabulary  \(vocabulary.count) entries, \(Tokenization(vocabulary.spacing).rawValue)"
+          "  vocabulary  \(vocabulary.count) entries, \(tokens)"
             + (vocabulary.unknown == nil ? ", no unknown token" : ""),
           "  contexts    " + sums(totals, vocabulary),
         ]

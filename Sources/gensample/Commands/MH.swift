@@ -9,8 +9,8 @@ enum MH: Command {
   static let summary = "Metropolis-Hastings: chains that edit a text step by step"
   static let usage = "[--constraints FILE] [options]"
   static let discussion = """
-    Draws texts from rho(x) = p(x)^fluency x soft weights x hard constraints, where p is an n-gram
-    model. Each chain starts from a random allowed text. Its steps replace, insert, delete and swap
+    Draws texts from rho(x) = p(x)^fluency x soft weights x hard constraints, where p is the model's
+    probability. Each chain starts from a random allowed text. Its steps replace, insert, delete and swap
     tokens and rewrite blocks. The printed texts follow rho once the chains have forgotten their
     start; the R-hat and effective sample size in the summary show whether they have.
 
@@ -23,7 +23,8 @@ enum MH: Command {
     so with it the defaults of --warmup and --thin are \(PlanOptions.slowDefaults.warmup).
 
     --screen N is delayed acceptance: the model's n-grams of at most N tokens decide first, and only
-    the moves that they accept are put to the full model, which corrects for the difference.
+    the moves that they accept are put to the full model, which corrects for the difference. For a
+    neural model, --screen FILE takes n-grams over its tokens, which train --tokenizer makes.
 
         gensample mh --constraints examples/constraints/sea.txt
         gensample mh --include sea --include storm --length 6..14
@@ -42,7 +43,10 @@ enum MH: Command {
         "weights for --moves informed: "
           + InformedBalancing.allCases.map(\.rawValue).joined(separator: " or ")
           + " (default square-root)"),
-      Option("screen", "N", "screen moves with the model's n-grams of at most N tokens"),
+      Option(
+        "screen", "N|FILE",
+        "screen moves with the model's n-grams of at most N tokens; of a neural model: with the "
+          + "n-grams of FILE, made by train --tokenizer"),
     ]
 
   static func run(_ given: Arguments) throws {
@@ -53,8 +57,7 @@ enum MH: Command {
     guard balancing == nil || kinds?.contains(.informed) == true else {
       throw CommandFailure.usage("--balancing needs --moves informed")
     }
-    let order = try arguments.integer("screen", in: 1...NGramTrie.highestOrder)
-    guard order == nil || kinds == nil else {
+    guard !arguments.has("screen") || kinds == nil else {
       throw CommandFailure.usage("give either --screen or --moves; --moves cannot be screened")
     }
     let chains = try ChainArguments(arguments, isSlow: kinds?.contains(.informed) ?? false)
@@ -62,7 +65,13 @@ enum MH: Command {
     var sampler = MetropolisHastingsSampler(try chains.options(session.model))
     sampler.moves = kinds
     sampler.balancing = balancing ?? sampler.balancing
-    sampler.screen = try order.map { try screen(session.model, order: $0) }
+    sampler.screen = try arguments.text("screen").map { text in
+      if Int(text) == nil, session.model.isNeural {
+        return try session.model.companion(text, for: "--screen")
+      }
+      let order = try arguments.integer("screen", in: 1...NGramTrie.highestOrder) ?? 1
+      return try screen(session.model, order: order)
+    }
     try session.run(sampler)
   }
 

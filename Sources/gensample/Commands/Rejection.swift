@@ -39,6 +39,7 @@ enum RejectionCommand: Command {
     sampler.lookAhead = try ParticleOptions.lookAhead(arguments)
     let session = try SamplerSession(
       Self.self, arguments, resumed, seed: try ParticleOptions.seed(arguments))
+    sampler.lookAhead.companion = try ParticleOptions.companion(arguments, of: session.model)
     try session.run(sampler)
   }
 }

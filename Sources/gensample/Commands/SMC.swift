@@ -74,6 +74,7 @@ enum SMC: Command {
     sampler.lookAhead = try ParticleOptions.lookAhead(arguments)
     let session = try SamplerSession(
       Self.self, arguments, resumed, seed: try ParticleOptions.seed(arguments))
+    sampler.lookAhead.companion = try ParticleOptions.companion(arguments, of: session.model)
     try session.run(sampler)
   }
 }

@@ -13,7 +13,11 @@ enum Train: Command {
     Kneser-Ney model. TEXT is a file, plain or .gz, or - for standard input. MODEL ends in .gsm,
     .arpa or .arpa.gz.
 
+    With --tokenizer the tokens are those of a neural model. The result helps that model: --screen,
+    --look-ahead and --draft take it. It has all tokens of the model, so it must be a .gsm file.
+
         gensample train poems.txt -o poems.gsm --tokens characters --order 4
+        gensample train stories.txt --tokenizer smollm2.gguf -o stories.gsm
     """
   static let options =
     [
@@ -24,6 +28,7 @@ enum Train: Command {
         "words: splits off punctuation, results read as text; characters: for scripts without "
           + "spaces; whitespace: splits only at white space and keeps bytes as they are (default "
           + "whitespace)"),
+      Option("tokenizer", "MODEL", "count the tokens of this neural model"),
       Option(
         "prune", "A,B,...",
         "drop n-grams with a count of at most A for order 1, B for order 2, ...; missing numbers "
@@ -63,6 +68,21 @@ enum Train: Command {
     options.order = try arguments.integer("order", in: 1...NGramTrie.highestOrder) ?? 3
     options.tokenization =
       try arguments.choice("tokens", as: Tokenization.self) ?? .whitespace
+    if let name = arguments.text("tokenizer") {
+      if let option = ["tokens", "vocabulary", "min-count", "rebalance", "reversed"].first(
+        where: arguments.has)
+      {
+        throw CommandFailure.usage(
+          "give either --tokenizer or --\(option): with --tokenizer the neural model says what the "
+            + "tokens are")
+      }
+      guard form == .gsm else {
+        throw CommandFailure.usage(
+          "--tokenizer makes a .gsm file, because ARPA files cannot hold its tokens, got '\(path)'")
+      }
+      options.subwords = try LoadedModel(opening: name).subwordTokens()
+      options.tokenization = .characters
+    }
     if let prune = arguments.text("prune") {
       options.prune = try prune.split(separator: ",", omittingEmptySubsequences: false).map {
         guard let number = Int($0), number >= 0 else {
@@ -94,7 +114,7 @@ enum Train: Command {
     options.isCancelled = { Interruption.signal != nil }
     Interruption.watch {}
     // Check this before hours of counting.
-    try form.checkPlace(path)
+    try ModelForm.checkPlace(path)
 
     let began = ContinuousClock.now
     let isQuiet = arguments.has("quiet")
@@ -163,7 +183,7 @@ enum ModelForm: Equatable {
   }
 
   /// Fails if the file cannot be created there.
-  func checkPlace(_ path: String) throws(CommandFailure) {
+  static func checkPlace(_ path: String) throws(CommandFailure) {
     let names = OutputNames(path)
     TemporaryFiles.add(names.beside)
     var isFolder: ObjCBool = false

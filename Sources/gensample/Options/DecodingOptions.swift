@@ -81,7 +81,8 @@ enum DecodingOptions {
   static let drafting = [
     Option(
       "draft", "NAME|PATH",
-      "speculative decoding: this model drafts, --model verifies; the law stays the same"),
+      "speculative decoding: this model of n-grams drafts, --model verifies; the law stays the same. "
+        + "For a neural model, train --tokenizer makes one"),
     Option("draft-length", "N", "tokens per draft, 1 to 64 (default 4)"),
   ]
 
@@ -199,7 +200,7 @@ enum DecodingOptions {
       return nil
     }
     return try DraftModel(
-      try openModel(name, arguments), for: model,
+      try openModel(name, arguments, isFurther: true), for: model,
       length: try arguments.integer("draft-length", in: 1...64) ?? 4, rules)
   }
 

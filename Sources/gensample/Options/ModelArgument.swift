@@ -115,15 +115,26 @@ enum ModelOptions {
 ///   - arguments: may say what the words of an ARPA file are.
 ///   - isReversed: whether a model of reversed texts needs no word of warning.
 ///   - isDecoder: whether texts are written from left to right, in any tokens.
+///   - isFurther: whether it helps the model that the options are about, or is only looked at.
 /// - Returns: the model.
 /// - Throws: where there is none, or it is no model.
 func openModel(
-  _ name: String, _ arguments: Arguments, isReversed: Bool = false, isDecoder: Bool = false
+  _ name: String, _ arguments: Arguments, isReversed: Bool = false, isDecoder: Bool = false,
+  isFurther: Bool = false
 ) throws -> LoadedModel {
   let tokens = try ModelOptions.tokens(arguments)
   let model = try LoadedModel(
     opening: name, tokenization: tokens == .characters ? .characters : nil,
     options: ModelOptions.neural(arguments, isDecoder: isDecoder))
+  if let owner = (model.chainModel as? NGramModel)?.ownerOfTokens {
+    guard isFurther else {
+      throw LoadError(
+        .badData,
+        "'\(name)' has the tokens of '\(owner)' and helps that model only: give it to --screen, "
+          + "--draft or --look-ahead")
+    }
+    return model
+  }
   try ModelOptions.check(arguments, name, model, tokens)
   if !isReversed, model.readsBackward {
     report(
@@ -137,6 +148,6 @@ func openModel(
 func loadModel(
   _ name: String, _ arguments: Arguments, isReversed: Bool = false
 ) throws -> NGramModel {
-  try openModel(name, arguments, isReversed: isReversed)
+  try openModel(name, arguments, isReversed: isReversed, isFurther: true)
     .ngrams(.language, for: arguments.command)
 }

@@ -1,5 +1,6 @@
 // Licensed under the Apache License, Version 2.0.
 
+import LM
 import Runs
 
 /// Options of samplers that draw texts from left to right.
@@ -16,8 +17,9 @@ enum ParticleOptions {
   static let threads = Option(
     "threads", "N", "how many threads work at once (default: all cores)")
   static let lookAhead = Option(
-    "look-ahead", "KIND",
-    "bigrams or words: what is expected behind a text's last word, or behind any (default bigrams)")
+    "look-ahead", "KIND|FILE",
+    "bigrams or words: what is expected behind a text's last word, or behind any (default bigrams); "
+      + "of a neural model: what the n-grams of FILE expect, made by train --tokenizer")
   static let memory = Option(
     "memory", "SIZE", "what a look-ahead by bigrams may take, such as 800M (default 1G)")
   static let weighted = Option(
@@ -40,10 +42,22 @@ enum ParticleOptions {
   /// How texts are drawn from left to right.
   static func lookAhead(_ arguments: Arguments) throws(CommandFailure) -> LookAheadOptions {
     var options = LookAheadOptions()
-    options.kind = try arguments.choice("look-ahead", as: LookAheadKind.self)
+    options.kind = arguments.text("look-ahead").flatMap { LookAheadKind(rawValue: $0) }
     options.memory = try arguments.bytes("memory") ?? options.memory
     options.mostTokens = try arguments.integer("max-tokens", in: 0...1_000_000)
     return options
+  }
+
+  /// The n-grams that look ahead for a neural model; `nil` if the model does it itself.
+  static func companion(_ arguments: Arguments, of model: LoadedModel) throws -> LoadedModel? {
+    guard let text = arguments.text("look-ahead"), LookAheadKind(rawValue: text) == nil else {
+      return nil
+    }
+    guard model.isNeural else {
+      _ = try arguments.choice("look-ahead", as: LookAheadKind.self)
+      return nil
+    }
+    return try model.companion(text, for: "--look-ahead")
   }
 
   /// What is printed of weighted texts.

@@ -165,11 +165,25 @@ struct CorpusReader {
           end += 1
         }
         let line = unsafe UnsafeRawBufferPointer(rebasing: bytes[start..<end])
-        if hasAngle {
+        if hasAngle, options.subwords == nil {
           try unsafe refuseSymbols(line, block, sentences: sentences)
         }
         let first = tokens.count
-        if isASCII < 0x80 {
+        if let subwords = options.subwords {
+          try unsafe withComposed(line, block, start) { composed in
+            let text = unsafe String(decoding: composed, as: UTF8.self)
+            do {
+              for token in try subwords.encode(text) {
+                unsafe SubwordTokens.bytes(of: token).withUnsafeBytes {
+                  tokens.append(unsafe interner.intern($0) + 1)
+                }
+              }
+            } catch {
+              throw LoadError(
+                .badData, path: block.path, place: .line(block.firstLine + sentences), "\(error)")
+            }
+          }
+        } else if isASCII < 0x80 {
           unsafe tokenizer.cut(line) { tokens.append(unsafe interner.intern($0) + 1) }
         } else {
           try unsafe withComposed(line, block, start) { composed in
@@ -191,7 +205,7 @@ struct CorpusReader {
   /// The line as it is if it is valid and composed, otherwise its repaired, composed form.
   private func withComposed(
     _ line: UnsafeRawBufferPointer, _ block: Block, _ start: Int,
-    _ body: (UnsafeRawBufferPointer) -> Void
+    _ body: (UnsafeRawBufferPointer) throws -> Void
   ) throws {
     var isPlain = true
     var place = 0
@@ -216,12 +230,12 @@ struct CorpusReader {
       place += length
     }
     if isPlain || options.tokenization == .whitespace && place == line.count {
-      unsafe body(line)
+      try unsafe body(line)
       return
     }
     let text = unsafe String(decoding: line, as: UTF8.self)
     let composed = options.tokenization == .whitespace ? text : NFC.of(text)
-    unsafe Array(composed.utf8).withUnsafeBytes { unsafe body($0) }
+    try unsafe Array(composed.utf8).withUnsafeBytes { try unsafe body($0) }
   }
 
   private func refuseSymbols(

@@ -16,6 +16,8 @@ public struct NGramTrainer: Sendable {
     public var order: Int
     /// How lines are split into tokens.
     public var tokenization: Tokenization
+    /// The tokens of a neural model, which then take the place of the tokenization.
+    public var subwords: SubwordTokens?
     /// For each order from 1, n-grams with at most this count are dropped; missing numbers repeat
     /// the last.
     public var prune: [Int]
@@ -194,6 +196,17 @@ public struct NGramTrainer: Sendable {
         .badArgument,
         "a minimum count of \(options.minimumCount) is not possible, expected 1 or more")
     }
+    if options.subwords != nil {
+      guard options.minimumCount == 1, options.vocabulary == nil, options.rebalance == nil else {
+        throw LoadError(
+          .badArgument,
+          "a model over the tokens of another has all of them: it takes no minimum count, no "
+            + "vocabulary and no rebalancing")
+      }
+      guard options.tokenization == .characters else {
+        throw LoadError(.badArgument, "tokens of another model are joined as they are")
+      }
+    }
     if let rebalance = options.rebalance {
       guard !options.isReversed else {
         throw LoadError(
@@ -253,6 +266,13 @@ public struct NGramTrainer: Sendable {
           return index
         })
     }
+    if let subwords = options.subwords {
+      let ids = totals.indices.map { SubwordTokens.token(in: all.bytes($0)) }
+      for i in numbers.indices {
+        for k in numbers[i].indices { numbers[i][k] = ids[Int(numbers[i][k])] }
+      }
+      return (subwords.vocabulary, numbers, 0)
+    }
     let allowed = options.vocabulary.map { words in Set(words.map { Array($0.utf8) }) }
     func isListed(_ index: Int) -> Bool {
       guard totals[index] >= options.minimumCount else { return false }
@@ -289,9 +309,10 @@ public struct NGramTrainer: Sendable {
   private func describe(_ report: Report) -> [(key: String, value: String)] {
     var lines = [
       ("estimator", "interpolated modified Kneser-Ney"),
-      ("tokens", options.tokenization.rawValue),
+      ("tokens", options.subwords == nil ? options.tokenization.rawValue : "subwords"),
       ("training", "\(report.sentenceCount) sentences, \(report.tokenCount) tokens"),
     ]
+    if let subwords = options.subwords { lines.insert(contentsOf: subwords.description, at: 2) }
     if report.unknownCount > 0 { lines.append(("unknown", "\(report.unknownCount) tokens")) }
     if let rebalance = options.rebalance {
       lines.append(
