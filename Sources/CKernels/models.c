@@ -20,6 +20,22 @@ static const unsigned char tang_card[] = {
 #embed "models/tang.md"
 };
 
+_Alignas(64) static const unsigned char english_llama[] = {
+#embed "models/english-llama.gguf"
+};
+
+static const unsigned char english_llama_card[] = {
+#embed "models/english-llama.md"
+};
+
+_Alignas(64) static const unsigned char tang_gpt[] = {
+#embed "models/tang-gpt.gguf"
+};
+
+static const unsigned char tang_gpt_card[] = {
+#embed "models/tang-gpt.md"
+};
+
 struct gensample_bytes gensample_model_english(void) {
   return (struct gensample_bytes){english, sizeof english};
 }
@@ -34,4 +50,20 @@ struct gensample_bytes gensample_model_tang(void) {
 
 struct gensample_bytes gensample_card_tang(void) {
   return (struct gensample_bytes){tang_card, sizeof tang_card};
+}
+
+struct gensample_bytes gensample_model_english_llama(void) {
+  return (struct gensample_bytes){english_llama, sizeof english_llama};
+}
+
+struct gensample_bytes gensample_card_english_llama(void) {
+  return (struct gensample_bytes){english_llama_card, sizeof english_llama_card};
+}
+
+struct gensample_bytes gensample_model_tang_gpt(void) {
+  return (struct gensample_bytes){tang_gpt, sizeof tang_gpt};
+}
+
+struct gensample_bytes gensample_card_tang_gpt(void) {
+  return (struct gensample_bytes){tang_gpt_card, sizeof tang_gpt_card};
 }

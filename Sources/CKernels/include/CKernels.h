@@ -26,6 +26,10 @@ struct gensample_bytes gensample_model_tang(void);
 
 /// The card of the Tang model, UTF-8.
 struct gensample_bytes gensample_card_tang(void);
+struct gensample_bytes gensample_model_english_llama(void);
+struct gensample_bytes gensample_card_english_llama(void);
+struct gensample_bytes gensample_model_tang_gpt(void);
+struct gensample_bytes gensample_card_tang_gpt(void);
 
 /// Philox4x32-10: eight blocks of a key from `first` on, a multiple of 8, each as two words.
 void gensample_philox(

@@ -39,7 +39,7 @@ public struct LoadedModel: Sendable {
     opening name: String, tokenization: Tokenization? = nil,
     options: NeuralModel.Options = NeuralModel.Options()
   ) throws {
-    if BuiltInModel(rawValue: name) == nil, NeuralModel.isNeural(path: name) {
+    if NeuralModel.isNeural(path: name) {
       let model = try NeuralModel(path: name, options: options)
       self.init(model, name: name, checksum: model.checksum)
     } else {

@@ -62,21 +62,27 @@ public struct NeuralModel: LanguageModel {
   /// Opens a model's file or folder.
   ///
   /// - Parameters:
-  ///   - path: a GGUF file, a folder with `config.json`, or a llama2.c checkpoint.
+  ///   - path: a built-in neural model's name, a GGUF file, a folder with `config.json`, or a
+  ///     llama2.c checkpoint.
   ///   - options: how it is used.
   /// - Throws: `LoadError` that names what is wrong with the file or with the options.
   public init(path: String, options: Options = Options()) throws(LoadError) {
     do throws(NeuralError) {
-      try self.init(NetworkFile.open(path), options)
+      if let builtIn = BuiltInModel(rawValue: path), builtIn.isNeural {
+        try self.init(NetworkFile.open(builtIn.file), options)
+      } else {
+        try self.init(NetworkFile.open(path), options)
+      }
     } catch {
       throw LoadError(.badData, path: path, error.description)
     }
   }
 
-  /// Whether a path leads to a neural model, or to something that can be no other.
+  /// Whether a name or path leads to a neural model, or to something that can be no other.
   ///
-  /// That is a folder, a GGUF file, weights alone, a pickle, or a llama2.c checkpoint.
+  /// That is a built-in neural model, a folder, a GGUF file, weights alone, a pickle, or a llama2.c checkpoint.
   public static func isNeural(path: String) -> Bool {
+    if let builtIn = BuiltInModel(rawValue: path) { return builtIn.isNeural }
     var isFolder: ObjCBool = false
     guard unsafe FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
       return false

@@ -10,6 +10,7 @@ import Foundation
 @safe package final class MappedFile: @unchecked Sendable {
   package let path: String
   package let bytes: UnsafeRawBufferPointer
+  /// The open file; -1 of memory that is part of the program.
   private let descriptor: Int32
   private let modified: (seconds: Int, nanoseconds: Int)
 
@@ -43,7 +44,16 @@ import Foundation
     self.descriptor = descriptor
   }
 
+  /// Memory that is part of the program and stays there.
+  package init(constant bytes: UnsafeRawBufferPointer, name: String) {
+    path = name
+    unsafe self.bytes = unsafe bytes
+    descriptor = -1
+    modified = (0, 0)
+  }
+
   deinit {
+    guard descriptor >= 0 else { return }
     if let base = unsafe bytes.baseAddress {
       unsafe munmap(UnsafeMutableRawPointer(mutating: base), bytes.count)
     }
@@ -52,6 +62,7 @@ import Foundation
 
   /// Throws if the file has another size or was written to since it was mapped.
   package func checkUnchanged() throws(NeuralError) {
+    guard descriptor >= 0 else { return }
     let status = try MappedFile.status(descriptor)
     guard unsafe Int(status.st_size) == bytes.count else {
       throw unsafe NeuralError(

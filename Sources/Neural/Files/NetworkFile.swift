@@ -64,6 +64,11 @@ package struct NetworkFile: Sendable {
       files: [file])
   }
 
+  /// Opens a GGUF file that is in memory already.
+  package static func open(_ file: MappedFile) throws(NeuralError) -> NetworkFile {
+    try gguf(GGUFFile(file))
+  }
+
   private static func gguf(_ file: GGUFFile) throws(NeuralError) -> NetworkFile {
     let name = try file.string("general.architecture") ?? ""
     let source = GGUFSource(file: file, architecture: name)

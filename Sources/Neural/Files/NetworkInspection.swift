@@ -24,6 +24,11 @@ package struct NetworkInspection: Sendable {
       self = listed
       return
     }
+    try self.init(network)
+  }
+
+  /// Lists a network that is open.
+  package init(_ network: NetworkFile) throws(NeuralError) {
     self.network = network
     fault = nil
     architecture = network.configuration.architecture.rawValue

@@ -38,7 +38,7 @@ enum Convert: Command {
     }
     let (input, output) = (arguments.positional[0], arguments.positional[1])
     if output.hasSuffix(".gguf") { return try convertNetwork(input, output, arguments) }
-    guard BuiltInModel(rawValue: input) != nil || !NeuralModel.isNeural(path: input) else {
+    guard !NeuralModel.isNeural(path: input) else {
       throw CommandFailure.usage(
         "'\(input)' is a neural model, which becomes a .gguf file only, got '\(output)'")
     }
@@ -75,7 +75,7 @@ enum Convert: Command {
   private static func convertNetwork(
     _ input: String, _ output: String, _ arguments: Arguments
   ) throws {
-    guard BuiltInModel(rawValue: input) == nil, NeuralModel.isNeural(path: input) else {
+    guard NeuralModel.isNeural(path: input) else {
       throw CommandFailure.usage(
         "'\(input)' is a model of n-grams, which becomes .gsm, .arpa or .arpa.gz, got '\(output)'")
     }

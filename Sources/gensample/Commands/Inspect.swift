@@ -38,7 +38,7 @@ enum Inspect: Command {
     let stream = try ResultStream(path: nil)
     var last: (any Error)?
     for name in arguments.positional {
-      if BuiltInModel(rawValue: name) == nil, NeuralModel.isNeural(path: name) {
+      if NeuralModel.isNeural(path: name) {
         do {
           let shown = try ShownNetwork(name, isWhole: arguments.has("checksum"))
           try stream.writeLine(format == .text ? shown.text : shown.object.text)

@@ -37,7 +37,7 @@ enum Models: Command {
         case .jsonl: try stream.writeLine(object(model).text)
         case .text:
           try stream.writeLine(
-            model.rawValue.padding(toLength: 10, withPad: " ", startingAt: 0) + model.summary)
+            model.rawValue.padding(toLength: 15, withPad: " ", startingAt: 0) + model.summary)
         }
       }
     }

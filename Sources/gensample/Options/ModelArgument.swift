@@ -79,7 +79,7 @@ enum ModelOptions {
   /// Whether the model that the options name is a neural one.
   static func isNeural(_ arguments: Arguments) -> Bool {
     guard let name = arguments.text("model") else { return false }
-    return BuiltInModel(rawValue: name) == nil && NeuralModel.isNeural(path: name)
+    return NeuralModel.isNeural(path: name)
   }
 
   /// Refuses options that the model does not take.

@@ -21,7 +21,11 @@ struct ShownNetwork {
   init(_ path: String, isWhole: Bool) throws(LoadError) {
     name = path
     do throws(NeuralError) {
-      inspected = try NetworkInspection(path)
+      if let builtIn = BuiltInModel(rawValue: path) {
+        inspected = try NetworkInspection(NetworkFile.open(builtIn.file))
+      } else {
+        inspected = try NetworkInspection(path)
+      }
     } catch {
       throw LoadError(.badData, path: path, error.description)
     }
