@@ -4,7 +4,7 @@ import Foundation
 import Testing
 
 /// N-grams over a network's tokens, and what the network does with them, as users run it.
-@Suite(TestData.isNeeded) struct CompanionGoldenTests {
+@Suite struct CompanionGoldenTests {
   private static let stories = TestData.path("models/llama-stories260K")
 
   /// A folder with n-grams over the tokens of the small network of stories.
@@ -19,7 +19,7 @@ import Testing
     return folder
   }
 
-  @Test func whatHelpsOneModelHelpsNoOther() throws {
+  @Test(TestData.isNeeded) func whatHelpsOneModelHelpsNoOther() throws {
     let folder = try Self.companion()
     let shown = try Program.run(["inspect", "small.gsm"], in: folder.path)
     #expect(shown.lines.contains { $0.hasPrefix("  tokens of   \(Self.stories)") })
@@ -46,6 +46,7 @@ import Testing
   }
 
   @Test(
+    TestData.isNeeded,
     arguments: [
       ["mh", "--screen", "small.gsm", "--warmup", "20", "--thin", "5", "--chains", "1"],
       ["smc", "--look-ahead", "small.gsm", "--particles", "4", "--runs", "1", "--pilot", "4"],
@@ -64,7 +65,7 @@ import Testing
     #expect(texts.allSatisfy { $0["satisfied"] as? Bool == true })
   }
 
-  @Test func decodersTakeIt() throws {
+  @Test(TestData.isNeeded) func decodersTakeIt() throws {
     let folder = try Self.companion()
     func greedy(_ more: String...) throws -> String {
       let outcome = try Program.run(
@@ -77,7 +78,7 @@ import Testing
   }
 
   /// Four texts, listed by a network: their probabilities add up to one.
-  @Test func aNetworksTextsAreListed() throws {
+  @Test(TestData.isNeeded) func aNetworksTextsAreListed() throws {
     let arguments = [
       "exact", "--model", Self.stories, "--match", "The (cat|dog) was (happy|sad)\\.",
     ]
@@ -101,7 +102,7 @@ import Testing
   }
 
   /// Lines are read in batches; what is told of them is what is told of each alone.
-  @Test func linesAreScoredInBatches() throws {
+  @Test(TestData.isNeeded) func linesAreScoredInBatches() throws {
     let lines = ["The cat was happy.", "", "Once upon a time", "a </s> b"]
     func score(_ input: String) throws -> [[String: Any]] {
       let outcome = try Program.run(

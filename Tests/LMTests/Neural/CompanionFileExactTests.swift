@@ -6,7 +6,7 @@ import Sampling
 import Testing
 
 /// N-grams over the tokens of the small English network.
-@Suite(TestData.isNeeded) struct CompanionFileExactTests {
+@Suite struct CompanionFileExactTests {
   private static func loaded(_ name: String) throws -> LoadedModel {
     try LoadedModel(opening: TestData.path("models/\(name)"))
   }
@@ -23,7 +23,7 @@ import Testing
     return try model.companion(file.path, for: "--screen")
   }
 
-  @Test func itsTokensAreThoseOfTheNetwork() throws {
+  @Test(TestData.isNeeded) func itsTokensAreThoseOfTheNetwork() throws {
     let model = try Self.loaded("english-llama")
     let companion = try Self.companion(of: model, beside: model)
     let vocabulary = companion.vocabulary
@@ -43,7 +43,7 @@ import Testing
       })
   }
 
-  @Test func otherTokensAreRefusedByName() throws {
+  @Test(TestData.isNeeded) func otherTokensAreRefusedByName() throws {
     let (english, stories) = try (
       Self.loaded("english-llama"), Self.loaded("llama-stories260K")
     )

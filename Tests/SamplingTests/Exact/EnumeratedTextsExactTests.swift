@@ -12,8 +12,9 @@ import Testing
     try TokenAutomaton(lengths: lengths, vocabulary: RememberingModel().vocabulary)
   }
 
-  @Test(arguments: [1.0, 0.6], [1, 3, 64], [false, true])
-  func everyTextIsThereOnce(fluency: Double, batch: Int, isSpelled: Bool) throws {
+  @Test(arguments: [(1.0, 1), (0.6, 3), (1.0, 64)], [false, true])
+  func everyTextIsThereOnce(_ options: (fluency: Double, batch: Int), isSpelled: Bool) throws {
+    let (fluency, batch) = options
     let model = RememberingModel()
     let rule = isSpelled ? NoPair(of: [Token(2), Token(2)]) : nil
     let target = Target(
