@@ -114,10 +114,10 @@ import Testing
     let grams = try Self.grams(order: order)
     let drafted = try outcomes { choices in
       var tally = SpeculativeDecoder.Tally()
-      return try decoder.draw(from: Self.model, draft: grams, using: &choices, tally: &tally).tokens
+      return try decoder.draw(from: Self.model, draft: grams, using: &choices, tally: &tally).text
     }
     let plain = try outcomes { choices in
-      try AncestralSampler(rules).draw(from: Self.model, using: &choices).tokens
+      try AncestralSampler(rules).draw(from: Self.model, using: &choices).text
     }
     #expect(totalVariation(drafted, plain) < 1e-12)
   }
