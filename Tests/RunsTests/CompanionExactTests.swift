@@ -99,10 +99,13 @@ import Testing
     let surrogate = grams.makeTarget(constraint: try Self.automaton(), fluency: 1)
     let space = EnumeratedTarget(
       ScreenedTarget(target, screenedBy: surrogate), among: Self.model.texts(upTo: 2))
+    let words = UnigramTokens<NGramScorer>(grams.vocabulary, weights: [0, 0, 3, 1])
     let matrix = TransitionMatrix(
-      of: ScreenedMoves<
-        NGramLeftTokens<TokenAutomaton>, PrefixScorer<RememberingModel, TokenAutomaton>
-      >(for: surrogate, left: grams.makeLeftTokens(), weights: grams.unigramWeights), on: space)
+      of: DelayedAcceptance<_, PrefixScorer<RememberingModel, TokenAutomaton>>(
+        Mixture {
+          Weighted(1, ReplaceToken(words))
+          Weighted(1, InsertOrDeleteToken(words))
+        }), on: space)
     #expect(matrix.invarianceDefect(of: space.probabilities) < 1e-12)
     #expect(matrix.unreachableCount == 0)
   }
