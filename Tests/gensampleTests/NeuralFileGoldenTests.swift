@@ -4,10 +4,10 @@ import Foundation
 import Testing
 
 /// `inspect` and `convert` on files of neural models.
-@Suite(TestData.isNeeded) struct NeuralFileGoldenTests {
+@Suite struct NeuralFileGoldenTests {
   private static let stories = TestData.path("models/llama-stories260K")
 
-  @Test func aFolderIsInspected() throws {
+  @Test(TestData.isNeeded) func aFolderIsInspected() throws {
     let outcome = try Program.run(["inspect", Self.stories, "--format", "jsonl", "--checksum"])
     #expect(outcome.errors == "")
     #expect(outcome.code == 0)
@@ -23,7 +23,7 @@ import Testing
     #expect((object["unsupported"] as? [String])?.isEmpty == true)
   }
 
-  @Test func aFolderBecomesGGUF() throws {
+  @Test(TestData.isNeeded) func aFolderBecomesGGUF() throws {
     let folder = try Folder()
     let made = try Program.run(
       ["convert", Self.stories, "small.gguf", "--quantize", "q8_0"], in: folder.path)
@@ -42,6 +42,7 @@ import Testing
   }
 
   @Test(
+    TestData.isNeeded,
     arguments: [
       (
         ["convert", stories, "x.gsm"],

@@ -36,7 +36,7 @@ public protocol LineScorer {
 
 extension TextScorer: LineScorer {}
 
-/// Scores lines under a model of any kind, each in one run.
+/// Scores lines under a model of any kind, many in one batch.
 private struct RunScorer<Model: LanguageModel>: LineScorer {
   var countsEnd = true
   var keepsTokens = false
@@ -44,20 +44,46 @@ private struct RunScorer<Model: LanguageModel>: LineScorer {
   private var tokenizer: Tokenizer
   private var results = ScoredRuns<Model.Context>()
 
+  /// Lines of this many tokens are read together.
+  private static var batchTokens: Int { 2048 }
+  private static var batchLines: Int { 64 }
+
+  /// A line that waits for its batch.
+  private struct Line {
+    var text: String
+    var tokens: [Token?]
+  }
+
   init(_ model: Model, _ tokenizer: Tokenizer) {
     self.model = model
     self.tokenizer = tokenizer
   }
 
   mutating func score(_ line: String) throws -> TextScorer.Score {
+    try scores([Line(text: line, tokens: tokens(of: line))])[0]
+  }
+
+  private mutating func tokens(of line: String) -> [Token?] {
     let text = model.vocabulary.spacing == .joined ? line : NFC.of(line)
-    let tokens = tokenizer.tokens(of: text, in: model.vocabulary)
+    return tokenizer.tokens(of: text, in: model.vocabulary)
+  }
+
+  private mutating func scores(_ lines: [Line]) throws -> [TextScorer.Score] {
     let unknown = model.vocabulary.unknown
-    // Parts without a token leave the context as it is.
-    let known = tokens.compactMap { $0 ?? unknown }
+    let start = try model.makeContext()
     try model.score(
-      [TokenRun(try model.makeContext(), known, scoresEnd: countsEnd)], into: &results)
-    var logs = results.logProbabilities(ofRun: 0)[...]
+      lines.map { line in
+        // Parts without a token leave the context as it is.
+        TokenRun(start, line.tokens.compactMap { $0 ?? unknown }, scoresEnd: countsEnd)
+      }, into: &results)
+    return lines.indices.map { run in
+      score(lines[run].tokens, results.logProbabilities(ofRun: run))
+    }
+  }
+
+  private func score(_ tokens: [Token?], _ answers: ArraySlice<Double>) -> TextScorer.Score {
+    let unknown = model.vocabulary.unknown
+    var logs = answers
     var score = TextScorer.Score()
     func add(_ token: Token?, _ log: Double) {
       score.logProbability += log
@@ -87,11 +113,32 @@ private struct RunScorer<Model: LanguageModel>: LineScorer {
     _ body: (String, TextScorer.Score) throws -> Void
   ) throws {
     var scorer = self
-    try unsafe TextScorer.forEachLine(
-      of: path, model.vocabulary, isLossy: isLossy, isCancelled: isCancelled
-    ) { text, _ in
-      try body(text, scorer.score(text))
+    var waiting: [Line] = []
+    var count = 0
+    func read() throws {
+      defer {
+        waiting.removeAll()
+        count = 0
+      }
+      guard !waiting.isEmpty else { return }
+      for (line, score) in zip(waiting, try scorer.scores(waiting)) { try body(line.text, score) }
     }
+    var number = 0
+    try unsafe TextScorer.forEachLine(
+      of: path, nil, isLossy: isLossy, isCancelled: isCancelled
+    ) { text, _ in
+      number += 1
+      let tokens = scorer.tokens(of: text)
+      guard tokens.count <= model.longestText else {
+        throw LoadError(
+          .badData, path: path, place: .line(number),
+          "the line has \(tokens.count) tokens, but the model reads at most \(model.longestText)")
+      }
+      waiting.append(Line(text: text, tokens: tokens))
+      count += tokens.count + 1
+      if waiting.count >= Self.batchLines || count >= Self.batchTokens { try read() }
+    }
+    try read()
   }
 }
 

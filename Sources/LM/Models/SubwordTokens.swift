@@ -9,28 +9,16 @@ public import Sampling
 public struct SubwordTokens: Sendable {
   /// The name of the neural model.
   public let name: String
-  /// The tokens, with a start symbol that is no other token.
+  /// The tokens, numbered as the neural model numbers them.
   public let vocabulary: Vocabulary
   /// A number that tells vocabularies apart: of all spellings, of the end, and of the controls.
   public let checksum: UInt64
   private let encoder: any TextEncoder
 
   /// The tokens of a model with an encoder.
-  ///
-  /// - Throws: `LoadError` if no token can stand for the start alone.
-  package init(_ vocabulary: Vocabulary, _ encoder: any TextEncoder, name: String) throws(LoadError)
-  {
-    guard
-      let start = vocabulary.start != vocabulary.end
-        ? vocabulary.start : vocabulary.controls.first(where: { $0 != vocabulary.end })
-    else {
-      throw LoadError(
-        .badData,
-        "'\(name)' has one special token, which begins and ends texts, but n-grams need two of them"
-      )
-    }
+  package init(_ vocabulary: Vocabulary, _ encoder: any TextEncoder, name: String) {
     self.name = name
-    self.vocabulary = vocabulary.starting(with: start)
+    self.vocabulary = vocabulary
     self.encoder = encoder
     checksum = Self.checksum(of: vocabulary)
   }
@@ -88,12 +76,12 @@ extension NGramModel {
 extension LoadedModel {
   /// The tokens of a neural model.
   ///
-  /// - Throws: `LoadError` if it is none, or has too few special tokens.
+  /// - Throws: `LoadError` if it is none.
   public func subwordTokens() throws(LoadError) -> SubwordTokens {
     guard let model = chainModel as? NeuralModel else {
       throw LoadError(.badArgument, "--tokenizer takes a neural model, but '\(name)' is none")
     }
-    return try SubwordTokens(model.vocabulary, model.encoder, name: name)
+    return SubwordTokens(model.vocabulary, model.encoder, name: name)
   }
 
   /// Opens a model of n-grams over the tokens of this neural model.
@@ -124,7 +112,9 @@ extension LoadedModel {
     }
     let sum = SubwordTokens.hex(tokens.checksum)
     let found = grams.description.first { $0.key == SubwordTokens.checksumKey }?.value ?? "none"
-    guard found == sum, grams.vocabulary.count == tokens.vocabulary.count else {
+    guard found == sum, grams.vocabulary.count == tokens.vocabulary.count,
+      grams.vocabulary.start == tokens.vocabulary.start
+    else {
       throw LoadError(
         .badData,
         "\(what): '\(opened.name)' has the tokens of '\(owner)' (vocabulary \(found)), but '\(name)' "
@@ -132,8 +122,8 @@ extension LoadedModel {
     }
     let fast = try opened.laidOutForChains()
     guard var model = fast.chainModel as? NGramModel else { return fast }
-    // The file does not list control tokens, and may begin texts with another symbol.
-    model.vocabulary = tokens.vocabulary.starting(with: model.vocabulary.start)
+    // The file does not list control tokens.
+    model.vocabulary = tokens.vocabulary
     return LoadedModel(model, name: opened.name, checksum: opened.checksum)
   }
 }

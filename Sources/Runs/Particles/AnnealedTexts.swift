@@ -8,7 +8,41 @@ typealias BridgedMoves = MetropolisHastings<
   BridgedProposal<StandardMoves<NGramLeftTokens<TokenAutomaton>>, NGramScorer>
 >
 
-typealias AnnealedTexts = AnnealedImportance<GuidedTexts<SteeredTokens>, BridgedMoves>
+typealias AnnealedTexts = AnnealedImportance<
+  GuidedTexts<SteeredTokens>, SentenceTarget<NGramModel, TokenAutomaton>, BridgedMoves
+>
+
+/// Texts of n-grams over a model's tokens, in the spelling that the model's target asks for.
+typealias CompanionTarget = PrefixTarget<NGramModel, TokenAutomaton>
+
+/// Moves by the n-grams, on every bridge to a model that costs more.
+typealias CompanionMoves<Last: Scorer> = MetropolisHastings<
+  FirstProposal<StandardMoves<LeftConditionalTokens<CompanionTarget.Scorer>>, Last>
+> where Last.State == TokenSequence
+
+extension LeftToRight {
+  /// Texts moved from a companion's n-grams to the target, among those that are short enough.
+  func annealed(
+    from companion: LoadedModel, stages: Int, _ monitor: RunMonitor
+  ) throws -> AnnealedImportance<
+    GuidedTexts<TwistedTokens<CompanionTarget>>, Model.Target, CompanionMoves<Model.Target.Scorer>
+  > {
+    let target = try bounded()
+    let grams = try companion.ngrams(.backoff, for: "--anneal")
+    // Both ends of the bridges allow the same texts.
+    let easy = CompanionTarget(
+      model: grams, constraint: target.constraint, fluency: target.fluency,
+      spelling: target.spelling)
+    return AnnealedImportance(
+      from: GuidedTexts(TwistedTokens(easy, lookAhead, bigrams: bigrams)), to: target,
+      kernel: CompanionMoves(
+        FirstProposal(
+          StandardMoves(
+            for: easy, left: LeftConditionalTokens(), weights: grams.unigramWeights))),
+      stages: stages
+    ) { monitor.isStopping }
+  }
+}
 
 /// The lower orders of a model, which annealed texts start from.
 private struct LowerOrders: Sendable {

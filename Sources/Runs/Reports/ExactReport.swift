@@ -36,6 +36,10 @@ public struct ExactReport: Codable, Sendable {
     public var logEvidence: Double
     /// How much too small it is at most, because the longest texts are left out.
     public var logEvidenceError: Double
+    /// The number of texts that were listed; `nil` where they were summed without a list.
+    public var texts: Int?
+    /// The entropy of a draw in nats; `nil` where the texts were not listed.
+    public var entropy: Double?
   }
 
   /// The probabilities of tokens at places, and of lengths.

@@ -14,6 +14,7 @@ extension SampledText {
     if let step { object.add("step", .integer(step)) }
     if let draw { object.add("draw", .integer(draw)) }
     if let logWeight { object.add("log_weight", .number(logWeight)) }
+    if let probability { object.add("probability", .number(probability)) }
     if let line { object.add("target", .integer(line)) }
     return object
   }

@@ -23,21 +23,25 @@ public struct SampledText: Codable, Hashable, Sendable {
   public var draw: Int?
   /// Natural log of its weight, where it is printed with one.
   public var logWeight: Double?
+  /// Its probability, where all texts are known.
+  public var probability: Double?
 
   /// A text of a target, which is allowed where its log-probability is no minus infinity.
   package init(
     _ text: TokenSequence, of target: CompiledTarget, logProbability: Double, chain: Int? = nil,
-    step: Int? = nil, draw: Int? = nil, logWeight: Double? = nil
+    step: Int? = nil, draw: Int? = nil, logWeight: Double? = nil, logModel: Double? = nil,
+    probability: Double? = nil
   ) {
     self.text = target.spelled(text)
     tokens = text.map(\.index)
     self.logProbability = logProbability
-    logModel = target.logModel(of: text)
+    self.logModel = logModel ?? target.logModel(of: text)
     isSatisfied = logProbability > -.infinity
     self.chain = chain
     self.step = step
     self.draw = draw
     self.logWeight = logWeight
+    self.probability = probability
   }
 }
 

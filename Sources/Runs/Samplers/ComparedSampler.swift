@@ -1,38 +1,45 @@
 // Licensed under the Apache License, Version 2.0.
 
+import LM
 import Sampling
 
 /// Samplers that `exact` can run beside itself, with their defaults but shorter runs.
 package enum ComparedSampler: String, CaseIterable, Sendable {
   case mh, gibbs, temper, rejection, importance, smc
 
-  /// Four chains of so many steps, half of them before the first draw.
-  private static let plan = RunPlan(
-    warmup: 200_000, thin: 200, extent: .steps(200_000), seed: 0)
-  /// A step of Gibbs sampling looks at all words.
-  private static let gibbsPlan = RunPlan(
-    warmup: plan.warmup / 10, thin: 20, extent: .steps(plan.warmup / 10), seed: 0)
-  /// Each copy takes its share of the steps.
-  private static let replicas = Tempering().replicas
-  private static let temperPlan = RunPlan(
-    warmup: plan.warmup / replicas, thin: 100, extent: .steps(plan.warmup / replicas), seed: 0)
+  /// A step on a network takes as long as some hundred steps on n-grams.
+  private static let neuralShare = 100
+  private static let steps = 200_000
   private static let kept = 4000
   private static let weighted = 20_000
   /// The spread of the runs is the error: enough runs that it is known.
   private static let runs = 16
 
-  /// The sampler if it runs chains.
-  private var chainSampler: (any ChainSampler)? {
+  /// Four chains of so many steps, half of them before the first draw.
+  private static func plan(_ steps: Int, thin: Int) -> RunPlan {
+    RunPlan(warmup: steps, thin: thin, extent: .steps(steps), seed: 0)
+  }
+
+  /// The sampler if it runs chains; `share` divides its steps.
+  private func chainSampler(_ share: Int) -> (any ChainSampler)? {
+    let (steps, thin) = (Self.steps / share, max(1, 200 / share))
     switch self {
-    case .mh: MetropolisHastingsSampler(ChainOptions(Self.plan))
-    case .gibbs: GibbsSampler(ChainOptions(Self.gibbsPlan))
-    case .temper: TemperingSampler(ChainOptions(Self.temperPlan))
-    case .rejection, .importance, .smc: nil
+    case .mh: return MetropolisHastingsSampler(ChainOptions(Self.plan(steps, thin: thin)))
+    case .gibbs:
+      // A step of Gibbs sampling looks at all words.
+      return GibbsSampler(ChainOptions(Self.plan(steps / 10, thin: max(1, thin / 10))))
+    case .temper:
+      // Each copy takes its share of the steps.
+      return TemperingSampler(
+        ChainOptions(Self.plan(steps / Tempering().replicas, thin: max(1, thin / 2))))
+    case .rejection, .importance, .smc: return nil
     }
   }
 
+  private static func share(_ model: LoadedModel) -> Int { model.isNeural ? neuralShare : 1 }
+
   /// What the run's monitor counts, as far as it is known before.
-  var work: Int { chainSampler?.work ?? (self == .importance ? Self.weighted : 0) }
+  var work: Int { chainSampler(1)?.work ?? (self == .importance ? Self.weighted : 0) }
 
   /// Texts drawn for a target of known evidence.
   ///
@@ -47,17 +54,18 @@ package enum ComparedSampler: String, CaseIterable, Sendable {
     _ task: SamplingTask, logEvidence: Double, random: Philox, memory: Int?
   ) throws -> ComparedDraws {
     var random = random
+    let share = Self.share(task.target.model)
     var lookAhead = LookAheadOptions()
     if let memory { lookAhead.memory = memory }
     switch self {
     case .mh, .gibbs, .temper:
-      guard let sampler = chainSampler else { preconditionFailure("a sampler of chains") }
+      guard let sampler = chainSampler(share) else { preconditionFailure("a sampler of chains") }
       return try chains(task, sampler, seed: random.next())
     case .rejection:
       return try rejection(task, logEvidence, lookAhead, seed: random.next())
     case .importance:
       var sampler = ImportanceSampler()
-      sampler.particles = Self.weighted
+      sampler.particles = Self.weighted / share
       sampler.lookAhead = lookAhead
       let (drawn, notes) = try sampler.weightedTexts(task, random: random)
       return ComparedDraws(
@@ -67,6 +75,8 @@ package enum ComparedSampler: String, CaseIterable, Sendable {
     case .smc:
       var sampler = ParticleSampler()
       sampler.runs = Self.runs
+      sampler.particles /= min(share, 20)
+      sampler.pilot /= min(share, 20)
       sampler.lookAhead = lookAhead
       let (finished, notes) = try sampler.finishedRuns(task, random: random)
       let evidence = EvidenceReport(finished)
@@ -97,7 +107,7 @@ package enum ComparedSampler: String, CaseIterable, Sendable {
     _ task: SamplingTask, _ logEvidence: Double, _ lookAhead: LookAheadOptions, seed: UInt64
   ) throws -> ComparedDraws {
     var sampler = RejectionSampler()
-    sampler.samples = Self.kept
+    sampler.samples = Self.kept / Self.share(task.target.model)
     sampler.tellsForecast = false
     sampler.lookAhead = lookAhead
     // The model's own texts if at least one in a thousand is kept.

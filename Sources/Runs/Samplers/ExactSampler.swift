@@ -24,17 +24,27 @@ package struct ExactSampler: Sampler {
   /// The share of the sum that the longest texts left out may have.
   package var tolerance = 1e-12
   package var memory = MemoryLimit(4 << 30)
+  /// The most texts that are listed, under any model; `nil` for sums without a list.
+  package var limit: Int?
+  /// Whether all texts are printed.
+  package var printsAll = false
 
   package init() {}
 
-  package var needs: [(capability: Capability, what: String)] { [(.exact, Self.name)] }
-  package var areDraws: Bool { best == nil && !isUnique }
+  package var needs: [(capability: Capability, what: String)] {
+    [(limit == nil ? .exact : .language, Self.name)]
+  }
+  package var areDraws: Bool { best == nil && !isUnique && !printsAll }
   package var work: Int {
     CheckedNumbers.sum(ExactSums.parts + (compared?.work ?? 0), best ?? samples) ?? .max
   }
-  package var figures: RunFigures { .exact(ExactReport(best: best, isUnique: isUnique)) }
+  package var figures: RunFigures { .exact(exactReport) }
+  var exactReport: ExactReport {
+    ExactReport(best: printsAll ? limit : best, isUnique: isUnique)
+  }
 
   package func run(_ task: SamplingTask) throws -> RunReport {
+    if let limit { return try runListed(task, limit: limit) }
     let monitor = task.monitor
     var report = task.report
     var figures = ExactReport(best: best, isUnique: isUnique)
@@ -125,7 +135,7 @@ package struct ExactSampler: Sampler {
       text, of: task.target, logProbability: sums.inference.target.logProbability(of: text))
   }
 
-  private static func report(
+  static func report(
     _ law: ExactMarginals, likeliest count: Int, _ target: CompiledTarget
   ) -> ExactReport.Marginals {
     let vocabulary = target.model.vocabulary

@@ -22,7 +22,8 @@ package struct ImportanceSampler: Sampler {
   package init() {}
 
   package var needs: [(capability: Capability, what: String)] {
-    [(.language, Self.name)] + (stages == nil ? [] : [(.backoff, "--anneal")])
+    [(.language, Self.name)]
+      + (stages == nil || lookAhead.companion != nil ? [] : [(.backoff, "--anneal")])
       + (upper == nil ? [] : [(.exact, "--upper")])
   }
   package var furtherModels: [FurtherModel] { lookAhead.furtherModels }
@@ -46,6 +47,13 @@ package struct ImportanceSampler: Sampler {
       let texts = try LeftToRight<Model>(
         task.target.sentences(of: model), of: loaded, lookAhead, task.monitor)
       let drawn = try draw(texts.guided, random, threads: task.threads, task.monitor)
+      return report(drawn, texts, task, using: &choices)
+    }
+    if let companion = lookAhead.companion {
+      let texts = try LeftToRight<Model>(
+        task.target.sentences(of: model), of: loaded, lookAhead, task.monitor)
+      let annealed = try texts.annealed(from: companion, stages: stages, task.monitor)
+      let drawn = try draw(annealed, random, threads: task.threads, task.monitor)
       return report(drawn, texts, task, using: &choices)
     }
     let model = try loaded.ngrams(.backoff, for: "--anneal")

@@ -30,13 +30,19 @@ public struct BridgedScorer<First: Scorer, Last: Scorer>: Scorer where First.Sta
   /// The log of the last target minus that of the first, in nats.
   public var logRatio: Double { last.logProbability - first.logProbability }
 
+  /// The first error of either working copy.
+  public var failure: (any Error)? { last.failure ?? first.failure }
+
   /// What the edit would add to the log of the bridge, in nats.
   @inlinable
   public mutating func change(under edit: Last.State.Edit, atLeast bound: Double) -> Double {
     guard power < 1 else { return last.change(under: edit, atLeast: bound) }
     guard power > 0 else { return first.change(under: edit, atLeast: bound) }
-    let change = last.change(under: edit)
-    return change == -.infinity ? change : bridge(first.change(under: edit), change)
+    // The first target costs less, and says how much the last one must add.
+    let own = first.change(under: edit)
+    guard own > -.infinity else { return own }
+    let needed = (bound - (1 - power) * own) / power
+    return bridge(own, last.change(under: edit, atLeast: needed))
   }
 
   /// Makes the edit in both working copies.
@@ -83,6 +89,34 @@ where First.State == P.Scorer.State {
   }
 }
 
+/// Makes the proposals of the first target on a bridge, where the last one costs much more.
+public struct FirstProposal<P: Proposal, Last: Scorer>: ProposalWithMemory
+where Last.State == P.Scorer.State {
+  /// The proposal, which sees the first target's working copy.
+  public let proposal: P
+
+  /// Creates the same proposals for every bridge.
+  public init(_ proposal: P) { self.proposal = proposal }
+
+  /// The names of the proposal's kinds of move.
+  public var kinds: [String] { proposal.kinds }
+
+  /// The proposal's memory.
+  @inlinable
+  public func start(at scorer: BridgedScorer<P.Scorer, Last>) -> P.Memory {
+    proposal.start(at: scorer.first)
+  }
+
+  /// Makes a move from the first target's working copy.
+  @inlinable
+  public func propose(
+    from scorer: BridgedScorer<P.Scorer, Last>, memory: inout P.Memory,
+    using choices: inout some ChoiceSource
+  ) -> Move<Last.State.Edit?> {
+    proposal.propose(from: scorer.first, memory: &memory, using: &choices)
+  }
+}
+
 /// Annealed importance sampling: a text of a target that is easy to draw from, led to another target
 /// over a bridge of distributions by a chain's steps, its weight telling how far it was behind.
 ///
@@ -98,12 +132,13 @@ where First.State == P.Scorer.State {
 /// evidence is unbiased. The texts to begin with need proper weights only.
 /// **Assumes** that the first target allows all that the last one does.
 /// Reference: Neal 2001, "Annealed importance sampling", equations 3 to 7; the bridges are geometric.
-public struct AnnealedImportance<Base: TextProposal, Kernel: TransitionKernel>: TextProposal
-where Kernel.Scorer == BridgedScorer<Base.Target.Scorer, Base.Target.Scorer> {
+public struct AnnealedImportance<Base: TextProposal, Target: TextTarget, Kernel: TransitionKernel>:
+  TextProposal
+where Kernel.Scorer == BridgedScorer<Base.Target.Scorer, Target.Scorer> {
   /// Texts of the first target with proper weights.
   public let base: Base
   /// The target to sample.
-  public let target: Base.Target
+  public let target: Target
   /// The kernel that keeps each bridge.
   public let kernel: Kernel
   /// The number of bridges, including the last target.
@@ -122,7 +157,7 @@ where Kernel.Scorer == BridgedScorer<Base.Target.Scorer, Base.Target.Scorer> {
   ///   - steps: the number of steps on each bridge.
   ///   - isCancelled: called from time to time; a text that is given up is no draw.
   public init(
-    from base: Base, to target: Base.Target, kernel: Kernel, stages: Int,
+    from base: Base, to target: Target, kernel: Kernel, stages: Int,
     steps: Int = 1, isCancelled: @escaping @Sendable () -> Bool = { false }
   ) {
     precondition(stages > 0 && steps >= 0, "a bridge has stages, and steps are not negative")
@@ -149,6 +184,7 @@ where Kernel.Scorer == BridgedScorer<Base.Target.Scorer, Base.Target.Scorer> {
       for _ in 0..<steps { _ = kernel.step(&scorer, memory: &memory, using: &choices) }
       if stage % 256 == 0, isCancelled() { return nil }
     }
+    if let failure = scorer.failure { throw failure }
     return WeightedText(scorer.state, logWeight: logWeight)
   }
 

@@ -94,13 +94,6 @@ public struct Vocabulary: Sendable {
     self.index = index
   }
 
-  /// The same entries behind another start symbol.
-  package func starting(with start: Token) -> Vocabulary {
-    Vocabulary(
-      blob: blob, offsets: offsets, spacing: spacing, start: start, end: end, unknown: unknown,
-      controls: controls)
-  }
-
   /// The number of entries, including the special ones.
   @inlinable
   public var count: Int { offsets.count - 1 }

@@ -20,15 +20,25 @@ enum Exact: Command {
     token stands at which place, how long texts are, and how probable a statement is. --best prints
     the most probable texts of all.
 
+    --limit N serves any model, a neural one too, where the constraints allow at most N texts: it
+    lists all of them and scores each. The summary then has their number and the entropy. --all
+    prints them with their probabilities, the most probable first.
+
         gensample exact --include sea --length ..12 --best 10
         gensample exact --model tang --match '.{5}，.{5}。' --marginals 3 --samples 0
         gensample exact --match 'the sea .{1,9}' --probability 'include "ship"'
+        gensample exact --model smollm2.gguf --match '[01]{5}' --limit 100 --all
     """
   static let options =
     TargetOptions.all + [
       Option("samples", "N", "how many draws to print (default 5)"),
       Option("best", "N", "print the N most probable texts of all; they are not draws"),
       Option(flag: "unique", "print each text once; the texts are then not draws"),
+      Option("limit", "N", "list all texts, under any model; the most that may be allowed"),
+      Option(
+        flag: "all",
+        "print all texts with their probabilities (with --limit \(ExactSampler.usualLimit) unless another is given)"
+      ),
       Option("marginals", "N", "print the N likeliest tokens of each place, and text lengths"),
       Option(
         "probability", "STATEMENT", isRepeatable: true,
@@ -59,6 +69,18 @@ enum Exact: Command {
     guard sampler.best == nil || !arguments.has("samples") && !sampler.isUnique else {
       throw CommandFailure.usage(
         "--best prints no draws; give either --best, or --samples and --unique")
+    }
+    sampler.limit = try arguments.integer("limit", in: 1...10_000_000)
+    sampler.printsAll = arguments.has("all")
+    if sampler.printsAll {
+      sampler.limit = sampler.limit ?? ExactSampler.usualLimit
+      guard sampler.best == nil, !sampler.isUnique, !arguments.has("samples") else {
+        throw CommandFailure.usage(
+          "--all prints all texts, each once; give it without --best, --samples and --unique")
+      }
+    }
+    guard sampler.limit == nil || !arguments.has("tolerance") else {
+      throw CommandFailure.usage("--tolerance is about sums over endless lists; --limit has none")
     }
     sampler.marginals = try arguments.integer("marginals", in: 1...1_000_000)
     sampler.compared = try arguments.choice("compare", as: ComparedSampler.self)

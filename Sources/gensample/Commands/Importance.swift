@@ -15,10 +15,11 @@ enum Importance: Command {
 
     --anneal N (annealed importance sampling) draws each text from the model's bigrams under the
     same constraints and moves it to rho through N intermediate distributions, with one step of
-    Metropolis-Hastings for each. Larger N give more even weights; the evidence is unbiased for any
-    N. In expectation, the mean of the log weights is below the log evidence, and means of groups of
-    texts are closer to it. --upper M moves M exact draws from rho the other way, which gives an
-    upper bound.
+    Metropolis-Hastings for each. Larger N give more even weights; the evidence is unbiased for
+    any N. In expectation, the mean of the log weights is below the log evidence, and means of
+    groups of texts are closer to it. With --look-ahead FILE, texts of a neural model are drawn
+    from the n-grams of FILE under the same constraints, and moved from there. --upper M moves M
+    exact draws from rho the other way, which gives an upper bound.
 
         gensample importance --include sea --include storm --length 6..14
         gensample importance --constraints examples/constraints/sea.txt --weighted --format jsonl

@@ -9,10 +9,11 @@ enum MH: Command {
   static let summary = "Metropolis-Hastings: chains that edit a text step by step"
   static let usage = "[--constraints FILE] [options]"
   static let discussion = """
-    Draws texts from rho(x) = p(x)^fluency x soft weights x hard constraints, where p is the model's
-    probability. Each chain starts from a random allowed text. Its steps replace, insert, delete and swap
-    tokens and rewrite blocks. The printed texts follow rho once the chains have forgotten their
-    start; the R-hat and effective sample size in the summary show whether they have.
+    Draws texts from rho(x) = p(x)^fluency x soft weights x hard constraints, where p is the
+    model's probability. Each chain starts from a random allowed text. Its steps replace,
+    insert, delete and swap tokens and rewrite blocks. The printed texts follow rho once the
+    chains have forgotten their start; the R-hat and effective sample size in the summary show
+    whether they have.
 
     --moves gives a quarter of the steps to other kinds of move. move puts a token elsewhere. copy
     repeats a token or deletes it. tries proposes eight replacements at once (multiple-try

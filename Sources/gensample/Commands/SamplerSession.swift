@@ -307,7 +307,10 @@ extension SamplerSession: TextOutput {
   var isClosed: Bool { stream?.isClosedByReader ?? false }
 
   func write(_ text: SampledText, of line: Int?) throws {
-    if format == .text { try stream?.writeLine(marked(text.text, line)) }
+    if format == .text {
+      let probability = text.probability.map { String(format: "%.6g\t", $0) } ?? ""
+      try stream?.writeLine(marked(probability + text.text, line))
+    }
     // Chains keep all that they draw, whatever is printed of it.
     let isKept = folder?.description.chains == nil && folder != nil
     guard format == .jsonl || isKept else { return }

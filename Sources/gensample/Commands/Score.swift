@@ -18,6 +18,9 @@ enum Score: Command {
     With --per-token each token follows on a line of its own: its log-probability, the length of the
     longest n-gram of the model that says it, and how the model spells it.
 
+    A neural model reads many lines at once. Of it, the bits per byte of the lines are told, too: they
+    can be compared between models with different tokens.
+
         echo "It was a dark night." | gensample score english -
     """
   static let options = [
@@ -53,6 +56,8 @@ enum Score: Command {
     scorer.keepsTokens = isPerToken
     var total = TextScorer.Score()
     var lines = 0
+    var bytes = 0
+    var empty = 0
     let isSummary = arguments.has("summary")
     let stream = try ResultStream(path: arguments.text("output"))
     let began = ContinuousClock.now
@@ -68,6 +73,8 @@ enum Score: Command {
           if Interruption.signal != nil { throw LoadError(.cancelled, "stopped") }
           total.add(score)
           lines += 1
+          bytes += text.utf8.count
+          if score.tokenCount == 0 { empty += 1 }
           if isSummary { return }
           switch format {
           case .text:
@@ -103,17 +110,23 @@ enum Score: Command {
     } catch let error as LoadError where error.kind == .cancelled {
       // The lines scored so far are kept and summed up.
     }
+    // Comparable between models of different tokens.
+    let bitsPerByte = bytes > 0 ? -total.logProbability / log(2) / Double(bytes) : nil
+    if empty > 0, !arguments.has("quiet") {
+      report("gensample: \(counted(empty, "line")) without tokens, of probability 1")
+    }
     let seconds = began.duration(to: .now) / .seconds(1)
     switch format {
     case .text:
       func text(_ number: Double?) -> String { number.map { "\($0)" } ?? "undefined" }
+      let last = model.isNeural ? "\nbits per byte: \(text(bitsPerByte))" : ""
       try stream.writeLine(
         """
         lines: \(lines)  tokens: \(total.tokenCount)  unknown: \(total.unknownCount)
         log-probability: \(total.logProbability)
         perplexity with unknown words: \(text(total.perplexity))
         perplexity without unknown words: \(text(total.perplexityOfKnown))
-        """)
+        """ + last)
     case .jsonl:
       var object = JSONObject()
       object.add("type", .string("summary"))
@@ -126,6 +139,7 @@ enum Score: Command {
       object.add("unknown", .integer(total.unknownCount))
       object.add("perplexity", total.perplexity.map { .number($0) } ?? .null)
       object.add("perplexity_known", total.perplexityOfKnown.map { .number($0) } ?? .null)
+      object.add("bits_per_byte", bitsPerByte.map { .number($0) } ?? .null)
       if total.tokenCount == 0 { object.add("reason", .string("the input has no lines")) }
       try stream.writeLine(object.text)
     }

@@ -39,7 +39,8 @@ struct ShownNetwork {
         unsupported.append("Its tokenizer cannot be used: \(error.description)")
       }
     }
-    for entry in inspected.unreadable.prefix(1) {
+    let unused = Set(inspected.description.ignored)
+    for entry in inspected.unreadable.filter({ !unused.contains($0.name) }).prefix(1) {
       unsupported.append(
         "Tensors of the type \(entry.typeName), such as '\(entry.name)', cannot be read.")
     }

@@ -23,7 +23,8 @@ import Testing
   }
 
   @Test func aSoundFolderIsOpened() throws {
-    let inspected = try NetworkInspection(HandmadeFolder.llama().path)
+    let folder = try HandmadeFolder.llama()
+    let inspected = try withExtendedLifetime(folder) { try NetworkInspection(folder.path) }
     #expect(inspected.fault == nil)
     #expect(inspected.architecture == "llama")
     #expect(inspected.network?.configuration.blocks.count == 2)

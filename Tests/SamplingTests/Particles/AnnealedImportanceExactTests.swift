@@ -16,6 +16,15 @@ import Testing
   ) -> MetropolisHastings<BridgedProposal<P, ToyScorer>> {
     MetropolisHastings(BridgedProposal(proposal))
   }
+  /// Moves that only the first target is asked for.
+  static var firstMoves: some TransitionKernel<Bridge> {
+    MetropolisHastings(
+      FirstProposal<_, ToyScorer>(
+        Mixture {
+          Weighted(1, ReplaceToken(words))
+          Weighted(1, InsertOrDeleteToken(words))
+        }))
+  }
   static var moves: some TransitionKernel<Bridge> {
     bridged(
       Mixture {
@@ -47,7 +56,8 @@ import Testing
   static func annealed<Kernel: TransitionKernel>(
     _ kernel: Kernel, stages: Int, steps: Int = 1
   ) throws -> AnnealedImportance<
-    GuidedTexts<GuidedTokens<SentenceTarget<Toy, TokenAutomaton>, AutomatonLookAhead>>, Kernel
+    GuidedTexts<GuidedTokens<SentenceTarget<Toy, TokenAutomaton>, AutomatonLookAhead>>,
+    SentenceTarget<Toy, TokenAutomaton>, Kernel
   > {
     let target = space().target
     return AnnealedImportance(
@@ -58,6 +68,14 @@ import Testing
   @Test(arguments: [(1, 0), (1, 1), (2, 1)] + TestData.deep([(3, 1)]))
   func weightsAreProper(stages: Int, steps: Int) throws {
     let annealed = try Self.annealed(Self.moves, stages: stages, steps: steps)
+    #expect(
+      try properWeightDefect(on: Self.space()) { choices in
+        try annealed.draw(using: &choices).map { ($0.text, $0.logWeight) }
+      } < 1e-12)
+  }
+
+  @Test func movesOfTheFirstTargetLeaveWeightsProper() throws {
+    let annealed = try Self.annealed(Self.firstMoves, stages: 2)
     #expect(
       try properWeightDefect(on: Self.space()) { choices in
         try annealed.draw(using: &choices).map { ($0.text, $0.logWeight) }

@@ -109,17 +109,17 @@ public struct TextScorer {
     }
   }
 
-  /// Reads the lines of a file, which must not hold the model's own symbols.
+  /// Reads the lines of a file, which must not hold the symbols of a model of n-grams.
   ///
   /// - Parameters:
   ///   - path: the file; `-` is standard input.
-  ///   - vocabulary: the tokens of the model.
+  ///   - vocabulary: the tokens of the model; `nil` for models that read symbols as plain text.
   ///   - isLossy: whether U+FFFD is put in place of what is no UTF-8.
   ///   - isCancelled: asked while there is nothing to read yet.
   ///   - body: takes a line, and its bytes if they are ASCII.
   /// - Throws: `LoadError`, or what `body` throws.
   static func forEachLine(
-    of path: String, _ vocabulary: Vocabulary, isLossy: Bool,
+    of path: String, _ vocabulary: Vocabulary?, isLossy: Bool,
     isCancelled: @escaping @Sendable () -> Bool,
     _ body: (String, UnsafeRawBufferPointer?) throws -> Void
   ) throws {
@@ -139,7 +139,7 @@ public struct TextScorer {
         )
       }
       offset += bytes.count + 1
-      if let (symbol, column) = ModelSymbols.first(in: text, of: vocabulary) {
+      if let vocabulary, let (symbol, column) = ModelSymbols.first(in: text, of: vocabulary) {
         throw LoadError(
           .badData, path: path, place: .column(line: number, column: column),
           ModelSymbols.message(symbol, in: "text"))

@@ -228,6 +228,8 @@ extension ExactReport {
     guard let sums else { return }
     summary.add("log_evidence", .number(sums.logEvidence))
     summary.add("log_evidence_error", .number(sums.logEvidenceError))
+    if let texts = sums.texts { summary.add("texts", .integer(texts)) }
+    if let entropy = sums.entropy { summary.add("entropy", .number(entropy)) }
     if let marginals {
       summary.add("expected_length", .number(marginals.expectedLength))
       summary.add("lengths", .numbers(marginals.lengths))

@@ -298,13 +298,16 @@ extension EvidenceReport {
 extension ExactReport {
   fileprivate var lines: [String] {
     guard let sums else { return [] }
-    return [
-      "  log evidence \(sums.logEvidence)"
-        + (sums.logEvidenceError > 0
-          ? String(
-            format: ", too low by at most %.1e because the longest texts are left out",
-            sums.logEvidenceError) : "")
-    ] + (marginals.map { ["  expected length \($0.expectedLength) tokens"] } ?? [])
+    var line = "  log evidence \(sums.logEvidence)"
+    if sums.logEvidenceError > 0 {
+      line += String(
+        format: ", too low by at most %.1e because the longest texts are left out",
+        sums.logEvidenceError)
+    }
+    if let texts = sums.texts { line += ", \(counted(texts, "text"))" }
+    if let entropy = sums.entropy { line += String(format: ", entropy %.4f nats", entropy) }
+    return [line]
+      + (marginals.map { ["  expected length \($0.expectedLength) tokens"] } ?? [])
       + (comparison?.noteLines ?? [])
   }
 
