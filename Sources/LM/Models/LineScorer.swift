@@ -142,6 +142,56 @@ private struct RunScorer<Model: LanguageModel>: LineScorer {
   }
 }
 
+/// Pseudo-log-likelihoods of lines under a masked network: each token given all others of its line.
+///
+/// Such a network does not say where a text ends, so ``countsEnd`` changes nothing.
+public struct PseudoLineScorer: LineScorer {
+  /// Has no effect: there is no end to score.
+  public var countsEnd = false
+  /// Whether each score lists its tokens.
+  public var keepsTokens = false
+  private let network: MaskedNetwork
+
+  /// Creates a scorer of a network's lines.
+  public init(_ network: MaskedNetwork) { self.network = network }
+
+  /// The score of one line.
+  ///
+  /// - Throws: `LoadError` if the line is too long, or a part of it has no token.
+  public mutating func score(_ line: String) throws -> TextScorer.Score {
+    let text = try network.tokens(of: NFC.of(line))
+    var score = TextScorer.Score()
+    for (token, log) in zip(text, try network.pseudoLogProbabilities(of: text)) {
+      let isKnown = log > -.infinity
+      let log = isKnown ? log : TextScorer.logProbabilityOfUnlisted
+      score.logProbability += log
+      score.tokenCount += 1
+      if !isKnown {
+        score.unknownCount += 1
+        score.logProbabilityOfUnknown += log
+      }
+      if keepsTokens {
+        score.tokens.append(
+          TextScorer.TokenScore(token: isKnown ? token : nil, logProbability: log, length: nil))
+      }
+    }
+    return score
+  }
+
+  /// Scores all lines of a file and hands each over.
+  public mutating func score(
+    path: String, isLossy: Bool, isCancelled: @escaping @Sendable () -> Bool,
+    _ body: (String, TextScorer.Score) throws -> Void
+  ) throws {
+    var scorer = self
+    try unsafe TextScorer.forEachLine(
+      of: path, network.vocabulary, isLossy: isLossy, isCancelled: isCancelled
+    ) { text, _ in
+      try body(text, scorer.score(text))
+    }
+  }
+}
+
 extension LoadedModel {
   /// Makes a scorer that divides texts as the model's training did.
   public func makeLineScorer() -> any LineScorer {

@@ -120,7 +120,8 @@ public struct NeuralModel: LanguageModel {
     guard !configuration.isBidirectional, file.weights.head != nil else {
       throw NeuralError(
         "it sees both sides of every token (\(configuration.architecture.rawValue)), so it gives no "
-          + "text a probability. Use it with 'gibbs --masked', 'probe' or '--embedding'.")
+          + "text a probability. Use a causal model"
+          + (file.weights.head == nil ? "." : ", or this one with 'score'."))
     }
     let tokenizer = try file.makeTokenizer()
     let names = NeuralTokens(file.description.tokens, tokenizer)

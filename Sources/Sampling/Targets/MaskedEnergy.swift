@@ -5,7 +5,7 @@
 ///
 /// It compares texts of one length. A masked model does not say where a text ends, so its values
 /// for texts of different lengths have no common scale, and their sum may be infinite.
-/// and Berg-Kirkpatrick 2022, "Exposing the implicit energy networks behind masked language models
+/// Reference: Goyal, Dyer and Berg-Kirkpatrick 2022, "Exposing the implicit energy networks behind masked language models
 /// via Metropolis-Hastings", for sampling from it.
 public struct MaskedEnergy<Model: MaskedLanguageModel>: Target {
   /// The masked model whose conditionals are summed.
@@ -14,22 +14,28 @@ public struct MaskedEnergy<Model: MaskedLanguageModel>: Target {
   public let automaton: TokenAutomaton?
   /// The factor of the sum, positive and finite.
   public let fluency: Double
+  /// Which token sequences stand for texts; `nil` for all.
+  public let spelling: (any SpellingRule)?
 
   /// Creates the energy of a masked model over the texts that an automaton allows.
-  public init(model: Model, automaton: TokenAutomaton? = nil, fluency: Double = 1) {
+  public init(
+    model: Model, automaton: TokenAutomaton? = nil, fluency: Double = 1,
+    spelling: (any SpellingRule)? = nil
+  ) {
     precondition(fluency > 0 && fluency < .infinity, "fluency is positive and finite")
     self.model = model
     self.automaton = automaton
     self.fluency = fluency
+    self.spelling = spelling
   }
 
   /// The sum times the fluency, plus the nats of the automaton.
   ///
-  /// - Complexity: one call of the model per token of the text.
+  /// - Complexity: one row of the model for each token of the text, in one batch.
   public func logProbability(of text: TokenSequence) -> Double {
     let soft = logSoft(text)
     guard soft > -.infinity else { return soft }
-    return fluency * text.indices.reduce(0) { $0 + logProbability(at: $1, in: text) } + soft
+    return fluency * logProbabilities(at: Array(text.indices), in: text).reduce(0, +) + soft
   }
 
   /// A working copy that asks the model only about places within reach of an edit.
@@ -40,11 +46,13 @@ public struct MaskedEnergy<Model: MaskedLanguageModel>: Target {
   /// The nats that the automaton adds; minus infinity if the text is not allowed.
   func logSoft(_ text: TokenSequence) -> Double {
     guard text.allSatisfy(model.vocabulary.isDrawable) else { return -.infinity }
+    guard spelling?.allows(Array(text)) ?? true else { return -.infinity }
     return automaton?.logWeight(of: text) ?? 0
   }
 
-  func logProbability(at place: Int, in text: TokenSequence) -> Double {
-    model.logProbabilities(at: place, in: text)[text[place].index]
+  /// The log-probabilities of what stands at some places, each given all others.
+  func logProbabilities(at places: [Int], in text: TokenSequence) -> [Double] {
+    zip(places, model.logProbabilities(at: places, in: text)).map { $1[text[$0].index] }
   }
 }
 
@@ -52,7 +60,7 @@ public struct MaskedEnergy<Model: MaskedLanguageModel>: Target {
 ///
 /// ``RescoringScorer`` is its oracle.
 ///
-/// - Complexity: a look costs as many calls of the model as there are places within its reach of a
+/// - Complexity: a look costs a batch of as many rows of the model as there are places within its reach of a
 ///   token that changes, or all of them where the length changes.
 public struct MaskedScorer<Model: MaskedLanguageModel>: Scorer {
   private struct Scored {
@@ -71,13 +79,16 @@ public struct MaskedScorer<Model: MaskedLanguageModel>: Scorer {
     now = Scored(
       text: text,
       logs: soft > -.infinity
-        ? text.indices.map { target.logProbability(at: $0, in: text) }
+        ? target.logProbabilities(at: Array(text.indices), in: text)
         : text.indices.map { _ in 0 },
       soft: soft)
   }
 
   /// The current text.
   public var state: TokenSequence { now.text }
+
+  /// The error that keeps the model from answering.
+  public var failure: (any Error)? { target.model.failure }
 
   /// The log of the target at the current text.
   public var logProbability: Double { logProbability(now) }
@@ -93,13 +104,15 @@ public struct MaskedScorer<Model: MaskedLanguageModel>: Scorer {
     text.apply(edit)
     let soft = target.logSoft(text)
     guard soft > -.infinity else { return -.infinity }
-    var logs = [Double](repeating: 0, count: text.count)
     let changed =
       text.count == now.text.count ? text.indices.filter { text[$0] != now.text[$0] } : nil
     let reach = target.model.reach
-    for place in text.indices {
-      let isFar = changed?.allSatisfy { abs($0 - place) > reach } ?? false
-      logs[place] = isFar ? now.logs[place] : target.logProbability(at: place, in: text)
+    let near = text.indices.filter { place in
+      !(changed?.allSatisfy { abs($0 - place) > reach } ?? false)
+    }
+    var logs = changed == nil ? [Double](repeating: 0, count: text.count) : now.logs
+    for (place, log) in zip(near, target.logProbabilities(at: near, in: text)) {
+      logs[place] = log
     }
     let scored = Scored(text: text, logs: logs, soft: soft)
     looked = (edit, scored)

@@ -23,11 +23,27 @@ public protocol MaskedLanguageModel: Sendable {
   ///   - text: the whole text; the token at the place is ignored.
   /// - Returns: one number per token; minus infinity for tokens that are never drawn.
   func logProbabilities(at place: Int, in text: TokenSequence) -> [Double]
+
+  /// The same at several places of one text, each given all others; a network answers in one batch.
+  func logProbabilities(at places: [Int], in text: TokenSequence) -> [[Double]]
+
+  /// The error that kept the model from answering, such as weights that give no number.
+  ///
+  /// Where it failed, no token has a positive probability.
+  var failure: (any Error)? { get }
 }
 
 extension MaskedLanguageModel {
   /// Returns `Int.max`: no limit.
   public var reach: Int { .max }
+
+  /// Returns `nil`: most models cannot fail.
+  public var failure: (any Error)? { nil }
+
+  /// Asks for one place after another.
+  public func logProbabilities(at places: [Int], in text: TokenSequence) -> [[Double]] {
+    places.map { logProbabilities(at: $0, in: text) }
+  }
 
   /// Draws a token for a place from the model's conditional.
   ///

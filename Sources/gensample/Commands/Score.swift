@@ -20,6 +20,9 @@ enum Score: Command {
 
     A neural model reads many lines at once. Of it, the bits per byte of the lines are told, too: they
     can be compared between models with different tokens.
+    Under a masked model (a folder of BERT or RoBERTa) the score is the pseudo-log-likelihood: the
+    sum over all tokens of the log-probability of each given all others. It has no part for the end.
+    Compare only texts of the same number of tokens.
 
         echo "It was a dark night." | gensample score english -
     """
@@ -33,6 +36,26 @@ enum Score: Command {
     OutputOptions.format, OutputOptions.output, OutputOptions.quiet,
   ]
 
+  /// A scorer of the model, its tokens, and whether its scores have lengths of n-grams.
+  private static func open(
+    _ name: String, _ arguments: Arguments
+  ) throws -> (scorer: any LineScorer, vocabulary: Vocabulary, hasNGrams: Bool) {
+    if BuiltInModel(rawValue: name) == nil, try MaskedNetwork.isMasked(path: name) {
+      let network = try MaskedNetwork(path: name)
+      guard !arguments.has("tokens") else {
+        throw CommandFailure.usage(
+          "--tokens is about models that write texts, but '\(name)' is a masked model")
+      }
+      return (PseudoLineScorer(network), network.vocabulary, false)
+    }
+    let model = try openModel(name, arguments, isReversed: true)
+    try model.require(.language, for: Self.name)
+    if model.readsBackward, !arguments.has("quiet") {
+      report("gensample: '\(name)' is a model of reversed texts: each line is scored from its end")
+    }
+    return (model.makeLineScorer(), model.vocabulary, model.order != nil)
+  }
+
   static func run(_ arguments: Arguments) throws {
     guard arguments.positional.count >= 2 else {
       throw CommandFailure.usage("score needs a model and a text: gensample score \(usage)")
@@ -40,18 +63,14 @@ enum Score: Command {
     try TextInput.checkOnce(arguments.positional.dropFirst())
     let format = try OutputOptions.format(arguments)
     let name = arguments.positional[0]
-    let model = try openModel(name, arguments, isReversed: true)
-    try model.require(.language, for: Self.name)
-    if model.readsBackward, !arguments.has("quiet") {
-      report("gensample: '\(name)' is a model of reversed texts: each line is scored from its end")
-    }
+    let opened = try open(name, arguments)
     Interruption.watch {}
     let isPerToken = arguments.has("per-token")
     guard !isPerToken || !arguments.has("summary") else {
       throw CommandFailure.usage(
         "--summary prints the perplexities alone, --per-token each token; give one of them")
     }
-    var scorer = model.makeLineScorer()
+    var scorer = opened.scorer
     scorer.countsEnd = !arguments.has("no-end")
     scorer.keepsTokens = isPerToken
     var total = TextScorer.Score()
@@ -85,7 +104,7 @@ enum Score: Command {
               try stream.writeLine(
                 "  \(String(format: "%.6f", one.logProbability))\t"
                   + (one.length.map { "\($0)-gram\t" } ?? "")
-                  + (one.token.map(model.vocabulary.spelling) ?? "not in the vocabulary"))
+                  + (one.token.map(opened.vocabulary.spelling) ?? "not in the vocabulary"))
             }
           case .jsonl:
             var object = JSONObject()
@@ -100,7 +119,7 @@ enum Score: Command {
               )
               object.add("token_log_probabilities", .numbers(score.tokens.map(\.logProbability)))
               let lengths = score.tokens.compactMap(\.length)
-              if model.order != nil { object.add("ngram_lengths", .integers(lengths)) }
+              if opened.hasNGrams { object.add("ngram_lengths", .integers(lengths)) }
             }
             try stream.writeLine(object.text)
           }
