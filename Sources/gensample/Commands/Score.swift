@@ -138,7 +138,7 @@ enum Score: Command {
     switch format {
     case .text:
       func text(_ number: Double?) -> String { number.map { "\($0)" } ?? "undefined" }
-      let last = model.isNeural ? "\nbits per byte: \(text(bitsPerByte))" : ""
+      let last = NeuralModel.isNeural(path: name) ? "\nbits per byte: \(text(bitsPerByte))" : ""
       try stream.writeLine(
         """
         lines: \(lines)  tokens: \(total.tokenCount)  unknown: \(total.unknownCount)
