@@ -361,7 +361,7 @@ import Testing
     (
       "englsh",
       "there is no model 'englsh'; did you mean 'english'? Give a file, or a built-in model: "
-        + "english or tang"
+        + "english, tang, english-llama or tang-gpt"
     ),
     ("nowhere.gsm", "nowhere.gsm: cannot be read: No such file or directory"),
   ])

@@ -218,10 +218,11 @@ import Testing
   }
 
   @Test func modelsAreListedWithCards() throws {
+    let names = ["english", "tang", "english-llama", "tang-gpt"]
     let list = try Program.run(["models"])
     #expect(list.code == 0)
-    #expect(list.lines.map { $0.prefix { $0 != " " } } == ["english", "tang"])
-    for name in ["english", "tang"] {
+    #expect(list.lines.map { $0.prefix { $0 != " " } } == names)
+    for name in names {
       let card = try Program.run(["models", name])
       #expect(card.code == 0)
       let object = try #require(

@@ -208,7 +208,10 @@ import Testing
         "score needs a model and a text: gensample score MODEL TEXT... [options]"
       ),
       (["inspect"], "inspect needs a file: gensample inspect FILE... [options]"),
-      (["models", "tong"], "there is no built-in model 'tong'; choose english or tang"),
+      (
+        ["models", "tong"],
+        "there is no built-in model 'tong'; choose english, tang, english-llama or tang-gpt"
+      ),
     ] as [([String], String)])
   func wrongUsageIsNamed(arguments: [String], message: String) throws {
     let outcome = try Program.run(arguments)

@@ -54,6 +54,12 @@ public enum BuiltInModel: String, CaseIterable, Sendable {
     return unsafe UnsafeRawBufferPointer(start: bytes.base, count: bytes.count)
   }
 
+  /// All names, for messages: `a, b or c`.
+  public static var names: String {
+    let all = allCases.map(\.rawValue)
+    return all.dropLast().joined(separator: ", ") + " or " + all[all.count - 1]
+  }
+
   /// The file of a neural model, as if it were mapped.
   package var file: MappedFile { unsafe MappedFile(constant: bytes, name: rawValue) }
 

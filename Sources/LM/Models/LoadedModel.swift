@@ -182,7 +182,7 @@ public struct LoadedModel: Sendable {
       throw LoadError(
         .cannotRead,
         "there is no model '\(name)'\(near) Give a file, or a built-in model: "
-          + names.joined(separator: " or "))
+          + BuiltInModel.names)
     }
   }
 
@@ -192,8 +192,8 @@ public struct LoadedModel: Sendable {
       throw LoadError(
         .badArgument,
         "gensample cannot use a server as a model yet ('\(name)'). gensample reads .gsm, .arpa, "
-          + ".arpa.gz and .gguf files, folders with config.json, and the built-in models "
-          + BuiltInModel.allCases.map(\.rawValue).joined(separator: " and "))
+          + ".arpa.gz and .gguf files, folders with config.json, and the built-in models: "
+          + BuiltInModel.names)
     }
   }
 }

@@ -24,7 +24,7 @@ enum Models: Command {
       guard let model = BuiltInModel(rawValue: name) else {
         throw CommandFailure.usage(
           "there is no built-in model '\(name)'; choose "
-            + BuiltInModel.allCases.map(\.rawValue).joined(separator: " or "))
+            + BuiltInModel.names)
       }
       if format == .jsonl {
         try stream.writeLine(object(model).text)
