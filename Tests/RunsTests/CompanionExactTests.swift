@@ -20,7 +20,7 @@ import Testing
     let path = FileManager.default.temporaryDirectory.path + "/companion-\(UUID().uuidString).txt"
     try "ab\nba\naab\nb\nabba\n".write(toFile: path, atomically: true, encoding: .utf8)
     defer { try? FileManager.default.removeItem(atPath: path) }
-    var options = NGramTrainer.Options(order: order, tokenization: .characters)
+    var options = TrainingOptions(order: order, tokenization: .characters)
     options.subwords = SubwordTokens(model.vocabulary, Letters(), name: name)
     return try NGramModel(NGramTrainer(options).train([path]).trie)
   }

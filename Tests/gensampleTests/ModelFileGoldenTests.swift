@@ -221,7 +221,7 @@ import Testing
     let names = ["english", "tang", "english-llama", "tang-gpt"]
     let list = try Program.run(["models"])
     #expect(list.code == 0)
-    #expect(list.lines.map { $0.prefix { $0 != " " } } == names)
+    #expect(list.lines.map { String($0.prefix { $0 != " " }) } == names)
     for name in names {
       let card = try Program.run(["models", name])
       #expect(card.code == 0)

@@ -16,7 +16,7 @@ enum ModelsBenchmark {
 
     say("estimating, all cores (lmplz cannot be installed here: our figures alone)\n")
     for (order, memory) in [(3, 1024), (3, 200), (5, 1024), (5, 200)] {
-      var options = NGramTrainer.Options()
+      var options = TrainingOptions()
       options.order = order
       options.memory = memory << 20
       let seconds = try fastest(of: 3) { _ = try NGramTrainer(options).train([train]) }
@@ -27,7 +27,7 @@ enum ModelsBenchmark {
     }
 
     say("\nsizes and opening\n")
-    var options = NGramTrainer.Options()
+    var options = TrainingOptions()
     options.order = 3
     let (trie, _) = try NGramTrainer(options).train([train])
     for (name, layout, bits) in [
@@ -142,7 +142,7 @@ enum ModelsBenchmark {
     guard arguments.count == 4, let order = Int(arguments[1]), let memory = Int(arguments[2]) else {
       return
     }
-    var options = NGramTrainer.Options()
+    var options = TrainingOptions()
     options.order = order
     options.memory = memory << 20
     let (trie, _) = try NGramTrainer(options).train([arguments[0]])

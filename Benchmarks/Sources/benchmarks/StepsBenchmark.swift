@@ -140,7 +140,7 @@ enum StepsBenchmark {
 
 /// The trigram of the WikiText-2 training text, in the fast layout.
 func wikiText(_ setting: Setting, order: Int = 3) throws -> NGramModel {
-  var options = NGramTrainer.Options()
+  var options = TrainingOptions()
   options.order = order
   let (trie, _) = try NGramTrainer(options).train([
     setting.file("corpora/en/wikitext2/train.txt")

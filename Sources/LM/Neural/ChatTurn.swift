@@ -60,7 +60,7 @@ public struct ChatTurn: Hashable, Sendable {
   /// What is said may meet the format inside a token, so the whole is encoded at once; only if
   /// control tokens are spelled in what is said, its parts are encoded apart.
   func tokens(
-    _ format: NetworkDescription.ChatFormat, _ tokenizer: any Neural.Tokenizer
+    _ format: NetworkDescription.ChatFormat, _ tokenizer: any NetworkTokenizer
   ) throws(NeuralError) -> [Int32] {
     let parts = parts(format)
     var isPlain = true

@@ -12,7 +12,7 @@ internal import Synchronization
 /// the same to the bit in every batch and on any number of threads.
 public struct MaskedNetwork: MaskedLanguageModel {
   /// The tokens that the network knows; tokens without a text are never drawn.
-  public let vocabulary: Sampling.Vocabulary
+  public let vocabulary: Vocabulary
   /// The most tokens of a text.
   public let longestText: Int
   /// Which token sequences stand for texts: those that the tokenizer makes.
@@ -55,7 +55,7 @@ public struct MaskedNetwork: MaskedLanguageModel {
 
   init(
     _ configuration: NetworkConfiguration, _ weights: NetworkWeights,
-    _ tokenizer: any Neural.Tokenizer, threads: Int = 1
+    _ tokenizer: any NetworkTokenizer, threads: Int = 1
   ) throws(NeuralError) {
     guard configuration.isBidirectional, weights.head != nil else {
       throw NeuralError(
@@ -84,7 +84,7 @@ public struct MaskedNetwork: MaskedLanguageModel {
     let end = Int(last)
     let unknown = tokenizer.token(spelled: "[UNK]") ?? tokenizer.token(spelled: "<unk>")
     // The start symbol is one more, as in a causal network over the same tokens.
-    vocabulary = Sampling.Vocabulary(
+    vocabulary = Vocabulary(
       spellings: (0...size).map { $0 < tokenizer.count ? tokenizer.bytes(of: Int32($0)) : [] },
       spacing: tokenizer.addsBlank ? .carried : .none, start: Token(size), end: Token(end),
       unknown: nil,

@@ -16,7 +16,7 @@ internal import Synchronization
 public struct NeuralModel: LanguageModel {
   /// A beginning of a text, which shares what the network computed with all others.
   public struct Context: Sendable {
-    let inner: Neural.Context
+    let inner: PrefixContext
   }
 
   /// How a network is used.
@@ -41,7 +41,7 @@ public struct NeuralModel: LanguageModel {
   /// The tokens that the model knows.
   ///
   /// Tokens of padding and of chats are never drawn. The end symbol stands for all end tokens.
-  public let vocabulary: Sampling.Vocabulary
+  public let vocabulary: Vocabulary
   /// The most tokens of a text behind the beginning and the context.
   public let longestText: Int
   let file: NetworkFile
@@ -153,7 +153,7 @@ public struct NeuralModel: LanguageModel {
     encoder = SubwordEncoder(tokenizer: tokenizer)
     spelling = options.allowsAnyTokens ? nil : CanonicalSpelling(tokenizer: tokenizer)
     // The start symbol is one more: a token that begins texts may also end them.
-    vocabulary = Sampling.Vocabulary(
+    vocabulary = Vocabulary(
       spellings: (0...size).map {
         $0 < tokenizer.count ? tokenizer.bytes(of: Int32($0)) : []
       }, spacing: tokenizer.addsBlank ? .carried : .none, start: Token(size),
@@ -169,7 +169,7 @@ public struct NeuralModel: LanguageModel {
 
   /// The tokens of what conditions the model.
   private static func context(
-    _ description: NetworkDescription, _ tokenizer: any Neural.Tokenizer, _ options: Options
+    _ description: NetworkDescription, _ tokenizer: any NetworkTokenizer, _ options: Options
   ) throws(NeuralError) -> [Int32] {
     let context = try tokenizer.encode(options.context, specials: false)
     guard let chat = options.chat else { return context }

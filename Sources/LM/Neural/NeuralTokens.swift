@@ -9,12 +9,12 @@ package struct NeuralTokens {
   /// Tokens that end a text, the files' own end token first.
   package let ends: [Int32]
   private let addsBegin: Bool?
-  private let tokenizer: any Neural.Tokenizer
+  private let tokenizer: any NetworkTokenizer
 
   /// Tokens that end a document in models whose begin token belongs to chats.
   private static let endsOfDocuments = ["<|endoftext|>", "<|end_of_text|>"]
 
-  package init(_ tokens: NetworkDescription.Tokens, _ tokenizer: any Neural.Tokenizer) {
+  package init(_ tokens: NetworkDescription.Tokens, _ tokenizer: any NetworkTokenizer) {
     begin = tokens.begin
     addsBegin = tokens.addsBegin
     self.tokenizer = tokenizer

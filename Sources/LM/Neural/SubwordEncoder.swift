@@ -5,7 +5,7 @@ internal import Sampling
 
 /// A network's own tokenizer, for texts that become tokens.
 struct SubwordEncoder: TextEncoder {
-  let tokenizer: any Neural.Tokenizer
+  let tokenizer: any NetworkTokenizer
 
   /// The tokens of a plain text: control tokens spelled in it are text.
   func tokens(of text: String) throws -> [Token] {
@@ -18,10 +18,10 @@ struct SubwordEncoder: TextEncoder {
 /// So the law is over texts: each text has one sequence. After an edit only its surroundings are
 /// looked at.
 struct CanonicalSpelling: SpellingRule {
-  let tokenizer: any Neural.Tokenizer
+  let tokenizer: any NetworkTokenizer
 
   func mayBegin(_ tokens: [Token], from place: Int) -> Bool {
-    func asks(_ tokenizer: some Neural.Tokenizer) -> Bool {
+    func asks(_ tokenizer: some NetworkTokenizer) -> Bool {
       tokenizer.mayBecomeCanonical(
         tokens.lazy.map { Int32(truncatingIfNeeded: $0.index) }, from: place)
     }
@@ -37,7 +37,7 @@ struct CanonicalSpelling: SpellingRule {
   func allows(_ tokens: [Token]) -> Bool { allows(tokens, changed: tokens.indices) }
 
   func allows(_ tokens: [Token], changed: Range<Int>) -> Bool {
-    func asks(_ tokenizer: some Neural.Tokenizer) -> Bool {
+    func asks(_ tokenizer: some NetworkTokenizer) -> Bool {
       tokenizer.isCanonical(
         tokens.lazy.map { Int32(truncatingIfNeeded: $0.index) }, around: changed)
     }

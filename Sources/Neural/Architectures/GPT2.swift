@@ -33,14 +33,10 @@ enum GPT2 {
     vocabularySize: Int, width: Int, heads: Int, blocks: Int, feedForwardWidth: Int,
     contextLength: Int, epsilon: Float, activation: NetworkConfiguration.Activation
   ) throws(NeuralError) -> NetworkConfiguration {
-    let headSize = try GGUFSource.headSize(width: width, heads: heads)
-    return NetworkConfiguration(
-      architecture: .gpt2, vocabularySize: vocabularySize, width: width, heads: heads,
-      keyValueHeads: heads, headSize: headSize, feedForwardWidth: feedForwardWidth,
-      contextLength: contextLength, norm: .layer(epsilon: epsilon), activation: activation,
-      isGated: false, positions: .learned(offset: 0),
-      blocks: Array(repeating: .init(), count: blocks),
-      attentionScale: Float(1 / Double(headSize).squareRoot()))
+    try NetworkConfiguration(
+      gpt: .gpt2, vocabularySize: vocabularySize, width: width, heads: heads, blocks: blocks,
+      feedForwardWidth: feedForwardWidth, contextLength: contextLength, epsilon: epsilon,
+      activation: activation, positions: .learned(offset: 0))
   }
 
   static var gguf: NetworkLayout {
@@ -69,5 +65,22 @@ enum GPT2 {
     // The causal mask, which early files store as a tensor.
     layout.isIgnored = { $0.hasSuffix(".attn.bias") || $0.hasSuffix(".attn.masked_bias") }
     return layout
+  }
+}
+
+extension NetworkConfiguration {
+  /// The sizes of GPT-2 and of what was made after it: whole heads, layer norms, no gates.
+  init(
+    gpt architecture: Architecture, vocabularySize: Int, width: Int, heads: Int, blocks: Int,
+    feedForwardWidth: Int, contextLength: Int, epsilon: Float, activation: Activation,
+    positions: Positions
+  ) throws(NeuralError) {
+    let headSize = try GGUFSource.headSize(width: width, heads: heads)
+    self.init(
+      architecture: architecture, vocabularySize: vocabularySize, width: width, heads: heads,
+      keyValueHeads: heads, headSize: headSize, feedForwardWidth: feedForwardWidth,
+      contextLength: contextLength, norm: .layer(epsilon: epsilon), activation: activation,
+      isGated: false, positions: positions, blocks: Array(repeating: .init(), count: blocks),
+      attentionScale: Float(1 / Double(headSize).squareRoot()))
   }
 }

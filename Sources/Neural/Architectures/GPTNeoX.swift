@@ -40,14 +40,10 @@ enum GPTNeoX {
     contextLength: Int, epsilon: Float, activation: NetworkConfiguration.Activation,
     rotary: NetworkConfiguration.Rotary
   ) throws(NeuralError) -> NetworkConfiguration {
-    let headSize = try GGUFSource.headSize(width: width, heads: heads)
-    return NetworkConfiguration(
-      architecture: .gptNeoX, vocabularySize: vocabularySize, width: width, heads: heads,
-      keyValueHeads: heads, headSize: headSize, feedForwardWidth: feedForwardWidth,
-      contextLength: contextLength, norm: .layer(epsilon: epsilon), activation: activation,
-      isGated: false, positions: .rotary(rotary),
-      blocks: Array(repeating: .init(), count: blocks),
-      attentionScale: Float(1 / Double(headSize).squareRoot()))
+    try NetworkConfiguration(
+      gpt: .gptNeoX, vocabularySize: vocabularySize, width: width, heads: heads, blocks: blocks,
+      feedForwardWidth: feedForwardWidth, contextLength: contextLength, epsilon: epsilon,
+      activation: activation, positions: .rotary(rotary))
   }
 
   static var gguf: NetworkLayout {

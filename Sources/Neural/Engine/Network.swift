@@ -39,7 +39,7 @@ package final class Network: @unchecked Sendable {
   }
 
   /// The context of an empty text.
-  package var root: Context { Context(node: tree.root, count: 0) }
+  package var root: PrefixContext { PrefixContext(node: tree.root, count: 0) }
 
   /// Most tokens that a text may have.
   package var longestText: Int { configuration.contextLength }
@@ -281,7 +281,7 @@ package final class Network: @unchecked Sendable {
     }
   }
 
-  private func tooLittleMemory(for context: Context) -> NeuralError {
+  private func tooLittleMemory(for context: PrefixContext) -> NeuralError {
     let blocks = (context.count + PrefixNode.length - 1) / PrefixNode.length
     let megabyte = 1 << 20
     let needed = (blocks * layout.size * MemoryLayout<Float>.stride + megabyte - 1) / megabyte
@@ -293,7 +293,7 @@ package final class Network: @unchecked Sendable {
 
   /// Adds the rows of a path that are not computed yet.
   private func plan(
-    _ path: [PrefixNode], _ context: Context, _ plan: PassPlan, _ touched: inout [PrefixNode]
+    _ path: [PrefixNode], _ context: PrefixContext, _ plan: PassPlan, _ touched: inout [PrefixNode]
   ) {
     var text: Int?
     for node in path {

@@ -4,7 +4,7 @@
 ///
 /// A context is a value: to copy it or to cut it costs no pass and no memory. Texts that begin alike
 /// share what the network remembers of their beginning.
-package struct Context: Sendable {
+package struct PrefixContext: Sendable {
   let node: PrefixNode
   /// Tokens of the context.
   package let count: Int
@@ -17,11 +17,11 @@ package struct Context: Sendable {
   /// The first tokens of the context.
   ///
   /// - Complexity: one hop for 16 tokens that are cut off.
-  package func truncated(to count: Int) -> Context {
+  package func truncated(to count: Int) -> PrefixContext {
     precondition(0 <= count && count <= self.count, "a context cannot be cut to \(count) tokens")
     var node = node
     while let parent = node.parent, node.start >= count { node = parent }
-    return Context(node: node, count: count)
+    return PrefixContext(node: node, count: count)
   }
 
   /// - Complexity: O(`count`).
@@ -158,7 +158,9 @@ package struct Context: Sendable {
   func beginPass() { pass += 1 }
 
   /// The context with more tokens, without any of their numbers yet.
-  func extend(_ context: Context, by tokens: some RandomAccessCollection<Int32>) -> Context {
+  func extend(_ context: PrefixContext, by tokens: some RandomAccessCollection<Int32>)
+    -> PrefixContext
+  {
     var node = context.node
     var count = context.count
     var rest = tokens[...]
@@ -179,11 +181,11 @@ package struct Context: Sendable {
       }
       count = node.start + slot
     }
-    return Context(node: node, count: count)
+    return PrefixContext(node: node, count: count)
   }
 
   /// The blocks of a context from its beginning on.
-  func path(of context: Context) -> [PrefixNode] {
+  func path(of context: PrefixContext) -> [PrefixNode] {
     var path: [PrefixNode] = []
     var node = context.node
     while let parent = node.parent {

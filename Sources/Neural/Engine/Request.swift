@@ -21,11 +21,11 @@ package struct Request: Sendable {
     }
   }
 
-  package var context: Context
+  package var context: PrefixContext
   package var tokens: [Int32]
   package var questions: [Question]
 
-  package init(context: Context, tokens: [Int32], questions: [Question] = []) {
+  package init(context: PrefixContext, tokens: [Int32], questions: [Question] = []) {
     self.context = context
     self.tokens = tokens
     self.questions = questions
@@ -34,7 +34,7 @@ package struct Request: Sendable {
   /// Asks for the log-probability of each token given all before it, and for those of the tokens
   /// `next` after the last one.
   package static func scoring(
-    _ tokens: [Int32], after context: Context, next: [Int32] = []
+    _ tokens: [Int32], after context: PrefixContext, next: [Int32] = []
   ) -> Request {
     var questions = tokens.indices.map {
       Question(after: $0, .logProbabilities([tokens[$0]]))
@@ -49,7 +49,7 @@ package struct Request: Sendable {
 /// Used again for the next requests, it keeps its memory. One thread at a time uses it.
 @safe package final class Results: @unchecked Sendable {
   /// Of each request, its context with its tokens.
-  package internal(set) var contexts: [Context] = []
+  package internal(set) var contexts: [PrefixContext] = []
   package internal(set) var logProbabilities: [Double] = []
   /// For each row of logits, the logarithm of the sum of their exponentials.
   package internal(set) var logNormalisers: [Double] = []

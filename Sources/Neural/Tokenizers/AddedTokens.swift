@@ -39,7 +39,7 @@ struct AddedTokens: Sendable {
   }
 
   /// Added tokens as the kinds of a vocabulary tell them.
-  static func tokens(_ vocabulary: Vocabulary) -> [Token] {
+  static func tokens(_ vocabulary: PieceVocabulary) -> [Token] {
     vocabulary.kinds.indices.compactMap { token in
       switch vocabulary.kinds[token] {
       case .control, .unknown, .userDefined:

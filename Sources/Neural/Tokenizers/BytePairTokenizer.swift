@@ -20,7 +20,7 @@ package struct BytePairTokenizer: PiecewiseTokenizer {
   package let isComposed: Bool
 
   package init(
-    _ vocabulary: Vocabulary, merges list: MergeList, preTokenizer: PreTokenizer,
+    _ vocabulary: PieceVocabulary, merges list: MergeList, preTokenizer: PreTokenizer,
     wholeWordsFirst: Bool = false, isComposed: Bool = false
   ) throws(NeuralError) {
     try self.init(
@@ -30,7 +30,7 @@ package struct BytePairTokenizer: PiecewiseTokenizer {
 
   /// `added` says how added tokens are recognised; without it, the kinds do.
   init(
-    _ vocabulary: Vocabulary, merges list: MergeList, preTokenizer: PreTokenizer,
+    _ vocabulary: PieceVocabulary, merges list: MergeList, preTokenizer: PreTokenizer,
     added: [AddedTokens.Token]?, wholeWordsFirst: Bool, isComposed: Bool
   ) throws(NeuralError) {
     self.preTokenizer = preTokenizer
@@ -73,7 +73,7 @@ package struct BytePairTokenizer: PiecewiseTokenizer {
   private static func merges(
     _ list: MergeList, _ table: PieceTable
   ) throws(NeuralError) -> MergeTable {
-    guard list.count <= 4 * Vocabulary.limit else {
+    guard list.count <= 4 * PieceVocabulary.limit else {
       throw NeuralError("the tokenizer has \(list.count) merges, which cannot be")
     }
     var merges = MergeTable(capacity: list.count)

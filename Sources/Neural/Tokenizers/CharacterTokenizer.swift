@@ -3,7 +3,7 @@
 /// One token for each character: amino acids, Chinese verse.
 ///
 /// Every sequence of characters is canonical, and every text has exactly one.
-package struct CharacterTokenizer: Tokenizer {
+package struct CharacterTokenizer: NetworkTokenizer {
   private let pieces: ByteStrings
   private let kinds: [TokenKind]
   private let characters: [UInt32: Int32]
@@ -24,7 +24,7 @@ package struct CharacterTokenizer: Tokenizer {
     return scalars?.count == 1 ? scalars?.first : nil
   }
 
-  package init(_ vocabulary: Vocabulary) throws(NeuralError) {
+  package init(_ vocabulary: PieceVocabulary) throws(NeuralError) {
     var characters: [UInt32: Int32] = [:]
     for token in 0..<vocabulary.count where vocabulary.kinds[token] == .normal {
       guard let scalar = Self.scalar(vocabulary.pieces[token]) else {

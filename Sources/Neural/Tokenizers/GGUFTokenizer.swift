@@ -19,8 +19,8 @@ package struct GGUFTokenizer: Sendable {
     self.tokens = tokens
   }
 
-  package func tokenizer() throws(NeuralError) -> any Tokenizer {
-    let vocabulary = try Vocabulary(pieces: tokens, types: types)
+  package func tokenizer() throws(NeuralError) -> any NetworkTokenizer {
+    let vocabulary = try PieceVocabulary(pieces: tokens, types: types)
     switch model {
     case "gpt2":
       guard let merges else {
@@ -49,7 +49,7 @@ package struct GGUFTokenizer: Sendable {
   }
 
   /// GGUF files mark the beginning of a word by U+2581, where BERT marks its continuation by `##`.
-  private func wordPieces() throws(NeuralError) -> any Tokenizer {
+  private func wordPieces() throws(NeuralError) -> any NetworkTokenizer {
     var pieces = ByteStrings()
     for token in 0..<tokens.count {
       let piece = tokens[token]
@@ -61,7 +61,7 @@ package struct GGUFTokenizer: Sendable {
         pieces.append(Array("##".utf8) + piece)
       }
     }
-    let vocabulary = try Vocabulary(pieces: pieces, kinds: VocabularyFiles.wordKinds(pieces))
+    let vocabulary = try PieceVocabulary(pieces: pieces, kinds: VocabularyFiles.wordKinds(pieces))
     if CharacterTokenizer.fits(pieces) { return try CharacterTokenizer(vocabulary) }
     return try WordPieceTokenizer(vocabulary)
   }

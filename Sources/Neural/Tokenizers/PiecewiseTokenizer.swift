@@ -4,7 +4,7 @@
 ///
 /// Where a piece ends is decided by the two characters on both sides alone (`isBoundary`). This is
 /// what makes an edit local: it changes the pieces that it touches, and no others.
-protocol PiecewiseTokenizer: Tokenizer {
+protocol PiecewiseTokenizer: NetworkTokenizer {
   var added: AddedTokens { get }
 
   /// A part of a text between control tokens as the pieces spell it: composed, with an added blank.
@@ -127,12 +127,9 @@ extension PiecewiseTokenizer {
     _ tokens: some RandomAccessCollection<Int32>, around edit: Range<Int>
   ) -> Bool {
     let count = tokens.count
-    precondition(edit.lowerBound >= 0 && edit.upperBound <= count, "edit out of range")
+    guard knowsTokens(of: tokens, in: edit) else { return false }
     func token(_ position: Int) -> Int32 {
       tokens[tokens.index(tokens.startIndex, offsetBy: position)]
-    }
-    for position in edit where token(position) < 0 || Int(token(position)) >= self.count {
-      return false
     }
     let lower = windowStart(edit.lowerBound, token)
     var upper = edit.upperBound

@@ -12,7 +12,7 @@ package struct SentencePieceModel {
   private var normalizer = SentencePieceNormalizer(addsBlank: true)
   private var escapesBlanks = true
 
-  package static func tokenizer(_ bytes: [UInt8]) throws(NeuralError) -> any Tokenizer {
+  package static func tokenizer(_ bytes: [UInt8]) throws(NeuralError) -> any NetworkTokenizer {
     try SentencePieceModel(bytes).tokenizer()
   }
 
@@ -78,13 +78,13 @@ package struct SentencePieceModel {
     }
   }
 
-  private func tokenizer() throws(NeuralError) -> any Tokenizer {
+  private func tokenizer() throws(NeuralError) -> any NetworkTokenizer {
     guard !hasTrailingBlanks, escapesBlanks else {
       throw NeuralError(
         "the tokenizer puts blanks behind words ('treat_whitespace_as_suffix') or leaves them as "
           + "they are ('escape_whitespaces'), which gensample does not support")
     }
-    let vocabulary = try Vocabulary(pieces: pieces, kinds: kinds)
+    let vocabulary = try PieceVocabulary(pieces: pieces, kinds: kinds)
     switch type {
     case 1:
       return try SentencePieceTokenizer.unigram(
@@ -160,7 +160,7 @@ package struct SentencePieceModel {
 ///
 /// Layout: tokenizer.py of llama2.c. The first three tokens are unknown, begin and end.
 package enum Llama2CTokenizer {
-  package static func tokenizer(_ bytes: [UInt8]) throws(NeuralError) -> any Tokenizer {
+  package static func tokenizer(_ bytes: [UInt8]) throws(NeuralError) -> any NetworkTokenizer {
     var position = 4
     var pieces = ByteStrings()
     var scores: [Float] = []
@@ -188,6 +188,6 @@ package enum Llama2CTokenizer {
       scores.append(Float(bitPattern: score))
     }
     return try SentencePieceTokenizer(
-      Vocabulary(pieces: pieces, kinds: kinds), scores: scores, addsBlank: true)
+      PieceVocabulary(pieces: pieces, kinds: kinds), scores: scores, addsBlank: true)
   }
 }

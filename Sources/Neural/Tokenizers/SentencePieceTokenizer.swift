@@ -34,7 +34,7 @@ package struct SentencePieceTokenizer: PiecewiseTokenizer {
 
   /// BPE by scores, as GGUF files have it.
   package init(
-    _ vocabulary: Vocabulary, scores: [Float], addsBlank: Bool
+    _ vocabulary: PieceVocabulary, scores: [Float], addsBlank: Bool
   ) throws(NeuralError) {
     try self.init(
       vocabulary, scores: scores, added: nil,
@@ -47,7 +47,7 @@ package struct SentencePieceTokenizer: PiecewiseTokenizer {
   /// Its user-defined pieces have the best scores and compete
   /// with the others.
   static func unigram(
-    _ vocabulary: Vocabulary, scores: [Float], added: [AddedTokens.Token]?,
+    _ vocabulary: PieceVocabulary, scores: [Float], added: [AddedTokens.Token]?,
     normalizer: SentencePieceNormalizer, splitsAtBlanks: Bool
   ) throws(NeuralError) -> SentencePieceTokenizer {
     var vocabulary = vocabulary
@@ -70,7 +70,7 @@ package struct SentencePieceTokenizer: PiecewiseTokenizer {
 
   /// `added` says how added tokens are recognised; without it, the kinds do.
   init(
-    _ vocabulary: Vocabulary, scores: [Float], added: [AddedTokens.Token]?,
+    _ vocabulary: PieceVocabulary, scores: [Float], added: [AddedTokens.Token]?,
     normalizer: SentencePieceNormalizer, splitsAtBlanks: Bool,
     algorithm makeAlgorithm: (PieceTable, [UInt32]) throws(NeuralError) -> Algorithm
   ) throws(NeuralError) {

@@ -2,11 +2,11 @@
 
 /// Turns tokens into text as they come, and holds the bytes of a character back until all are there.
 package struct StreamingDecoder {
-  private let tokenizer: any Tokenizer
+  private let tokenizer: any NetworkTokenizer
   private var held: [UInt8] = []
   private var isStart = true
 
-  package init(_ tokenizer: any Tokenizer) { self.tokenizer = tokenizer }
+  package init(_ tokenizer: any NetworkTokenizer) { self.tokenizer = tokenizer }
 
   /// The text that this token completes.
   ///

@@ -20,7 +20,7 @@ package enum TokenizerFiles {
   /// Reads the tokenizer of a folder.
   ///
   /// Messages name the file inside the folder.
-  package static func load(folder: String) throws(NeuralError) -> any Tokenizer {
+  package static func load(folder: String) throws(NeuralError) -> any NetworkTokenizer {
     for name in names where FileManager.default.fileExists(atPath: path(name, folder)) {
       do throws(NeuralError) {
         return try load(name, folder)
@@ -33,7 +33,9 @@ package enum TokenizerFiles {
         + "Copy it from where the model came from.")
   }
 
-  private static func load(_ name: String, _ folder: String) throws(NeuralError) -> any Tokenizer {
+  private static func load(_ name: String, _ folder: String) throws(NeuralError)
+    -> any NetworkTokenizer
+  {
     let bytes = try read(path(name, folder))
     switch name {
     case "tokenizer.json": return try TokenizerJSON.tokenizer(bytes)

@@ -12,7 +12,7 @@ package struct TokenizerJSON {
   private var merges = MergeList()
   private var hasModel = false
 
-  package static func tokenizer(_ bytes: [UInt8]) throws(NeuralError) -> any Tokenizer {
+  package static func tokenizer(_ bytes: [UInt8]) throws(NeuralError) -> any NetworkTokenizer {
     try TokenizerJSON(bytes).tokenizer()
   }
 
@@ -102,7 +102,7 @@ package struct TokenizerJSON {
     return type
   }
 
-  private func tokenizer() throws(NeuralError) -> any Tokenizer {
+  private func tokenizer() throws(NeuralError) -> any NetworkTokenizer {
     let type = model["type"]?.string ?? (scores.isEmpty ? "BPE" : "Unigram")
     switch type {
     case "BPE":
@@ -124,7 +124,7 @@ package struct TokenizerJSON {
     }
   }
 
-  private func bytePairs() throws(NeuralError) -> any Tokenizer {
+  private func bytePairs() throws(NeuralError) -> any NetworkTokenizer {
     if let spelling = try sentencePieceSpelling() {
       let (vocabulary, added) = try vocabulary(hasBytes: true)
       let list = merges
@@ -145,7 +145,7 @@ package struct TokenizerJSON {
       wholeWordsFirst: model["ignore_merges"]?.boolean ?? false, isComposed: isComposed)
   }
 
-  private func wordPieces() throws(NeuralError) -> any Tokenizer {
+  private func wordPieces() throws(NeuralError) -> any NetworkTokenizer {
     guard preTokenizer?["type"]?.string == "BertPreTokenizer" else {
       throw refuse("pre-tokenizer", preTokenizer)
     }
@@ -181,7 +181,7 @@ package struct TokenizerJSON {
     return try WordPieceTokenizer(vocabulary, options: options, added: added.isEmpty ? nil : added)
   }
 
-  private func unigram() throws(NeuralError) -> any Tokenizer {
+  private func unigram() throws(NeuralError) -> any NetworkTokenizer {
     guard let spelling = try sentencePieceSpelling() else { throw refuse("normalizer", normalizer) }
     var (vocabulary, added) = try vocabulary(hasBytes: model["byte_fallback"]?.boolean ?? false)
     if let unknown = model["unk_id"]?.number.flatMap(Int.init(exactly:)),
@@ -259,7 +259,9 @@ package struct TokenizerJSON {
   }
 
   /// The pieces with the added tokens, which may have ids beyond the vocabulary.
-  private func vocabulary(hasBytes: Bool) throws(NeuralError) -> (Vocabulary, [AddedTokens.Token]) {
+  private func vocabulary(hasBytes: Bool) throws(NeuralError) -> (
+    PieceVocabulary, [AddedTokens.Token]
+  ) {
     var (pieces, isUsed) = try numbered.ordered()
     var added: [AddedTokens.Token] = []
     var beyond: [Int: String] = [:]
@@ -320,7 +322,7 @@ package struct TokenizerJSON {
         if SentencePieceTokenizer.byte(pieces[id]) != nil { kinds[id] = .byte }
       }
     }
-    return (try Vocabulary(pieces: pieces, kinds: kinds), added)
+    return (try PieceVocabulary(pieces: pieces, kinds: kinds), added)
   }
 
   /// The pre-tokeniser of byte-level BPE.

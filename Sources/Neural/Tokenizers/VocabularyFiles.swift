@@ -9,10 +9,10 @@ struct NumberedPieces {
   var count: Int { ids.count }
 
   mutating func append(_ piece: some Sequence<UInt8>, id: Int) throws(NeuralError) {
-    guard id < Vocabulary.limit else {
+    guard id < PieceVocabulary.limit else {
       pieces.append(piece)
       throw NeuralError(
-        "\(pieces.text(pieces.count - 1)) has the id \(id) (expected \(Vocabulary.limit - 1) at most)"
+        "\(pieces.text(pieces.count - 1)) has the id \(id) (expected \(PieceVocabulary.limit - 1) at most)"
       )
     }
     pieces.append(piece)
@@ -91,7 +91,7 @@ package enum VocabularyFiles {
       }
     }
     return try BytePairTokenizer(
-      Vocabulary(pieces: pieces, kinds: kinds), merges: merges, preTokenizer: preTokenizer)
+      PieceVocabulary(pieces: pieces, kinds: kinds), merges: merges, preTokenizer: preTokenizer)
   }
 
   static func merges(_ text: [UInt8]) throws(NeuralError) -> MergeList {
@@ -111,13 +111,13 @@ package enum VocabularyFiles {
   /// written in lower case first. Without it the pieces tell: a cased vocabulary has hundreds with
   /// capitals.
   package static func words(_ text: [UInt8], lowercases: Bool? = nil) throws(NeuralError)
-    -> any Tokenizer
+    -> any NetworkTokenizer
   {
     var lines = text.split(separator: 0x0A, omittingEmptySubsequences: false)
     while lines.last?.isEmpty ?? false { lines.removeLast() }
     var pieces = ByteStrings()
     for line in lines { pieces.append(line.last == 0x0D ? line.dropLast() : line) }
-    let vocabulary = try Vocabulary(pieces: pieces, kinds: wordKinds(pieces))
+    let vocabulary = try PieceVocabulary(pieces: pieces, kinds: wordKinds(pieces))
     if CharacterTokenizer.fits(pieces) { return try CharacterTokenizer(vocabulary) }
     var options = WordPieceTokenizer.Options()
     let capitals = (0..<pieces.count).count { index in

@@ -7,7 +7,7 @@ internal import Foundation
 /// Words are cut at blanks and punctuation, then into the longest pieces from the left.
 /// The tokens do not hold the whole text: blanks, and as a rule case and accents, are lost. A word
 /// that no pieces make is the unknown token.
-package struct WordPieceTokenizer: Tokenizer {
+package struct WordPieceTokenizer: NetworkTokenizer {
   package struct Options: Sendable {
     /// Drops control characters and makes every white space a blank.
     package var cleansText = true
@@ -32,12 +32,12 @@ package struct WordPieceTokenizer: Tokenizer {
   private let unknown: Int32?
   private let added: AddedTokens
 
-  package init(_ vocabulary: Vocabulary, options: Options = Options()) throws(NeuralError) {
+  package init(_ vocabulary: PieceVocabulary, options: Options = Options()) throws(NeuralError) {
     try self.init(vocabulary, options: options, added: nil)
   }
 
   init(
-    _ vocabulary: Vocabulary, options: Options, added: [AddedTokens.Token]?
+    _ vocabulary: PieceVocabulary, options: Options, added: [AddedTokens.Token]?
   ) throws(NeuralError) {
     self.options = options
     prefix = Array(options.prefix.utf8)
@@ -246,12 +246,9 @@ package struct WordPieceTokenizer: Tokenizer {
     _ tokens: some RandomAccessCollection<Int32>, around edit: Range<Int>
   ) -> Bool {
     let count = tokens.count
-    precondition(edit.lowerBound >= 0 && edit.upperBound <= count, "edit out of range")
+    guard knowsTokens(of: tokens, in: edit) else { return false }
     func token(_ position: Int) -> Int32 {
       tokens[tokens.index(tokens.startIndex, offsetBy: position)]
-    }
-    for position in edit where token(position) < 0 || Int(token(position)) >= self.count {
-      return false
     }
     func beginsWord(_ position: Int) -> Bool {
       isControl(token(position)) || contents[Int(token(position))].first == 0x20

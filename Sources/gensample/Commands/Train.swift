@@ -64,7 +64,7 @@ enum Train: Command {
     let quantized = try arguments.integer("quantize", in: 2...16)
     let layout = try arguments.choice("layout", as: NGramLayout.self)
     try form.check(layout: layout, quantized: quantized)
-    var options = NGramTrainer.Options()
+    var options = TrainingOptions()
     options.order = try arguments.integer("order", in: 1...NGramTrie.highestOrder) ?? 3
     options.tokenization =
       try arguments.choice("tokens", as: Tokenization.self) ?? .whitespace

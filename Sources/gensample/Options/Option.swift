@@ -6,7 +6,7 @@ import Runs
 struct Option: Sendable {
   /// The name after the two hyphens.
   var name: String
-  /// The placeholder of the value in the help page; `nil` for a flag.
+  /// What stands for the value in the help page; `nil` for a flag.
   var valueName: String?
   /// The help text: one phrase with the default.
   var help: String

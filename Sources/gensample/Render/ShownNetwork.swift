@@ -8,7 +8,7 @@ import Runs
 struct ShownNetwork {
   private let name: String
   private let inspected: NetworkInspection
-  private let tokenizer: (any Neural.Tokenizer)?
+  private let tokenizer: (any NetworkTokenizer)?
   private let tokens: NeuralTokens?
   private let unsupported: [String]
   private let sums: [(file: String, sum: String)]
@@ -31,7 +31,7 @@ struct ShownNetwork {
     }
     var unsupported = inspected.description.unsupported
     var fault = inspected.fault
-    var tokenizer: (any Neural.Tokenizer)?
+    var tokenizer: (any NetworkTokenizer)?
     if let network = inspected.network {
       do throws(NeuralError) {
         tokenizer = try network.makeTokenizer()

@@ -52,7 +52,7 @@ import Testing
   func trainedModelsAddUpToOne(order: Int) throws {
     let file = try TemporaryFile(
       "c.txt", "the sea was calm\nthe storm came\na calm sea\n\nthe storm was a calm storm\n")
-    var options = NGramTrainer.Options()
+    var options = TrainingOptions()
     options.order = order
     let model = try NGramModel(NGramTrainer(options).train([file.path]).0, layout: .fast)
     let totals = model.contextTotals { $0 != model.vocabulary.start }

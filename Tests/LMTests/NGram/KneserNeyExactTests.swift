@@ -45,7 +45,7 @@ import Testing
   }
 
   static func train(
-    _ sentences: [[String]], _ options: NGramTrainer.Options
+    _ sentences: [[String]], _ options: TrainingOptions
   ) throws -> (trie: NGramTrie, report: NGramTrainer.Report) {
     let file = try TemporaryFile(
       "text", sentences.map { $0.joined(separator: " ") + "\n" }.joined())

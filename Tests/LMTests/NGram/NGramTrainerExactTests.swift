@@ -79,7 +79,7 @@ import Testing
       try KneserNeyExactTests.train(sentences, .init(order: order, prune: prune, threads: 1)).trie)
     for (threads, memory) in [(2, 1 << 30), (7, 1 << 30), (1, 1 << 20), (3, 1 << 20), (2, 700_000)]
     {
-      var options = NGramTrainer.Options(order: order, prune: prune, threads: threads)
+      var options = TrainingOptions(order: order, prune: prune, threads: threads)
       options.workingMemory = memory
       let (trie, _) = try KneserNeyExactTests.train(sentences, options)
       #expect(bits(trie) == reference, "\(threads) threads, \(memory) bytes")
@@ -89,7 +89,7 @@ import Testing
   /// A model of reversed texts is that of texts that are written backward.
   @Test func reversedIsWrittenBackward() throws {
     let sentences = KneserNeyExactTests.drawn(sentences: 300, words: 40, seed: 5)
-    var options = NGramTrainer.Options(order: 3, threads: 2)
+    var options = TrainingOptions(order: 3, threads: 2)
     let backward = try KneserNeyExactTests.train(sentences.map { $0.reversed() }, options).trie
     let forward = try KneserNeyExactTests.train(sentences, options).trie
     options.isReversed = true

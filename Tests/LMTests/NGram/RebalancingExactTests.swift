@@ -19,11 +19,11 @@ import Testing
   ]
 
   private func train(
-    _ lines: [String], _ tokenization: Tokenization, _ rebalance: NGramTrainer.Rebalance?,
+    _ lines: [String], _ tokenization: Tokenization, _ rebalance: RebalancingRule?,
     minimumCount: Int = 1
   ) throws -> (trie: NGramTrie, report: NGramTrainer.Report) {
     let file = try TemporaryFile("corpus.txt", lines.joined(separator: "\n") + "\n")
-    var options = NGramTrainer.Options(
+    var options = TrainingOptions(
       order: 3, tokenization: tokenization, minimumCount: minimumCount, threads: 2)
     options.rebalance = rebalance
     return try NGramTrainer(options).train([file.path])

@@ -17,7 +17,7 @@ import Testing
   {
     let corpus = try TemporaryFile("corpus.txt", "The sea was calm.\nThe <s> wind was near.\n")
     let file = try TemporaryFile("small.gsm")
-    var options = NGramTrainer.Options(order: 3, tokenization: .characters)
+    var options = TrainingOptions(order: 3, tokenization: .characters)
     options.subwords = try owner.subwordTokens()
     try NGramTrainer(options).train([corpus.path]).trie.write(gsm: file.path, layout: .small)
     return try model.companion(file.path, for: "--screen")

@@ -35,13 +35,13 @@ import Testing
     var kinds = Array(repeating: TokenKind.normal, count: pieces.count)
     kinds[pieces.count - 1] = .control
     return try BytePairTokenizer(
-      Vocabulary(pieces: ByteStrings(pieces), kinds: kinds),
+      PieceVocabulary(pieces: ByteStrings(pieces), kinds: kinds),
       merges: MergeList(lines: ByteStrings(merges)), preTokenizer: preTokenizer,
       wholeWordsFirst: wholeWordsFirst)
   }
 
   /// The slow obvious version: decode, encode, compare.
-  static func isCanonical(_ tokens: [Int32], _ tokenizer: some Tokenizer) throws -> Bool {
+  static func isCanonical(_ tokens: [Int32], _ tokenizer: some NetworkTokenizer) throws -> Bool {
     for part in tokens.split(whereSeparator: tokenizer.isControl) {
       guard let text = String(validating: tokenizer.decode(part), as: UTF8.self),
         let encoded = try? tokenizer.encode(text, specials: false), encoded == Array(part)
@@ -55,7 +55,7 @@ import Testing
   /// Edits canonical sequences at random and compares the local answer with the slow one.
   ///
   /// Returns how often the edited sequence was canonical.
-  static func compare(_ tokenizer: some Tokenizer, edits: Int, seed: UInt64) throws -> Int {
+  static func compare(_ tokenizer: some NetworkTokenizer, edits: Int, seed: UInt64) throws -> Int {
     var random = RandomTexts(seed: seed)
     var tokens: [Int32] = []
     var canonical = 0
@@ -127,7 +127,7 @@ import Testing
   }
 
   /// Every beginning of a canonical sequence may become canonical, token by token.
-  static func grow(_ tokenizer: some Tokenizer, texts: Int, seed: UInt64) throws {
+  static func grow(_ tokenizer: some NetworkTokenizer, texts: Int, seed: UInt64) throws {
     var random = RandomTexts(seed: seed)
     for _ in 0..<texts {
       let text = random.text(random.next(30))

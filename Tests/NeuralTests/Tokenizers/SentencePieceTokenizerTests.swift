@@ -8,16 +8,7 @@ import Testing
 /// SentencePiece against the ids of llama.cpp, Hugging Face tokenizers and sentencepiece.
 @Suite struct SentencePieceTokenizerTests {
   @Test(TestData.isNeeded) func readsLlama2OfAGGUFFile() throws {
-    let name = "tokenizers/gguf/ggml-vocab-llama-spm.gguf"
-    let tokenizer = try GGUFTokenizer(file: TestData.path(name)).tokenizer()
-    let pairs = try TokenizerReferences.pairs(name)
-    #expect(pairs.count == 47)
-    for (text, ids) in pairs {
-      let tokens = try tokenizer.encode(text, specials: false)
-      #expect(tokens == ids, "\(text.debugDescription)")
-      #expect(tokenizer.decode(tokens) == Array(text.utf8))
-      #expect(tokenizer.isCanonical(tokens))
-    }
+    try TokenizerReferences.checkVocabulary("tokenizers/gguf/ggml-vocab-llama-spm.gguf")
   }
 
   @Test(TestData.isNeeded) func readsStoriesOfThreeKinds() throws {
@@ -103,7 +94,7 @@ import Testing
       + normal.map { _ in .normal }
       + userDefined.map { _ in .userDefined }
     let scores = pieces.indices.map { -Float(($0 * 7) % 31) }
-    let vocabulary = try Vocabulary(pieces: ByteStrings(pieces), kinds: kinds)
+    let vocabulary = try PieceVocabulary(pieces: ByteStrings(pieces), kinds: kinds)
     if unigram {
       return try .unigram(
         vocabulary, scores: scores, added: nil,

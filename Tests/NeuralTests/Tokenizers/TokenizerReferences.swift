@@ -18,6 +18,19 @@ enum TokenizerReferences {
     }
   }
 
+  /// Compares a GGUF file's tokenizer with llama.cpp's ids of 47 texts.
+  static func checkVocabulary(_ name: String) throws {
+    let tokenizer = try GGUFTokenizer(file: TestData.path(name)).tokenizer()
+    let pairs = try pairs(name)
+    #expect(pairs.count == 47)
+    for (text, ids) in pairs {
+      let tokens = try tokenizer.encode(text, specials: false)
+      #expect(tokens == ids, "\(text.debugDescription)")
+      #expect(tokenizer.decode(tokens) == Array(text.utf8))
+      #expect(tokenizer.isCanonical(tokens))
+    }
+  }
+
   struct Sample: Decodable {
     let text: String
     let ids: [Int32]

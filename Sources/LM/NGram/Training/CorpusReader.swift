@@ -21,7 +21,7 @@ struct TokenizedCorpus {
 
 /// Reads texts block by block, then splits and numbers their words on all threads.
 struct CorpusReader {
-  let options: NGramTrainer.Options
+  let options: TrainingOptions
   let budget: MemoryBudget
 
   private struct Block {

@@ -15,7 +15,7 @@ extension KneserNey {
     let parentThreshold: Int
     let threshold: Int
     let isHighest: Bool
-    let options: NGramTrainer.Options
+    let options: TrainingOptions
     let budget: MemoryBudget
 
     /// The results for one order.

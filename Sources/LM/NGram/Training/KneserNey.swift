@@ -9,14 +9,14 @@ internal import Sampling
 /// counts of counts of each order. Reference: Chen and Goodman 1998, section 4.1.6 and equation 26;
 /// Heafield et al. 2013.
 struct KneserNey {
-  let options: NGramTrainer.Options
+  let options: TrainingOptions
   let budget: MemoryBudget
   let vocabulary: Vocabulary
 
   /// The model and the discounts that were used.
   func estimate(
     _ given: consuming [CountedOrder]
-  ) throws -> (trie: NGramTrie, discounts: [NGramTrainer.Discounts]) {
+  ) throws -> (trie: NGramTrie, discounts: [KneserNeyDiscounts]) {
     let order = given.count
     let discounts = try (1...order).map { try self.discounts(of: given[$0 - 1], order: $0) }
     var (lower, level) = try estimateWords(given[0], discounts[0])
@@ -50,7 +50,7 @@ struct KneserNey {
 
   /// Estimates order 1: every token except the start symbol can follow.
   private func estimateWords(
-    _ words: CountedOrder, _ discounts: NGramTrainer.Discounts
+    _ words: CountedOrder, _ discounts: KneserNeyDiscounts
   ) throws -> (Column<Double>, NGramTrie.Level) {
     let count = words.count
     let probabilities = try budget.column(of: Double.self, count)
@@ -79,7 +79,7 @@ struct KneserNey {
 
   private func discounts(
     of counted: CountedOrder, order: Int
-  ) throws -> NGramTrainer.Discounts {
+  ) throws -> KneserNeyDiscounts {
     if options.isCancelled() { throw LoadError(.cancelled, "stopped") }
     var n = [Int](repeating: 0, count: 5)
     let adjusted = unsafe counted.adjusted.pointer
@@ -96,9 +96,9 @@ struct KneserNey {
         Double(j) - Double(j + 1) * y * Double(n[j + 1]) / Double(n[j])
       }
       if zip(1...3, amounts).allSatisfy({ $1 >= 0 && $1 <= Double($0) }) {
-        return NGramTrainer.Discounts(order: order, amounts: amounts, isFallback: false)
+        return KneserNeyDiscounts(order: order, amounts: amounts, isFallback: false)
       }
     }
-    return NGramTrainer.Discounts(order: order, amounts: [0.5, 1, 1.5], isFallback: true)
+    return KneserNeyDiscounts(order: order, amounts: [0.5, 1, 1.5], isFallback: true)
   }
 }

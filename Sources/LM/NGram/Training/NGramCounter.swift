@@ -26,7 +26,7 @@ struct CountedOrder {
 /// tokens, sorted again. A key holds token numbers plus one. 0 stands before the start symbol of a
 /// sentence, so that the shorter n-grams at its beginning are counted with the others.
 struct NGramCounter<Key: PackedKey> {
-  let options: NGramTrainer.Options
+  let options: TrainingOptions
   let budget: MemoryBudget
   /// The bits per token.
   let bits: Int

@@ -18,7 +18,7 @@ package enum TokenKind: UInt8, Sendable {
 }
 
 /// The pieces of a tokenizer as its file spells them.
-package struct Vocabulary: Sendable {
+package struct PieceVocabulary: Sendable {
   package var pieces: ByteStrings
   package var kinds: [TokenKind]
 
