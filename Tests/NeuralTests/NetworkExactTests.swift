@@ -196,7 +196,7 @@ import Testing
         == "the model needs a token before the first one that it scores")
     #expect(
       message(Request(context: network.root, tokens: [Int32](repeating: 1, count: 64)))
-        == "a text of 64 tokens needs 1 MB of memory (found 0 MB). Use --memory 1 or more.")
+        == "a text of 64 tokens needs 1 MB of memory (found 0 MB). Use --memory 1M or more.")
   }
 
   @Test func noNumberIsAnError() throws {

@@ -80,7 +80,8 @@ public struct NeuralModel: LanguageModel {
 
   /// Whether a name or path leads to a neural model, or to something that can be no other.
   ///
-  /// That is a built-in neural model, a folder, a GGUF file, weights alone, a pickle, or a llama2.c checkpoint.
+  /// That is a built-in neural model, a folder, a GGUF file, weights alone, a pickle, or a llama2.c
+  /// checkpoint.
   public static func isNeural(path: String) -> Bool {
     if let builtIn = BuiltInModel(rawValue: path) { return builtIn.isNeural }
     var isFolder: ObjCBool = false
@@ -94,25 +95,9 @@ public struct NeuralModel: LanguageModel {
     return (try? file.read(upToCount: 4)) == Data("GGUF".utf8)
   }
 
-  /// A number that identifies the weights: of their sizes, and of bytes from all over the files.
+  /// A number that identifies the weights.
   var checksum: UInt64 {
-    var hash: UInt64 = 0xcbf2_9ce4_8422_2325
-    func add(_ bytes: UnsafeRawBufferPointer) {
-      for place in bytes.indices {
-        hash = unsafe (hash ^ UInt64(bytes[place])) &* 0x100_0000_01b3
-      }
-    }
-    for file in file.files {
-      let bytes = unsafe file.bytes
-      hash = (hash ^ UInt64(bytes.count)) &* 0x100_0000_01b3
-      unsafe add(UnsafeRawBufferPointer(rebasing: bytes.prefix(1 << 16)))
-      // Few enough pages to open a large file in no time.
-      let pitch = max(bytes.count / 1024, 64)
-      for start in stride(from: 0, to: bytes.count, by: pitch) {
-        unsafe add(UnsafeRawBufferPointer(rebasing: bytes[start..<min(start + 64, bytes.count)]))
-      }
-    }
-    return hash
+    file.files.reduce(0xcbf2_9ce4_8422_2325) { ($0 ^ $1.checksum) &* 0x100_0000_01b3 }
   }
 
   init(_ file: NetworkFile, _ options: Options) throws(NeuralError) {

@@ -288,7 +288,7 @@ package final class Network: @unchecked Sendable {
     let given = tree.capacity * layout.size * MemoryLayout<Float>.stride / megabyte
     return NeuralError(
       "a text of \(context.count) tokens needs \(needed) MB of memory (found \(given) MB). "
-        + "Use --memory \(needed) or more.")
+        + "Use --memory \(needed)M or more.")
   }
 
   /// Adds the rows of a path that are not computed yet.

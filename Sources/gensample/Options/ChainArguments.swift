@@ -8,7 +8,8 @@ import Sampling
 struct ChainArguments {
   static let options =
     TargetOptions.all + [
-      Option("start", "TEXT", "the text that every chain starts from (default: a random one each)")
+      ModelOptions.memory,
+      Option("start", "TEXT", "the text that every chain starts from (default: a random one each)"),
     ] + PlanOptions.all + [
       Option(
         "trace", "REGEX", isRepeatable: true,

@@ -9,6 +9,7 @@ import Sampling
 enum DecodingOptions {
   static let limits =
     ModelOptions.all + [
+      ModelOptions.memory,
       Option("prompt", "TEXT", "the beginning of every result"),
       Option("max-tokens", "N", "the most tokens after the prompt, with the end (default 64)"),
       Option("min-tokens", "N", "nothing ends the text before N tokens after the prompt"),

@@ -22,6 +22,9 @@ enum ModelOptions {
     "begin", "TOKEN,...|none",
     "the special tokens before each text of a neural model (default: what its files say)")
 
+  static let memory = Option(
+    "memory", "SIZE", "what a neural model may keep of texts that it has read (default 256M)")
+
   /// The options of all commands that open a model to write texts.
   static let all = [model, tokens, context, contextFile, user, system, begin]
   /// What only neural models take.
@@ -73,6 +76,8 @@ enum ModelOptions {
     }
     options.allowsAnyTokens = try (tokens(arguments) ?? (isDecoder ? .any : .canonical)) == .any
     options.threads = try PlanOptions.threads(arguments)
+    // Commands whose look-ahead or sums take memory have one limit for each of them.
+    options.memory = try arguments.bytes("memory") ?? options.memory
     return options
   }
 
