@@ -28,6 +28,5 @@
   package var rows: Int { shape.dropLast().reduce(1, *) }
   /// Numbers in a row.
   package var columns: Int { shape.last ?? 1 }
-  /// Bytes of a row.
   package var rowBytes: Int { columns / type.blockLength * type.blockBytes }
 }

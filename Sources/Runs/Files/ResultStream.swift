@@ -71,7 +71,6 @@ package final class ResultStream {
     try writeBytes(text.utf8)
   }
 
-  /// Writes bytes.
   package func writeBytes(_ bytes: some Sequence<UInt8>) throws(RunError) {
     buffer.append(contentsOf: bytes)
     if buffer.count > 1 << 16 || path == nil { try flush() }

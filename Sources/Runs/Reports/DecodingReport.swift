@@ -8,7 +8,6 @@ public struct DecodedTextReport: Codable, Hashable, Sendable {
     case end
     /// A stop text.
     case stop
-    /// A loop.
     case loop
     /// The most tokens that a text may have.
     case limit
