@@ -24,6 +24,10 @@ enum Benchmarks {
       "particles", "tokens of particles a second, by size of vocabulary",
       { try ParticlesBenchmark.run($0) }
     ),
+    (
+      "networks", "tokens of a neural model a second, beside llama.cpp",
+      { try NetworksBenchmark.run($0) }
+    ),
     ("exact", "sums over all texts, and independent draws", { try ExactBenchmark.run($0) }),
   ]
 
@@ -39,7 +43,7 @@ enum Benchmarks {
     let setting = try Setting(&words)
     guard let name = words.first, let benchmark = all.first(where: { $0.name == name }) else {
       say(
-        "usage: benchmarks NAME [--data DIR] [--peers DIR] [--steps N] [--only PART OF A LINE]\n")
+        "usage: benchmarks NAME [--data DIR] [--peers DIR] [--steps N] [--model FILE] [--only PART OF A LINE]\n")
       for benchmark in all { say("  \(benchmark.name)  \(benchmark.says)") }
       say("\n--data holds corpora/en/wikitext2; --peers is an environment made by tools/peers")
       exit(words.isEmpty ? 0 : 64)
@@ -54,6 +58,8 @@ struct Setting {
   var peers: String?
   var steps: Int?
   var only: String?
+  /// A neural model's file.
+  var model: String?
 
   init(_ words: inout [String]) throws {
     func take(_ name: String) -> String? {
@@ -65,6 +71,7 @@ struct Setting {
     peers = take("--peers")
     steps = take("--steps").flatMap { Int($0) }
     only = take("--only")
+    model = take("--model")
   }
 
   /// A file of the data folder, or an end with a message.
